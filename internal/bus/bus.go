@@ -1,0 +1,51 @@
+package bus
+
+import (
+	"context"
+	"errors"
+)
+
+var (
+	// ErrPositionLost means that batches after the asked position are gone from
+	// the log, or that the position is of another epoch. The reader declares a
+	// gap and tails again from the zero Position.
+	ErrPositionLost = errors.New("position is no longer in the log")
+	// ErrClosed means that the bus was closed.
+	ErrClosed = errors.New("bus is closed")
+	// ErrTooLarge means that one batch exceeds the bound of the whole queue; it
+	// must be split.
+	ErrTooLarge = errors.New("batch is larger than the bus's queue")
+)
+
+// Bus is the contract that package bustest checks; see the package comment.
+type Bus interface {
+	// Publish appends b to the log. The bus and its readers own b from the call
+	// on, also after an error: nobody may change it any more. A nil error is the
+	// acknowledgement; any other error says nothing about whether the batch
+	// arrived, so a source publishes the same batch (same Seq) again.
+	Publish(ctx context.Context, b *Batch) error
+
+	// Tail calls handle for every retained batch after from, in log order, one
+	// call at a time, and waits for new ones until ctx ends. The zero Position
+	// is the beginning of what is retained. handle must call d.Done exactly
+	// once, before it returns; an error of handle ends Tail, which returns it.
+	Tail(ctx context.Context, from Position, handle func(d Delivery) error) error
+
+	// End returns the position of the newest batch in the log: the zero Offset
+	// with the log's epoch while the log is empty.
+	End(ctx context.Context) (Position, error)
+
+	// Close ends every Publish and Tail with ErrClosed and waits for them.
+	// Calls after the first return nil.
+	Close() error
+}
+
+// Delivery is a batch at its place in the log.
+type Delivery struct {
+	Batch    *Batch
+	Position Position
+	// Done tells the bus that the batch was committed (nil) or why not. In
+	// memory, Publish returns this error; on Redis it has no effect, because
+	// the log keeps the batch.
+	Done func(error)
+}
