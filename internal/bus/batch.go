@@ -44,7 +44,7 @@ func (b *Batch) Size() int {
 	const batchOverhead, seriesOverhead, sampleSize = 96, 64, 16
 	n := batchOverhead + len(b.Source)
 	for i := range b.Series {
-		n += seriesOverhead + b.Series[i].Labels.ByteSize() + sampleSize*len(b.Series[i].Samples)
+		n += seriesOverhead + int(b.Series[i].Labels.ByteSize()) + sampleSize*len(b.Series[i].Samples)
 	}
 	return n
 }
