@@ -1,0 +1,174 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stripchart/internal/bus"
+)
+
+// The bounds of Options.Interval, and its default.
+const (
+	MinInterval     = 50 * time.Millisecond
+	MaxInterval     = time.Hour
+	DefaultInterval = time.Second
+)
+
+// drainTime is how long Run goes on publishing after its context has ended.
+const drainTime = 2 * time.Second
+
+// Options say what to measure and where to publish it.
+type Options struct {
+	// Interval between two measurements, MinInterval to MaxInterval in whole
+	// milliseconds. Zero is DefaultInterval.
+	Interval time.Duration
+	// Host is the value of the label host. Empty is the system's host name.
+	Host string
+	// Source identifies the sequence of batches; it is not empty.
+	Source string
+	// FirstSeq is the sequence number of the first batch. Zero is 1.
+	FirstSeq uint64
+	// Publish puts a batch on the bus and owns it from then on. It is called
+	// from one goroutine, again with the same batch after an error, and must
+	// return soon after its context ends.
+	Publish func(ctx context.Context, b *bus.Batch) error
+	// Disks and Networks, when set, choose the devices to measure by name
+	// instead of the default: whole disks, and interfaces that are neither
+	// loopback nor virtual.
+	Disks, Networks *regexp.Regexp
+	// Logger may be nil, for silence.
+	Logger *slog.Logger
+	// Registerer is given the collector's own metrics. It may be nil.
+	Registerer prometheus.Registerer
+}
+
+// Collector measures a host once per interval; see the package comment.
+type Collector struct {
+	interval  time.Duration
+	source    string
+	seq       uint64 // of the next batch
+	log       *slog.Logger
+	metrics   *metrics
+	sampler   *sampler
+	queue     *queue
+	publisher *publisher
+}
+
+// New returns a collector that does nothing until Run. Errors are about the
+// options, the host's name or the registration of metrics.
+func New(o Options) (*Collector, error) {
+	return newCollector(o, gopsutilProber{})
+}
+
+func newCollector(o Options, p prober) (*Collector, error) {
+	if o.Interval == 0 {
+		o.Interval = DefaultInterval
+	}
+	switch {
+	case o.Interval < MinInterval || o.Interval > MaxInterval:
+		return nil, fmt.Errorf("interval %v is out of bounds: choose one from %v to %v", o.Interval, MinInterval, MaxInterval)
+	case o.Interval%time.Millisecond != 0:
+		return nil, fmt.Errorf("interval %v is not in whole milliseconds: sample times are; try %v", o.Interval, o.Interval.Round(time.Millisecond))
+	case o.Source == "":
+		return nil, errors.New("collector needs a source id")
+	case o.Publish == nil:
+		return nil, errors.New("collector needs a function to publish with")
+	}
+	if o.Host == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return nil, fmt.Errorf("find the host's name (set one to do without): %w", err)
+		}
+		o.Host = name
+	}
+	o.Host = valid(o.Host)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	q := newQueue()
+	m, err := newMetrics(o.Registerer, q)
+	if err != nil {
+		return nil, fmt.Errorf("register the collector's metrics: %w", err)
+	}
+	return &Collector{
+		interval:  o.Interval,
+		source:    o.Source,
+		seq:       max(o.FirstSeq, 1),
+		log:       o.Logger,
+		metrics:   m,
+		sampler:   newSampler(&o, p, m),
+		queue:     q,
+		publisher: &publisher{queue: q, publish: o.Publish, log: o.Logger, metrics: m},
+	}, nil
+}
+
+// Run measures until ctx ends, then goes on for at most 2 s to publish what is
+// queued. It returns nil when all was published, otherwise an error that says
+// how much was not and why. It is called once.
+func (c *Collector) Run(ctx context.Context) error {
+	// A Publish in flight outlives ctx: it may well succeed in the time left.
+	pubCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	published := make(chan error, 1)
+	go func() { published <- c.publisher.run(pubCtx) }()
+
+	c.measureUntil(ctx)
+
+	c.queue.close()
+	bound := time.AfterFunc(drainTime, cancel)
+	defer bound.Stop()
+	err := <-published
+	if left, _ := c.queue.held(); left > 0 {
+		if err == nil {
+			err = context.DeadlineExceeded
+		}
+		return fmt.Errorf("end with %d measured batches unpublished: %w", left, err)
+	}
+	return nil
+}
+
+// measureUntil measures at each tick until ctx ends.
+func (c *Collector) measureUntil(ctx context.Context) {
+	now := time.Now().UnixNano()
+	ticks := newSchedule(c.interval, now)
+	timer := time.NewTimer(ticks.sleep(now))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		tick, ok, skipped := ticks.due(time.Now().UnixNano())
+		c.metrics.skipped.Add(float64(skipped))
+		if ok {
+			c.measure(ctx, tick/int64(time.Millisecond))
+		}
+		timer.Reset(ticks.sleep(time.Now().UnixNano()))
+	}
+}
+
+// measure queues the batch of one tick, in Unix milliseconds.
+func (c *Collector) measure(ctx context.Context, tick int64) {
+	began := time.Now()
+	b := c.sampler.measure(ctx, tick)
+	c.metrics.measuring.Observe(time.Since(began).Seconds())
+	if len(b.Series) == 0 {
+		return // nothing can be measured here, or not yet
+	}
+	b.Source, b.Seq = c.source, c.seq
+	c.seq++
+	dropped, lost := c.queue.push(b)
+	c.metrics.dropped.Add(float64(dropped))
+	if dropped > 0 && lost == uint64(dropped) {
+		c.log.Warn("the bus is too slow or away: the queue is full and its oldest batches are dropped",
+			"batches", maxQueuedBatches, "bytes", maxQueuedBytes)
+	}
+}

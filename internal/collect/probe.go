@@ -1,0 +1,155 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/shirou/gopsutil/v4/cpu"
+	"github.com/shirou/gopsutil/v4/disk"
+	"github.com/shirou/gopsutil/v4/load"
+	"github.com/shirou/gopsutil/v4/mem"
+	"github.com/shirou/gopsutil/v4/net"
+)
+
+// prober reads the state of a machine at this moment. A method returns what it
+// could read, and an error that says what it could not; both may be there.
+type prober interface {
+	cpu(context.Context) ([]cpuTimes, error)
+	load(context.Context) ([]gauge, error)
+	memory(context.Context) ([]gauge, error)
+	disks(context.Context) ([]ioCounters, error)
+	networks(context.Context) ([]ioCounters, error)
+}
+
+// cpuTimes is what one core, or all together, did since the machine started,
+// in seconds.
+type cpuTimes struct {
+	cpu        string // "total", "0", "1", ...: the value of the label
+	busy, idle float64
+}
+
+// gauge is a value that is meaningful by itself, with its metric name.
+type gauge struct {
+	metric string
+	value  float64
+}
+
+// ioCounters counts bytes since the machine started, or since the device
+// appeared: read and written, or received and transmitted.
+type ioCounters struct {
+	device  string
+	in, out uint64
+}
+
+// errNone is for a list that should not be empty; gopsutil reports some
+// failures that way.
+var errNone = errors.New("this system lists none")
+
+// gopsutilProber measures with gopsutil. A reading of everything costs about
+// 0.1 ms on Linux (go test -bench Measure ./internal/collect), that is 0.01 %
+// of a core at one a second and 0.2 % at 50 ms, so nothing is gained by
+// parsing /proc ourselves. Two calls were found dear, and are avoided or kept
+// for a reason:
+//
+//   - mem.SwapMemory (40 µs) parses all of /proc/vmstat for counters that we
+//     do not use, while mem.VirtualMemory (19 µs) has the swap's size already.
+//   - disk.IOCounters (25 µs with one disk, about 15 µs for each further device)
+//     looks up each device's serial number. Restricting it to known names
+//     would only spare the partitions.
+type gopsutilProber struct{}
+
+func (gopsutilProber) cpu(ctx context.Context) ([]cpuTimes, error) {
+	// The total is a reading of its own (8 µs) rather than the sum of the
+	// cores: the kernel rounds each core's times down to hundredths of a second,
+	// and at 50 ms their sum would be visibly coarser than its total.
+	total, errTotal := cpu.TimesWithContext(ctx, false)
+	cores, errCores := cpu.TimesWithContext(ctx, true)
+	if errTotal == nil && len(total) == 0 {
+		errTotal = errNone
+	}
+	if errCores == nil && len(cores) == 0 {
+		errCores = errNone
+	}
+	times := make([]cpuTimes, 0, len(total)+len(cores))
+	for i := range total {
+		times = append(times, sumTimes("total", &total[i]))
+	}
+	for i := range cores {
+		times = append(times, sumTimes(strings.TrimPrefix(cores[i].CPU, "cpu"), &cores[i]))
+	}
+	return times, errors.Join(wrap("CPU total", errTotal), wrap("CPU cores", errCores))
+}
+
+// sumTimes counts as psutil and top do: waiting for a disk is idle time, time
+// that the hypervisor took away is not. On Linux user and nice contain the
+// time of guests already.
+func sumTimes(name string, t *cpu.TimesStat) cpuTimes {
+	return cpuTimes{
+		cpu:  name,
+		busy: t.User + t.Nice + t.System + t.Irq + t.Softirq + t.Steal,
+		idle: t.Idle + t.Iowait,
+	}
+}
+
+func (gopsutilProber) load(ctx context.Context) ([]gauge, error) {
+	avg, err := load.AvgWithContext(ctx)
+	if err != nil {
+		return nil, wrap("load", err)
+	}
+	return []gauge{{"load1", avg.Load1}, {"load5", avg.Load5}, {"load15", avg.Load15}}, nil
+}
+
+func (gopsutilProber) memory(ctx context.Context) ([]gauge, error) {
+	m, err := mem.VirtualMemoryWithContext(ctx)
+	if err != nil {
+		return nil, wrap("memory", err)
+	}
+	gauges := []gauge{
+		{"memory_used_bytes", float64(m.Used)},
+		{"memory_available_bytes", float64(m.Available)},
+		{"memory_total_bytes", float64(m.Total)},
+	}
+	if runtime.GOOS == "linux" {
+		return append(gauges, gauge{"swap_used_bytes", float64(m.SwapTotal - m.SwapFree)}), nil
+	}
+	swap, err := mem.SwapMemoryWithContext(ctx)
+	if err != nil {
+		return gauges, wrap("swap", err)
+	}
+	return append(gauges, gauge{"swap_used_bytes", float64(swap.Used)}), nil
+}
+
+func (gopsutilProber) disks(ctx context.Context) ([]ioCounters, error) {
+	byName, err := disk.IOCountersWithContext(ctx)
+	if err == nil && len(byName) == 0 {
+		err = errNone
+	}
+	all := make([]ioCounters, 0, len(byName))
+	for name, c := range byName {
+		all = append(all, ioCounters{name, c.ReadBytes, c.WriteBytes})
+	}
+	return all, wrap("disks", err)
+}
+
+func (gopsutilProber) networks(ctx context.Context) ([]ioCounters, error) {
+	list, err := net.IOCountersWithContext(ctx, true)
+	if err == nil && len(list) == 0 {
+		err = errNone
+	}
+	all := make([]ioCounters, 0, len(list))
+	for i := range list {
+		all = append(all, ioCounters{list[i].Name, list[i].BytesRecv, list[i].BytesSent})
+	}
+	return all, wrap("networks", err)
+}
+
+// wrap names what was being read when err happened; nil stays nil.
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

@@ -1,0 +1,86 @@
+package collect
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"stripchart/internal/bus"
+)
+
+// On the real machine and the real clock, 50 ms are kept: loosely here, because
+// tests of other packages run beside.
+func TestFiftyMillisecondsOnThisMachine(t *testing.T) {
+	fake := fakeBus{}
+	c, err := New(Options{Interval: MinInterval, Source: "test", Publish: fake.publish})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if err := c.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	batches := fake.arrivals()
+	if n := len(batches); n < 15 || n > 31 {
+		t.Errorf("%d batches in %v, want about 30", n, time.Since(began))
+	}
+	last := began.UnixMilli()
+	usages := 0
+	for _, b := range batches {
+		tick := b.Series[0].Samples[0].T
+		if tick%50 != 0 || tick <= last {
+			t.Errorf("tick %d after %d is not aligned, or not newer", tick, last)
+		}
+		last = tick
+		for _, s := range b.Series {
+			v, name := s.Samples[0].V, s.Labels.Get("__name__")
+			if len(s.Samples) != 1 || s.Samples[0].T != tick || s.Labels.Get("host") == "" || v < 0 {
+				t.Errorf("%v: %v in the batch of %d", s.Labels, s.Samples, tick)
+			}
+			if name == "cpu_usage_percent" {
+				usages++
+				if v > 100 {
+					t.Errorf("%v = %v", s.Labels, v)
+				}
+			}
+		}
+	}
+	if usages < len(batches) {
+		t.Errorf("%d values of CPU usage in %d batches", usages, len(batches))
+	}
+}
+
+// BenchmarkMeasure is the whole cost of a tick, without the bus.
+func BenchmarkMeasure(b *testing.B) {
+	c, err := New(Options{Source: "bench", Publish: func(context.Context, *bus.Batch) error { return nil }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c.sampler.measure(b.Context(), 0)
+	}
+}
+
+// BenchmarkProbe shows which reading costs what.
+func BenchmarkProbe(b *testing.B) {
+	var p gopsutilProber
+	for name, read := range map[string]func(context.Context) error{
+		"cpu":      func(ctx context.Context) error { _, err := p.cpu(ctx); return err },
+		"load":     func(ctx context.Context) error { _, err := p.load(ctx); return err },
+		"memory":   func(ctx context.Context) error { _, err := p.memory(ctx); return err },
+		"disks":    func(ctx context.Context) error { _, err := p.disks(ctx); return err },
+		"networks": func(ctx context.Context) error { _, err := p.networks(ctx); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := read(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,133 @@
+package collect
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+)
+
+// usage turns cpuTimes into cpu_usage_percent.
+type usage struct {
+	host    string
+	reading uint64 // counts readings, to notice cores that are gone
+	cores   map[string]*core
+}
+
+type core struct {
+	cpuTimes
+	reading uint64 // the last that had this core
+	labels  labels.Labels
+}
+
+func newUsage(host string) *usage {
+	return &usage{host: host, cores: make(map[string]*core)}
+}
+
+// measure emits the use of each core since the last call, for those that both
+// readings have.
+func (u *usage) measure(times []cpuTimes, emit func(labels.Labels, float64)) {
+	u.reading++
+	for _, now := range times {
+		c := u.cores[now.cpu]
+		switch {
+		case c == nil:
+			c = &core{labels: labels.FromStrings(
+				labels.MetricName, "cpu_usage_percent", "host", u.host, "cpu", now.cpu)}
+			u.cores[now.cpu] = c
+		case c.reading == u.reading:
+			continue // listed twice
+		default:
+			// Linux sometimes takes back a little idle or iowait time. That is
+			// no reset, so each part is held at zero by itself.
+			busy, idle := max(0, now.busy-c.busy), max(0, now.idle-c.idle)
+			if busy+idle > 0 {
+				emit(c.labels, math.Round(10000*busy/(busy+idle))/100)
+			}
+		}
+		c.cpuTimes, c.reading = now, u.reading
+	}
+	for name, c := range u.cores {
+		if c.reading != u.reading {
+			delete(u.cores, name)
+		}
+	}
+}
+
+// throughput turns ioCounters into byte rates per device.
+type throughput struct {
+	host                string
+	inMetric, outMetric string
+	keep                keep
+
+	at      time.Time // of the last reading
+	reading uint64
+	devices map[string]*device
+}
+
+type device struct {
+	in, out             uint64
+	reading             uint64 // the last that had this device
+	kept                bool
+	inLabels, outLabels labels.Labels // only when kept
+}
+
+func newThroughput(host, inMetric, outMetric string, k keep) *throughput {
+	return &throughput{host: host, inMetric: inMetric, outMetric: outMetric, keep: k, devices: make(map[string]*device)}
+}
+
+// measure emits the rates of each kept device since the last call, for those
+// that both readings have and that ever moved a byte: an unused port or an
+// empty card reader would only take up room. counters were read at at.
+func (t *throughput) measure(at time.Time, counters []ioCounters, emit func(labels.Labels, float64)) {
+	seconds := at.Sub(t.at).Seconds()
+	t.at = at
+	t.reading++
+	for _, now := range counters {
+		d := t.devices[now.device]
+		switch {
+		case d == nil:
+			d = t.newDevice(now.device, counters)
+			t.devices[now.device] = d
+		case d.reading == t.reading:
+			continue // listed twice
+		case d.kept && seconds > 0 && now.in|now.out != 0 && now.in >= d.in && now.out >= d.out:
+			// If one counter went back the device was reset or replaced, and
+			// the other's difference means nothing either.
+			emit(d.inLabels, math.Round(float64(now.in-d.in)/seconds))
+			emit(d.outLabels, math.Round(float64(now.out-d.out)/seconds))
+		}
+		d.in, d.out, d.reading = now.in, now.out, t.reading
+	}
+	for name, d := range t.devices {
+		if d.reading != t.reading {
+			delete(t.devices, name)
+		}
+	}
+}
+
+func (t *throughput) newDevice(name string, all []ioCounters) *device {
+	if !t.keep(name, all) {
+		return &device{}
+	}
+	of := func(metric string) labels.Labels {
+		return labels.FromStrings(labels.MetricName, metric, "host", t.host, "device", valid(name))
+	}
+	return &device{kept: true, inLabels: of(t.inMetric), outLabels: of(t.outMetric)}
+}
+
+// valid makes s fit for a label value: the kernel allows any bytes in the name
+// of a network interface.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// appendTo returns an emit that appends a series with one sample at time t to
+// b. It keeps no memory that b does not own, apart from the labels, which never
+// change.
+func appendTo(b *bus.Batch, t int64) func(labels.Labels, float64) {
+	return func(l labels.Labels, v float64) {
+		b.Series = append(b.Series, bus.Series{Labels: l, Samples: []bus.Sample{{T: t, V: v}}})
+	}
+}
