@@ -48,11 +48,11 @@ type ioCounters struct {
 // failures that way.
 var errNone = errors.New("this system lists none")
 
-// gopsutilProber measures with gopsutil. A reading of everything costs about
-// 0.1 ms on Linux (go test -bench Measure ./internal/collect), that is 0.01 %
-// of a core at one a second and 0.2 % at 50 ms, so nothing is gained by
-// parsing /proc ourselves. Two calls were found dear, and are avoided or kept
-// for a reason:
+// gopsutilProber measures with gopsutil. Reading everything costs 0.1 ms in a
+// loop on Linux (go test -bench Measure ./internal/collect) and up to 0.6 ms once
+// a second, when the caches are cold and half of it is the waking up: at most
+// 0.06 % of a core, so nothing is gained by parsing /proc ourselves. Two calls
+// were found dear, and are avoided or kept for a reason:
 //
 //   - mem.SwapMemory (40 µs) parses all of /proc/vmstat for counters that we
 //     do not use, while mem.VirtualMemory (19 µs) has the swap's size already.
