@@ -12,6 +12,9 @@ var (
 	ErrPositionLost = errors.New("position is no longer in the log")
 	// ErrClosed means that the bus was closed.
 	ErrClosed = errors.New("bus is closed")
+	// ErrNotStored means that the batch went to the pages that watch it, but is
+	// not recorded, because the disk is full. Sources do not publish it again.
+	ErrNotStored = errors.New("shown but not recorded: the disk is full")
 	// ErrTooLarge means that one batch exceeds the bound of the whole queue; it
 	// must be split.
 	ErrTooLarge = errors.New("batch is larger than the bus's queue")

@@ -72,6 +72,19 @@ type Values []float64
 
 // AppendJSON appends the message to dst.
 func (m *Bootstrap) AppendJSON(dst []byte) []byte {
+	return AppendReason(m.AppendOpen(dst), m.Reason)
+}
+
+// AppendReason appends what AppendOpen left out. One bootstrap is sent for
+// several reasons, and all but the end is the same.
+func AppendReason(dst []byte, reason string) []byte {
+	dst = append(dst, `,"reason":`...)
+	dst = appendString(dst, reason)
+	return append(dst, '}')
+}
+
+// AppendOpen appends the message to dst, but for its reason and its end.
+func (m *Bootstrap) AppendOpen(dst []byte) []byte {
 	dst = append(dst, `{"room":`...)
 	dst = appendString(dst, m.Room)
 	dst = append(dst, `,"from":`...)
@@ -95,9 +108,7 @@ func (m *Bootstrap) AppendJSON(dst []byte) []byte {
 	if m.More {
 		dst = append(dst, `,"more":true`...)
 	}
-	dst = append(dst, `,"reason":`...)
-	dst = appendString(dst, m.Reason)
-	return append(dst, '}')
+	return dst
 }
 
 // AppendJSON appends the message to dst.

@@ -1,0 +1,102 @@
+package live
+
+import (
+	"math"
+
+	"stripchart/internal/bus"
+)
+
+// FutureBound is how far ahead of log time a sample may lie, in ms. One sample a
+// day ahead would make tsdb refuse every other series as too old.
+const FutureBound = 60_000
+
+// Reasons for which a sample is refused, also in /metrics.
+const (
+	refusedTooOld    = "too_old"
+	refusedTooNew    = "too_new"
+	refusedDuplicate = "duplicate"
+	refusedOrder     = "not_ascending"
+)
+
+// acceptance is the rule: a sample's time lies in [log time - W, log time +
+// FutureBound]. It depends on the entry alone, so every server and every replay
+// judges alike.
+type acceptance struct{ from, to int64 }
+
+func acceptanceAt(logTime, w int64) acceptance {
+	return acceptance{from: logTime - w, to: logTime + FutureBound}
+}
+
+// refuses returns why t is not acceptable, or "".
+func (a acceptance) refuses(t int64) string {
+	switch {
+	case t < a.from:
+		return refusedTooOld
+	case t > a.to:
+		return refusedTooNew
+	}
+	return ""
+}
+
+// accept returns the samples of in that are accepted for s, in ascending order.
+// The result is in itself when all are. The caller holds h.mu.
+//
+// A sample newer than everything that the store may hold of the series is surely
+// new. Any other one may be a copy (a source that resends, a log that is read
+// again), so the store is asked: the first value wins. A copy of a sample that was
+// streamed but not stored is not recognised. With unsure set, the store is not asked.
+func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance, unsure bool) ([]bus.Sample, error) {
+	known := max(s.lastT, s.floor)
+	plain := true
+	prev := int64(math.MinInt64)
+	for _, x := range in {
+		if rule.refuses(x.T) != "" || x.T <= prev || x.T <= known {
+			plain = false
+			break
+		}
+		prev = x.T
+	}
+	if plain {
+		return in, nil
+	}
+
+	out := make([]bus.Sample, 0, len(in))
+	late := 0 // the first late ones of out may exist already
+	prev = math.MinInt64
+	for _, x := range in {
+		if reason := rule.refuses(x.T); reason != "" {
+			h.metrics.refused.WithLabelValues(reason).Inc()
+			continue
+		}
+		if x.T <= prev {
+			h.metrics.refused.WithLabelValues(refusedOrder).Inc()
+			continue
+		}
+		prev = x.T
+		if x.T <= known {
+			late++
+		}
+		out = append(out, x)
+	}
+	if late == 0 || unsure {
+		return out, nil
+	}
+	times := make([]int64, late)
+	for i := range times {
+		times[i] = out[i].T
+	}
+	exists, err := h.store.Existing(h.ctx, s.labels, times)
+	if err != nil {
+		return nil, err
+	}
+	kept := out[:0]
+	for i, x := range out {
+		if i < late && exists[i] {
+			h.metrics.refused.WithLabelValues(refusedDuplicate).Inc()
+			continue
+		}
+		kept = append(kept, x)
+	}
+	h.metrics.late.Add(float64(late))
+	return kept, nil
+}

@@ -1,0 +1,46 @@
+// Package live is the heart of Stripchart: it applies the log of batches, and
+// keeps the rooms and viewers that are fed from it. It knows neither HTTP nor
+// sockets.
+//
+// Guarantees:
+//
+//  1. A batch is acknowledged after the store has committed it (or has said
+//     that it cannot record for now, bus.ErrNotStored).
+//  2. What is accepted is decided in one place (accept.go), by a rule that
+//     gives the same answer on every server and at every replay. Rooms are
+//     given only what was accepted. The first value of a (series, time) wins.
+//  3. A viewer that joined a room is sent every accepted sample of the room's
+//     series in its window, and every one after that, until it leaves: at
+//     least once on the wire, exactly once after the upsert by (series, time),
+//     in log order; or it is sent a whole bootstrap anew, which says so.
+//  4. A viewer that does not read delays nobody, and its memory is bounded by
+//     its connection's output queue.
+//  5. Nothing is evaluated or encoded per viewer: a flush encodes one packet
+//     for a room, and one for each distinct cursor of those that join it.
+//
+// # How a sample goes
+//
+// One goroutine applies batches in log order (apply.go): under Hub.mu it decides
+// what is accepted, commits it to the store, puts it into the ring and adds it
+// to what its rooms have pending. One goroutine flushes (flush.go): it takes what
+// is pending under the lock, encodes and sends it without the lock.
+//
+// # The join, and why it is exact
+//
+// A viewer is a cursor: the index of the first ring entry that it has not been
+// sent. A bootstrap is a pair (encoded history, index): under the lock the index
+// of the ring's end is noted and the store's querier is opened, so the querier
+// sees exactly the commits of the entries before that index. Had the querier been
+// opened before the index was noted, without the lock, a batch applied in
+// between would be in neither: lost. The other way round it would be in both.
+// The history may then take any time to read and encode; the viewer goes to the
+// room's newcomers with the bootstrap's index as its cursor, and the next flush
+// sends it the ring from there to the flush's end, and to everybody else the
+// room's pending samples up to the same end. From then on it is one of everybody.
+// Since newcomers enter only at a flush, there is no moment at which a broadcast
+// could slip between a viewer's own part and the common one.
+//
+// Late samples are the one exception to "sees exactly": tsdb's out-of-order head
+// has no isolation, so a bootstrap may hold late samples that follow again. The
+// upsert by (series, time) absorbs them.
+package live

@@ -1,0 +1,232 @@
+package live
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/store"
+	"stripchart/internal/wire"
+)
+
+// maxPart bounds one part of a bootstrap, in bytes, as far as a slice of time
+// can be divided.
+const maxPart = 128 << 10
+
+// row is the samples of one series, raw (X) or in columns (Step > 0).
+type row struct {
+	id   int
+	x    []int64
+	x0   int64
+	step int64
+	y    []float64
+}
+
+// rowsOf gathers chunks by member, ascending, each time once: a late sample may
+// stand behind newer ones, and the first value of a time wins.
+func rowsOf(chunks []chunk) []row {
+	byID := make(map[int][]bus.Sample, len(chunks))
+	ids := make([]int, 0, len(chunks))
+	for _, c := range chunks {
+		have, ok := byID[c.member.id]
+		if !ok {
+			ids = append(ids, c.member.id)
+			byID[c.member.id] = c.samples[:len(c.samples):len(c.samples)] // appending copies
+			continue
+		}
+		byID[c.member.id] = append(have, c.samples...)
+	}
+	slices.Sort(ids)
+	rows := make([]row, len(ids))
+	for i, id := range ids {
+		rows[i] = rowOf(id, byID[id])
+	}
+	return rows
+}
+
+func rowOf(id int, samples []bus.Sample) row {
+	byTime := func(a, b bus.Sample) int { return cmp.Compare(a.T, b.T) }
+	if !slices.IsSortedFunc(samples, byTime) {
+		samples = slices.Clone(samples)
+		slices.SortStableFunc(samples, byTime)
+	}
+	r := row{id: id, x: make([]int64, 0, len(samples)), y: make([]float64, 0, len(samples))}
+	for i, s := range samples {
+		if i > 0 && s.T == samples[i-1].T {
+			continue
+		}
+		r.x = append(r.x, s.T)
+		r.y = append(r.y, s.V)
+	}
+	return r
+}
+
+// blocksOf puts rows that share times into one block.
+func blocksOf(rows []row) []wire.Block {
+	blocks := []wire.Block{}
+next:
+	for _, r := range rows {
+		for i := range blocks {
+			b := &blocks[i]
+			if b.Step == r.step && b.X0 == r.x0 && len(b.Y[0]) == len(r.y) && slices.Equal(b.X, r.x) {
+				b.IDs = append(b.IDs, r.id)
+				b.Y = append(b.Y, r.y)
+				continue next
+			}
+		}
+		blocks = append(blocks, wire.Block{IDs: []int{r.id}, X: r.x, X0: r.x0, Step: r.step, Y: []wire.Values{r.y}})
+	}
+	return blocks
+}
+
+// identified is the outcome of identify.
+type identified struct {
+	ids         []int // per history; -1: beyond the room's limit
+	descriptors []wire.Descriptor
+}
+
+// identify gives the series of a history their places in the room, and returns
+// the descriptors that a viewer needs: of these, and of all that every current
+// viewer knows. The caller holds h.mu.
+func (h *Hub) identify(r *Room, hs []store.History) identified {
+	out := identified{ids: make([]int, len(hs)), descriptors: []wire.Descriptor{}}
+	sent := map[int]bool{}
+	for i := range hs {
+		m := r.admit(h.index.key(hs[i].Labels), hs[i].Labels)
+		if m == nil {
+			out.ids[i] = -1
+			continue
+		}
+		if m.series == nil {
+			m.interval = hs[i].IntervalMS
+			m.lastT = max(m.lastT, lastTime(&hs[i]))
+		} else if m.interval == 0 {
+			m.interval = hs[i].IntervalMS
+		}
+		r.lastT = max(r.lastT, m.lastT)
+		out.ids[i] = m.id
+		sent[m.id] = true
+		out.descriptors = append(out.descriptors, m.descriptor())
+	}
+	for _, m := range r.members {
+		if m.announced && !sent[m.id] {
+			out.descriptors = append(out.descriptors, m.descriptor())
+		}
+	}
+	slices.SortFunc(out.descriptors, func(a, b wire.Descriptor) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// lastTime returns the newest time of a history, or its last column's end.
+func lastTime(hs *store.History) int64 {
+	if n := len(hs.T); n > 0 {
+		return hs.T[n-1]
+	}
+	for i := len(hs.M4) - 4; i >= 0; i -= 4 {
+		if !math.IsNaN(hs.M4[i]) {
+			return hs.X0 + int64(i/4+1)*hs.Step - 1
+		}
+	}
+	return 0
+}
+
+// historyRows turns what was read into rows; ids as in identified.
+func historyRows(hs []store.History, ids []int) []row {
+	rows := make([]row, 0, len(hs))
+	for i := range hs {
+		if ids[i] < 0 {
+			continue
+		}
+		if hs[i].Step > 0 {
+			rows = append(rows, row{id: ids[i], x0: hs[i].X0, step: hs[i].Step, y: hs[i].M4})
+		} else {
+			rows = append(rows, row{id: ids[i], x: hs[i].T, y: hs[i].V})
+		}
+	}
+	return rows
+}
+
+// encodeBootstrap encodes what was read, in parts, without the reason.
+func encodeBootstrap(m pastOfRoom, known identified) [][]byte {
+	return encodeParts(wire.Bootstrap{
+		Room: m.room, Position: m.position.String(), Now: m.now, Series: known.descriptors,
+	}, historyRows(m.series, known.ids))
+}
+
+// encodeParts encodes m with rows, in as many parts as maxPart asks for: all
+// carry `more` but the last, which alone has the position; the first alone has
+// the series.
+func encodeParts(m wire.Bootstrap, rows []row) [][]byte {
+	position := m.Position
+	pieces := splitRows(rows)
+	var parts [][]byte
+	for i, piece := range pieces {
+		last := i == len(pieces)-1
+		m.Blocks, m.More, m.Position = blocksOf(piece), !last, ""
+		if last {
+			m.Position = position
+		}
+		parts = append(parts, m.AppendOpen(nil))
+		m.Series = nil
+	}
+	return parts
+}
+
+// splitRows cuts rows into slices of time that are not likely to exceed maxPart.
+func splitRows(rows []row) [][]row {
+	const perValue = 18 // a float64 has up to 17 digits, and there is a comma
+	// x is counted per row although rows of one block share it: rather a part too many.
+	size, from, to, step := 0, int64(math.MaxInt64), int64(math.MinInt64), int64(1)
+	for _, r := range rows {
+		size += 64 + len(r.y)*perValue + len(r.x)*14
+		lo, hi := r.span()
+		from, to = min(from, lo), max(to, hi)
+		step = max(step, r.step)
+	}
+	if size <= maxPart || to-from <= step {
+		return [][]row{rows}
+	}
+	// The middle, on the columns' grid: a column is never divided.
+	middle := (from + (to-from)/2) / step * step
+	if middle <= from {
+		middle += step
+	}
+	var before, after []row
+	for _, r := range rows {
+		a, b := r.cut(middle)
+		if len(a.y) > 0 {
+			before = append(before, a)
+		}
+		if len(b.y) > 0 {
+			after = append(after, b)
+		}
+	}
+	return append(splitRows(before), splitRows(after)...)
+}
+
+// span returns the time of r's first value and the first time after its last.
+func (r *row) span() (from, to int64) {
+	if r.step > 0 {
+		return r.x0, r.x0 + int64(len(r.y)/4)*r.step
+	}
+	if len(r.x) == 0 {
+		return math.MaxInt64, math.MinInt64
+	}
+	return r.x[0], r.x[len(r.x)-1] + 1
+}
+
+// cut divides r at time t, a multiple of its step: times before t, and the others.
+func (r row) cut(t int64) (before, after row) {
+	before, after = r, r
+	if r.step > 0 {
+		n := int(min(max((t-r.x0)/r.step, 0), int64(len(r.y)/4)))
+		before.y, after.y = r.y[:4*n], r.y[4*n:]
+		after.x0 = r.x0 + int64(n)*r.step
+		return before, after
+	}
+	n, _ := slices.BinarySearch(r.x, t)
+	before.x, after.x = r.x[:n], r.x[n:]
+	before.y, after.y = r.y[:n], r.y[n:]
+	return before, after
+}

@@ -1,0 +1,352 @@
+package live
+
+import (
+	"slices"
+	"time"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/wire"
+)
+
+// flushInterval is the least time between two flushes: under a steady stream a
+// room is sent at most 20 updates a second.
+const flushInterval = 50 * time.Millisecond
+
+// maxResume is how many samples a viewer is sent from the ring; one that missed
+// more gets a bootstrap, whose size is bounded by its points.
+const maxResume = 256 << 10
+
+// wakeFlusher has a flush happen soon. It never blocks.
+func (h *Hub) wakeFlusher() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// flusher flushes the dirty rooms: at once after a pause, otherwise
+// flushInterval after the last time. All rooms go together, so what one batch
+// brings to twelve rooms of a page leaves in one write.
+func (h *Hub) flusher() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var last time.Time
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-h.wake:
+		}
+		if wait := flushInterval - time.Since(last); wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-h.ctx.Done():
+				return
+			case <-timer.C:
+			}
+		}
+		last = time.Now()
+		h.flush()
+	}
+}
+
+// flush sends every dirty room's pending samples to its viewers.
+func (h *Hub) flush() {
+	jobs := h.takeDirty()
+	out, clients := h.address(jobs)
+	h.transport.Broadcast(out)
+	for i := range out {
+		clients[i].refused = !out[i].OK
+	}
+	if slices.ContainsFunc(out, func(o Outgoing) bool { return !o.OK }) {
+		h.takeBack(jobs)
+	}
+}
+
+// job is what one room has to send in a flush, taken under the lock.
+type job struct {
+	room     *Room
+	from     uint64       // ring index of the first entry in pending
+	position bus.Position // of the ring's end
+	now      int64
+
+	update    wire.Update // the broadcast's, without blocks
+	pending   []chunk
+	rootFrom  int64 // newest time that namespace / was sent before
+	state     string
+	since     int64
+	tellState bool
+
+	current []*viewer
+	parties []party
+}
+
+// party is newcomers of a room that share a cursor, so that one encoding serves
+// them all.
+type party struct {
+	viewers     []*viewer
+	cursor      uint64
+	since       string // not "": they resume, and are sent a bootstrap from there
+	reason      string
+	chunks      []chunk
+	lastT       int64 // newest time of their bootstrap, for namespace /
+	descriptors []wire.Descriptor
+}
+
+// takeDirty takes what the dirty rooms have to send, moves every cursor to the
+// ring's end, and makes newcomers current. What it returns is sent by this
+// goroutine alone and before anything that comes later, so moving the cursors
+// first is safe; a refused write moves them back (conclude).
+func (h *Hub) takeDirty() []job {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	end := h.ring.end()
+	position := h.ring.position(end)
+	now := h.now()
+	jobs := make([]job, 0, len(h.dirty))
+	for _, r := range h.dirty {
+		r.dirty = false
+		r.sending = append(r.sending[:0], r.current...)
+		j := job{
+			room: r, from: r.from, position: position, now: now, state: r.state, since: r.since, tellState: r.tellState,
+			pending: r.pending, rootFrom: r.rootT, current: r.sending,
+			update: wire.Update{Room: r.id, Position: position.String(), Now: now, Gone: r.gone},
+		}
+		for _, m := range r.descriptors {
+			j.update.Series = append(j.update.Series, m.descriptor())
+		}
+		if r.tellMatched {
+			n := r.matched()
+			j.update.Matched = &n
+		}
+		j.parties = h.takeNewcomers(r, end)
+		for _, v := range j.current {
+			v.client.mark = v.client.drains
+		}
+		if r.root {
+			_, r.rootT = newer(r.pending, r.rootT)
+		}
+		r.pending, r.descriptors, r.gone, r.tellMatched, r.tellState = nil, nil, nil, false, false
+		jobs = append(jobs, j)
+	}
+	h.dirty = h.dirty[:0]
+	return jobs
+}
+
+// takeNewcomers groups the newcomers of r by cursor and makes them current.
+// The caller holds h.mu.
+func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
+	type key struct {
+		cursor uint64
+		since  string
+		reason string
+		lastT  int64
+	}
+	var parties []party
+	byKey := map[key]int{}
+	var stay []*viewer
+	for _, v := range r.newcomers {
+		switch {
+		case v.ahead != (bus.Offset{}) && v.ahead.Compare(h.ring.position(end).Offset) > 0:
+			// It has seen more than this server: nothing up to there is sent.
+			stay = append(stay, v)
+			continue
+		case !h.ring.covers(v.cursor):
+			v.state, v.reason = joining, wire.ReasonSlow
+			h.goJoin(v, nil)
+			continue
+		}
+		if v.ahead != (bus.Offset{}) {
+			v.cursor, _ = h.ring.find(bus.Position{Offset: v.ahead})
+			v.ahead = bus.Offset{}
+		}
+		k := key{v.cursor, v.since, v.reason, v.lastT}
+		if v.since == "" {
+			k.reason = "" // the bootstrap has told it
+		}
+		i, ok := byKey[k]
+		if !ok {
+			chunks, n := h.chunksFrom(r, v.cursor)
+			if n > maxResume {
+				v.state, v.since = joining, ""
+				h.goJoin(v, nil)
+				continue
+			}
+			i = len(parties)
+			byKey[k] = i
+			parties = append(parties, party{cursor: v.cursor, since: v.since, reason: v.reason, chunks: chunks, lastT: v.lastT, descriptors: h.describe(r, chunks, v.since != "")})
+		}
+		parties[i].viewers = append(parties[i].viewers, v)
+	}
+	for i := range parties {
+		for _, v := range parties[i].viewers {
+			v.client.mark = v.client.drains
+			h.settle(v)
+		}
+	}
+	r.newcomers = stay
+	return parties
+}
+
+// chunksFrom returns what the ring holds of r's members from index i on, and the
+// number of samples. The caller holds h.mu.
+func (h *Hub) chunksFrom(r *Room, i uint64) (out []chunk, samples int) {
+	for _, e := range h.ring.from(i) {
+		for _, p := range e.parts {
+			for _, ms := range p.series.members {
+				if ms.room == r {
+					out = append(out, chunk{ms.member, p.samples})
+					samples += len(p.samples)
+				}
+			}
+		}
+	}
+	return out, samples
+}
+
+// describe returns the descriptors of the members in chunks and, for viewers
+// that resume, of all that every current viewer knows: the ids may be new to
+// them. The caller holds h.mu.
+func (h *Hub) describe(r *Room, chunks []chunk, resumes bool) []wire.Descriptor {
+	seen := map[int]bool{}
+	out := []wire.Descriptor{}
+	add := func(m *member) {
+		if !seen[m.id] {
+			seen[m.id] = true
+			out = append(out, m.descriptor())
+		}
+	}
+	for _, c := range chunks {
+		add(c.member)
+	}
+	if resumes {
+		for _, m := range r.members {
+			if m.announced {
+				add(m)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b wire.Descriptor) int { return a.ID - b.ID })
+	return out
+}
+
+// address encodes the jobs and lists the packets by connection; clients[i] is
+// whose connection out[i] is. Both are used again by the next flush.
+func (h *Hub) address(jobs []job) (out []Outgoing, clients []*Client) {
+	clients = h.addressed[:0]
+	send := func(v *viewer, ps []Packet) {
+		c := v.client
+		if !c.listed {
+			c.listed = true
+			c.queue = c.queue[:0]
+			clients = append(clients, c)
+		}
+		c.queue = append(c.queue, ps...)
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		if ps := h.broadcastPackets(j); len(ps) > 0 {
+			for _, v := range j.current {
+				send(v, ps)
+			}
+		}
+		for k := range j.parties {
+			if ps := h.partyPackets(j, &j.parties[k]); len(ps) > 0 {
+				for _, v := range j.parties[k].viewers {
+					send(v, ps)
+				}
+			}
+		}
+	}
+	out = h.outgoing[:0]
+	for _, c := range clients {
+		c.listed = false
+		out = append(out, Outgoing{Conn: c.conn, Packets: c.queue})
+	}
+	h.outgoing, h.addressed = out, clients
+	return out, clients
+}
+
+// takeBack moves the viewers of connections that refused back to where they
+// stood before the flush.
+func (h *Hub) takeBack(jobs []job) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	back := func(v *viewer, cursor uint64) {
+		if !v.client.refused || v.state != current {
+			return // it was sent, or has left meanwhile
+		}
+		h.unsettle(v)
+		v.cursor = cursor
+		h.stall(v, v.client.mark)
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		for _, v := range j.current {
+			back(v, j.from)
+		}
+		for _, p := range j.parties {
+			for _, v := range p.viewers {
+				back(v, p.cursor)
+			}
+		}
+	}
+}
+
+// broadcastPackets encodes what the room's current viewers are sent.
+func (h *Hub) broadcastPackets(j *job) []Packet {
+	if len(j.current) == 0 {
+		return nil
+	}
+	if j.room.root {
+		samples, _ := newer(j.pending, j.rootFrom)
+		return h.rootUpdate(samples)
+	}
+	var ps []Packet
+	if len(j.pending) > 0 || len(j.update.Series) > 0 || len(j.update.Gone) > 0 || j.update.Matched != nil {
+		j.update.Blocks = blocksOf(rowsOf(j.pending))
+		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventUpdate, j.update.AppendJSON(nil)))
+	}
+	if j.tellState {
+		ps = append(ps, h.statusPacket(j))
+	}
+	return ps
+}
+
+// statusPacket tells the room's state.
+func (h *Hub) statusPacket(j *job) Packet {
+	return h.encode(wire.EventStatus, wire.Status{Room: j.room.id, State: j.state, Since: j.since})
+}
+
+// partyPackets encodes what newcomers are sent.
+func (h *Hub) partyPackets(j *job, p *party) []Packet {
+	if j.room.root {
+		samples, _ := newer(p.chunks, p.lastT)
+		return h.rootUpdate(samples)
+	}
+	var ps []Packet
+	rows := rowsOf(p.chunks)
+	switch {
+	case p.since != "":
+		parts := encodeParts(wire.Bootstrap{
+			Room: j.room.id, From: &p.since, Position: j.position.String(), Now: j.now, Series: p.descriptors,
+		}, rows)
+		for _, part := range parts {
+			ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventBootstrap, wire.AppendReason(part, p.reason)))
+		}
+	case len(rows) > 0:
+		u := wire.Update{Room: j.room.id, Position: j.position.String(), Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors}
+		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventUpdate, u.AppendJSON(nil)))
+	}
+	if j.state != wire.StateLive {
+		ps = append(ps, h.statusPacket(j))
+	}
+	return ps
+}
+
+func (h *Hub) rootUpdate(samples []bus.Sample) []Packet {
+	if len(samples) == 0 {
+		return nil
+	}
+	return []Packet{h.transport.Encode(NamespaceRoot, wire.EventUpdate, wire.AppendRoot(nil, samples, h.o.Zone))}
+}

@@ -1,0 +1,92 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"stripchart/internal/store"
+	"stripchart/internal/wire"
+)
+
+// History answers with samples of the past, once. The answer comes later, from
+// another goroutine.
+func (c *Client) History(arg json.RawMessage, ack Ack) {
+	h := c.hub
+	var m wire.History
+	if err := readRequest(arg, &m); err != nil {
+		ack.refuse(err)
+		return
+	}
+	points, err := h.readPoints(m.Points)
+	if err != nil {
+		ack.refuse(err)
+		return
+	}
+	if span := m.To - m.From; m.From < 0 || m.To < 0 || span < 0 || span > h.o.Limits.Window*1000 {
+		ack.refuse(badRequest("from and to must be Unix milliseconds, ascending, at most %d seconds apart", h.o.Limits.Window))
+		return
+	}
+	sel, err := parseSelector(m.Query)
+	if err != nil {
+		ack.refuse(err)
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.closed || h.closed {
+		return
+	}
+	h.background.Go(func() {
+		answer, err := h.readOnce(sel, m.From, m.To, points)
+		if err != nil {
+			h.log.Warn("history could not be read", "query", m.Query, "err", err)
+			ack.refuse(&wire.Error{Code: wire.CodeOverloaded, Message: "the history could not be read in time; try again"})
+			return
+		}
+		if ack != nil {
+			ack(answer.AppendJSON(nil))
+		}
+	})
+}
+
+// readOnce reads a history that is not shared and has no position.
+func (h *Hub) readOnce(sel selector, from, to int64, points int) (*wire.HistoryAnswer, error) {
+	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
+	defer cancel()
+	var hs []store.History
+	err := h.limitReads(ctx, func() (err error) {
+		snapshot, err := h.store.Snapshot(from, to)
+		if err != nil {
+			return fmt.Errorf("open history: %w", err)
+		}
+		defer snapshot.Close()
+		hs, err = snapshot.History(ctx, sel.matchers, from, to, points)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := &wire.HistoryAnswer{OK: true, From: from, To: to, Now: h.now(), Matched: len(hs), Series: []wire.Descriptor{}}
+	if len(hs) > h.o.Limits.Series {
+		hs = hs[:h.o.Limits.Series]
+	}
+	ids := make([]int, len(hs))
+	for i := range hs {
+		ids[i] = i
+		answer.Series = append(answer.Series, wire.Descriptor{ID: i, Labels: hs[i].Labels, IntervalMS: hs[i].IntervalMS})
+	}
+	answer.Blocks = blocksOf(historyRows(hs, ids))
+	return answer, nil
+}
+
+// limitReads calls read when fewer than maxReads are under way.
+func (h *Hub) limitReads(ctx context.Context, read func() error) error {
+	select {
+	case h.reads <- struct{}{}:
+		defer func() { <-h.reads }()
+		return read()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,217 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/store"
+	"stripchart/internal/wire"
+)
+
+// Options of New. Zero values mean the defaults.
+type Options struct {
+	Bus       bus.Bus
+	Store     Store
+	Transport Transport
+	Log       *slog.Logger
+	Registry  prometheus.Registerer // nil: metrics are kept but not published
+
+	Build         string         // version that hello tells
+	Window        time.Duration  // default window; 100 s
+	DefaultSeries string         // selector of namespace /; required
+	Zone          *time.Location // of the times in namespace /; time.Local
+
+	Accept    time.Duration // W of the acceptance rule; 24 h
+	RingBytes int           // 32 MiB
+	RingAge   time.Duration // 5 min
+	Limits    wire.Limits   // 32 rooms, 200 series, 20,000 points, 30 days
+}
+
+func (o *Options) setDefaults() {
+	def := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	if o.Window == 0 {
+		o.Window = 100 * time.Second
+	}
+	if o.Zone == nil {
+		o.Zone = time.Local
+	}
+	if o.Accept == 0 {
+		o.Accept = 24 * time.Hour
+	}
+	if o.RingAge == 0 {
+		o.RingAge = 5 * time.Minute
+	}
+	def(&o.RingBytes, 32<<20)
+	def(&o.Limits.Rooms, 32)
+	def(&o.Limits.Series, 200)
+	def(&o.Limits.Points, 20_000)
+	if o.Limits.Window == 0 {
+		o.Limits.Window = int64((30 * 24 * time.Hour).Seconds())
+	}
+}
+
+// Hub applies the log and feeds rooms and viewers; see the package comment.
+type Hub struct {
+	o             Options
+	defaultSeries selector
+	bus           bus.Bus
+	store         Store
+	transport     Transport
+	log           *slog.Logger
+	metrics       metrics
+
+	ctx        context.Context // ends with Close
+	cancel     context.CancelFunc
+	background sync.WaitGroup // every goroutine but Run's; Add under mu while not closed
+	ready      atomic.Bool
+	wake       chan struct{} // of one: the flusher has something to do
+	reads      chan struct{} // semaphore of history reads
+
+	// mu is "apply's lock". It is held for a commit, for opening a querier, and for
+	// taking what a flush sends; never while reading history, encoding samples or
+	// writing to a connection. It is the only lock of this package.
+	mu             sync.Mutex
+	closed         bool
+	ring           ring
+	index          index
+	rooms          map[string]*Room
+	dirty          []*Room
+	clients        map[*Client]struct{}
+	watchers       map[*watcher]struct{}
+	bootstrapBytes int
+	newestT        int64             // newest time of any series, Unix ms
+	notStored      bool              // the last commit found the disk full
+	unsure         map[string]uint64 // source -> Seq of a batch whose commit failed
+	rows           []store.Row       // scratch of record
+
+	// Scratch of the flusher.
+	outgoing  []Outgoing
+	addressed []*Client
+}
+
+// New returns a hub that is started by Run.
+func New(o Options) (*Hub, error) {
+	o.setDefaults()
+	sel, err := parseSelector(o.DefaultSeries)
+	if err != nil {
+		return nil, fmt.Errorf("default series %q: %w", o.DefaultSeries, err)
+	}
+	h := &Hub{
+		o: o, defaultSeries: sel, bus: o.Bus, store: o.Store, transport: o.Transport, log: o.Log,
+		metrics: newMetrics(o.Registry),
+		wake:    make(chan struct{}, 1), reads: make(chan struct{}, maxReads),
+		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
+		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, watchers: map[*watcher]struct{}{},
+		unsure: map[string]uint64{}, newestT: o.Store.MaxTime(),
+	}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// Run tails the log until ctx ends (then it returns nil) or the bus fails. It is
+// called once.
+func (h *Hub) Run(ctx context.Context) error {
+	end, err := h.bus.End(ctx)
+	if err != nil {
+		return fmt.Errorf("find the log's end: %w", err)
+	}
+	if err := h.loadIndex(ctx); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.ring.before = bus.Position{Epoch: end.Epoch}
+	h.mu.Unlock()
+	h.background.Go(h.flusher)
+	h.background.Go(h.watch)
+	h.passed(bus.Offset{}, end)
+	err = h.bus.Tail(ctx, bus.Position{}, func(d bus.Delivery) error {
+		err := h.apply(d)
+		h.passed(d.Position.Offset, end)
+		return err
+	})
+	if ctx.Err() != nil || errors.Is(err, bus.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("tail the log: %w", err)
+}
+
+// passed makes the hub ready once the tail has passed the log's end as seen at
+// the start: before, a bootstrap would lack what is still to be applied.
+func (h *Hub) passed(at bus.Offset, end bus.Position) {
+	if at.Compare(end.Offset) >= 0 {
+		h.ready.Store(true)
+	}
+}
+
+// Ready reports whether viewers may join.
+func (h *Hub) Ready() bool { return h.ready.Load() }
+
+// isReady is Ready, and not closed. The caller holds h.mu.
+func (h *Hub) isReady() bool { return h.ready.Load() && !h.closed }
+
+// Bye tells every page that the server is about to stop, and when to come back.
+func (h *Hub) Bye(retry time.Duration) {
+	h.mu.Lock()
+	var out []Outgoing
+	p := []Packet{h.encode(wire.EventBye, wire.Bye{RetryMS: int(retry.Milliseconds())})}
+	for c := range h.clients {
+		if c.greeted {
+			out = append(out, Outgoing{Conn: c.conn, Packets: p})
+		}
+	}
+	h.mu.Unlock()
+	h.transport.Broadcast(out)
+}
+
+// Close ends every goroutine and waits for it. Call it after Run has returned
+// and before the store is closed. Calls after the first return at once.
+func (h *Hub) Close() error {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.cancel()
+	h.background.Wait()
+	return nil
+}
+
+// Hello greets a page in namespace /live.
+func (c *Client) Hello() {
+	h := c.hub
+	h.mu.Lock()
+	c.greeted = true
+	h.mu.Unlock()
+	c.conn.Write(h.encode(wire.EventHello, wire.Hello{
+		Protocol: wire.Protocol, Build: h.o.Build, Now: h.now(), Window: h.o.Window.Seconds(), Limits: h.o.Limits,
+	}))
+}
+
+// encode makes the packet of a message of /live that has no samples.
+func (h *Hub) encode(event string, message any) Packet {
+	b, err := json.Marshal(message)
+	if err != nil {
+		panic(fmt.Sprintf("live: %s: %v", event, err)) // our own types always have a JSON form
+	}
+	return h.transport.Encode(NamespaceLive, event, b)
+}
+
+// now is the server's clock in Unix ms.
+func (h *Hub) now() int64 { return time.Now().UnixMilli() }

@@ -1,0 +1,111 @@
+package live
+
+import (
+	"math"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/store"
+)
+
+// series is one series that was written to lately.
+type series struct {
+	labels labels.Labels
+	ref    store.Ref
+
+	// lastT is the newest accepted time of this process; math.MinInt64 before the
+	// first. floor is the newest time of any series in the store when this one was
+	// first seen: a sample up to there may be stored already, since the index
+	// forgets and the store does not.
+	lastT, floor int64
+
+	interval  int64 // usual distance of samples in ms; 0: unknown
+	lastDelta int64
+	seenAt    int64 // server's clock at the last sample, Unix ms
+
+	members   []membership // the rooms that send it
+	forgotten bool         // a room has forgotten it: match it again when it is back
+}
+
+// membership is a series' place in a room.
+type membership struct {
+	room   *Room
+	member *member
+}
+
+// index holds the series that were written to lately, by their labels.
+type index struct {
+	byKey map[string]*series
+	buf   []byte // scratch for keys
+}
+
+func newIndex() index { return index{byKey: map[string]*series{}} }
+
+// key returns the map key of ls; valid until the next call.
+func (x *index) key(ls labels.Labels) []byte {
+	x.buf = ls.Bytes(x.buf)
+	return x.buf
+}
+
+// get returns the series of ls, or nil.
+func (x *index) get(ls labels.Labels) *series { return x.byKey[string(x.key(ls))] }
+
+func newSeries(ls labels.Labels, floor, now int64) *series {
+	return &series{labels: ls, lastT: math.MinInt64, floor: floor, seenAt: now}
+}
+
+// add puts s into the index and returns it.
+func (x *index) add(s *series) *series {
+	x.byKey[string(x.key(s.labels))] = s
+	return s
+}
+
+// match returns the series that all of ms match, in the order of their labels.
+func (x *index) match(ms []*labels.Matcher) []*series {
+	var out []*series
+	for _, s := range x.byKey {
+		if matches(ms, s.labels) {
+			out = append(out, s)
+		}
+	}
+	slices.SortFunc(out, func(a, b *series) int { return labels.Compare(a.labels, b.labels) })
+	return out
+}
+
+// matches reports whether every matcher accepts ls.
+func matches(ms []*labels.Matcher, ls labels.Labels) bool {
+	for _, m := range ms {
+		if !m.Matches(ls.Get(m.Name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// seen notes the accepted samples' times: lastT, and the interval. It reports
+// whether the interval changed. A distance becomes the interval when two in a
+// row are alike, so that an outage or a late sample does not.
+func (s *series) seen(p part, now int64) (intervalChanged bool) {
+	s.seenAt = now
+	for _, x := range p.samples {
+		if x.T <= s.lastT {
+			continue
+		}
+		if s.lastT != math.MinInt64 {
+			d := x.T - s.lastT
+			if alike(d, s.lastDelta) && !alike(d, s.interval) {
+				s.interval = d
+				intervalChanged = true
+			}
+			s.lastDelta = d
+		}
+		s.lastT = x.T
+	}
+	return intervalChanged
+}
+
+// alike reports whether two distances differ by at most a tenth.
+func alike(a, b int64) bool {
+	return b > 0 && max(a-b, b-a) <= max(1, b/10)
+}

@@ -1,0 +1,271 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/store"
+	"stripchart/internal/wire"
+)
+
+const (
+	// maxReads is how many histories are read at once, and readTimeout how long
+	// one may take: an open querier holds up tsdb's compaction.
+	maxReads    = 4
+	readTimeout = 5 * time.Second
+
+	// A bootstrap is shared while the ring covers its index, and for at most
+	// bootstrapAge, since who gets an old one is sent the ring from there as well.
+	bootstrapAge = 30 * time.Second
+	// bootstrapCache bounds the bytes of the bootstraps kept for sharing; the
+	// oldest of the room goes first.
+	bootstrapCache   = 32 << 20
+	bootstrapsOfRoom = 16
+)
+
+// bootstrap is the encoded history of a room for one window and number of
+// points, and the ring index up to which it reaches. Immutable once done.
+type bootstrap struct {
+	window int64
+	points int
+	at     int64 // when the read began, the server's clock, Unix ms
+
+	done    chan struct{} // closed when the fields below are set
+	err     error
+	cursor  uint64
+	lastT   int64               // newest time that it holds, for namespace /
+	parts   [][]byte            // messages, but for the reason at their ends
+	packets map[string][]Packet // by reason; guarded by Hub.mu
+	size    int                 // bytes of parts
+}
+
+// goJoin bootstraps v in a goroutine of its own. The caller holds h.mu; v.state
+// is joining.
+func (h *Hub) goJoin(v *viewer, ack Ack) {
+	if h.closed {
+		return
+	}
+	h.background.Go(func() { h.join(v, ack) })
+}
+
+// join sends v a bootstrap and makes it a newcomer.
+func (h *Hub) join(v *viewer, ack Ack) {
+	began := time.Now()
+	b, err := h.bootstrapFor(v)
+	if err != nil {
+		h.joinFailed(v, ack, err)
+		return
+	}
+	h.mu.Lock()
+	if v.state != joining {
+		h.mu.Unlock()
+		return // left, or subscribed anew, in the meantime
+	}
+	packets := h.bootstrapPackets(v.room, b, v.reason)
+	drains := v.client.drains
+	h.mu.Unlock()
+	if ack != nil {
+		ack.answer(h.subscribed(v))
+	}
+
+	ok := v.client.conn.Write(packets...)
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v.state != joining {
+		return
+	}
+	v.anew = !ok
+	if !ok {
+		h.stall(v, drains)
+		return
+	}
+	v.reason, v.cursor, v.lastT = wire.ReasonJoin, b.cursor, b.lastT
+	h.welcome(v)
+	h.metrics.join.Observe(time.Since(began).Seconds())
+}
+
+// joinFailed answers v's Subscribe with the error. A viewer that nobody is
+// waiting for (it was slow, or is of namespace /) tries again later.
+func (h *Hub) joinFailed(v *viewer, ack Ack, err error) {
+	if h.ctx.Err() == nil {
+		h.log.Warn("history could not be read for a viewer", "room", v.room.selector.canonical, "err", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v.state != joining {
+		return
+	}
+	if ack == nil {
+		h.background.Go(func() { h.rejoin(v) })
+		return
+	}
+	h.remove(v)
+	v.client.drop(v)
+	h.background.Go(func() {
+		ack.refuse(&wire.Error{Code: wire.CodeOverloaded, Message: "the history could not be read in time; try again"})
+	})
+}
+
+// rejoin joins again after a second.
+func (h *Hub) rejoin(v *viewer) {
+	select {
+	case <-h.ctx.Done():
+		return
+	case <-time.After(time.Second):
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v.state == joining {
+		h.goJoin(v, nil)
+	}
+}
+
+// bootstrapFor returns a bootstrap for v's window: a shared one, or one that is
+// being read for somebody else, or a new one.
+func (h *Hub) bootstrapFor(v *viewer) (*bootstrap, error) {
+	h.mu.Lock()
+	b := h.shared(v)
+	if b == nil {
+		b = &bootstrap{window: v.window, points: v.points, at: h.now(), done: make(chan struct{}), packets: map[string][]Packet{}}
+		v.room.bootstraps = append(v.room.bootstraps, b)
+		h.trimBootstraps(v.room)
+		h.background.Go(func() { h.read(v.room, b) })
+	}
+	h.mu.Unlock()
+	select {
+	case <-b.done:
+		return b, b.err
+	case <-h.ctx.Done():
+		return nil, h.ctx.Err()
+	}
+}
+
+// shared returns a bootstrap that will do for v, or nil. The caller holds h.mu.
+func (h *Hub) shared(v *viewer) *bootstrap {
+	oldest := h.now() - bootstrapAge.Milliseconds()
+	for _, b := range v.room.bootstraps {
+		if b.window != v.window || b.points != v.points || b.at < oldest {
+			continue
+		}
+		select {
+		case <-b.done:
+			if b.err == nil && h.ring.covers(b.cursor) {
+				return b
+			}
+		default:
+			return b // being read
+		}
+	}
+	return nil
+}
+
+// trimBootstraps drops the room's shared bootstraps that are of no use, and the
+// oldest ones beyond the bounds. The caller holds h.mu.
+func (h *Hub) trimBootstraps(r *Room) {
+	oldest := h.now() - bootstrapAge.Milliseconds()
+	kept := r.bootstraps[:0]
+	for i, b := range r.bootstraps {
+		excess := len(r.bootstraps)-i > bootstrapsOfRoom || h.bootstrapBytes > bootstrapCache
+		useless := b.at < oldest || b.err != nil
+		if b.isDone() && (excess || useless) {
+			h.bootstrapBytes -= b.size
+			continue
+		}
+		kept = append(kept, b)
+	}
+	clear(r.bootstraps[len(kept):])
+	r.bootstraps = kept
+}
+
+func (b *bootstrap) isDone() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// read fills b from the store.
+func (h *Hub) read(r *Room, b *bootstrap) {
+	defer close(b.done)
+	m, err := h.readHistory(r, b)
+	if err != nil {
+		b.err = err
+		return
+	}
+	h.mu.Lock()
+	known := h.identify(r, m.series)
+	h.mu.Unlock()
+	if r.root {
+		b.parts, b.lastT = encodeRootBootstrap(m, known, h.o.Zone)
+	} else {
+		b.parts = encodeBootstrap(m, known)
+	}
+	for _, p := range b.parts {
+		b.size += len(p)
+	}
+	h.mu.Lock()
+	h.bootstrapBytes += b.size
+	h.mu.Unlock()
+	h.metrics.bootstraps.Inc()
+}
+
+// pastOfRoom is what was read for a bootstrap.
+type pastOfRoom struct {
+	room     string
+	position bus.Position
+	now      int64
+	series   []store.History
+}
+
+// readHistory notes the ring's end and opens the querier under the lock, then
+// reads without it. See the package comment for why this order is exact.
+func (h *Hub) readHistory(r *Room, b *bootstrap) (pastOfRoom, error) {
+	m := pastOfRoom{room: r.id}
+	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
+	defer cancel()
+	err := h.limitReads(ctx, func() error { return h.readPast(ctx, r, b, &m) })
+	return m, err
+}
+
+// readPast is the read itself. The ring's end and the querier belong together:
+// both are taken under one lock.
+func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom) error {
+	h.mu.Lock()
+	m.now = h.now()
+	from, to := m.now-b.window, max(m.now, h.newestT)
+	b.cursor = h.ring.end()
+	m.position = h.ring.position(b.cursor)
+	snapshot, err := h.store.Snapshot(from, to)
+	h.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("open history: %w", err)
+	}
+	defer snapshot.Close()
+	if m.series, err = snapshot.History(ctx, r.selector.matchers, from, to, b.points); err != nil {
+		return fmt.Errorf("read history: %w", err)
+	}
+	return nil
+}
+
+// bootstrapPackets returns b's packets for a reason. The caller holds h.mu.
+func (h *Hub) bootstrapPackets(r *Room, b *bootstrap, reason string) []Packet {
+	if ps := b.packets[reason]; ps != nil {
+		return ps
+	}
+	var ps []Packet
+	for _, part := range b.parts {
+		if r.root {
+			ps = append(ps, h.transport.Encode(NamespaceRoot, wire.EventBootstrap, part))
+			continue
+		}
+		message := wire.AppendReason(part[:len(part):len(part)], reason)
+		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventBootstrap, message))
+	}
+	b.packets[reason] = ps
+	return ps
+}

@@ -1,0 +1,58 @@
+package live
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the hub's own, at /metrics.
+type metrics struct {
+	batches, samples, late, dropped, bootstraps prometheus.Counter
+	refused                                     *prometheus.CounterVec
+	series, rooms, viewers                      prometheus.Gauge
+	ringBatches, ringBytes                      prometheus.Gauge
+	join, apply                                 prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) metrics {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		reg.MustRegister(c)
+		return c
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+		reg.MustRegister(g)
+		return g
+	}
+	histogram := func(name, help string, start float64) prometheus.Histogram {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(start, 4, 9)})
+		reg.MustRegister(h)
+		return h
+	}
+	m := metrics{
+		batches:    counter("stripchart_batches_total", "Batches applied."),
+		samples:    counter("stripchart_samples_total", "Samples accepted."),
+		late:       counter("stripchart_samples_late_total", "Samples that were looked up in the store because they may have been there already."),
+		dropped:    counter("stripchart_viewer_stalls_total", "Times that a viewer was parked because its connection's output queue was full."),
+		bootstraps: counter("stripchart_history_reads_total", "Histories read for bootstraps."),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stripchart_samples_refused_total", Help: "Samples refused, by reason.",
+		}, []string{"reason"}),
+		series:      gauge("stripchart_series", "Series written to in the last hour."),
+		rooms:       gauge("stripchart_rooms", "Open rooms."),
+		viewers:     gauge("stripchart_viewers", "Viewers, one for each room of each connection."),
+		ringBatches: gauge("stripchart_ring_batches", "Batches in the ring."),
+		ringBytes:   gauge("stripchart_ring_bytes", "Bytes in the ring."),
+		join:        histogram("stripchart_join_seconds", "Time from a viewer's request to its bootstrap being written.", 0.0005),
+		apply:       histogram("stripchart_apply_seconds", "Time to apply one batch.", 0.00002),
+	}
+	reg.MustRegister(m.refused)
+	for _, reason := range []string{refusedTooOld, refusedTooNew, refusedDuplicate, refusedOrder} {
+		m.refused.WithLabelValues(reason)
+	}
+	return m
+}
+
+// ring publishes the ring's size.
+func (m *metrics) ring(r *ring) {
+	m.ringBatches.Set(float64(len(r.entries)))
+	m.ringBytes.Set(float64(r.bytes))
+}

@@ -1,0 +1,68 @@
+package live
+
+import (
+	"context"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/store"
+)
+
+// Store is what live needs of the time-series database; see package store for
+// the contracts.
+type Store interface {
+	Append(rows []store.Row) error
+	MaxTime() int64
+	Existing(ctx context.Context, l labels.Labels, times []int64) ([]bool, error)
+	Series(ctx context.Context, ms []*labels.Matcher, from, to int64) ([]labels.Labels, error)
+	Snapshot(from, to int64) (Snapshot, error)
+}
+
+// Snapshot is an open querier: it sees what was committed before it was opened.
+type Snapshot interface {
+	History(ctx context.Context, ms []*labels.Matcher, from, to int64, points int) ([]store.History, error)
+	Close() error
+}
+
+// NewStore adapts s to Store.
+func NewStore(s *store.Store) Store { return tsdbStore{s} }
+
+type tsdbStore struct{ *store.Store }
+
+func (s tsdbStore) Snapshot(from, to int64) (Snapshot, error) {
+	return s.Store.Snapshot(from, to)
+}
+
+// Packet is an encoded event, made by Transport.Encode and shared by all who are
+// sent it.
+type Packet any
+
+// Conn is a connection to a page. Write never blocks: it takes all packets, or
+// returns false because the output queue is at its bound (or the connection is
+// closed). After a refusal Client.Drained is called once, when the queue has
+// emptied.
+type Conn interface {
+	Write(ps ...Packet) bool
+}
+
+// Outgoing is what a flush sends to one connection.
+type Outgoing struct {
+	Conn    Conn
+	Packets []Packet // valid during the call of Broadcast
+	OK      bool     // set by Broadcast: what Write would have returned
+}
+
+// Transport encodes and sends.
+type Transport interface {
+	// Encode makes the packet of one event with one argument.
+	Encode(namespace, event string, arg []byte) Packet
+	// Broadcast writes each entry's packets to its connection, in one system
+	// call each, and returns when all were tried.
+	Broadcast(out []Outgoing)
+}
+
+// Namespaces of the wire.
+const (
+	NamespaceRoot = "/"
+	NamespaceLive = "/live"
+)

@@ -1,0 +1,87 @@
+package live
+
+import (
+	"sort"
+
+	"stripchart/internal/bus"
+)
+
+// ring holds the recent batches, decoded, in log order. Entries are numbered from
+// the start of the process; index n is that of the next entry. Entries are
+// immutable once added. Bounded in bytes and in age; the oldest go first.
+type ring struct {
+	maxBytes int
+	maxAge   int64 // ms
+
+	entries []entry // entries[0] has index first
+	first   uint64
+	bytes   int
+	before  bus.Position // position of the entry before entries[0]
+}
+
+// entry is what was accepted of one batch.
+type entry struct {
+	position bus.Position
+	at       int64 // when it was applied, the server's clock, Unix ms
+	size     int
+	parts    []part
+}
+
+// part is the accepted samples of one series.
+type part struct {
+	series  *series
+	samples []bus.Sample // ascending; shared with the batch
+}
+
+// end returns the index that the next entry will have.
+func (r *ring) end() uint64 { return r.first + uint64(len(r.entries)) }
+
+// position returns the position up to which entries before index i have come.
+// i is in [first, end].
+func (r *ring) position(i uint64) bus.Position {
+	if i == r.first {
+		return r.before
+	}
+	return r.entries[i-r.first-1].position
+}
+
+// covers reports whether all entries from index i on are still here.
+func (r *ring) covers(i uint64) bool { return i >= r.first }
+
+// from returns the entries from index i on; i is in [first, end]. The result
+// stays valid and unchanged after the lock is released.
+func (r *ring) from(i uint64) []entry {
+	return r.entries[i-r.first : len(r.entries) : len(r.entries)]
+}
+
+// find returns the index of the first entry after position p, and whether the
+// ring covers it. The caller has compared the epochs.
+func (r *ring) find(p bus.Position) (uint64, bool) {
+	if p.Compare(r.before.Offset) < 0 {
+		return 0, false
+	}
+	i := sort.Search(len(r.entries), func(i int) bool {
+		return r.entries[i].position.Compare(p.Offset) > 0
+	})
+	return r.first + uint64(i), true
+}
+
+// add appends e and drops what is beyond the bounds.
+func (r *ring) add(e entry) {
+	r.entries = append(r.entries, e)
+	r.bytes += e.size
+	n := 0
+	for n < len(r.entries)-1 && (r.bytes > r.maxBytes || r.entries[n].at < e.at-r.maxAge) {
+		r.bytes -= r.entries[n].size
+		r.before = r.entries[n].position
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	// The slice keeps its tail and append moves it to a new array when the old
+	// one is used up, so the array holds at most about twice the entries. The
+	// dropped ones are not cleared: a flush may still be reading them.
+	r.entries = r.entries[n:]
+	r.first += uint64(n)
+}

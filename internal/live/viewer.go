@@ -1,0 +1,195 @@
+package live
+
+import (
+	"slices"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/wire"
+)
+
+// Client is a connection's share in one namespace: its viewers, one a room.
+type Client struct {
+	hub  *Hub
+	conn Conn
+
+	// Guarded by Hub.mu.
+	viewers []*viewer
+	closed  bool
+	greeted bool   // is in namespace /live
+	drains  uint32 // how often Drained was called
+
+	catalogue *watcher // nil until asked for
+
+	mark uint32 // drains, as of the flush under way
+
+	// Scratch of the flusher.
+	queue           []Packet
+	listed, refused bool
+}
+
+// viewer is one client in one room: a cursor in the ring.
+type viewer struct {
+	client *Client
+	room   *Room
+	state  viewerState
+	slot   int32 // place in room.current
+
+	reason string // of what it is sent next: wire.Reason...
+	since  string // position that it continues from, when resuming
+
+	window int64 // ms
+	points int
+
+	anew   bool       // its last bootstrap was not sent: it needs another
+	cursor uint64     // index of the first entry that it was not sent
+	ahead  bus.Offset // a position it has seen that this server has not reached
+	lastT  int64      // of namespace /: newest time that it was sent
+}
+
+// viewerState says who moves the cursor next.
+type viewerState uint8
+
+const (
+	joining  viewerState = iota // a bootstrap is being read; see join.go
+	newcomer                    // the next flush sends the ring from the cursor
+	current                     // the next flush sends the broadcast
+	lagging                     // its queue is full: nothing until it has drained
+	left                        // not in the room any more
+)
+
+// NewClient registers a connection. Close must be called when it ends.
+func (h *Hub) NewClient(c Conn) *Client {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	client := &Client{hub: h, conn: c, closed: h.closed}
+	if !h.closed {
+		h.clients[client] = struct{}{}
+	}
+	return client
+}
+
+// Close leaves every room. Calls after the first do nothing.
+func (c *Client) Close() {
+	h := c.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.closed = true
+	delete(h.clients, c)
+	for _, v := range c.viewers {
+		h.remove(v)
+	}
+	c.viewers = nil
+	if c.catalogue != nil {
+		delete(h.watchers, c.catalogue)
+		c.catalogue = nil
+	}
+}
+
+// Drained tells that the connection's queue has emptied after it had refused a
+// Write: its viewers continue from their cursors.
+func (c *Client) Drained() {
+	h := c.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.drains++
+	for _, v := range c.viewers {
+		if v.state == lagging {
+			h.proceed(v)
+		}
+	}
+}
+
+// proceed takes up a viewer that had to wait: it is sent the ring from its
+// cursor, or everything anew when the ring has gone on. Namespace / has no
+// message to add old samples with, so it always begins anew.
+// The caller holds h.mu.
+func (h *Hub) proceed(v *viewer) {
+	if v.anew || v.room.root || !h.ring.covers(v.cursor) {
+		v.state = joining
+		h.goJoin(v, nil)
+		return
+	}
+	v.since = h.ring.position(v.cursor).String()
+	h.welcome(v)
+}
+
+// welcome puts v among the newcomers of its room. The caller holds h.mu.
+func (h *Hub) welcome(v *viewer) {
+	v.state = newcomer
+	v.room.newcomers = append(v.room.newcomers, v)
+	h.markDirty(v.room)
+}
+
+// stall parks v until its connection has drained. The caller holds h.mu; drains
+// is what client.drains was before the Write that was refused: if Drained
+// was called in between, nobody will call it again for that refusal.
+func (h *Hub) stall(v *viewer, drains uint32) {
+	h.metrics.dropped.Inc()
+	v.reason = wire.ReasonSlow
+	v.state = lagging
+	if v.client.drains != drains {
+		h.proceed(v)
+	}
+}
+
+// settle makes v current: its cursor is the room's. The caller holds h.mu.
+func (h *Hub) settle(v *viewer) {
+	v.state = current
+	v.slot = int32(len(v.room.current))
+	v.since = ""
+	v.room.current = append(v.room.current, v)
+}
+
+// unsettle takes v out of its room's current viewers. The caller holds h.mu.
+func (h *Hub) unsettle(v *viewer) {
+	r := v.room
+	last := len(r.current) - 1
+	r.current[v.slot] = r.current[last]
+	r.current[v.slot].slot = v.slot
+	r.current[last] = nil
+	r.current = r.current[:last]
+}
+
+// remove takes v out of its room. The caller holds h.mu and takes it out of
+// client.viewers.
+func (h *Hub) remove(v *viewer) {
+	r := v.room
+	switch v.state {
+	case current:
+		h.unsettle(v)
+	case newcomer:
+		if i := slices.Index(r.newcomers, v); i >= 0 {
+			r.newcomers = slices.Delete(r.newcomers, i, i+1)
+		}
+	case left:
+		return
+	}
+	v.state = left
+	if r.viewers--; r.viewers == 0 {
+		r.emptyAt = h.now()
+	}
+	h.metrics.viewers.Dec()
+}
+
+// find returns the client's viewer of a room, or nil. The caller holds h.mu.
+func (c *Client) find(room string) *viewer {
+	for _, v := range c.viewers {
+		if v.room.id == room {
+			return v
+		}
+	}
+	return nil
+}
+
+// drop removes v from the client's list. The caller holds h.mu.
+func (c *Client) drop(v *viewer) {
+	if i := slices.Index(c.viewers, v); i >= 0 {
+		c.viewers = slices.Delete(c.viewers, i, i+1)
+	}
+}

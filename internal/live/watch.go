@@ -1,0 +1,135 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/wire"
+)
+
+const (
+	watchInterval = 250 * time.Millisecond
+
+	// indexAge is how long a series stays in the index without samples, and how far
+	// back the index is filled from the store at the start.
+	indexAge = time.Hour
+	// roomLinger is how long a room without viewers is kept: a page that reloads
+	// finds its bootstrap.
+	roomLinger = time.Minute
+
+	// A room is stale when its newest sample is older than the larger of staleAfter
+	// and staleIntervals of its shortest interval.
+	staleAfter     = 3000 // ms
+	staleIntervals = 3
+)
+
+// watch looks after what changes with time alone: states, forgotten series,
+// rooms without viewers.
+func (h *Hub) watch() {
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		h.tellStates()
+		if n%4 == 0 {
+			h.tellCatalogue()
+		}
+		if n%40 == 0 {
+			h.tidy()
+		}
+	}
+}
+
+// tellStates sends `status` where a room's state has changed.
+func (h *Hub) tellStates() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	for _, r := range h.rooms {
+		if r.root {
+			continue
+		}
+		state, since := r.stateAt(now, h.notStored)
+		if state == r.state {
+			continue
+		}
+		r.state, r.since = state, since
+		r.tellState = true
+		h.markDirty(r)
+	}
+}
+
+// stateAt returns the room's state, and since when. The caller holds Hub.mu.
+func (r *Room) stateAt(now int64, notStored bool) (string, int64) {
+	shortest := int64(0)
+	for _, m := range r.members {
+		if m.announced && m.interval > 0 && (shortest == 0 || m.interval < shortest) {
+			shortest = m.interval
+		}
+	}
+	switch limit := max(staleAfter, staleIntervals*shortest); {
+	case r.lastT > 0 && now-r.lastT > limit:
+		return wire.StateStale, r.lastT
+	case notStored:
+		return wire.StateNotStored, now
+	default:
+		return wire.StateLive, now
+	}
+}
+
+// tidy forgets what nobody needs any more.
+func (h *Hub) tidy() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	for _, r := range h.rooms {
+		if r.viewers == 0 && now-r.emptyAt > roomLinger.Milliseconds() {
+			h.closeRoom(r)
+			continue
+		}
+		h.trimBootstraps(r)
+		for _, m := range r.members {
+			if now-m.lastT > r.horizon+staleAfter && m.lastT > 0 {
+				h.forget(r, m)
+			}
+		}
+	}
+	for key, s := range h.index.byKey {
+		if now-s.seenAt > indexAge.Milliseconds() {
+			for _, m := range s.members {
+				m.member.series = nil // the member stays while its samples are in a window
+			}
+			s.members = nil
+			delete(h.index.byKey, key)
+			h.catalogueGone(s.labels)
+		}
+	}
+	h.metrics.series.Set(float64(len(h.index.byKey)))
+}
+
+// loadIndex fills the index with the series that were written to lately, so that
+// a catalogue asked for right after a restart is whole.
+func (h *Hub) loadIndex(ctx context.Context) error {
+	now := h.now()
+	every := []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+")}
+	found, err := h.store.Series(ctx, every, now-indexAge.Milliseconds(), max(now, h.newestT))
+	if err != nil {
+		return fmt.Errorf("list the series in the store: %w", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, ls := range found {
+		if h.index.get(ls) == nil {
+			h.index.add(newSeries(ls, h.newestT, now))
+		}
+	}
+	h.metrics.series.Set(float64(len(h.index.byKey)))
+	return nil
+}
