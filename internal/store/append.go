@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
+
+	"stripchart/internal/bus"
+)
+
+// Ref remembers the database's reference of a series, which spares the look-up
+// by labels. The zero Ref knows nothing yet; Append fills it in. It belongs to
+// the caller, one for each series, and may outlive any reopening: it holds the
+// number of the opening that gave it, because after one the same number may
+// stand for another series.
+type Ref uint64
+
+// refBits is how many of Ref's bits are the database's reference, of which it
+// uses no more itself; the others are the opening's number.
+const refBits = 40
+
+func (e *engine) ref(r storage.SeriesRef) Ref {
+	return Ref(e.number<<refBits | uint64(r))
+}
+
+// seriesRef returns 0, unknown, for what another opening gave.
+func (e *engine) seriesRef(r Ref) storage.SeriesRef {
+	if r == 0 || uint64(r)>>refBits != e.number&(1<<(64-refBits)-1) {
+		return 0
+	}
+	return storage.SeriesRef(r & (1<<refBits - 1))
+}
+
+// Row is the new samples of one series.
+type Row struct {
+	Ref     *Ref          // may be nil
+	Labels  labels.Labels // sorted, at least one, no name twice
+	Samples []bus.Sample  // ascending times
+}
+
+// Append commits all rows in one transaction. Samples that the store has no
+// place for are left out and counted in its metrics: another value at the time
+// of their series' newest sample, or older than Options.OutOfOrder allows. The
+// rows stay the caller's.
+//
+// Errors: ErrDiskFull (nothing was written), ErrInvalidSeries (nothing was
+// written), ErrClosed. After any other error the rows may be in the store or
+// not; append them again.
+func (s *Store) Append(rows []Row) error {
+	s.appendMu.Lock()
+	defer s.appendMu.Unlock()
+	if err := s.space.check(); err != nil {
+		s.metrics.diskFull.Inc()
+		return err
+	}
+	eng, err := s.writable()
+	if err != nil {
+		return err
+	}
+	n, err := eng.commit(rows)
+	if err != nil {
+		if errors.Is(err, ErrInvalidSeries) {
+			return err
+		}
+		s.metrics.failed.Inc()
+		s.recovery.failed(err)
+		return fmt.Errorf("append: %w", err)
+	}
+	s.recovery = recovery{}
+	s.metrics.committed.Add(float64(n.committed))
+	s.metrics.duplicate.Add(float64(n.duplicate))
+	s.metrics.tooOld.Add(float64(n.tooOld))
+	return nil
+}
+
+// Writable returns nil, or an error that wraps ErrDiskFull while appends are
+// refused for want of disk space, so that a door can refuse a write before it
+// is in the log.
+func (s *Store) Writable() error { return s.space.check() }
+
+// appended counts what became of the samples of one commit.
+type appended struct{ committed, duplicate, tooOld int }
+
+// errLateNotLogged is a commit that tsdb calls a success although the late
+// samples in it would not outlive the process.
+var errLateNotLogged = errors.New("late samples could not be written to the log")
+
+// commit writes rows as one transaction. Only one at a time.
+func (e *engine) commit(rows []Row) (n appended, err error) {
+	app := e.db.Appender(context.Background())
+	for i := range rows {
+		if err := e.stage(app, &rows[i], &n); err != nil {
+			// Rolling back writes too: the series that are new stay in memory.
+			if rerr := app.Rollback(); rerr != nil {
+				return n, fmt.Errorf("roll back: %w", rerr)
+			}
+			return n, err
+		}
+	}
+	if err := app.Commit(); err != nil {
+		return n, err
+	}
+	if failures := e.lateFailures(); failures != e.lateFailed {
+		e.lateFailed = failures
+		return n, errLateNotLogged
+	}
+	return n, nil
+}
+
+func (e *engine) stage(app storage.Appender, row *Row, n *appended) error {
+	var ref storage.SeriesRef
+	if row.Ref != nil {
+		ref = e.seriesRef(*row.Ref)
+	}
+	for _, sample := range row.Samples {
+		got, err := app.Append(ref, row.Labels, sample.T, sample.V)
+		switch {
+		case err == nil:
+			ref = got
+			n.committed++
+		case errors.Is(err, storage.ErrDuplicateSampleForTimestamp):
+			n.duplicate++
+		case errors.Is(err, storage.ErrTooOldSample), errors.Is(err, storage.ErrOutOfOrderSample), errors.Is(err, storage.ErrOutOfBounds):
+			n.tooOld++
+		case errors.Is(err, tsdb.ErrInvalidSample):
+			return fmt.Errorf("%w: %s: %w", ErrInvalidSeries, row.Labels, err)
+		default:
+			return err
+		}
+	}
+	if row.Ref != nil && ref != 0 {
+		*row.Ref = e.ref(ref)
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+// Package store keeps the history of every series on disk, in an embedded
+// Prometheus tsdb. It is the only importer of tsdb.
+//
+// Guarantees:
+//
+//  1. When Append returns nil, kill -9 loses nothing of those rows: the write
+//     logs are written with write(2) in every commit. Power loss may cost what
+//     the kernel had not written yet.
+//  2. Append is all or nothing, and appending rows again leaves the same
+//     history. A sample that the store refuses because there is a newer one or
+//     because it is too old is counted, not reported.
+//  3. A Snapshot sees exactly the commits before it was opened. The exception
+//     is late samples, those older than the newest of their series: one that
+//     is committed later may show up.
+//  4. Histories are ascending in time, with one value for a time.
+//  5. After a failed commit the database is closed and opened again before the
+//     next: tsdb's log is not to be trusted behind a failed write.
+//  6. Below a reserve of free disk space nothing is committed, because tsdb
+//     does not survive a full disk. It goes on by itself when there is room.
+//  7. One process at a time: a directory that is in use, or was written by a
+//     newer version, is refused and left as it is.
+//
+// Late samples: tsdb does not compare a late sample with what is there, it
+// keeps both and one of them wins. Whoever wants the first value to win asks
+// Existing before appending samples that are not newer than MaxTime.
+//
+// A data directory holds:
+//
+//	VERSION        the format's number, decimal, and a newline
+//	LOCK           locked by the process that has the store open
+//	running.json   that process's {"pid":4711,"address":"http://127.0.0.1:5000"}
+//	tsdb/          the database, in Prometheus's own format
+//
+// Every method of Store may be called at any time from any goroutine, also
+// during and after Close. Appends run one after the other.
+package store

@@ -1,0 +1,43 @@
+package store
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// spaceCheckEvery bounds how often the operating system is asked for the free
+// space, and so how long a recovery goes unnoticed.
+const spaceCheckEvery = time.Second
+
+// space decides whether there is room to write. It stands in front of tsdb
+// because a full disk breaks that: a failed write of a head chunk panics in
+// one of its goroutines.
+type space struct {
+	dir     string
+	reserve int64 // bytes; negative: never full
+	free    func(dir string) (int64, error)
+
+	mu      sync.Mutex // guards what follows
+	checked time.Time
+	last    error
+}
+
+// check returns an error that wraps ErrDiskFull while less than the reserve is
+// free. When the free space cannot be found out it returns nil: the check only
+// protects, and a store that refuses everything would be the greater harm.
+func (s *space) check() error {
+	if s.reserve < 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); s.checked.IsZero() || now.Sub(s.checked) >= spaceCheckEvery {
+		s.checked, s.last = now, nil
+		if free, err := s.free(s.dir); err == nil && free < s.reserve {
+			s.last = fmt.Errorf("%w: %d MiB free at %s, %d MiB are kept in reserve; make room and it goes on by itself",
+				ErrDiskFull, free>>20, s.dir, s.reserve>>20)
+		}
+	}
+	return s.last
+}

@@ -1,0 +1,221 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/fileutil"
+)
+
+// Store is an open data directory. Its methods may be called from any
+// goroutine at any time; after Close they return ErrClosed.
+type Store struct {
+	dir        string
+	log        *slog.Logger
+	lock       *dirLock
+	space      *space
+	tsdb       *tsdb.Options
+	metrics    *metrics
+	registered []prometheus.Collector
+	registerer prometheus.Registerer
+
+	// appendMu makes appends follow one another. Taken before mu.
+	appendMu sync.Mutex
+	recovery recovery // guarded by appendMu
+	openings uint64   // guarded by appendMu; of the database, the first is 1
+
+	// mu guards what follows. Held for writing while the database is opened
+	// again, so that everybody else waits for it instead of failing.
+	mu     sync.RWMutex
+	closed bool
+	eng    *engine // nil when it could not be opened again
+	repair *Repair // of the newest opening that found damage
+}
+
+// Open opens the data directory, which it creates where it is missing. It reads
+// the write log, which takes about a second for ten million samples.
+//
+// The error is one that a user can act on: it wraps ErrNotWritable,
+// ErrNewerVersion, or is a *LockedError; in these cases nothing was changed.
+// A damaged log is no error: it is repaired, with one warning, see Repaired.
+func Open(o Options) (*Store, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &Store{
+		dir:        o.Dir,
+		log:        o.Logger,
+		space:      &space{dir: o.Dir, reserve: o.ReserveBytes, free: o.FreeSpace},
+		tsdb:       tsdbOptions(o),
+		metrics:    newMetrics(),
+		registerer: o.Registerer,
+	}
+	if err := s.open(); err != nil {
+		return nil, explainOpen(o.Dir, err)
+	}
+	return s, nil
+}
+
+// open takes the directory, and lets go of it when anything fails.
+func (s *Store) open() (err error) {
+	// Before anything is created: a newer version's directory stays as it is.
+	if _, err := checkVersion(s.dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.dir, 0o777); err != nil {
+		return err
+	}
+	if s.lock, err = lockDir(s.dir); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.lock.release())
+		}
+	}()
+	// Again, now that nobody else can write it.
+	fresh, err := checkVersion(s.dir)
+	if err != nil {
+		return err
+	}
+	if fresh {
+		if err := writeVersion(s.dir); err != nil {
+			return err
+		}
+	}
+	s.openings = 1
+	if err := s.openEngine(s.openings); err != nil {
+		return err
+	}
+	if err := s.register(); err != nil {
+		return errors.Join(err, s.eng.close())
+	}
+	return nil
+}
+
+// openEngine opens the database as opening number n. s.mu is held for writing,
+// or nobody knows s yet.
+func (s *Store) openEngine(n uint64) error {
+	eng, repair, err := openEngine(filepath.Join(s.dir, "tsdb"), n, s.tsdb, s.log)
+	if repair != nil {
+		repair.warn(s.log, s.dir)
+		if repair.log {
+			s.repair = repair
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.eng = eng
+	return nil
+}
+
+func (s *Store) register() error {
+	if s.registerer == nil {
+		return nil
+	}
+	for _, c := range append(s.metrics.all(), databaseMetrics{s}) {
+		if err := s.registerer.Register(c); err != nil {
+			s.unregister()
+			return fmt.Errorf("register metrics: %w", err)
+		}
+		s.registered = append(s.registered, c)
+	}
+	return nil
+}
+
+func (s *Store) unregister() {
+	for _, c := range s.registered {
+		s.registerer.Unregister(c)
+	}
+	s.registered = nil
+}
+
+// explainOpen says what to do about an error of Open.
+func explainOpen(dir string, err error) error {
+	switch {
+	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion):
+		return err
+	case errors.Is(err, fs.ErrPermission), readOnlyFS(err), errors.Is(err, errNotDir):
+		return fmt.Errorf("%w: %s (%w); make it writable for this user or choose another with --data-dir", ErrNotWritable, dir, err)
+	}
+	return fmt.Errorf("open store in %s: %w", dir, err)
+}
+
+// Close waits for an append that is under way, ends reads and snapshots, waits
+// for a compaction to stop, and closes the database and the directory. It
+// returns all errors; further calls return nil.
+func (s *Store) Close() error {
+	s.appendMu.Lock()
+	defer s.appendMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.unregister()
+	var errs []error
+	if s.eng != nil {
+		errs = append(errs, s.eng.close())
+		s.eng = nil
+	}
+	if err := s.lock.release(); err != nil {
+		errs = append(errs, fmt.Errorf("unlock %s: %w", s.dir, err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// SetAddress records where this process serves, for the *LockedError of whoever
+// tries to open the directory next. address is a URL.
+func (s *Store) SetAddress(address string) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return ErrClosed
+	}
+	return s.lock.setAddress(address)
+}
+
+// MaxTime returns the time of the newest sample, or math.MinInt64 when there is
+// none: a sample newer than it is not in the store. Where the newest samples
+// are in compacted blocks only, it may be up to the end of the last block.
+func (s *Store) MaxTime() int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.eng == nil {
+		return math.MinInt64
+	}
+	return s.eng.maxTime()
+}
+
+// Repaired says what the newest repair of a damaged log cost, nil when there
+// was none since Open began.
+func (s *Store) Repaired() *Repair {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.repair
+}
+
+// Size returns how many bytes the data directory holds on disk.
+func (s *Store) Size() int64 { return dirSize(s.dir) }
+
+// dirSize counts what it can read; files may come and go meanwhile.
+func dirSize(dir string) int64 {
+	n, err := fileutil.DirSize(dir)
+	if err != nil {
+		return 0
+	}
+	return n
+}

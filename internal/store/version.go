@@ -1,0 +1,44 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+const (
+	versionName = "VERSION"
+	// formatVersion is the layout of the data directory that this code reads
+	// and writes. It grows when an older stripchart could no longer read it.
+	formatVersion = 1
+)
+
+// checkVersion reads VERSION without touching anything: nil when it is ours, or
+// missing, which fresh tells.
+func checkVersion(dir string) (fresh bool, err error) {
+	path := filepath.Join(dir, versionName)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	v, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	switch {
+	case err != nil || v < 1:
+		return false, fmt.Errorf("%s does not hold a version number: if the directory is stripchart's, put %d into that file; otherwise choose another with --data-dir", path, formatVersion)
+	case v > formatVersion:
+		return false, fmt.Errorf("%w: %s has format %d, this program knows up to %d; update stripchart or choose another directory with --data-dir",
+			ErrNewerVersion, dir, v, formatVersion)
+	}
+	return false, nil
+}
+
+func writeVersion(dir string) error {
+	return writeFile(filepath.Join(dir, versionName), fmt.Appendf(nil, "%d\n", formatVersion))
+}
