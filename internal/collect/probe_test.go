@@ -35,7 +35,7 @@ func TestFiftyMillisecondsOnThisMachine(t *testing.T) {
 		}
 		last = tick
 		for _, s := range b.Series {
-			v, name := s.Samples[0].V, s.Labels.Get("__name__")
+			v, name := s.Samples[0].V, s.Labels.Get(metricName)
 			if len(s.Samples) != 1 || s.Samples[0].T != tick || s.Labels.Get("host") == "" || v < 0 {
 				t.Errorf("%v: %v in the batch of %d", s.Labels, s.Samples, tick)
 			}

@@ -14,7 +14,7 @@ func batchOf(seq uint64, n int) *bus.Batch {
 	b := &bus.Batch{Source: "test", Seq: seq}
 	for range n {
 		b.Series = append(b.Series, bus.Series{
-			Labels:  labels.FromStrings(labels.MetricName, "up", "host", "h"),
+			Labels:  labels.FromStrings(metricName, "up", "host", "h"),
 			Samples: []bus.Sample{{T: int64(seq), V: 1}},
 		})
 	}

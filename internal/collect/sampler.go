@@ -88,7 +88,7 @@ func (s *sampler) emitGauges(gauges []gauge, emit func(labels.Labels, float64)) 
 	for _, g := range gauges {
 		l, ok := s.gauges[g.metric]
 		if !ok {
-			l = labels.FromStrings(labels.MetricName, g.metric, "host", s.host)
+			l = labels.FromStrings(metricName, g.metric, "host", s.host)
 			s.gauges[g.metric] = l
 		}
 		emit(l, math.Round(100*g.value)/100)

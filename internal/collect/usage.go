@@ -10,6 +10,9 @@ import (
 	"stripchart/internal/bus"
 )
 
+// metricName is the label that holds the name of the metric.
+const metricName = "__name__"
+
 // usage turns cpuTimes into cpu_usage_percent.
 type usage struct {
 	host    string
@@ -36,7 +39,7 @@ func (u *usage) measure(times []cpuTimes, emit func(labels.Labels, float64)) {
 		switch {
 		case c == nil:
 			c = &core{labels: labels.FromStrings(
-				labels.MetricName, "cpu_usage_percent", "host", u.host, "cpu", now.cpu)}
+				metricName, "cpu_usage_percent", "host", u.host, "cpu", now.cpu)}
 			u.cores[now.cpu] = c
 		case c.reading == u.reading:
 			continue // listed twice
@@ -114,7 +117,7 @@ func (t *throughput) newDevice(name string, all []ioCounters) *device {
 		return &device{}
 	}
 	of := func(metric string) labels.Labels {
-		return labels.FromStrings(labels.MetricName, metric, "host", t.host, "device", valid(name))
+		return labels.FromStrings(metricName, metric, "host", t.host, "device", valid(name))
 	}
 	return &device{kept: true, inLabels: of(t.inMetric), outLabels: of(t.outMetric)}
 }

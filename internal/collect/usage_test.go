@@ -14,7 +14,7 @@ func emitted(t *testing.T, label string) (map[string]float64, func(labels.Labels
 	t.Helper()
 	got := make(map[string]float64)
 	return got, func(l labels.Labels, v float64) {
-		key := l.Get(labels.MetricName) + " " + l.Get(label)
+		key := l.Get(metricName) + " " + l.Get(label)
 		if _, twice := got[key]; twice {
 			t.Errorf("%s was emitted twice", key)
 		}
