@@ -1,0 +1,113 @@
+# Everything that is done with this repository. `make` lists it.
+#
+# What was installed or built is found again by file times, so a second run is
+# quick. Go packages are left to the go command, which knows better than make
+# what a package embeds.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+BINARY := bin/stripchart
+PAGE   := web/dist/index.html
+NPM    := npm --no-fund --no-audit --loglevel=error
+
+# Folders are among the sources so that a deleted file is noticed too.
+PAGE_SOURCES := $(shell find web -mindepth 1 \( -name node_modules -o -name dist -o -name test \) -prune \
+	-o \( -type d -o -type f ! -name '*.go' ! -name '*.test.ts' \) -print)
+
+VERSION = $(shell (git describe --tags --always --dirty 2>/dev/null || echo dev) | sed 's/^v//')
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+# --- Running and building ---------------------------------------------------
+
+.PHONY: run
+run: build ## set up, build and start: http://127.0.0.1:5000; options in ARGS="--interval 100ms"
+	@$(BINARY) $(ARGS)
+
+.PHONY: build
+build: has-go $(PAGE) binary ## bin/stripchart, with the page inside
+
+# The binary is static and does not name the folder it was built in.
+.PHONY: binary
+binary: has-go
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/stripchart
+
+$(PAGE): $(PAGE_SOURCES) web/node_modules/.installed
+	$(NPM) --prefix web run build
+	@touch $@
+
+# npm ci empties node_modules, so the mark is made inside, and is gone with it.
+%/node_modules/.installed: %/package-lock.json %/package.json %/.npmrc
+	@scripts/require.sh node
+	$(NPM) --prefix $* ci
+	@touch $@
+
+.PHONY: dev
+dev: has-go web/node_modules/.installed binary ## the page with hot reload at http://localhost:5173, before a real server
+	@scripts/dev.sh $(ARGS)
+
+# --- Testing ----------------------------------------------------------------
+
+.PHONY: test
+test: deps test-go test-web test-e2e ## every test, with all set-up
+
+.PHONY: test-go
+test-go: has-go $(PAGE) ## the Go tests, with the race detector
+	@mkdir -p .cache
+	go test -race -shuffle=on -timeout 10m ./... 2>&1 | tee .cache/test-go.log
+
+.PHONY: test-web
+test-web: web/node_modules/.installed ## the page's unit tests
+	$(NPM) --prefix web test
+
+.PHONY: test-e2e
+test-e2e: build e2e/node_modules/.installed ## the real binary in a real browser
+	$(NPM) --prefix e2e test
+
+.PHONY: deps
+deps: has-go ## install, or name, what the tests need besides Go, Node and npm
+	@scripts/require.sh node
+	@scripts/deps.sh
+
+.PHONY: bench
+bench: has-go ## the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+# --- Looking after the code -------------------------------------------------
+
+# go list knows the packages, and so leaves out what is not ours.
+GO_FILES = $$(go list -f '{{$$d := .Dir}}{{range .GoFiles}}{{$$d}}/{{.}} {{end}}{{range .TestGoFiles}}{{$$d}}/{{.}} {{end}}{{range .XTestGoFiles}}{{$$d}}/{{.}} {{end}}{{range .IgnoredGoFiles}}{{$$d}}/{{.}} {{end}}' ./...)
+
+.PHONY: lint
+lint: has-go web/node_modules/.installed e2e/node_modules/.installed ## gofmt, go vet, staticcheck, Biome, tsc
+	@files=$(GO_FILES); unformatted=$$(gofmt -l $$files); \
+	if [[ -n $$unformatted ]]; then echo "not formatted; run make fmt:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	$(NPM) --prefix web run lint
+	$(NPM) --prefix e2e run lint
+
+.PHONY: fmt
+fmt: has-go web/node_modules/.installed e2e/node_modules/.installed ## format everything
+	@files=$(GO_FILES); gofmt -w $$files
+	$(NPM) --prefix web run fmt
+	$(NPM) --prefix e2e run fmt
+
+.PHONY: screenshots
+screenshots: deps build e2e/node_modules/.installed ## the README's pictures, from the real page
+	$(NPM) --prefix e2e run screenshots
+
+.PHONY: clean
+clean: ## remove what was built, and keep what was installed
+	rm -rf bin .cache e2e/out
+	find web/dist -mindepth 1 ! -name placeholder.txt -delete
+
+.PHONY: has-go
+has-go:
+	@scripts/require.sh go

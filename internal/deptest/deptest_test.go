@@ -1,0 +1,199 @@
+// Package deptest keeps the directions of imports. Its only content is a test,
+// which says the reason of the rule that a new import breaks.
+package deptest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "stripchart"
+
+// mayImport lists, for each package of ours, which other packages of ours it
+// may import; "..." is all of them, and "bench/..." what lies below bench. Tests may import more: they wire parts together.
+var mayImport = map[string]struct {
+	ours []string
+	why  string
+}{
+	"cmd/stripchart":        {[]string{"..."}, "main is the only place that knows every part"},
+	"internal/server":       {[]string{"internal/live", "internal/socketio", "internal/ingest", "internal/api", "internal/store", "internal/wire", "web"}, "the server joins rooms to sockets; it is handed a bus and a collector's batches by main, not by import"},
+	"internal/live":         {[]string{"internal/bus", "internal/store", "internal/wire"}, "apply, rooms and viewers know neither HTTP nor sockets, so that they can be tested to exhaustion without either"},
+	"internal/api":          {[]string{"internal/store"}, "the Prometheus API reads history and nothing else"},
+	"internal/ingest":       {[]string{"internal/bus"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it"},
+	"internal/collect":      {[]string{"internal/bus"}, "a collector runs on machines without a server"},
+	"internal/store":        {[]string{"internal/bus"}, "history knows batches and positions, not who reads it"},
+	"internal/wire":         {[]string{"internal/bus"}, "messages are pure data: built from samples, sent by others"},
+	"internal/socketio":     {nil, "the Socket.IO server knows neither rooms nor samples, so that it can be judged by the protocol's own tests"},
+	"internal/bus":          {nil, "the contract comes before everything that keeps it"},
+	"internal/bus/bustest":  {[]string{"internal/bus"}, "the suite tests the contract, not one implementation"},
+	"internal/bus/membus":   {[]string{"internal/bus"}, "an implementation of the bus is known to main alone"},
+	"internal/bus/redisbus": {[]string{"internal/bus"}, "an implementation of the bus is known to main alone"},
+	"internal/deptest":      {nil, "it looks at packages from outside"},
+	"web":                   {nil, "the page is files"},
+	"bench/...":             {[]string{"..."}, "load generators measure any part"},
+}
+
+// doors lists the modules and packages that only some packages may import.
+var doors = []struct {
+	imports []string // path prefixes
+	by      []string // packages of ours, by path prefix
+	why     string
+}{
+	{
+		[]string{"github.com/prometheus/prometheus/tsdb", "github.com/prometheus/prometheus/promql", "github.com/prometheus/prometheus/storage"},
+		[]string{"internal/store", "internal/api"},
+		"Prometheus's engine stays behind store and api, so that an upgrade of it changes two packages; model/labels is shared vocabulary",
+	}, {
+		[]string{"github.com/shirou/gopsutil"},
+		[]string{"internal/collect"},
+		"only the collector measures hosts",
+	}, {
+		[]string{"github.com/redis", "github.com/gomodule/redigo"},
+		[]string{"internal/bus/redisbus"},
+		"the bus is the only thing that is kept in Redis",
+	}, {
+		[]string{"github.com/gobwas", "github.com/lxzan/gws", "github.com/coder/websocket", "github.com/gorilla/websocket"},
+		[]string{"internal/socketio", "bench"},
+		"WebSocket frames are the Socket.IO server's business; load generators write their own",
+	}, {
+		[]string{"github.com/alecthomas/kong"},
+		[]string{"cmd/stripchart"},
+		"flags end in main; parts are given options",
+	},
+}
+
+// alone lists packages that import, beyond the standard library, only what is
+// named here, by path prefix.
+var alone = map[string]struct {
+	imports []string
+	why     string
+}{
+	"internal/socketio": {
+		[]string{"github.com/gobwas", "golang.org/x/sys/unix"},
+		"the Socket.IO server could be a module of its own: the standard library, system calls and its WebSocket library",
+	},
+	"web": {nil, "the page is files"},
+}
+
+// listed is what go list says of a package.
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Error      *struct{ Err string }
+}
+
+func TestImportsGoTheWayOfTheDesign(t *testing.T) {
+	packages := list(t)
+	if len(packages) < 5 {
+		t.Fatalf("go list found only %d packages of this module", len(packages))
+	}
+	for _, p := range packages {
+		for _, broken := range broken(p) {
+			t.Error(broken)
+		}
+	}
+}
+
+// The rules themselves must be able to fail.
+func TestBrokenRulesAreFound(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		says     string // empty: allowed
+	}{
+		{"internal/live", "stripchart/internal/store", ""},
+		{"internal/live", "net/url", ""},
+		{"internal/live", "github.com/prometheus/prometheus/model/labels", ""},
+		{"internal/store", "github.com/prometheus/prometheus/tsdb/chunkenc", ""},
+		{"internal/socketio", "github.com/gobwas/ws", ""},
+		{"cmd/stripchart", "stripchart/internal/bus/membus", ""},
+		{"bench/fanout", "stripchart/internal/socketio", ""},
+		{"internal/store", "stripchart/internal/live", "not who reads it"},
+		{"internal/live", "stripchart/internal/bus/membus", "neither HTTP nor sockets"},
+		{"internal/live", "github.com/prometheus/prometheus/tsdb", "behind store and api"},
+		{"internal/server", "github.com/shirou/gopsutil/v4/cpu", "only the collector"},
+		{"internal/socketio", "github.com/prometheus/prometheus/model/labels", "module of its own"},
+		{"internal/novelty", "fmt", "has no rule"},
+	} {
+		got := strings.Join(broken(listed{ImportPath: module + "/" + c.from, Imports: []string{c.to}}), "\n")
+		if c.says == "" && got != "" || !strings.Contains(got, c.says) {
+			t.Errorf("%s imports %s: got %q, want %q", c.from, c.to, got, c.says)
+		}
+	}
+}
+
+// broken returns a sentence for each rule that p breaks.
+func broken(p listed) (sentences []string) {
+	from := strings.TrimPrefix(p.ImportPath, module+"/")
+	rule, ok := mayImport[from]
+	if !ok {
+		top, _, _ := strings.Cut(from, "/")
+		rule, ok = mayImport[top+"/..."]
+	}
+	if !ok {
+		return []string{fmt.Sprintf("%s has no rule: say in internal/deptest what it may import and why", p.ImportPath)}
+	}
+	for _, imported := range p.Imports {
+		if to, ours := strings.CutPrefix(imported, module+"/"); ours {
+			if !slices.Contains(rule.ours, "...") && !slices.Contains(rule.ours, to) {
+				sentences = append(sentences, fmt.Sprintf("%s must not import %s: %s", from, to, rule.why))
+			}
+			continue
+		}
+		for _, d := range doors {
+			if within(imported, d.imports) && !within(from, d.by) {
+				sentences = append(sentences, fmt.Sprintf("%s must not import %s: %s", from, imported, d.why))
+			}
+		}
+		if a, ok := alone[from]; ok && !standard(imported) && !within(imported, a.imports) {
+			sentences = append(sentences, fmt.Sprintf("%s must not import %s: %s", from, imported, a.why))
+		}
+	}
+	return sentences
+}
+
+// within reports whether the import path is one of prefixes or below it.
+func within(imported string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool {
+		return imported == p || strings.HasPrefix(imported, p+"/")
+	})
+}
+
+// standard reports whether the import path is of the standard library, whose
+// first element has no dot.
+func standard(imported string) bool {
+	first, _, _ := strings.Cut(imported, "/")
+	return !strings.Contains(first, ".")
+}
+
+// list returns the packages of the module, without their tests.
+func list(t *testing.T) []listed {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports,Error", module+"/...")
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	var packages []listed
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("read go list: %v", err)
+		}
+		if p.Error != nil {
+			t.Fatalf("%s: %s", p.ImportPath, p.Error.Err)
+		}
+		packages = append(packages, p)
+	}
+	return packages
+}

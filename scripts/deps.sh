@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Installs with apt what the tests need besides Go, Node and npm, where that is
+# possible without asking anybody; otherwise names it and stops. Prints what it
+# does.
+set -euo pipefail
+
+missing=()  # what a person calls it
+packages=() # what apt calls it
+
+# need WHAT "PACKAGES" COMMAND... : one of the commands has to be there.
+need() {
+  local what=$1 debs=$2 command
+  shift 2
+  for command in "$@"; do
+    if command -v "$command" >/dev/null; then
+      return
+    fi
+  done
+  missing+=("$what")
+  # shellcheck disable=SC2206 # several packages in one word
+  packages+=($debs)
+}
+
+need 'a C compiler (for the race detector)' 'gcc libc6-dev' cc gcc clang
+need 'Chromium (for the end-to-end tests)' 'chromium fonts-liberation' \
+  "${CHROMIUM:-chromium}" chromium chromium-browser google-chrome google-chrome-stable
+
+if ((${#missing[@]} == 0)); then
+  echo 'deps: a C compiler and Chromium are there'
+  exit
+fi
+
+list=$(printf ', %s' "${missing[@]}")
+list=${list:2}
+
+if ! command -v apt-get >/dev/null; then
+  echo "deps: missing: $list; install it with your system's package manager, then run this again." >&2
+  exit 1
+fi
+as_root=()
+if ((EUID != 0)); then
+  if ! sudo -n true 2>/dev/null; then
+    echo "deps: missing: $list; run \"sudo apt-get install ${packages[*]}\", then this again." >&2
+    exit 1
+  fi
+  as_root=(sudo -n)
+fi
+
+echo "deps: missing: $list; installing ${packages[*]} with apt-get"
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 "$@" </dev/null; }
+if ! { apt update && apt install -y --no-install-recommends "${packages[@]}"; } >/dev/null; then
+  echo "deps: apt-get could not install ${packages[*]} (its reason is above); install $list by hand, then run this again." >&2
+  exit 1
+fi
