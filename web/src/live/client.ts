@@ -1,0 +1,261 @@
+import type { ServerClock } from '../model/clock.ts';
+import type { Connection } from '../model/condition.ts';
+import {
+  decodeBootstrap,
+  decodeBye,
+  decodeGap,
+  decodeHello,
+  decodeStatus,
+  decodeSubscribeAck,
+  decodeUpdate,
+  WireError,
+} from '../model/decode.ts';
+import type { Extent } from '../model/line.ts';
+import { Room } from '../model/room.ts';
+import { type Hello, PROTOCOL, type SubscribeRequest } from '../model/wire.ts';
+import type { Transport } from './transport.ts';
+
+/** A room that the page wants to be in, over all connections. */
+export interface Subscription {
+  readonly room: Room;
+  /** Why the server did not let us in; null when it did, or has not answered yet. */
+  readonly problem: Problem | null;
+}
+
+export interface Problem {
+  readonly code: string;
+  /** A sentence of the server's that says what to do. */
+  readonly message: string;
+}
+
+/** What the page hears of. Called after the change, in the order of the messages. */
+export interface ClientListener {
+  connection(connection: Connection): void;
+  /** The first message of every connection, before any room is asked for. */
+  hello(hello: Hello): void;
+  changed(subscription: Subscription): void;
+}
+
+/** Refusals that pass: the same request may succeed later. */
+const PASSING = new Set(['not_ready', 'overloaded', 'internal']);
+
+/** Waits before a request is tried again, ms. */
+const FIRST_RETRY = 1_000;
+const LONGEST_RETRY = 15_000;
+
+class Entry implements Subscription {
+  readonly room: Room;
+  problem: Problem | null = null;
+  wanted = true;
+  /** The room's id on the present connection, null before the acknowledgement. */
+  id: string | null = null;
+  /** Numbers the requests, so that the answer to an older one is not taken for the newest's. */
+  attempt = 0;
+  retryAfter = FIRST_RETRY;
+  timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(room: Room) {
+    this.room = room;
+  }
+}
+
+/**
+ * Keeps the page's rooms up to date over one connection after another. When a connection comes, each wanted
+ * room is asked for again from the position that it has reached; the server then sends what is missing, or all.
+ *
+ * A message that breaks the protocol is dropped and counted, and the connection is kept.
+ */
+export class LiveClient {
+  readonly #transport: Transport;
+  readonly #clock: ServerClock;
+  readonly #listener: ClientListener;
+  readonly #entries = new Set<Entry>();
+  #greeted = false;
+  #returning = false;
+  #malformed = 0;
+  #lastMalformed = '';
+
+  constructor(transport: Transport, clock: ServerClock, listener: ClientListener) {
+    this.#transport = transport;
+    this.#clock = clock;
+    this.#listener = listener;
+  }
+
+  /** How many messages were dropped because they break the protocol. */
+  get malformed(): number {
+    return this.#malformed;
+  }
+
+  /** What was wrong with the last of them; empty when there was none. */
+  get lastMalformed(): string {
+    return this.#lastMalformed;
+  }
+
+  open(): void {
+    this.#transport.open({
+      disconnected: () => this.#disconnected(),
+      refused: message => this.#listener.connection({ kind: 'refused', message }),
+      event: (name, argument) => this.#event(name, argument),
+    });
+  }
+
+  close(): void {
+    for (const entry of this.#entries) clearTimeout(entry.timer);
+    this.#transport.close();
+  }
+
+  /** Joins a room, now or as soon as there is a connection. */
+  subscribe(query: string, extent: Extent): Subscription {
+    const entry = new Entry(new Room(query, extent));
+    this.#entries.add(entry);
+    this.#ask(entry);
+    return entry;
+  }
+
+  /** Asks for another window or another number of points. */
+  resize(subscription: Subscription, extent: Extent): void {
+    const entry = subscription as Entry;
+    entry.room.resize(extent);
+    if (entry.wanted) this.#ask(entry);
+  }
+
+  /** Leaves the room but keeps what is held, to go on from there. */
+  leave(subscription: Subscription): void {
+    const entry = subscription as Entry;
+    if (!entry.wanted) return;
+    entry.wanted = false;
+    this.#part(entry);
+  }
+
+  /** Comes back to a room that was left. */
+  rejoin(subscription: Subscription): void {
+    const entry = subscription as Entry;
+    if (entry.wanted) return;
+    entry.wanted = true;
+    this.#ask(entry);
+  }
+
+  /** Leaves the room for good. */
+  drop(subscription: Subscription): void {
+    this.leave(subscription);
+    this.#entries.delete(subscription as Entry);
+  }
+
+  #ask(entry: Entry): void {
+    clearTimeout(entry.timer);
+    if (!this.#greeted) return;
+    const { query, extent, position } = entry.room;
+    const request: SubscribeRequest = {
+      query,
+      window: extent.window / 1000,
+      points: extent.points,
+      ...(position === null ? {} : { since: position }),
+    };
+    const attempt = ++entry.attempt;
+    this.#transport.request('subscribe', request, answer => {
+      if (entry.attempt === attempt) this.#answered(entry, answer);
+    });
+  }
+
+  #answered(entry: Entry, answer: unknown): void {
+    const ack = answer === undefined ? undefined : this.#read(() => decodeSubscribeAck(answer));
+    if (ack?.ok) {
+      entry.id = ack.room;
+      entry.problem = null;
+      entry.retryAfter = FIRST_RETRY;
+      if (entry.wanted) entry.room.acknowledged(ack.matched);
+      else this.#part(entry);
+    } else {
+      entry.problem = ack ? { code: ack.code, message: ack.message } : null;
+      if (!ack || PASSING.has(ack.code)) {
+        entry.timer = setTimeout(() => this.#ask(entry), entry.retryAfter);
+        entry.retryAfter = Math.min(2 * entry.retryAfter, LONGEST_RETRY);
+      }
+    }
+    this.#listener.changed(entry);
+  }
+
+  #part(entry: Entry): void {
+    clearTimeout(entry.timer);
+    const room = entry.id;
+    entry.id = null;
+    entry.room.detach();
+    const shared = [...this.#entries].some(other => other.id === room);
+    if (room !== null && this.#greeted && !shared) this.#transport.request('unsubscribe', { room }, () => {});
+  }
+
+  #disconnected(): void {
+    this.#greeted = false;
+    for (const entry of this.#entries) {
+      clearTimeout(entry.timer);
+      entry.attempt++;
+      entry.id = null;
+      entry.room.detach();
+    }
+    this.#listener.connection({ kind: this.#returning ? 'restarting' : 'lost' });
+  }
+
+  #event(name: string, argument: unknown): void {
+    switch (name) {
+      case 'hello':
+        return this.#take(decodeHello, argument, hello => this.#hello(hello));
+      case 'bootstrap':
+        return this.#take(decodeBootstrap, argument, m =>
+          this.#deliver(m.room, room => room.bootstrap(m), m.now),
+        );
+      case 'update':
+        return this.#take(decodeUpdate, argument, m => this.#deliver(m.room, room => room.update(m), m.now));
+      case 'status':
+        return this.#take(decodeStatus, argument, m => this.#deliver(m.room, room => room.status(m)));
+      case 'gap':
+        return this.#take(decodeGap, argument, m => this.#deliver(m.room, room => room.gap(m)));
+      case 'bye':
+        return this.#take(decodeBye, argument, bye => {
+          this.#returning = true;
+          this.#transport.postpone(bye.retry);
+        });
+      default: // an event of a later protocol; this page does not need it
+    }
+  }
+
+  #hello(hello: Hello): void {
+    if (hello.protocol !== PROTOCOL) {
+      this.#transport.close();
+      this.#listener.connection({ kind: 'outdated' });
+      return;
+    }
+    this.#clock.observe(hello.now);
+    this.#greeted = true;
+    this.#returning = false;
+    this.#listener.hello(hello);
+    this.#listener.connection({ kind: 'open' });
+    for (const entry of this.#entries) if (entry.wanted) this.#ask(entry);
+  }
+
+  /** Hands a message to the rooms of that id; two spellings of one query are two rooms here and one there. */
+  #deliver(id: string, change: (room: Room) => void, now?: number): void {
+    if (now !== undefined) this.#clock.observe(now);
+    for (const entry of this.#entries) {
+      if (entry.id !== id) continue;
+      change(entry.room);
+      this.#listener.changed(entry);
+    }
+  }
+
+  #take<T>(decode: (argument: unknown) => T, argument: unknown, handle: (message: T) => void): void {
+    const message = this.#read(() => decode(argument));
+    if (message !== undefined) handle(message);
+  }
+
+  /** Runs a decoder; undefined where the message breaks the protocol. Other faults are ours and not caught. */
+  #read<T>(decode: () => T): T | undefined {
+    try {
+      return decode();
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#malformed++;
+      this.#lastMalformed = error.message;
+      return undefined;
+    }
+  }
+}

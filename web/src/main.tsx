@@ -1,0 +1,12 @@
+import { render } from 'preact';
+import 'uplot/dist/uPlot.min.css';
+import './ui/page.css';
+import { SocketTransport } from './live/socket.ts';
+import { exposeDebug } from './page/debug.ts';
+import { Page } from './page/page.ts';
+import { App } from './ui/App.tsx';
+
+const page = new Page(new SocketTransport(document.baseURI));
+exposeDebug(page);
+render(<App page={page} />, document.getElementById('app')!);
+page.open();

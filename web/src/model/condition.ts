@@ -1,0 +1,77 @@
+import { formatAge } from './format.ts';
+
+/** Where the connection stands. `outdated`: the server speaks a newer protocol than this page. */
+export type Connection =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'open' }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'restarting' }
+  | { readonly kind: 'refused'; readonly message: string }
+  | { readonly kind: 'outdated' };
+
+/** What the page's state is judged by. Times in Unix ms by the server's clock. */
+export interface Facts {
+  readonly connection: Connection;
+  /** Whether the history of at least one room is here. */
+  readonly joined: boolean;
+  /** Time of the newest sample of all rooms, -Infinity while there is none. */
+  readonly newest: number;
+  /** Distance of samples in ms of the fastest series, 0 while unknown. */
+  readonly interval: number;
+  /** Whether the server says that samples are not being recorded. */
+  readonly notStored: boolean;
+  readonly now: number;
+}
+
+/** The page's state: what a glance should tell, and what a screen reader announces when it changes. */
+export interface Condition {
+  readonly kind: 'connecting' | 'waiting' | 'live' | 'not-recorded' | 'stale' | 'lost' | 'stopped';
+  /** A word or two, the same as long as the state is the same. */
+  readonly title: string;
+  /** What changes all the time, such as an age, or what to do; may be empty. */
+  readonly detail: string;
+}
+
+/** The protocol's rule: stale when the newest sample is older than three intervals, three seconds at least. */
+export function isStale(age: number, interval: number): boolean {
+  return age > Math.max(3_000, 3 * interval);
+}
+
+/** Judges the state of the page: the gravest thing that is so. */
+export function condition(facts: Facts): Condition {
+  const seen = Number.isFinite(facts.newest);
+  const age = facts.now - facts.newest;
+  switch (facts.connection.kind) {
+    case 'refused':
+      return { kind: 'stopped', title: 'refused', detail: facts.connection.message };
+    case 'outdated':
+      return {
+        kind: 'stopped',
+        title: 'page is outdated',
+        detail: 'reload it to get the one of this server',
+      };
+    case 'connecting':
+      return { kind: 'connecting', title: 'connecting…', detail: '' };
+    case 'restarting':
+      return {
+        kind: 'lost',
+        title: 'server is restarting',
+        detail: seen ? `newest sample ${formatAge(age)} ago` : '',
+      };
+    case 'lost':
+      return {
+        kind: 'lost',
+        title: 'reconnecting…',
+        detail: seen ? `newest sample ${formatAge(age)} ago` : '',
+      };
+    case 'open':
+  }
+  if (!facts.joined) return { kind: 'connecting', title: 'connecting…', detail: '' };
+  if (!seen) return { kind: 'waiting', title: 'waiting for the first sample', detail: '' };
+  if (isStale(age, facts.interval))
+    return { kind: 'stale', title: 'stale', detail: `since ${formatAge(age)}` };
+  const detail = `newest sample ${formatAge(age)} ago`;
+  if (facts.notStored)
+    return { kind: 'not-recorded', title: 'live, not recorded', detail: `disk is full · ${detail}` };
+  return { kind: 'live', title: 'live', detail };
+}

@@ -1,0 +1,140 @@
+import type { Line } from './line.ts';
+
+/**
+ * What uPlot draws: one ascending list of times for all lines, and for each line a value at each time.
+ * `undefined`: this line has nothing to say there and goes on; `null`: it is broken there.
+ */
+export interface Drawing {
+  readonly x: number[];
+  readonly ys: (number | null | undefined)[][];
+  /** Stretches of time in which every line is broken, ascending. */
+  readonly holes: Hole[];
+}
+
+export interface Hole {
+  readonly from: number;
+  readonly to: number;
+  /** Why, where the server declared it; otherwise it is merely seen that nothing came. */
+  readonly reason: string | null;
+}
+
+/** A line whose samples are more than this many of its intervals apart is broken there. */
+const BREAK = 3;
+
+/** Shortest silence in ms that counts as a hole at the right end, where the next sample may be on its way. */
+const SHORTEST_SILENCE = 3_000;
+
+/** Lays out the lines from `from` to `to`, both Unix ms. */
+export function draw(lines: readonly Line[], from: number, to: number): Drawing {
+  const strokes = lines.map(line => stroke(line, from, to));
+  return { ...merge(strokes), holes: holes(lines, strokes, from, to) };
+}
+
+/** One line's points, `null` values included, and the stretches over which it is whole. */
+interface Stroke {
+  readonly t: number[];
+  readonly v: (number | null)[];
+  readonly runs: { from: number; to: number }[];
+}
+
+function stroke(line: Line, from: number, to: number): Stroke {
+  const t: number[] = [];
+  const v: (number | null)[] = [];
+  const runs: { from: number; to: number }[] = [];
+
+  function point(time: number, value: number, joined: boolean): void {
+    if (!joined && t.length > 0) {
+      const last = t[t.length - 1]!;
+      t.push(last + (time - last) / 2);
+      v.push(null);
+    }
+    t.push(time);
+    v.push(Number.isFinite(value) ? value : null);
+    if (joined && runs.length > 0) runs[runs.length - 1]!.to = time;
+    else runs.push({ from: time, to: time });
+  }
+
+  const apart = BREAK * line.interval;
+  const { samples, columns } = line;
+  if (samples) {
+    const end = Math.min(samples.length, samples.indexAt(to) + 1);
+    let last = Number.NaN;
+    for (let i = Math.max(0, samples.indexAt(from) - 1); i < end; i++) {
+      const time = samples.time(i);
+      point(time, samples.value(i), !(apart > 0 && time - last > apart) && !declared(line, last, time));
+      last = time;
+    }
+  } else if (columns) {
+    const { step } = columns;
+    let last = Number.NaN;
+    columns.forEach(Math.floor(from / step) - 1, Math.floor(to / step) + 1, k => {
+      const missing = k - last > 1 && apart > 0 && (k - last) * step > apart;
+      const joined = !missing && !declared(line, (last + 1) * step - 1, k * step);
+      point(k * step, columns.value(k, 0), joined);
+      for (const which of [1, 2, 3] as const) point((k + which / 4) * step, columns.value(k, which), true);
+      last = k;
+    });
+  }
+  return { t, v, runs };
+}
+
+function declared(line: Line, after: number, before: number): boolean {
+  return line.gaps.some(gap => gap.from < before && gap.to > after);
+}
+
+function merge(strokes: readonly Stroke[]): { x: number[]; ys: (number | null | undefined)[][] } {
+  const first = strokes[0];
+  if (!first) return { x: [], ys: [] };
+  // The usual case: all lines come from the same batches, so their times are the same.
+  if (strokes.every(s => sameTimes(s.t, first.t))) return { x: first.t, ys: strokes.map(s => s.v) };
+
+  const x: number[] = [];
+  const ys = strokes.map((): (number | null | undefined)[] => []);
+  const at = strokes.map(() => 0);
+  for (;;) {
+    let time = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < strokes.length; i++)
+      time = Math.min(time, strokes[i]!.t[at[i]!] ?? Number.POSITIVE_INFINITY);
+    if (time === Number.POSITIVE_INFINITY) return { x, ys };
+    x.push(time);
+    for (let i = 0; i < strokes.length; i++) {
+      const { t, v } = strokes[i]!;
+      const here = t[at[i]!] === time;
+      ys[i]!.push(here ? v[at[i]!] : undefined);
+      if (here) at[i]!++;
+    }
+  }
+}
+
+function sameTimes(a: readonly number[], b: readonly number[]): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Where no line is whole: what the union of all runs leaves open, from the first sample on. */
+function holes(lines: readonly Line[], strokes: readonly Stroke[], from: number, to: number): Hole[] {
+  const runs = strokes.flatMap(s => s.runs).sort((a, b) => a.from - b.from);
+  if (runs.length === 0) return [];
+  const out: Hole[] = [];
+  const reasons = lines.flatMap(line => line.gaps);
+  const open = (start: number, end: number): void => {
+    if (end <= from || start >= to) return;
+    const reason = reasons.find(gap => gap.from < end && gap.to > start)?.reason ?? null;
+    out.push({ from: Math.max(start, from), to: Math.min(end, to), reason });
+  };
+  let covered = runs[0]!.to;
+  for (const run of runs) {
+    if (run.from > covered) open(covered, run.from);
+    covered = Math.max(covered, run.to);
+  }
+  if (to - covered > silence(lines)) open(covered, to);
+  return out;
+}
+
+/** How long lines may be silent before that is a hole: three intervals of the fastest, three seconds at least. */
+function silence(lines: readonly Line[]): number {
+  const known = lines.map(line => line.interval).filter(interval => interval > 0);
+  return Math.max(SHORTEST_SILENCE, BREAK * (known.length > 0 ? Math.min(...known) : 0));
+}

@@ -1,0 +1,191 @@
+import { identity } from './labels.ts';
+import { type Extent, Line } from './line.ts';
+import type { Block, Bootstrap, Descriptor, Gap, RoomState, Status, Update } from './wire.ts';
+
+/**
+ * What the page holds of one room: the series of a query over a window, kept up to date by the room's
+ * messages. After any of them it holds every sample that was sent once, in order.
+ *
+ * It outlives connections. `position` is where to go on from; the server's ids live only as long as a
+ * connection, so lines are found by their labels.
+ */
+export class Room {
+  readonly query: string;
+  #extent: Extent;
+  readonly #lines = new Map<string, Line>();
+  readonly #byId = new Map<number, Line>();
+  #position: string | null = null;
+  /** False from a change of the extent to the bootstrap that answers it: then the position is of no use. */
+  #fits = true;
+  #answered = true;
+  #joined = false;
+  #state: RoomState = 'live';
+  #since = 0;
+  #matched = 0;
+  #unknown = 0;
+  #revision = 0;
+
+  constructor(query: string, extent: Extent) {
+    this.query = query;
+    this.#extent = extent;
+  }
+
+  get extent(): Extent {
+    return this.#extent;
+  }
+
+  /** In the order in which the server named them. */
+  get lines(): readonly Line[] {
+    return [...this.#lines.values()];
+  }
+
+  /** The place in the log up to which everything of the extent is here; null where there is no such place yet. */
+  get position(): string | null {
+    return this.#fits ? this.#position : null;
+  }
+
+  /** Whether the room's history is here, however short. */
+  get joined(): boolean {
+    return this.#joined;
+  }
+
+  /** What the server last said about the room, and since when it holds (0: from the start). */
+  get state(): RoomState {
+    return this.#state;
+  }
+
+  get since(): number {
+    return this.#since;
+  }
+
+  /** How many series match the query; more than lines when the server sends only some. */
+  get matched(): number {
+    return this.#matched;
+  }
+
+  /** Rows that were left out because their id was never explained. */
+  get unknown(): number {
+    return this.#unknown;
+  }
+
+  /** Changes with every change of what is held. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Time of the newest sample of any line, -Infinity while there is none. */
+  get newest(): number {
+    let newest = Number.NEGATIVE_INFINITY;
+    for (const line of this.#lines.values()) newest = Math.max(newest, line.newestTime);
+    return newest;
+  }
+
+  /** The usual distance of samples of the fastest line in ms, 0 while unknown. */
+  get interval(): number {
+    let interval = 0;
+    for (const line of this.#lines.values()) {
+      if (line.interval > 0 && (interval === 0 || line.interval < interval)) interval = line.interval;
+    }
+    return interval;
+  }
+
+  /** Another extent is wanted: what is here stays until the bootstrap for it replaces it. */
+  resize(extent: Extent): void {
+    this.#extent = extent;
+    this.#fits = false;
+    this.#answered = false;
+    this.#revision++;
+  }
+
+  /** The server took the subscription for the present extent; `matched` series match it. */
+  acknowledged(matched: number): void {
+    this.#answered = true;
+    this.#matched = matched;
+    this.#revision++;
+  }
+
+  /** The room was left, or the connection lost: ids mean nothing from here on. */
+  detach(): void {
+    this.#byId.clear();
+  }
+
+  bootstrap(message: Bootstrap): void {
+    if (message.series) {
+      if (message.from === null) this.#reset();
+      this.#learn(message.series);
+    }
+    this.#take(message.blocks, message.now);
+    if (message.more) return;
+    this.#position = message.position;
+    this.#joined = true;
+    this.#trim(message.now);
+  }
+
+  update(message: Update): void {
+    this.#learn(message.series);
+    this.#take(message.blocks, message.now);
+    this.#position = message.position;
+    if (message.matched !== null) this.#matched = message.matched;
+    for (const id of message.gone) this.#byId.delete(id);
+    this.#trim(message.now);
+  }
+
+  status(message: Status): void {
+    this.#state = message.state;
+    this.#since = message.since;
+    this.#revision++;
+  }
+
+  gap(message: Gap): void {
+    for (const id of message.ids) {
+      this.#byId.get(id)?.addGap({ from: message.from, to: message.to, reason: message.reason });
+    }
+    this.#revision++;
+  }
+
+  /** From here to the last part a lost connection leaves half a history, which is nothing to go on from. */
+  #reset(): void {
+    this.#lines.clear();
+    this.#byId.clear();
+    this.#position = null;
+    this.#state = 'live';
+    this.#since = 0;
+    this.#fits = this.#answered;
+  }
+
+  #learn(series: readonly Descriptor[]): void {
+    for (const { id, labels, interval } of series) {
+      const key = identity(labels);
+      const line = this.#lines.get(key) ?? new Line(labels, interval, this.#extent);
+      line.interval = interval;
+      this.#lines.set(key, line);
+      this.#byId.set(id, line);
+    }
+  }
+
+  #take(blocks: readonly Block[], now: number): void {
+    this.#revision++;
+    for (const block of blocks) {
+      block.ids.forEach((id, row) => {
+        const line = this.#byId.get(id);
+        if (!line) {
+          this.#unknown++;
+        } else if (block.kind === 'columns') {
+          line.addColumns(block, row, now);
+        } else {
+          const values = block.ys[row]!;
+          for (let i = 0; i < values.length; i++) line.add(block.x[i]!, values[i]!, now);
+        }
+      });
+    }
+  }
+
+  /** Lets go of what left the window. A line that is over is kept while the server may still speak of it. */
+  #trim(now: number): void {
+    const spoken = new Set(this.#byId.values());
+    for (const [key, line] of this.#lines) {
+      line.trim(now);
+      if (!spoken.has(line) && line.isOver(now)) this.#lines.delete(key);
+    }
+  }
+}

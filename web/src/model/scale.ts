@@ -1,0 +1,29 @@
+import type { Unit } from './format.ts';
+
+/**
+ * The range of a chart's value axis for values between `low` and `high`, both NaN when there are none. The ends
+ * are round numbers, so the scale moves in steps and seldom: a line must not change its height at every sample.
+ */
+export function valueRange(low: number, high: number, unit: Unit): [number, number] {
+  if (!(low <= high)) return unit === 'percent' ? [0, 100] : [0, 1];
+  if (unit === 'percent' && low >= 0 && high <= 100) {
+    return [0, PERCENT_TOPS.find(top => high <= top)!];
+  }
+  const base = unit === 'bytes' ? 2 : 10;
+  // Values far from zero, a temperature or a pressure, would be a flat line on a scale that starts there.
+  const fromZero = low >= 0 && (low < high / 2 || (unit !== 'number' && unit !== 'celsius'));
+  if (fromZero) return [0, roundUp(high, base)];
+  const span = roundUp(high - low || Math.abs(high) || 1, 10);
+  const grain = span / 4;
+  return [Math.floor(low / grain) * grain, Math.ceil(high / grain) * grain + (low === high ? grain : 0)];
+}
+
+const PERCENT_TOPS: readonly number[] = [5, 10, 25, 50, 75, 100];
+
+/** The next round number at or above `value`: 1, 1.5, 2, 3, 5, 7.5 times a power of ten; of two for bytes. */
+function roundUp(value: number, base: 2 | 10): number {
+  if (value <= 0) return 1;
+  const power = base ** Math.floor(Math.log(value) / Math.log(base));
+  const steps = base === 2 ? [1, 1.25, 1.5, 1.75, 2, 2.5] : [1, 1.5, 2, 3, 5, 7.5, 10, 15];
+  return (steps.find(step => step * power >= value) ?? base) * power;
+}

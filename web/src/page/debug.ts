@@ -1,0 +1,86 @@
+import type { Subscription } from '../live/client.ts';
+import type { Condition } from '../model/condition.ts';
+import type { Line } from '../model/line.ts';
+import type { Labels } from '../model/wire.ts';
+import type { Page } from './page.ts';
+
+/** What the page holds of one series. */
+export interface SeriesDump {
+  readonly labels: Labels;
+  /** Distance of samples in ms, 0 while unknown. */
+  readonly interval: number;
+  /** Width of the columns in ms that the samples were folded into; null where each is held as it came. */
+  readonly step: number | null;
+  /** Times in Unix ms and values, ascending. Of a folded series, four values a column: first, min, max, last. */
+  readonly data: readonly [readonly number[], readonly number[]];
+}
+
+/** What the page holds of one room. */
+export interface RoomDump {
+  readonly query: string;
+  /** Seconds. */
+  readonly window: number;
+  readonly position: string | null;
+  readonly state: string;
+  /** Why the server refused the room, or null. */
+  readonly problem: string | null;
+  readonly series: readonly SeriesDump[];
+  readonly gaps: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
+}
+
+/**
+ * `window.stripchart`: a look into the page from the browser's console, and for tests of the whole. It only
+ * reads: what it returns are copies.
+ */
+export interface Debug {
+  rooms(): RoomDump[];
+  condition(): Condition;
+  /** The server's clock as the page knows it, Unix ms; NaN before the first message. */
+  now(): number;
+  /** Messages that broke the protocol and were dropped, and what was wrong with the last. */
+  malformed(): { count: number; last: string };
+}
+
+declare global {
+  interface Window {
+    stripchart: Debug;
+  }
+}
+
+export function exposeDebug(page: Page): void {
+  window.stripchart = Object.freeze<Debug>({
+    rooms: () => [...page.views()].map(view => dumpRoom(view.subscription)),
+    condition: () => page.condition.value,
+    now: () => page.clock.now(),
+    malformed: () => ({ count: page.client.malformed, last: page.client.lastMalformed }),
+  });
+}
+
+function dumpRoom({ room, problem }: Subscription): RoomDump {
+  return {
+    query: room.query,
+    window: room.extent.window / 1000,
+    position: room.position,
+    state: room.state,
+    problem: problem?.message ?? null,
+    series: room.lines.map(dumpSeries),
+    gaps: room.lines.flatMap(line => line.gaps),
+  };
+}
+
+function dumpSeries(line: Line): SeriesDump {
+  const t: number[] = [];
+  const v: number[] = [];
+  const { samples, columns } = line;
+  for (let i = 0; samples && i < samples.length; i++) {
+    t.push(samples.time(i));
+    v.push(samples.value(i));
+  }
+  columns?.forEach(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, k => {
+    for (const which of [0, 1, 2, 3] as const) {
+      t.push((k + which / 4) * columns.step);
+      v.push(columns.value(k, which));
+    }
+  });
+  return { labels: line.labels, interval: line.interval, step: columns?.step ?? null, data: [t, v] };
+}

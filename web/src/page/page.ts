@@ -1,0 +1,139 @@
+import { computed, effect, type ReadonlySignal, signal } from '@preact/signals';
+import { Loop } from '../charts/loop.ts';
+import { LiveClient, type Subscription } from '../live/client.ts';
+import type { Transport } from '../live/transport.ts';
+import { readAddress, writeAddress } from '../model/address.ts';
+import { ServerClock } from '../model/clock.ts';
+import { type Condition, type Connection, condition } from '../model/condition.ts';
+import { byKey } from '../model/labels.ts';
+import { type Panel, panels } from '../model/panels.ts';
+import { Presence } from './presence.ts';
+import { ThemeChoice } from './theme.ts';
+import type { View } from './view.ts';
+
+/** The window while neither the link nor the server has named one, seconds. */
+const DEFAULT_WINDOW = 100;
+
+/** How often the page looks whether its state changed though nothing came, ms. */
+const PULSE = 250;
+
+/** The page's state: what was chosen, what is shown, and how the connection stands. */
+export class Page {
+  readonly clock = new ServerClock(() => performance.now());
+  readonly loop = new Loop(() => this.clock.now());
+  readonly client: LiveClient;
+  readonly presence = new Presence();
+  readonly theme: ThemeChoice;
+  /** Seconds that every chart shows. */
+  readonly window = signal(DEFAULT_WINDOW);
+  /** The host that was chosen, null for all. */
+  readonly host = signal<string | null>(null);
+  /** The hosts that were seen, in order. */
+  readonly hosts = signal<readonly string[]>([]);
+  /** Time under the pointer on any chart, Unix ms; null when it is on none. */
+  readonly hover = signal<number | null>(null);
+  readonly panels: ReadonlySignal<readonly Panel[]>;
+  readonly condition = signal<Condition>({ kind: 'connecting', title: 'connecting…', detail: '' });
+  /** Version of the server, empty until it said so. */
+  readonly build = signal('');
+  readonly #charts: readonly string[];
+  #windowChosen: boolean;
+  readonly #connection = signal<Connection>({ kind: 'connecting' });
+  readonly #views = new Map<Subscription, View>();
+
+  constructor(transport: Transport) {
+    const address = readAddress(location.search);
+    this.#charts = address.charts;
+    this.#windowChosen = address.window !== null;
+    this.window.value = address.window ?? DEFAULT_WINDOW;
+    this.host.value = address.host;
+    this.theme = new ThemeChoice(address.theme);
+    this.panels = computed(() => panels(this.#charts, this.host.value, this.hosts.value));
+    this.client = new LiveClient(transport, this.clock, {
+      connection: connection => {
+        this.#connection.value = connection;
+        this.#judge();
+      },
+      hello: hello => {
+        this.build.value = hello.build;
+        if (!this.#windowChosen) this.window.value = hello.window;
+      },
+      changed: subscription => {
+        this.#views.get(subscription)?.changed();
+        this.#learnHosts(subscription);
+        this.#judge();
+      },
+    });
+    effect(() => {
+      void this.hover.value;
+      for (const view of this.views()) view.pointed();
+    });
+    effect(() => {
+      void this.theme.shade.value;
+      for (const view of this.views()) view.repaint();
+    });
+  }
+
+  /** Connects, and keeps the page's state up to date from then on. */
+  open(): void {
+    this.client.open();
+    setInterval(() => {
+      this.#judge();
+      for (const view of this.views()) view.pulse();
+    }, PULSE);
+  }
+
+  /** The charts that are on the page. */
+  views(): Iterable<View> {
+    return this.#views.values();
+  }
+
+  attach(subscription: Subscription, view: View): void {
+    this.#views.set(subscription, view);
+  }
+
+  detach(subscription: Subscription): void {
+    this.#views.delete(subscription);
+  }
+
+  chooseWindow(seconds: number): void {
+    this.#windowChosen = true;
+    this.window.value = seconds;
+    this.#writeAddress();
+  }
+
+  chooseHost(host: string | null): void {
+    this.host.value = host;
+    this.#writeAddress();
+  }
+
+  #writeAddress(): void {
+    const choices = { window: this.#windowChosen ? this.window.value : null, host: this.host.value };
+    history.replaceState(null, '', writeAddress(location.search, choices) + location.hash);
+  }
+
+  #learnHosts(subscription: Subscription): void {
+    const known = new Set(this.hosts.value);
+    for (const { labels } of subscription.room.lines) if (labels.host) known.add(labels.host);
+    if (known.size > this.hosts.value.length) this.hosts.value = [...known].sort(byKey);
+  }
+
+  #judge(): void {
+    let joined = false;
+    let newest = Number.NEGATIVE_INFINITY;
+    let interval = 0;
+    let notStored = false;
+    for (const { room } of this.#views.keys()) {
+      joined ||= room.joined;
+      notStored ||= room.state === 'not_stored';
+      if (room.newest > newest) {
+        newest = room.newest;
+        interval = room.interval;
+      }
+    }
+    const now = this.clock.now();
+    const next = condition({ connection: this.#connection.value, joined, newest, interval, notStored, now });
+    const last = this.condition.value;
+    if (next.title !== last.title || next.detail !== last.detail) this.condition.value = next;
+  }
+}

@@ -1,0 +1,18 @@
+import type { Page } from '../page/page.ts';
+import { Announcer } from './Announcer.tsx';
+import { ChartPanel } from './ChartPanel.tsx';
+import { Header } from './Header.tsx';
+
+export function App({ page }: { page: Page }) {
+  return (
+    <>
+      <Header page={page} />
+      <main class="charts">
+        {page.panels.value.map(panel => (
+          <ChartPanel key={panel.query} page={page} panel={panel} />
+        ))}
+      </main>
+      <Announcer page={page} />
+    </>
+  );
+}

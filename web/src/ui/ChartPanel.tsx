@@ -1,0 +1,56 @@
+import { useSignal, useSignalEffect } from '@preact/signals';
+import { useLayoutEffect, useRef } from 'preact/hooks';
+import { formatTime } from '../model/format.ts';
+import type { Panel } from '../model/panels.ts';
+import type { Page } from '../page/page.ts';
+import { View } from '../page/view.ts';
+import { Legend } from './Legend.tsx';
+
+/** One chart with its title, its legend and what is to be said about it. */
+export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
+  const paper = useRef<HTMLDivElement>(null);
+  const view = useSignal<View | null>(null);
+
+  useLayoutEffect(() => {
+    const root = paper.current!;
+    const opened = new View(page, panel, root, root.clientWidth, root.clientHeight);
+    view.value = opened;
+    const sizes = new ResizeObserver(() => opened.resize(root.clientWidth, root.clientHeight));
+    sizes.observe(root);
+    const unwatch = page.presence.watch(root, present => opened.setPresent(present));
+    return () => {
+      unwatch();
+      sizes.disconnect();
+      opened.close();
+    };
+  }, [page, panel.query]);
+
+  useSignalEffect(() => {
+    void page.window.value;
+    view.value?.setWindow();
+  });
+
+  return (
+    <section class={panel.hero ? 'panel hero' : 'panel'} aria-labelledby={panel.id}>
+      <header>
+        <h2 id={panel.id}>{panel.title}</h2>
+        <PointedTime page={page} />
+      </header>
+      <div class="paper" ref={paper}>
+        {view.value && <Message view={view.value} />}
+      </div>
+      {view.value && <Legend view={view.value} />}
+    </section>
+  );
+}
+
+function Message({ view }: { view: View }) {
+  const text = view.message.value;
+  return text === '' ? null : <p class={view.refused.value ? 'message refused' : 'message'}>{text}</p>;
+}
+
+/** The time under the pointer, which the values below belong to. */
+function PointedTime({ page }: { page: Page }) {
+  const time = page.hover.value;
+  return time === null ? null : <time class="pointed">{formatTime(time)}</time>;
+}

@@ -1,0 +1,25 @@
+import type { Page } from '../page/page.ts';
+
+/** The host whose charts are shown: its name where there is one, a choice where there are several. */
+export function HostChoice({ page }: { page: Page }) {
+  const hosts = page.hosts.value;
+  const host = page.host.value;
+  if (hosts.length === 0 && host === null) return null;
+  if (hosts.length <= 1 && (host === null || hosts.includes(host))) return <p class="host">{hosts[0]}</p>;
+  const all = host !== null && !hosts.includes(host) ? [...hosts, host] : hosts;
+  return (
+    <select
+      class="host"
+      aria-label="Host"
+      value={host ?? ''}
+      onChange={event => page.chooseHost(event.currentTarget.value || null)}
+    >
+      <option value="">All hosts</option>
+      {all.map(name => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}
