@@ -17,7 +17,8 @@ import (
 const module = "stripchart"
 
 // mayImport lists, for each package of ours, which other packages of ours it
-// may import; "..." is all of them, and "bench/..." what lies below bench. Tests may import more: they wire parts together.
+// may import; "..." is all of them, and "bench/..." what lies below bench.
+// Tests may import more: they wire parts together.
 var mayImport = map[string]struct {
 	ours []string
 	why  string
