@@ -46,7 +46,7 @@ $(PAGE): $(PAGE_SOURCES) web/node_modules/.installed
 %/node_modules/.installed: %/package-lock.json %/package.json %/.npmrc
 	@scripts/require.sh node
 	$(NPM) --prefix $* ci
-	@touch $@
+	@mkdir -p $(@D) && touch $@
 
 .PHONY: dev
 dev: has-go web/node_modules/.installed binary ## the page with hot reload at http://localhost:5173, before a real server
@@ -60,7 +60,7 @@ test: deps test-go test-web test-e2e ## every test, with all set-up
 .PHONY: test-go
 test-go: has-go $(PAGE) ## the Go tests, with the race detector
 	@mkdir -p .cache
-	go test -race -shuffle=on -timeout 10m ./... 2>&1 | tee .cache/test-go.log
+	set -o pipefail; go test -race -shuffle=on -timeout 10m ./... 2>&1 | tee .cache/test-go.log
 
 .PHONY: test-web
 test-web: web/node_modules/.installed ## the page's unit tests

@@ -34,7 +34,7 @@ list=$(printf ', %s' "${missing[@]}")
 list=${list:2}
 
 if ! command -v apt-get >/dev/null; then
-  echo "deps: missing: $list; install it with your system's package manager, then run this again." >&2
+  echo "deps: missing: $list; install what is missing with your system's package manager, then run this again." >&2
   exit 1
 fi
 as_root=()
@@ -49,6 +49,6 @@ fi
 echo "deps: missing: $list; installing ${packages[*]} with apt-get"
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 "$@" </dev/null; }
 if ! { apt update && apt install -y --no-install-recommends "${packages[@]}"; } >/dev/null; then
-  echo "deps: apt-get could not install ${packages[*]} (its reason is above); install $list by hand, then run this again." >&2
+  echo "deps: apt-get could not install ${packages[*]} (its reason is above); install them by hand, then run this again." >&2
   exit 1
 fi

@@ -1,14 +1,12 @@
 #!/usr/bin/env bash
-# Vite's server for the page, in front of a real server with data of its own.
-# Ends both when either ends. Arguments go to stripchart.
+# Vite's server for the page, in front of a real server with data of its own,
+# which ends with it. Arguments go to stripchart.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 address=127.0.0.1:${STRIPCHART_DEV_PORT:-5050}
 bin/stripchart --listen "$address" --data-dir .cache/dev-data "$@" &
 server=$!
-STRIPCHART_URL=http://$address npm --prefix web run dev &
-page=$!
+trap 'kill "$server" 2>/dev/null || true; wait "$server" || true' EXIT
 
-trap 'kill "$server" "$page" 2>/dev/null || true; wait' EXIT
-wait -n
+STRIPCHART_URL=http://$address npm --prefix web run dev
