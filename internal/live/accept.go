@@ -1,7 +1,11 @@
 package live
 
 import (
+	"cmp"
 	"math"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 )
@@ -44,8 +48,11 @@ func (a acceptance) refuses(t int64) string {
 // A sample newer than everything that the store may hold of the series is surely
 // new. Any other one may be a copy (a source that resends, a log that is read
 // again), so the store is asked: the first value wins. A copy of a sample that was
-// streamed but not stored is not recognised. With unsure set, the store is not asked.
-func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance, unsure bool) ([]bus.Sample, error) {
+// streamed but not stored is not recognised.
+//
+// tried is what was accepted of this batch when its commit failed, or nil: some of
+// it may be stored without ever having been in the ring, and is no copy.
+func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance, tried []part) ([]bus.Sample, error) {
 	known := max(s.lastT, s.floor)
 	plain := true
 	prev := int64(math.MinInt64)
@@ -78,7 +85,7 @@ func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance, unsure bool) (
 		}
 		out = append(out, x)
 	}
-	if late == 0 || unsure {
+	if late == 0 {
 		return out, nil
 	}
 	times := make([]int64, late)
@@ -91,7 +98,7 @@ func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance, unsure bool) (
 	}
 	kept := out[:0]
 	for i, x := range out {
-		if i < late && exists[i] {
+		if i < late && exists[i] && !holds(tried, s, x.T) {
 			h.metrics.refused.WithLabelValues(refusedDuplicate).Inc()
 			continue
 		}
@@ -99,4 +106,15 @@ func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance, unsure bool) (
 	}
 	h.metrics.late.Add(float64(late))
 	return kept, nil
+}
+
+// holds reports whether parts have a sample of s at t.
+func holds(parts []part, s *series, t int64) bool {
+	for _, p := range parts {
+		if labels.Equal(p.series.labels, s.labels) {
+			_, ok := slices.BinarySearchFunc(p.samples, t, func(x bus.Sample, t int64) int { return cmp.Compare(x.T, t) })
+			return ok
+		}
+	}
+	return false
 }

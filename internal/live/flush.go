@@ -52,7 +52,9 @@ func (h *Hub) flusher() {
 
 // flush sends every dirty room's pending samples to its viewers.
 func (h *Hub) flush() {
-	jobs := h.takeDirty()
+	over := make(chan struct{})
+	defer close(over)
+	jobs := h.takeDirty(over)
 	out, clients := h.address(jobs)
 	h.transport.Broadcast(out)
 	for i := range out {
@@ -61,6 +63,9 @@ func (h *Hub) flush() {
 	if slices.ContainsFunc(out, func(o Outgoing) bool { return !o.OK }) {
 		h.takeBack(jobs)
 	}
+	h.mu.Lock()
+	h.inFlight = nil
+	h.mu.Unlock()
 }
 
 // job is what one room has to send in a flush, taken under the lock.
@@ -97,9 +102,10 @@ type party struct {
 // ring's end, and makes newcomers current. What it returns is sent by this
 // goroutine alone and before anything that comes later, so moving the cursors
 // first is safe; a refused write moves them back (conclude).
-func (h *Hub) takeDirty() []job {
+func (h *Hub) takeDirty(over <-chan struct{}) []job {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.inFlight = over
 	end := h.ring.end()
 	position := h.ring.position(end)
 	now := h.now()

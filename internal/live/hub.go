@@ -95,13 +95,14 @@ type Hub struct {
 	index          index
 	rooms          map[string]*Room
 	dirty          []*Room
+	inFlight       <-chan struct{} // closed at the end of the flush under way; nil: none is
 	clients        map[*Client]struct{}
 	watchers       map[*watcher]struct{}
 	bootstrapBytes int
-	newestT        int64             // newest time of any series, Unix ms
-	notStored      bool              // the last commit found the disk full
-	unsure         map[string]uint64 // source -> Seq of a batch whose commit failed
-	rows           []store.Row       // scratch of record
+	newestT        int64              // newest time of any series, Unix ms
+	notStored      bool               // the last commit found the disk full
+	failed         map[string]attempt // by source: the last batch, if its commit failed
+	rows           []store.Row        // scratch of record
 
 	// Scratch of the flusher.
 	outgoing  []Outgoing
@@ -121,7 +122,7 @@ func New(o Options) (*Hub, error) {
 		wake:    make(chan struct{}, 1), reads: make(chan struct{}, maxReads),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, watchers: map[*watcher]struct{}{},
-		unsure: map[string]uint64{}, newestT: o.Store.MaxTime(),
+		failed: map[string]attempt{}, newestT: o.Store.MaxTime(),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil

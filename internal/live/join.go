@@ -59,6 +59,12 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		return
 	}
 	h.mu.Lock()
+	after := v.client.after
+	h.mu.Unlock()
+	if after != nil {
+		<-after
+	}
+	h.mu.Lock()
 	if v.state != joining {
 		h.mu.Unlock()
 		return // left, or subscribed anew, in the meantime
@@ -82,7 +88,7 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		h.stall(v, drains)
 		return
 	}
-	v.reason, v.cursor, v.lastT = wire.ReasonJoin, b.cursor, b.lastT
+	v.reason, v.since, v.cursor, v.lastT = wire.ReasonJoin, "", b.cursor, b.lastT
 	h.welcome(v)
 	h.metrics.join.Observe(time.Since(began).Seconds())
 }

@@ -15,8 +15,13 @@ type Client struct {
 	// Guarded by Hub.mu.
 	viewers []*viewer
 	closed  bool
-	greeted bool   // is in namespace /live
-	drains  uint32 // how often Drained was called
+	greeted bool // is in namespace /live
+	// after is closed when the flush is over that may still send to a viewer that
+	// has left; nil: there is none. No bootstrap is written before: an update of the
+	// old viewer behind the bootstrap of a new one would carry the page's position
+	// beyond samples that are only on their way, and a resume from there would miss them.
+	after  <-chan struct{}
+	drains uint32 // how often Drained was called
 
 	catalogue *watcher // nil until asked for
 
@@ -163,6 +168,7 @@ func (h *Hub) remove(v *viewer) {
 	switch v.state {
 	case current:
 		h.unsettle(v)
+		v.client.after = h.inFlight
 	case newcomer:
 		if i := slices.Index(r.newcomers, v); i >= 0 {
 			r.newcomers = slices.Delete(r.newcomers, i, i+1)

@@ -1,0 +1,160 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/store"
+)
+
+// memStore is a Store without I/O that has what matters of tsdb: a snapshot sees
+// exactly the commits before it, except for late samples, which appear at once.
+type memStore struct {
+	mu      sync.Mutex
+	series  map[string]*memSeries
+	commits int
+	fail    func() error         // nil: never
+	delay   func() time.Duration // how long a History takes
+	reads   int
+}
+
+type memSeries struct {
+	labels  labels.Labels
+	samples []memSample // ascending
+	maxT    int64
+}
+
+type memSample struct {
+	bus.Sample
+	commit int
+	late   bool
+}
+
+func newMemStore() *memStore {
+	return &memStore{series: map[string]*memSeries{}, delay: func() time.Duration {
+		return time.Duration(rand.IntN(200)) * time.Millisecond
+	}}
+}
+
+func (s *memStore) Append(rows []store.Row) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		if err := s.fail(); err != nil {
+			return err
+		}
+	}
+	s.commits++
+	for _, r := range rows {
+		key := r.Labels.String()
+		m := s.series[key]
+		if m == nil {
+			m = &memSeries{labels: r.Labels}
+			s.series[key] = m
+		}
+		for _, x := range r.Samples {
+			i, there := m.find(x.T)
+			if there {
+				continue // "already there" is no error
+			}
+			m.samples = slices.Insert(m.samples, i, memSample{x, s.commits, x.T < m.maxT})
+			m.maxT = max(m.maxT, x.T)
+		}
+	}
+	return nil
+}
+
+func (m *memSeries) find(t int64) (int, bool) {
+	return slices.BinarySearchFunc(m.samples, t, func(x memSample, t int64) int { return cmp.Compare(x.T, t) })
+}
+
+func (s *memStore) MaxTime() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	newest := int64(-1 << 62)
+	for _, m := range s.series {
+		newest = max(newest, m.maxT)
+	}
+	return newest
+}
+
+func (s *memStore) Existing(_ context.Context, l labels.Labels, times []int64) ([]bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]bool, len(times))
+	if m := s.series[l.String()]; m != nil {
+		for i, t := range times {
+			_, out[i] = m.find(t)
+		}
+	}
+	return out, nil
+}
+
+func (s *memStore) Series(_ context.Context, ms []*labels.Matcher, from, to int64) ([]labels.Labels, error) {
+	snapshot, _ := s.Snapshot(from, to)
+	var out []labels.Labels
+	for _, h := range snapshot.(*memSnapshot).read(ms, from, to) {
+		out = append(out, h.Labels)
+	}
+	return out, nil
+}
+
+func (s *memStore) Snapshot(int64, int64) (Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &memSnapshot{s, s.commits}, nil
+}
+
+type memSnapshot struct {
+	s       *memStore
+	commits int
+}
+
+func (q *memSnapshot) Close() error { return nil }
+
+func (q *memSnapshot) History(ctx context.Context, ms []*labels.Matcher, from, to int64, points int) ([]store.History, error) {
+	select {
+	case <-time.After(q.s.delay()):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	hs := q.read(ms, from, to)
+	for _, h := range hs {
+		if len(h.T) > points {
+			return nil, errors.New("memStore cannot downsample")
+		}
+	}
+	return hs, nil
+}
+
+func (q *memSnapshot) read(ms []*labels.Matcher, from, to int64) []store.History {
+	q.s.mu.Lock()
+	defer q.s.mu.Unlock()
+	q.s.reads++
+	var out []store.History
+	for _, m := range q.s.series {
+		if !matches(ms, m.labels) {
+			continue
+		}
+		h := store.History{Labels: m.labels}
+		for _, x := range m.samples {
+			if x.T >= from && x.T <= to && (x.commit <= q.commits || x.late) {
+				h.T = append(h.T, x.T)
+				h.V = append(h.V, x.V)
+			}
+		}
+		if len(h.T) > 0 {
+			out = append(out, h)
+		}
+	}
+	slices.SortFunc(out, func(a, b store.History) int { return labels.Compare(a.Labels, b.Labels) })
+	return out
+}
