@@ -1,0 +1,102 @@
+package socketio
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Config sets the times and bounds of a Server. The zero value of each field
+// means its default. A negative count means no limit; a negative duration is
+// not allowed.
+type Config struct {
+	// PingInterval is the time between two pings of a connection; default 25 s.
+	// The first comes after a random part of it, so that connections that came
+	// together are not pinged together.
+	PingInterval time.Duration
+	// PingTimeout is how long the answer to a ping may take; default 20 s.
+	PingTimeout time.Duration
+	// ConnectTimeout is how long a new connection may take until it is connected
+	// to a namespace; default 45 s.
+	ConnectTimeout time.Duration
+	// UpgradeTimeout is how long a polling session may take from opening its
+	// WebSocket to completing the upgrade; default 10 s.
+	UpgradeTimeout time.Duration
+	// DrainTimeout is how long the queued bytes of a connection may take to
+	// leave; default 30 s. A connection that is slower is closed.
+	DrainTimeout time.Duration
+
+	// MaxPayload is the largest message, and the largest polling request, that a
+	// client may send, in bytes; default 1,000,000.
+	MaxPayload int
+	// MaxConns is the number of connections in total; default 50,000.
+	MaxConns int
+	// MaxConnsPerAddr is the number of connections of one RemoteAddr; default
+	// 2,000: many viewers share the address of their network or proxy.
+	MaxConnsPerAddr int
+	// EventsPerSecond is how many messages (Socket.IO packets, heartbeats and
+	// WebSocket control frames together) a connection may send per second in
+	// the long run; default 50. Twice as many may come at once.
+	EventsPerSecond int
+	// OutputBytes is the bound of a connection's output queue, in bytes; default
+	// 256 KiB. See Conn.Write for how it is kept.
+	OutputBytes int
+
+	// CheckOrigin is asked before anything else is done with a request; an error
+	// refuses it with 403. Default: every request is let in.
+	CheckOrigin func(*http.Request) error
+	// RemoteAddr names the peer that MaxConnsPerAddr counts by. Default: the
+	// host part of Request.RemoteAddr.
+	RemoteAddr func(*http.Request) string
+	// Logger receives one line per connection that is refused or breaks the
+	// protocol, at debug level. Default: none.
+	Logger *slog.Logger
+
+	// Raw, when set, makes this an Engine.IO server without Socket.IO: every
+	// message goes to it, under the rules of Namespace's methods.
+	Raw func(c *Conn, data []byte, binary bool)
+}
+
+func (c Config) withDefaults() Config {
+	orDuration := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	orCount := func(n *int, def int) {
+		if *n == 0 {
+			*n = def
+		} else if *n < 0 {
+			*n = int(^uint(0) >> 1)
+		}
+	}
+	orDuration(&c.PingInterval, 25*time.Second)
+	orDuration(&c.PingTimeout, 20*time.Second)
+	orDuration(&c.ConnectTimeout, 45*time.Second)
+	orDuration(&c.UpgradeTimeout, 10*time.Second)
+	orDuration(&c.DrainTimeout, 30*time.Second)
+	orCount(&c.MaxPayload, 1_000_000)
+	orCount(&c.MaxConns, 50_000)
+	orCount(&c.MaxConnsPerAddr, 2_000)
+	orCount(&c.EventsPerSecond, 50)
+	orCount(&c.OutputBytes, 256<<10)
+	if c.CheckOrigin == nil {
+		c.CheckOrigin = func(*http.Request) error { return nil }
+	}
+	if c.RemoteAddr == nil {
+		c.RemoteAddr = hostOf
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func hostOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

@@ -1,0 +1,304 @@
+package socketio
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// Why a Socket was disconnected, as Namespace.Disconnected is told. The texts
+// are those of the protocol's other implementations.
+const (
+	ReasonTransportClose  = "transport close" // the client closed, or vanished
+	ReasonTransportError  = "transport error"
+	ReasonPingTimeout     = "ping timeout"
+	ReasonParseError      = "parse error" // the client broke the protocol
+	ReasonClientLeft      = "client namespace disconnect"
+	ReasonServerLeft      = "server namespace disconnect" // Socket.Disconnect
+	ReasonForcedClose     = "forced server close"         // Conn.Close
+	ReasonShutdown        = "server shutting down"
+	ReasonTooManyMessages = "too many messages"
+	ReasonTooSlow         = "too slow"        // the queue did not drain in time
+	ReasonTooManyAcks     = "too many acks"   // unread ones, beyond the bound
+	ReasonConnectTimeout  = "connect timeout" // no namespace within ConnectTimeout
+)
+
+// closeGrace is how long a closed connection may take to say goodbye: to read
+// what is queued and answer the close frame.
+const closeGrace = 5 * time.Second
+
+// controlExtra is how far above Config.OutputBytes the packets that a client
+// asks for (acknowledgements, heartbeats) may fill the queue. A client that asks
+// and does not read is closed there.
+const controlExtra = 64 << 10
+
+type connState uint8
+
+const (
+	stateOpen    connState = iota
+	stateClosing           // said goodbye; waits for the peer's, or for closeGrace
+	stateClosed
+)
+
+// Engine.IO protocol versions.
+const (
+	protocol3 = 3
+	protocol4 = 4
+)
+
+// Conn is one client: an Engine.IO session, over WebSocket or polling. Its
+// methods may be called from any goroutine.
+type Conn struct {
+	server   *Server
+	id       string // of the session; a secret of the client
+	addr     string // what MaxConnsPerAddr counts by
+	protocol uint8  // protocol3 or protocol4
+
+	// app makes the calls into the application one at a time; it guards the
+	// fields up to mu. It is locked before mu.
+	app      sync.Mutex
+	finished bool // Disconnected was called for every socket
+	sockets  []*Socket
+	partial  *assembly // a binary packet whose attachments are still to come
+	rate     bucket
+
+	// mu guards the fields below. It is held during a write to the socket, which
+	// never blocks, and never while the application is called.
+	mu       sync.Mutex
+	state    connState
+	draining bool   // a goroutine empties out, or calls Drained
+	reason   string // why state is not stateOpen
+	net      net.Conn
+	raw      syscall.RawConn // of net; nil if it cannot be tried without blocking
+	out      *backlog        // nil while nothing is queued
+	polling  *polling        // nil if the session began on a WebSocket
+
+	beat beat
+}
+
+// ID is the Engine.IO session id. Who knows a polling session's id can take it
+// over: do not show it to others.
+func (c *Conn) ID() string { return c.id }
+
+// Write sends packets without ever blocking, all or none. What the socket does
+// not accept at once is queued. The bound of the queue is Config.OutputBytes:
+// the call is accepted as a whole if the queue is below the bound when it
+// begins, so one call may exceed it (what is sent to many is shared memory).
+// Otherwise Write returns false, and Namespace.Drained follows for every socket
+// of the connection when the queue has emptied. On a closed connection it
+// returns false, and no Drained follows.
+func (c *Conn) Write(ps ...*Packet) bool {
+	sd := c.server.sender()
+	defer c.server.putSender(sd)
+	return c.write(sd, ps)
+}
+
+func (c *Conn) write(sd *sender, ps []*Packet) bool {
+	if len(ps) == 0 {
+		return true
+	}
+	c.mu.Lock()
+	if c.state != stateOpen {
+		c.mu.Unlock()
+		return false
+	}
+	if c.out != nil && c.out.bytes >= c.server.cfg.OutputBytes {
+		// The drainer looks at this flag and at the queue under c.mu at once, so
+		// it cannot end between the refusal and the flag.
+		c.out.refused = true
+		c.mu.Unlock()
+		c.server.count.refused.Add(1)
+		return false
+	}
+	err := c.push(sd, ps)
+	c.mu.Unlock()
+	if err != nil {
+		c.kill(ReasonTransportError)
+		return false
+	}
+	return true
+}
+
+// control sends a packet that the protocol demands, or that the client asked
+// for. It may exceed the bound by controlExtra.
+func (c *Conn) control(p *Packet) {
+	c.mu.Lock()
+	if c.state != stateOpen {
+		c.mu.Unlock()
+		return
+	}
+	if c.out != nil && c.out.bytes >= c.server.cfg.OutputBytes+controlExtra {
+		c.mu.Unlock()
+		c.kill(ReasonTooManyAcks)
+		return
+	}
+	err := c.pushOne(p)
+	c.mu.Unlock()
+	if err != nil {
+		c.kill(ReasonTransportError)
+	}
+}
+
+// pushOne is push for a packet of this connection only. c.mu is held.
+func (c *Conn) pushOne(p *Packet) error {
+	sd := c.server.sender()
+	defer c.server.putSender(sd)
+	return c.push(sd, []*Packet{p})
+}
+
+// push writes packets to the socket, or behind what is queued already. An error
+// means that the connection is broken. c.mu is held.
+func (c *Conn) push(sd *sender, ps []*Packet) error {
+	sd.packets += int64(len(ps))
+	if c.out == nil && c.raw != nil {
+		n, err := sd.write(c.raw, c.protocol, ps)
+		if err != nil {
+			return err
+		}
+		for len(ps) > 0 && n >= len(ps[0].wire(c.protocol)) {
+			n -= len(ps[0].wire(c.protocol))
+			ps = ps[1:]
+		}
+		if len(ps) == 0 {
+			return nil
+		}
+		c.out = &backlog{sent: n, bytes: -n}
+	}
+	if c.out == nil {
+		c.out = &backlog{}
+	}
+	c.out.add(c.protocol, ps)
+	c.server.count.queued.Add(int64(len(ps)))
+	if c.net == nil {
+		c.polling.wake()
+	} else if !c.draining {
+		c.draining = true
+		c.server.wg.Go(c.drain)
+	}
+	return nil
+}
+
+// Close disconnects the client: what is queued is sent first, within a few
+// seconds. The official clients come back by themselves after it.
+func (c *Conn) Close() { c.shut(ReasonForcedClose, ws.StatusNormalClosure, closeGrace) }
+
+// shut says goodbye on an open connection. What is queued leaves first; the end
+// is when the peer has answered, or after grace.
+func (c *Conn) shut(reason string, code ws.StatusCode, grace time.Duration) {
+	c.mu.Lock()
+	if c.state != stateOpen {
+		c.mu.Unlock()
+		return
+	}
+	c.state, c.reason = stateClosing, reason
+	if c.net == nil {
+		goodbye := closePacket
+		if reason == ReasonTransportClose {
+			goodbye = noopPacket // the client said it first
+		}
+		_ = c.pushOne(goodbye) // nothing is written here, so nothing fails
+		c.endPolling(grace)
+		c.mu.Unlock()
+		return
+	}
+	conn := c.net
+	err := c.pushOne(&Packet{frame: closeFrame(code)})
+	if err == nil && c.out == nil {
+		closeWrite(conn)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		_ = conn.Close() // the reader reports the end
+		return
+	}
+	// A failure means that the connection is closed, which is what is wanted.
+	_ = conn.SetReadDeadline(time.Now().Add(grace))
+}
+
+// kill ends a connection from which nothing good is to be expected, at once.
+func (c *Conn) kill(reason string) {
+	c.mu.Lock()
+	if c.state == stateOpen {
+		c.state, c.reason = stateClosing, reason
+		if c.net == nil {
+			_ = c.pushOne(closePacket) // for a poll that is waiting
+			c.endPolling(0)
+		}
+	}
+	conn := c.net
+	c.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close() // wakes the reader, which finishes
+	}
+}
+
+// spawn starts a goroutine that Shutdown waits for, unless the connection has
+// ended, which did f's work.
+func (c *Conn) spawn(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// As long as it has not ended, the connection itself is counted in wg, so
+	// this cannot race with the end of Shutdown's wait.
+	if c.state != stateClosed {
+		c.server.wg.Go(f)
+	}
+}
+
+// finish is the end of a connection: the last call into the application. It
+// runs once: on the reader's goroutine, or for polling on one of its own.
+func (c *Conn) finish() {
+	c.mu.Lock()
+	c.state = stateClosed
+	conn := c.net
+	if conn != nil {
+		c.out = nil // a drainer that is still writing fails with the connection
+	} else {
+		c.server.count.polling.Add(-1)
+		conn = c.polling.candidate
+	}
+	c.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close() // second closes are harmless
+	}
+
+	c.app.Lock()
+	c.finished = true
+	c.partial = nil
+	for _, s := range c.sockets {
+		s.leave(c.reason)
+	}
+	c.sockets = nil
+	c.app.Unlock()
+	c.server.unregister(c)
+}
+
+// closeWrite tells the peer that nothing more comes, so that it ends the
+// connection even if it waits for the server to do so. It may block on TLS.
+func closeWrite(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // on failure the grace ends the connection
+	}
+}
+
+func closeFrame(code ws.StatusCode) []byte {
+	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, "")))
+}
+
+// beat is a connection's place and times in the heartbeat. Times are
+// nanoseconds since the server's start; 0 means none.
+type beat struct {
+	nextPing  int64        // Engine.IO 4; used by the heartbeat's goroutine only
+	pongBy    atomic.Int64 // Engine.IO 4: an answer is awaited until then. 3: the client's ping
+	connectBy atomic.Int64 // until then a namespace must be connected
+
+	// Guarded by heartbeat.mu.
+	slot       int
+	prev, next *Conn
+	listed     bool // in a slot
+	known      bool // counted
+	gone       bool // never to be listed again
+}

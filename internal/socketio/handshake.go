@@ -1,0 +1,194 @@
+package socketio
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gobwas/ws"
+)
+
+// refusal is the answer to a request that is not served. The codes are those of
+// the protocol's other implementations; clients show the message.
+type refusal struct {
+	status  int
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+var (
+	refuseTransport = refusal{http.StatusBadRequest, 0, "Transport unknown"}
+	refuseSession   = refusal{http.StatusBadRequest, 1, "Session ID unknown"}
+	refuseMethod    = refusal{http.StatusBadRequest, 2, "Bad handshake method"}
+	refuseRequest   = refusal{http.StatusBadRequest, 3, "Bad request"}
+	refuseForbidden = refusal{http.StatusForbidden, 4, "Forbidden"}
+	refuseProtocol  = refusal{http.StatusBadRequest, 5, "Unsupported protocol version"}
+	refusePayload   = refusal{http.StatusRequestEntityTooLarge, 3, "Payload too large"}
+)
+
+func refuseBusy(err error) refusal {
+	return refusal{http.StatusServiceUnavailable, refuseForbidden.Code, err.Error()}
+}
+
+func (e refusal) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if e.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	w.WriteHeader(e.status)
+	_ = json.NewEncoder(w).Encode(e) // the client may have gone
+}
+
+// ServeHTTP serves every request of the protocol: handshakes, polls and
+// upgrades. Engine.IO protocol v4, "Handshake".
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := s.enter(); err != nil {
+		refuseBusy(err).write(w)
+		return
+	}
+	defer s.wg.Done()
+	if refused, ok := s.serve(w, r); !ok {
+		s.count.rejected.Add(1)
+		s.cfg.Logger.Debug("socketio: request refused", "peer", r.RemoteAddr,
+			"status", refused.status, "reason", refused.Message)
+		refused.write(w)
+	}
+}
+
+// serve returns false with the answer if the request is not served.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) (refusal, bool) {
+	if err := s.cfg.CheckOrigin(r); err != nil {
+		return refuseForbidden, false
+	}
+	q := r.URL.Query()
+	var protocol uint8
+	switch q.Get("EIO") {
+	case "3":
+		protocol = protocol3
+	case "4":
+		protocol = protocol4
+	default:
+		return refuseProtocol, false
+	}
+	transport := q.Get("transport")
+	if (transport != "polling" && transport != "websocket") || q.Has("j") { // j asks for JSONP
+		return refuseTransport, false
+	}
+	if (transport == "websocket") != wantsWebSocket(r) {
+		return refuseRequest, false
+	}
+	if id := q.Get("sid"); id != "" {
+		c := s.session(id)
+		switch {
+		case c == nil:
+			return refuseSession, false
+		case c.protocol != protocol:
+			return refuseRequest, false
+		case transport == "websocket":
+			return c.serveUpgrade(w, r)
+		default:
+			return c.servePolling(w, r)
+		}
+	}
+	if r.Method != http.MethodGet {
+		return refuseMethod, false
+	}
+	addr := s.cfg.RemoteAddr(r)
+	if err := s.admit(addr); err != nil {
+		return refuseBusy(err), false
+	}
+	c := &Conn{server: s, id: newID(), addr: addr, protocol: protocol}
+	if transport == "websocket" {
+		return s.openWebSocket(c, w, r)
+	}
+	return s.openPolling(c, w, r)
+}
+
+// wantsWebSocket tells whether r can become a WebSocket; the details are left
+// to ws.HTTPUpgrader.
+func wantsWebSocket(r *http.Request) bool {
+	return r.ProtoMajor == 1 && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+// handshake is the body of Engine.IO's open packet. Times in milliseconds.
+type handshake struct {
+	SID          string   `json:"sid"`
+	Upgrades     []string `json:"upgrades"`
+	PingInterval int64    `json:"pingInterval"`
+	PingTimeout  int64    `json:"pingTimeout"`
+	MaxPayload   int      `json:"maxPayload"`
+}
+
+// open sends a registered connection its first packets.
+func (c *Conn) open() {
+	cfg := c.server.cfg
+	h := handshake{
+		SID:          c.id,
+		Upgrades:     []string{},
+		PingInterval: cfg.PingInterval.Milliseconds(),
+		PingTimeout:  cfg.PingTimeout.Milliseconds(),
+		MaxPayload:   cfg.MaxPayload,
+	}
+	if c.polling != nil {
+		h.Upgrades = []string{"websocket"}
+	}
+	body, err := json.Marshal(h)
+	if err != nil {
+		panic("socketio: encode handshake: " + err.Error()) // strings and numbers always encode
+	}
+	c.control(newPacket(append([]byte{engineOpen}, body...)))
+	if c.protocol == protocol3 && cfg.Raw == nil {
+		// These clients do not ask for namespace "/": they are in it.
+		c.app.Lock()
+		defer c.app.Unlock()
+		if !c.finished {
+			_ = c.connect(packet{kind: socketConnect, namespace: "/"}, nil) // fails only for a second one
+		}
+	}
+}
+
+// openWebSocket begins a session on a WebSocket.
+func (s *Server) openWebSocket(c *Conn, w http.ResponseWriter, r *http.Request) (refusal, bool) {
+	conn, early, err := upgradeHTTP(w, r)
+	if err != nil {
+		s.dismiss(c.addr)
+		s.cfg.Logger.Debug("socketio: WebSocket handshake failed", "peer", r.RemoteAddr, "error", err)
+		return refusal{}, true // answered already
+	}
+	c.net, c.raw = conn, rawConn(conn)
+	if err := s.register(c); err != nil {
+		s.dismiss(c.addr)
+		_ = conn.Close()
+		return refusal{}, true // too late to say why
+	}
+	c.open()
+	s.wg.Go(func() { c.serveWebSocket(newWebSocket(c, conn, c.raw), early) })
+	return refusal{}, true
+}
+
+// upgradeHTTP answers r, takes its connection over and returns what the client
+// sent right behind the request.
+func upgradeHTTP(w http.ResponseWriter, r *http.Request) (conn net.Conn, early []byte, err error) {
+	upgrader := ws.HTTPUpgrader{Timeout: closeGrace}
+	conn, rw, _, err := upgrader.Upgrade(r, w)
+	if err != nil {
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return nil, nil, err
+	}
+	// Copied, so that net/http's buffers are not kept for as long as the
+	// connection lives.
+	if n := rw.Reader.Buffered(); n > 0 {
+		b, _ := rw.Reader.Peek(n) // what is buffered can be peeked
+		early = append(early, b...)
+	}
+	return conn, early, nil
+}
+
+func contentLength(w http.ResponseWriter, n int) {
+	w.Header().Set("Content-Length", strconv.Itoa(n))
+}

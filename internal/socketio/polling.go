@@ -1,0 +1,230 @@
+package socketio
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// goodbyeWait is how long the session of a client that has closed it waits for
+// the poll that ends the client's own loop.
+const goodbyeWait = 250 * time.Millisecond
+
+// probeWait is how long a poll waits during an upgrade before it is answered
+// with nothing. The client upgrades when its last poll has returned.
+const probeWait = 100 * time.Millisecond
+
+// polling is the part of a session that began with HTTP long-polling. Conn.mu
+// guards it.
+type polling struct {
+	wait      chan struct{} // of the poll that waits, closed to wake it; else nil
+	posting   bool          // a POST is being read
+	ended     chan struct{} // closed when the goodbye has been taken
+	goodbye   bool          // the last packet is queued
+	base64    bool          // Engine.IO 3: the client takes text only
+	candidate net.Conn      // WebSocket of an upgrade that is not complete
+	probed    bool          // the candidate works
+}
+
+// wake lets the waiting poll take what is queued.
+func (p *polling) wake() {
+	if p.wait != nil {
+		close(p.wait)
+		p.wait = nil
+	}
+}
+
+// openPolling begins a session with polling.
+func (s *Server) openPolling(c *Conn, w http.ResponseWriter, r *http.Request) (refusal, bool) {
+	c.polling = &polling{ended: make(chan struct{}), base64: r.URL.Query().Has("b64")}
+	s.count.polling.Add(1)
+	if err := s.register(c); err != nil {
+		s.count.polling.Add(-1)
+		s.dismiss(c.addr)
+		return refuseBusy(err), false
+	}
+	c.open()
+	c.mu.Lock()
+	b := c.take()
+	c.mu.Unlock()
+	c.answer(w, b)
+	return refusal{}, true
+}
+
+// servePolling serves the GET and POST of a session.
+func (c *Conn) servePolling(w http.ResponseWriter, r *http.Request) (refusal, bool) {
+	if c.server.heartbeat.expired(c) {
+		c.kill(ReasonPingTimeout)
+		return refuseSession, false
+	}
+	switch r.Method {
+	case http.MethodGet:
+		return c.poll(w, r)
+	case http.MethodPost:
+		return c.post(w, r)
+	}
+	return refuseRequest, false
+}
+
+// poll waits until there is something to send and sends all of it.
+func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
+	c.mu.Lock()
+	switch {
+	case c.net != nil || (c.state != stateOpen && c.out == nil):
+		c.mu.Unlock()
+		return refuseRequest, false
+	case c.polling.wait != nil:
+		c.mu.Unlock()
+		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0) // two polls at once
+		return refuseRequest, false
+	}
+	if c.out == nil {
+		wait := make(chan struct{})
+		c.polling.wait = wait
+		var probing <-chan time.Time
+		if c.polling.probed {
+			timer := time.NewTimer(probeWait)
+			defer timer.Stop()
+			probing = timer.C
+		}
+		c.mu.Unlock()
+		select {
+		case <-wait:
+		case <-probing:
+		case <-r.Context().Done():
+			c.kill(ReasonTransportClose)
+			return refuseRequest, false
+		}
+		c.mu.Lock()
+		if c.polling.wait == wait {
+			c.polling.wait = nil
+		}
+	}
+	if c.net != nil {
+		c.mu.Unlock()
+		return refuseRequest, false // the upgrade was completed meanwhile
+	}
+	b := c.take()
+	c.mu.Unlock()
+	c.answer(w, b)
+	return refusal{}, true
+}
+
+// take returns what is queued, for a poll to send. c.mu is held.
+func (c *Conn) take() *backlog {
+	b := c.out
+	if b == nil {
+		b = &backlog{packets: []*Packet{noopPacket}}
+	}
+	c.out = nil
+	if c.polling.goodbye {
+		c.polling.goodbye = false
+		close(c.polling.ended)
+	}
+	return b
+}
+
+// answer sends b to a poll, and tells the application if it waited for that.
+func (c *Conn) answer(w http.ResponseWriter, b *backlog) {
+	body, contentType := encodePayload(b.packets, c.protocol, c.polling.base64)
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Cache-Control", "no-store")
+	contentLength(w, len(body))
+	rc := http.NewResponseController(w)
+	// Not every ResponseWriter can set deadlines or flush; then the server's own
+	// timeouts hold.
+	_ = rc.SetWriteDeadline(time.Now().Add(c.server.cfg.DrainTimeout))
+	n, err := w.Write(body)
+	if err == nil {
+		err = rc.Flush()
+	}
+	_ = rc.SetWriteDeadline(time.Time{})
+	c.server.count.bytes.Add(int64(n))
+	c.server.count.writes.Add(1)
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		c.kill(ReasonTransportError)
+		return
+	}
+	if b.refused {
+		c.tellDrained()
+	}
+}
+
+// post takes a request with packets from the client.
+func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
+	c.mu.Lock()
+	switch {
+	case c.net != nil || c.state != stateOpen:
+		c.mu.Unlock()
+		return refuseRequest, false
+	case c.polling.posting:
+		c.mu.Unlock()
+		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0) // two requests at once
+		return refuseRequest, false
+	}
+	c.polling.posting = true
+	c.mu.Unlock()
+	err := c.readPost(w, r)
+	// Before the answer: the client may send the next request when it has it.
+	c.mu.Lock()
+	c.polling.posting = false
+	c.mu.Unlock()
+
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+	case errors.Is(err, errGoodbye):
+		c.shut(ReasonTransportClose, ws.StatusNormalClosure, goodbyeWait)
+	case errors.As(err, &tooLarge):
+		c.shut(ReasonParseError, ws.StatusMessageTooBig, 0)
+		return refusePayload, false
+	case errors.Is(err, errRate):
+		c.shut(ReasonTooManyMessages, ws.StatusPolicyViolation, 0)
+		return refuseRequest, false
+	default:
+		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr, "error", err)
+		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0)
+		return refuseRequest, false
+	}
+	w.Header().Set("Content-Type", "text/html") // as the other implementations; some clients look at it
+	w.Header().Set("Cache-Control", "no-store")
+	contentLength(w, len("ok"))
+	_, _ = io.WriteString(w, "ok") // a client that has gone is found by the heartbeat
+	return refusal{}, true
+}
+
+// readPost reads the request's packets and handles them in order.
+func (c *Conn) readPost(w http.ResponseWriter, r *http.Request) error {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(c.server.cfg.DrainTimeout)) // as in answer
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(c.server.cfg.MaxPayload)))
+	_ = rc.SetReadDeadline(time.Time{})
+	if err != nil {
+		return err
+	}
+	return decodePayload(body, r.Header.Get("Content-Type"), c.protocol, c.receive)
+}
+
+// endPolling ends a polling session whose goodbye is queued: when a poll has
+// taken it, or after grace. c.mu is held; the state is stateClosing.
+func (c *Conn) endPolling(grace time.Duration) {
+	if c.out != nil {
+		c.polling.goodbye = true
+	}
+	ended := c.polling.ended
+	c.server.wg.Go(func() {
+		if grace > 0 {
+			timer := time.NewTimer(grace)
+			defer timer.Stop()
+			select {
+			case <-ended:
+			case <-timer.C:
+			}
+		}
+		c.finish()
+	})
+}

@@ -1,0 +1,146 @@
+package socketio
+
+import (
+	"net"
+	"sync/atomic"
+	"syscall"
+)
+
+// joinLimit is up to how many bytes the packets of one write are copied into one
+// buffer. Above it the copy costs more than the kernel's walk over a vector.
+const joinLimit = 64 << 10
+
+// maxVector is how many buffers the kernel takes in one call (IOV_MAX). Packets
+// beyond it are left over as if the socket were full.
+const maxVector = 1024
+
+// sender is what a goroutine needs to write to sockets without blocking and
+// without allocating: the call into the poller takes a func, and a func made
+// for each write would be one allocation per viewer and message.
+type sender struct {
+	try func(fd uintptr) // bound once to attempt
+	buf []byte           // what attempt writes, or
+	vec [][]byte         // the same as a vector
+	n   int              // bytes written
+	err error            // nil also if the socket was full
+
+	// joined is the concatenation of the frames of set for protocol, the last
+	// several packets that were sent together. Many viewers watch the same
+	// rooms, so the next one is often sent the same set.
+	joined   []byte
+	set      []*Packet
+	protocol uint8
+
+	// Counted here and added to the server's counters once per Broadcast,
+	// because processors that share a counter wait for each other.
+	writes, packets, bytes int64
+}
+
+func newSender() *sender {
+	sd := &sender{}
+	sd.try = sd.attempt
+	return sd
+}
+
+// write sends the frames of ps in one system call and returns how many bytes the
+// socket accepted: all, or fewer if it is full. The error means that the
+// connection is broken.
+func (sd *sender) write(raw syscall.RawConn, protocol uint8, ps []*Packet) (int, error) {
+	sd.n, sd.err = 0, nil
+	sd.load(protocol, ps)
+	err := raw.Control(sd.try)
+	sd.buf = nil
+	clear(sd.vec)
+	sd.vec = sd.vec[:0]
+	if err == nil {
+		err = sd.err
+	}
+	sd.writes++
+	sd.bytes += int64(sd.n)
+	return sd.n, err
+}
+
+// load puts the frames of ps into buf or vec.
+func (sd *sender) load(protocol uint8, ps []*Packet) {
+	if len(ps) == 1 {
+		sd.buf = ps[0].wire(protocol)
+		return
+	}
+	if sd.protocol == protocol && samePackets(sd.set, ps) {
+		sd.buf = sd.joined
+		return
+	}
+	size := 0
+	for _, p := range ps {
+		size += len(p.wire(protocol))
+	}
+	if size > joinLimit {
+		for _, p := range ps[:min(len(ps), maxVector)] {
+			sd.vec = append(sd.vec, p.wire(protocol))
+		}
+		return
+	}
+	sd.joined = sd.joined[:0]
+	for _, p := range ps {
+		sd.joined = append(sd.joined, p.wire(protocol)...)
+	}
+	sd.set, sd.protocol = append(sd.set[:0], ps...), protocol
+	sd.buf = sd.joined
+}
+
+// release drops what sd refers to, so that an idle sender keeps no packets.
+func (sd *sender) release() {
+	clear(sd.set)
+	sd.set = sd.set[:0]
+}
+
+func samePackets(a, b []*Packet) bool {
+	if len(a) != len(b) || len(a) == 0 {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// rawConn is c's door to its file descriptor, or nil if writes to c are more
+// than a system call (TLS) or the platform has no non-blocking one here.
+func rawConn(c net.Conn) syscall.RawConn {
+	if !directIO {
+		return nil
+	}
+	switch c := c.(type) {
+	case *net.TCPConn:
+		raw, err := c.SyscallConn()
+		if err != nil {
+			return nil
+		}
+		return raw
+	case *net.UnixConn:
+		raw, err := c.SyscallConn()
+		if err != nil {
+			return nil
+		}
+		return raw
+	}
+	return nil
+}
+
+// counters are the server's running totals; see Stats.
+type counters struct {
+	writes, packets, bytes  atomic.Int64
+	queued, refused         atomic.Int64
+	opened, rejected        atomic.Int64
+	polling                 atomic.Int64
+	eventsIn, binaryRefused atomic.Int64
+}
+
+func (s *Server) account(sd *sender) {
+	s.count.writes.Add(sd.writes)
+	s.count.packets.Add(sd.packets)
+	s.count.bytes.Add(sd.bytes)
+	sd.writes, sd.packets, sd.bytes = 0, 0, 0
+}

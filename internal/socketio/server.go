@@ -1,0 +1,189 @@
+package socketio
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/gobwas/ws"
+)
+
+var (
+	errStopped       = errors.New("server is shutting down")
+	errTooManyConns  = errors.New("too many connections")
+	errTooManyOfAddr = errors.New("too many connections from this address")
+)
+
+// Server is a Socket.IO server, an http.Handler. Make it with NewServer.
+type Server struct {
+	cfg        Config
+	namespaces map[string]*namespace // written before serving only
+	heartbeat  *heartbeat
+	buffers    bufferPool
+	senders    sync.Pool // of *sender
+	count      counters
+
+	// wg counts every connection until its end, every request in ServeHTTP and
+	// every goroutine. It grows only under mu while stopped is false, or while
+	// something that it counts is running.
+	wg sync.WaitGroup
+
+	mu       sync.Mutex // guards the fields below
+	stopped  bool
+	conns    map[*Conn]struct{}
+	sessions map[string]*Conn // those that began with polling, by id
+	admitted admission
+}
+
+// NewServer makes a server. It starts nothing until a client comes.
+func NewServer(cfg Config) *Server {
+	s := &Server{
+		cfg:        cfg.withDefaults(),
+		namespaces: map[string]*namespace{},
+		conns:      map[*Conn]struct{}{},
+		sessions:   map[string]*Conn{},
+		admitted:   admission{byAddr: map[string]int{}},
+	}
+	s.heartbeat = newHeartbeat(s)
+	return s
+}
+
+// Handle sets the handler of a namespace, "/" or "/name". It must not be called
+// once the server serves. It panics on a name that no client could ask for.
+func (s *Server) Handle(name string, h Namespace) {
+	if !strings.HasPrefix(name, "/") || strings.ContainsAny(name, ",?") {
+		panic("socketio: namespace " + name + ` is not "/" or "/name" without comma and question mark`)
+	}
+	receiver, _ := h.(Receiver)
+	s.namespaces[name] = &namespace{name: name, handler: h, receiver: receiver}
+}
+
+// Shutdown refuses new connections, sends every client what is queued for it and
+// a goodbye, and returns when all have ended. When ctx ends first, the rest is
+// cut off, and its error is returned. The official clients reconnect after it.
+func (s *Server) Shutdown(ctx context.Context) error {
+	for _, c := range s.stop() {
+		c.shut(ReasonShutdown, ws.StatusGoingAway, closeGrace)
+	}
+	ended := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	s.killAll()
+	<-ended
+	return ctx.Err()
+}
+
+// Close is Shutdown without a goodbye.
+func (s *Server) Close() error {
+	s.stop()
+	s.killAll()
+	s.wg.Wait()
+	return nil
+}
+
+// stop refuses new connections from now on and returns the present ones.
+func (s *Server) stop() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	all := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		all = append(all, c)
+	}
+	return all
+}
+
+func (s *Server) killAll() {
+	for _, c := range s.stop() {
+		c.kill(ReasonShutdown)
+	}
+}
+
+// enter counts a request, unless the server is stopping.
+func (s *Server) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return errStopped
+	}
+	s.wg.Add(1)
+	return nil
+}
+
+// admit reserves a place for a connection of addr.
+func (s *Server) admit(addr string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.admitted.enter(addr, s.cfg.MaxConns, s.cfg.MaxConnsPerAddr)
+}
+
+// dismiss gives back a place that no connection took.
+func (s *Server) dismiss(addr string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.admitted.leave(addr)
+}
+
+// register makes a connection, for which admit reserved the place, known. It
+// fails when the server has been stopped meanwhile.
+func (s *Server) register(c *Conn) error {
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return errStopped
+	}
+	s.conns[c] = struct{}{}
+	if c.polling != nil {
+		s.sessions[c.id] = c
+	}
+	s.wg.Add(1) // until unregister
+	s.mu.Unlock()
+	s.count.opened.Add(1)
+	s.heartbeat.add(c)
+	return nil
+}
+
+// unregister is the last that is done with a connection.
+func (s *Server) unregister(c *Conn) {
+	s.heartbeat.remove(c)
+	s.mu.Lock()
+	delete(s.conns, c)
+	delete(s.sessions, c.id)
+	s.admitted.leave(c.addr)
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// session finds a session that began with polling.
+func (s *Server) session(id string) *Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[id]
+}
+
+// newID makes an id that cannot be guessed, of 128 random bits or more.
+func newID() string { return rand.Text() }
+
+// sender lends what a goroutine needs to write.
+func (s *Server) sender() *sender {
+	if sd, ok := s.senders.Get().(*sender); ok {
+		return sd
+	}
+	return newSender()
+}
+
+// putSender takes a sender back.
+func (s *Server) putSender(sd *sender) {
+	s.account(sd)
+	sd.release()
+	s.senders.Put(sd)
+}
