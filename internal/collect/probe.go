@@ -49,10 +49,11 @@ type ioCounters struct {
 var errNone = errors.New("this system lists none")
 
 // gopsutilProber measures with gopsutil. Reading everything costs 0.1 ms in a
-// loop on Linux (go test -bench Measure ./internal/collect) and up to 0.6 ms once
-// a second, when the caches are cold and half of it is the waking up: at most
-// 0.06 % of a core, so nothing is gained by parsing /proc ourselves. Two calls
-// were found dear, and are avoided or kept for a reason:
+// loop on Linux (go test -bench Measure ./internal/collect). Once a second, with
+// cold caches, a whole tick costs 0.9 ms of CPU time, of which waking up is a
+// third: 0.1 % of a core (at 50 ms, 1.7 %). Parsing /proc ourselves would not
+// change the reading, so it is not done. Two calls were found dear, and are
+// avoided or kept for a reason:
 //
 //   - mem.SwapMemory (40 µs) parses all of /proc/vmstat for counters that we
 //     do not use, while mem.VirtualMemory (19 µs) has the swap's size already.
