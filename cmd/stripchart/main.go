@@ -1,0 +1,61 @@
+// Command stripchart streams time series live to web pages; see README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set at build: -ldflags "-X main.version=...".
+var version = "dev"
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1 // it could not start, or failed
+	exitUsage = 2 // the command line is wrong
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// The second signal ends the program at once: the handler is gone.
+	context.AfterFunc(ctx, stop)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program: it parses args and runs until ctx ends.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, command, err := parse(args, stdout)
+	switch {
+	case errors.Is(err, errHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "stripchart: %v\nTry stripchart --help.\n", err)
+		return exitUsage
+	case command == "version":
+		fmt.Fprintln(stdout, "stripchart", version)
+		return exitOK
+	}
+	if err := serve(ctx, o, stderr); err != nil {
+		fmt.Fprintf(stderr, "stripchart: %v\n", err)
+		return exitError
+	}
+	return exitOK
+}
+
+// serve runs the collector and the server in this process.
+func serve(ctx context.Context, o options, stderr io.Writer) (err error) {
+	p, err := open(o, stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	return p.Run(ctx)
+}

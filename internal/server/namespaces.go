@@ -1,0 +1,82 @@
+package server
+
+import (
+	"encoding/json"
+
+	"stripchart/internal/live"
+	"stripchart/internal/socketio"
+	"stripchart/internal/wire"
+)
+
+// rootNamespace is "/": the contract of the Flask-SocketIO recipe.
+type rootNamespace struct{ hub *live.Hub }
+
+func (n *rootNamespace) Connect(*socketio.Socket, json.RawMessage) error { return nil }
+
+func (n *rootNamespace) Connected(s *socketio.Socket) {
+	enter(n.hub, s).JoinRoot()
+}
+
+func (n *rootNamespace) Event(_ *socketio.Socket, _ string, _ []json.RawMessage, ack func(json.RawMessage)) {
+	refuseEvent(ack, "this namespace only sends; use /live to ask")
+}
+
+func (n *rootNamespace) Drained(s *socketio.Socket)                { client(s).Drained() }
+func (n *rootNamespace) Disconnected(s *socketio.Socket, _ string) { client(s).Close() }
+
+// liveNamespace is "/live": everything of docs/PROTOCOL.md.
+type liveNamespace struct{ hub *live.Hub }
+
+func (n *liveNamespace) Connect(*socketio.Socket, json.RawMessage) error { return nil }
+
+func (n *liveNamespace) Connected(s *socketio.Socket) {
+	enter(n.hub, s).Hello()
+}
+
+func (n *liveNamespace) Event(s *socketio.Socket, name string, args []json.RawMessage, ack func(json.RawMessage)) {
+	var arg json.RawMessage
+	if len(args) > 0 {
+		arg = args[0]
+	}
+	var answer live.Ack
+	if ack != nil {
+		answer = func(b []byte) { ack(b) }
+	}
+	c := client(s)
+	switch name {
+	case wire.EventSubscribe:
+		c.Subscribe(arg, answer)
+	case wire.EventUnsubscribe:
+		c.Unsubscribe(arg, answer)
+	case wire.EventHistory:
+		c.History(arg, answer)
+	case wire.EventCatalogue:
+		c.Catalogue(arg, answer)
+	default:
+		refuseEvent(ack, "there is no such request; see docs/PROTOCOL.md for those there are")
+	}
+}
+
+func (n *liveNamespace) Drained(s *socketio.Socket)                { client(s).Drained() }
+func (n *liveNamespace) Disconnected(s *socketio.Socket, _ string) { client(s).Close() }
+
+// enter makes the socket's client.
+func enter(hub *live.Hub, s *socketio.Socket) *live.Client {
+	c := hub.NewClient(connection{s.Conn()})
+	s.Data = c
+	return c
+}
+
+// client returns what enter has made: socketio calls Connected first.
+func client(s *socketio.Socket) *live.Client { return s.Data.(*live.Client) }
+
+func refuseEvent(ack func(json.RawMessage), message string) {
+	if ack == nil {
+		return
+	}
+	b, err := json.Marshal(wire.Refused{Error: &wire.Error{Code: wire.CodeUnknownEvent, Message: message}})
+	if err != nil {
+		b = []byte("null")
+	}
+	ack(b)
+}
