@@ -1,6 +1,6 @@
 /** Something that is drawn when it changed. */
 export interface Drawable {
-  /** Draws, or leaves it for later; `now` is the server's clock in Unix ms. */
+  /** Draws, or leaves it for later; `now` is the server's clock in whole Unix ms. */
   draw(now: number): void;
 }
 
@@ -31,7 +31,7 @@ export class Loop {
 
   #draw(): void {
     this.#frame = 0;
-    const now = this.#now();
+    const now = Math.round(this.#now());
     const dirty = [...this.#dirty];
     this.#dirty.clear();
     for (const drawable of dirty) drawable.draw(now);

@@ -2,9 +2,10 @@ import uPlot from 'uplot';
 import { DASHES, type Ink } from '../model/colour.ts';
 import type { Drawing } from '../model/drawing.ts';
 import { formatTick, type Unit } from '../model/format.ts';
-import { valueRange } from '../model/scale.ts';
+import { tickSteps, valueRange } from '../model/scale.ts';
 import { hatch } from './hatch.ts';
 import type { Look } from './look.ts';
+import { isolated, nearestOwn } from './points.ts';
 import { timeTicks } from './ticks.ts';
 
 /** What a chart is made of, apart from its data. */
@@ -12,91 +13,63 @@ export interface StripOptions {
   readonly unit: Unit;
   readonly inks: readonly Ink[];
   readonly look: () => Look;
-  /** Whether the readout is shared by all charts, and so the crosshair. */
+  /** Charts of one group move their crosshairs together. */
   readonly group: string;
-  /** Tells the time under the pointer in Unix ms, null when it left. */
+  /** Tells the time under the pointer on this chart in Unix ms, null when it left. */
   readonly hovered: (time: number | null) => void;
 }
 
 /** Room for the labels of the value axis, CSS pixels: the same on all charts, so that their times align. */
-const GUTTER = 64;
+const GUTTER = 66;
 
-/** One chart on the screen: paper, grid and pens. Knows uPlot, and nothing of rooms. */
+/** One chart on the screen: paper, grid and pens. The only part of the page that knows uPlot. */
 export class Strip {
   readonly #plot: uPlot;
+  readonly #options: StripOptions;
+  readonly #listening = new AbortController();
+  #pointed = false;
   #drawing: Drawing = { x: [], ys: [], holes: [] };
   #from = 0;
   #to = 1;
 
+  /** Draws into `root`, `width` by `height` CSS pixels; both axes are inside. */
   constructor(root: HTMLElement, width: number, height: number, options: StripOptions) {
-    const { unit, inks, look, hovered } = options;
-    const alone = inks.length === 1;
-    const axis = {
-      stroke: () => look().muted,
-      font: '12px system-ui, sans-serif',
-      grid: { stroke: () => look().grid, width: 1 },
-      ticks: { show: false },
-    };
+    this.#options = options;
+    const { unit, inks, look } = options;
     this.#plot = new uPlot(
       {
         width,
         height,
         ms: 1,
-        padding: [8, 12, 0, 0],
+        padding: [8, 14, 0, 0],
         legend: { show: false },
         cursor: {
           y: false,
           drag: { x: false, y: false },
           sync: { key: options.group, scales: ['x', null] },
           points: { size: 7, width: 2 },
+          // Without a sample near the pointer there is nothing to mark: uPlot takes null for that, if not its types.
+          dataIdx: (_plot, series, near) =>
+            series === 0 ? near : (nearestOwn(this.#drawing.ys[series - 1]!, near) as number),
         },
         scales: {
           x: { time: true, range: () => [this.#from, this.#to] },
           y: { range: (_plot, low, high) => valueRange(low ?? Number.NaN, high ?? Number.NaN, unit) },
         },
-        axes: [
-          {
-            ...axis,
-            space: 84,
-            size: 28,
-            gap: 6,
-            values: (_plot, splits, _axis, _space, step) => timeTicks(splits, step),
-          },
-          {
-            ...axis,
-            size: GUTTER,
-            gap: 8,
-            space: 32,
-            values: (_plot, splits) => splits.map(value => formatTick(value, unit)),
-          },
-        ],
-        series: [
-          {},
-          ...inks.map(
-            (ink, i): uPlot.Series => ({
-              stroke: () => look().palette[ink.colour]!,
-              width: 1.5,
-              dash: [...DASHES[ink.dash]!],
-              points: {
-                show: false,
-                size: 4,
-                fill: () => look().palette[ink.colour]!,
-                filter: () => this.#isolated(i),
-              },
-              ...(alone ? { fill: () => look().wash[ink.colour]! } : {}),
-            }),
-          ),
-        ],
+        axes: axes(unit, look),
+        series: [{}, ...inks.map((_, i) => this.#series(i))],
         hooks: {
           drawClear: [plot => hatch(plot, this.#drawing.holes, look())],
-          setCursor: [
-            plot => hovered((plot.cursor.left ?? -1) < 0 ? null : plot.posToVal(plot.cursor.left!, 'x')),
-          ],
+          setCursor: [() => this.#point()],
         },
       },
       [[], ...inks.map(() => [])],
       root,
     );
+    // All charts of the group get the crosshair, but only the one under the pointer tells the time.
+    const { signal } = this.#listening;
+    root.addEventListener('pointerenter', () => this.#setPointed(true), { signal });
+    root.addEventListener('pointerleave', () => this.#setPointed(false), { signal });
   }
 
   /** Shows `drawing` on the window from `from` to `to`, both Unix ms. */
@@ -122,24 +95,64 @@ export class Strip {
   }
 
   close(): void {
+    this.#listening.abort();
+    this.#setPointed(false);
     this.#plot.destroy();
   }
 
-  /** Samples without a neighbour, which a line alone would not show. null where there are none. */
-  #isolated(i: number): number[] | null {
-    const ys = this.#drawing.ys[i] ?? [];
-    const out: number[] = [];
-    for (let j = 0; j < ys.length; j++) {
-      if (typeof ys[j] !== 'number') continue;
-      if (neighbour(ys, j, -1) === null && neighbour(ys, j, 1) === null) out.push(j);
-    }
-    return out.length > 0 ? out : null;
+  #series(i: number): uPlot.Series {
+    const { inks, look } = this.#options;
+    const { colour, dash } = inks[i]!;
+    return {
+      stroke: () => look().palette[colour]!,
+      width: 1.5,
+      dash: [...DASHES[dash]!],
+      // A line alone may fill the paper below it; several would hide each other.
+      ...(inks.length === 1 ? { fill: () => look().wash[colour]! } : {}),
+      points: {
+        show: false,
+        size: 4,
+        fill: () => look().palette[colour]!,
+        filter: () => isolated(this.#drawing.ys[i] ?? []),
+      },
+    };
+  }
+
+  #setPointed(pointed: boolean): void {
+    if (this.#pointed && !pointed) this.#options.hovered(null);
+    this.#pointed = pointed;
+  }
+
+  #point(): void {
+    if (!this.#pointed) return;
+    const { left } = this.#plot.cursor;
+    this.#options.hovered(left === undefined || left < 0 ? null : this.#plot.posToVal(left, 'x'));
   }
 }
 
-/** The next value of a line in one direction, over times that are not its own; null for a break or the end. */
-function neighbour(ys: readonly (number | null | undefined)[], j: number, direction: 1 | -1): number | null {
-  let k = j + direction;
-  while (k >= 0 && k < ys.length && ys[k] === undefined) k += direction;
-  return ys[k] ?? null;
+function axes(unit: Unit, look: () => Look): uPlot.Axis[] {
+  const common: uPlot.Axis = {
+    stroke: () => look().muted,
+    font: '12px system-ui, sans-serif',
+    grid: { stroke: () => look().grid, width: 1 },
+    ticks: { show: false },
+  };
+  const steps = tickSteps(unit);
+  return [
+    {
+      ...common,
+      space: 84,
+      size: 28,
+      gap: 6,
+      values: (_plot, ticks, _axis, _space, step) => timeTicks(ticks, step),
+    },
+    {
+      ...common,
+      size: GUTTER,
+      gap: 8,
+      space: 34,
+      ...(steps ? { incrs: steps } : {}),
+      values: (_plot, ticks) => ticks.map(tick => formatTick(tick, unit)),
+    },
+  ];
 }

@@ -46,7 +46,7 @@ const LONGEST_RETRY = 15_000;
 class Entry implements Subscription {
   readonly room: Room;
   problem: Problem | null = null;
-  wanted = true;
+  wanted = false;
   /** The room's id on the present connection, null before the acknowledgement. */
   id: string | null = null;
   /** Numbers the requests, so that the answer to an older one is not taken for the newest's. */
@@ -104,12 +104,19 @@ export class LiveClient {
     this.#transport.close();
   }
 
-  /** Joins a room, now or as soon as there is a connection. */
-  subscribe(query: string, extent: Extent): Subscription {
+  /** A room to be in; `join` joins it. */
+  subscription(query: string, extent: Extent): Subscription {
     const entry = new Entry(new Room(query, extent));
     this.#entries.add(entry);
-    this.#ask(entry);
     return entry;
+  }
+
+  /** Joins the room, now or as soon as there is a connection: for the first time, or where it was left. */
+  join(subscription: Subscription): void {
+    const entry = subscription as Entry;
+    if (entry.wanted) return;
+    entry.wanted = true;
+    this.#ask(entry);
   }
 
   /** Asks for another window or another number of points. */
@@ -125,14 +132,6 @@ export class LiveClient {
     if (!entry.wanted) return;
     entry.wanted = false;
     this.#part(entry);
-  }
-
-  /** Comes back to a room that was left. */
-  rejoin(subscription: Subscription): void {
-    const entry = subscription as Entry;
-    if (entry.wanted) return;
-    entry.wanted = true;
-    this.#ask(entry);
   }
 
   /** Leaves the room for good. */
@@ -198,22 +197,26 @@ export class LiveClient {
   #event(name: string, argument: unknown): void {
     switch (name) {
       case 'hello':
-        return this.#take(decodeHello, argument, hello => this.#hello(hello));
+        this.#take(decodeHello, argument, hello => this.#hello(hello));
+        break;
       case 'bootstrap':
-        return this.#take(decodeBootstrap, argument, m =>
-          this.#deliver(m.room, room => room.bootstrap(m), m.now),
-        );
+        this.#take(decodeBootstrap, argument, m => this.#deliver(m.room, room => room.bootstrap(m), m.now));
+        break;
       case 'update':
-        return this.#take(decodeUpdate, argument, m => this.#deliver(m.room, room => room.update(m), m.now));
+        this.#take(decodeUpdate, argument, m => this.#deliver(m.room, room => room.update(m), m.now));
+        break;
       case 'status':
-        return this.#take(decodeStatus, argument, m => this.#deliver(m.room, room => room.status(m)));
+        this.#take(decodeStatus, argument, m => this.#deliver(m.room, room => room.status(m)));
+        break;
       case 'gap':
-        return this.#take(decodeGap, argument, m => this.#deliver(m.room, room => room.gap(m)));
+        this.#take(decodeGap, argument, m => this.#deliver(m.room, room => room.gap(m)));
+        break;
       case 'bye':
-        return this.#take(decodeBye, argument, bye => {
+        this.#take(decodeBye, argument, bye => {
           this.#returning = true;
           this.#transport.postpone(bye.retry);
         });
+        break;
       default: // an event of a later protocol; this page does not need it
     }
   }

@@ -18,6 +18,9 @@ export const PALETTE: Readonly<Record<'light' | 'dark', readonly string[]>> = {
 /** Dash patterns in CSS pixels: the first eight lines are solid, then patterns tell equal colours apart. */
 export const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 3], [10, 3, 2, 3]];
 
+/** A line alone needs no telling apart: it is drawn in a pen's blue. */
+const ALONE: Ink = { colour: 5, dash: 0 };
+
 /**
  * Gives each line of a chart its ink. The wish of a line is a hash of its key, so it looks the same on every
  * chart and after a reload; a key that is a number is its own hash, so cores run through the palette in order.
@@ -28,6 +31,7 @@ export function assignInks(
   keys: readonly string[],
   taken: ReadonlyMap<string, Ink> = new Map(),
 ): Map<string, Ink> {
+  if (keys.length === 1 && keys[0] === '') return new Map([['', ALONE]]);
   const inks = new Map<string, Ink>();
   const used = new Set<number>();
   for (const key of keys) {

@@ -26,10 +26,30 @@ export function distinguishing(series: readonly Labels[]): string[] {
     .sort((a, b) => Number(b === NAME) - Number(a === NAME) || natural(a, b));
 }
 
-/** A series' values of the labels that tell it apart, as one text: what its line is called on the chart. */
+/** What a line's colour is a hash of: its values of the labels that tell it apart. Empty for a line alone. */
 export function lineKey(labels: Labels, apart: readonly string[]): string {
-  const names = apart.length > 0 ? apart : [NAME];
-  return names.map(name => labels[name] ?? '').join(' ');
+  return apart.map(name => labels[name] ?? '').join(' ');
+}
+
+/**
+ * What a line is called on its chart: its values of the labels that tell it apart. Of metric names only the words
+ * that differ, `read` and `write` for `disk_read_bytes_per_second` and `disk_write_bytes_per_second`; a line alone
+ * is called by its metric.
+ */
+export function lineTitle(labels: Labels, apart: readonly string[], names: readonly string[]): string {
+  const name = (labels[NAME] ?? '').split('_');
+  if (apart.length === 0) return name.join(' ');
+  const words = names.map(other => other.split('_'));
+  const shortest = Math.min(...words.map(w => w.length));
+  let head = 0;
+  while (head < shortest - 1 && words.every(w => w[head] === words[0]![head])) head++;
+  let tail = 0;
+  while (tail < shortest - 1 - head && words.every(w => w.at(-1 - tail) === words[0]!.at(-1 - tail))) tail++;
+  const own = name.slice(head, name.length - tail).join(' ');
+  return apart
+    .map(label => (label === NAME ? own : (labels[label] ?? '')))
+    .filter(Boolean)
+    .join(' ');
 }
 
 /** Orders lines for a legend. */

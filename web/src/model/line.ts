@@ -1,4 +1,5 @@
 import { Columns } from './columns.ts';
+import { identity } from './labels.ts';
 import { Samples } from './samples.ts';
 import type { ColumnBlock, Labels } from './wire.ts';
 
@@ -30,6 +31,8 @@ const MAX_AHEAD = 10 * 60_000;
  */
 export class Line {
   readonly labels: Labels;
+  /** Its identity: equal for equal labels, on every server. */
+  readonly key: string;
   /** Usual distance of samples in ms, 0 while unknown. */
   interval: number;
   readonly #extent: Extent;
@@ -41,6 +44,7 @@ export class Line {
 
   constructor(labels: Labels, interval: number, extent: Extent) {
     this.labels = labels;
+    this.key = identity(labels);
     this.interval = interval;
     this.#extent = extent;
   }

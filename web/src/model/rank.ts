@@ -22,15 +22,15 @@ export function mean(line: Line, from: number): number {
 }
 
 /**
- * Chooses the lines to draw: all of them while they are few, else those of the highest mean. `chosen` are the
- * ones drawn so far; they stay, as long as they exist, until somebody asks for a new ranking, because a chart
+ * Chooses the lines to draw: all of them while they are few, else those of the highest mean. `chosen` are the keys
+ * of the ones drawn so far; they stay, as long as they exist, until somebody asks for a new ranking, because a chart
  * whose lines come and go by themselves cannot be read.
  */
-export function choose(lines: readonly Line[], chosen: ReadonlySet<Line>, from: number): Line[] {
+export function choose(lines: readonly Line[], chosen: ReadonlySet<string>, from: number): Line[] {
   if (lines.length <= MOST_LINES) return [...lines];
-  const kept = lines.filter(line => chosen.has(line)).slice(0, MOST_LINES);
+  const kept = lines.filter(line => chosen.has(line.key)).slice(0, MOST_LINES);
   const others = lines
-    .filter(line => !chosen.has(line))
+    .filter(line => !chosen.has(line.key))
     .map(line => ({ line, mean: mean(line, from) }))
     .sort((a, b) => (b.mean || 0) - (a.mean || 0))
     .slice(0, MOST_LINES - kept.length);

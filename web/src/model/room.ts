@@ -13,6 +13,7 @@ export class Room {
   readonly query: string;
   #extent: Extent;
   readonly #lines = new Map<string, Line>();
+  #list: readonly Line[] | null = null;
   readonly #byId = new Map<number, Line>();
   #position: string | null = null;
   /** False from a change of the extent to the bootstrap that answers it: then the position is of no use. */
@@ -34,9 +35,10 @@ export class Room {
     return this.#extent;
   }
 
-  /** In the order in which the server named them. */
+  /** In the order in which the server named them. The same array as long as they are the same lines. */
   get lines(): readonly Line[] {
-    return [...this.#lines.values()];
+    this.#list ??= [...this.#lines.values()];
+    return this.#list;
   }
 
   /** The place in the log up to which everything of the extent is here; null where there is no such place yet. */
@@ -146,6 +148,7 @@ export class Room {
   /** From here to the last part a lost connection leaves half a history, which is nothing to go on from. */
   #reset(): void {
     this.#lines.clear();
+    this.#list = null;
     this.#byId.clear();
     this.#position = null;
     this.#state = 'live';
@@ -156,9 +159,13 @@ export class Room {
   #learn(series: readonly Descriptor[]): void {
     for (const { id, labels, interval } of series) {
       const key = identity(labels);
-      const line = this.#lines.get(key) ?? new Line(labels, interval, this.#extent);
+      let line = this.#lines.get(key);
+      if (!line) {
+        line = new Line(labels, interval, this.#extent);
+        this.#lines.set(key, line);
+        this.#list = null;
+      }
       line.interval = interval;
-      this.#lines.set(key, line);
       this.#byId.set(id, line);
     }
   }
@@ -185,7 +192,9 @@ export class Room {
     const spoken = new Set(this.#byId.values());
     for (const [key, line] of this.#lines) {
       line.trim(now);
-      if (!spoken.has(line) && line.isOver(now)) this.#lines.delete(key);
+      if (spoken.has(line) || !line.isOver(now)) continue;
+      this.#lines.delete(key);
+      this.#list = null;
     }
   }
 }

@@ -15,6 +15,11 @@ export class Samples {
     return this.#to - this.#from;
   }
 
+  /** How many samples there is room for before the arrays grow. */
+  get capacity(): number {
+    return this.#times.length;
+  }
+
   time(i: number): number {
     return this.#times[this.#from + i]!;
   }

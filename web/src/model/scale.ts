@@ -11,12 +11,18 @@ export function valueRange(low: number, high: number, unit: Unit): [number, numb
   }
   const base = unit === 'bytes' ? 2 : 10;
   // Values far from zero, a temperature or a pressure, would be a flat line on a scale that starts there.
-  const fromZero = low >= 0 && (low < high / 2 || (unit !== 'number' && unit !== 'celsius'));
-  if (fromZero) return [0, roundUp(high, base)];
+  const fromZero = low >= 0 && (low < NEAR_ZERO * high || (unit !== 'number' && unit !== 'celsius'));
+  if (fromZero) return [0, roundUp(HEADROOM * high, base)];
   const span = roundUp(high - low || Math.abs(high) || 1, 10);
   const grain = span / 4;
   return [Math.floor(low / grain) * grain, Math.ceil(high / grain) * grain + (low === high ? grain : 0)];
 }
+
+/** Values of which the lowest is below this part of the highest are drawn over zero. */
+const NEAR_ZERO = 0.75;
+
+/** Paper above the highest value: a line on the very edge would be cut. */
+const HEADROOM = 1.04;
 
 const PERCENT_TOPS: readonly number[] = [5, 10, 25, 50, 75, 100];
 
@@ -26,4 +32,11 @@ function roundUp(value: number, base: 2 | 10): number {
   const power = base ** Math.floor(Math.log(value) / Math.log(base));
   const steps = base === 2 ? [1, 1.25, 1.5, 1.75, 2, 2.5] : [1, 1.5, 2, 3, 5, 7.5, 10, 15];
   return (steps.find(step => step * power >= value) ?? base) * power;
+}
+
+/** Distances of an axis' ticks that are round in their unit; null where any power of ten will do. */
+export function tickSteps(unit: Unit): number[] | null {
+  if (unit === 'percent') return [0.1, 0.2, 0.5, 1, 2, 5, 10, 25, 50, 100];
+  if (unit !== 'bytes') return null;
+  return Array.from({ length: 60 }, (_, power) => 2 ** power);
 }

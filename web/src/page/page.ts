@@ -83,17 +83,22 @@ export class Page {
     }, PULSE);
   }
 
+  /** Whether the link asks for charts of its own. */
+  get ownCharts(): boolean {
+    return this.#charts.length > 0;
+  }
+
   /** The charts that are on the page. */
   views(): Iterable<View> {
     return this.#views.values();
   }
 
-  attach(subscription: Subscription, view: View): void {
-    this.#views.set(subscription, view);
+  attach(view: View): void {
+    this.#views.set(view.subscription, view);
   }
 
-  detach(subscription: Subscription): void {
-    this.#views.delete(subscription);
+  detach(view: View): void {
+    this.#views.delete(view.subscription);
   }
 
   chooseWindow(seconds: number): void {

@@ -1,75 +1,64 @@
-import { type Signal, signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { LOOKS } from '../charts/look.ts';
 import type { Drawable } from '../charts/loop.ts';
 import { Strip } from '../charts/strip.ts';
 import type { Subscription } from '../live/client.ts';
-import { assignInks, type Ink } from '../model/colour.ts';
 import { draw } from '../model/drawing.ts';
-import { formatValue, type Unit, unitOf } from '../model/format.ts';
-import { byKey, distinguishing, lineKey, NAME } from '../model/labels.ts';
-import type { Extent, Line } from '../model/line.ts';
+import type { Extent } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
-import { choose, valueNear } from '../model/rank.ts';
 import type { Page } from './page.ts';
-
-/** A line's entry below its chart. */
-export interface Entry {
-  readonly key: string;
-  readonly ink: Ink;
-  /** The newest value, or the one under the pointer. */
-  readonly value: Signal<string>;
-  readonly shown: Signal<boolean>;
-}
+import { type Pen, Pens } from './pens.ts';
 
 /** Points that a chart asks for: few sizes, because viewers that ask for the same share one history. */
 const POINTS: readonly number[] = [1_200, 2_400, 4_800];
 
-/** All charts move their crosshairs together. */
+/** All charts of the page move their crosshairs together. */
 const GROUP = 'stripchart';
 
-/** A chart that shows a long window need not be drawn at every sample, but at least this often, ms. */
+/** However slowly the paper moves, a chart with something new is drawn after this many ms. */
 const LONGEST_PACE = 5_000;
 
-/** One chart of the page: its subscription, the lines that it draws, and what stands below and beside it. */
+/** Distance of samples where the server does not know it yet, ms. */
+const UNKNOWN_INTERVAL = 1_000;
+
+/** One chart of the page: its subscription, its pens, and what stands below and beside it. */
 export class View implements Drawable {
   readonly panel: Panel;
-  readonly legend = signal<readonly Entry[]>([]);
+  readonly subscription: Subscription;
+  readonly pens = new Pens();
   /** Stands in the chart's place while there is nothing to draw; empty otherwise. */
-  readonly message = signal('waiting for the first sample');
+  readonly message = signal('');
   /** Whether `message` is a refusal. */
   readonly refused = signal(false);
   /** What one should know about the chart, such as lines left out; may be empty. */
   readonly note = signal('');
-  /** Whether asking for a new ranking of lines could change anything. */
-  readonly ranked = signal(false);
+  /** Whether lines are left out that another ranking might bring. */
+  readonly crowded = signal(false);
+  /** The only pen, where there is just one. */
+  readonly single = computed(() => (this.pens.list.value.length === 1 ? this.pens.list.value[0]! : null));
   readonly #page: Page;
-  readonly subscription: Subscription;
   readonly #root: HTMLElement;
   #strip: Strip | null = null;
-  #lines: readonly Line[] = [];
-  #keys = '';
-  #inks: ReadonlyMap<string, Ink> = new Map();
-  #unit: Unit = 'number';
   #width: number;
   #height: number;
   #drawnAt = Number.NEGATIVE_INFINITY;
-  #forced = true;
+  /** What is newer than the drawing: nothing, something that can wait for its pace, or something that cannot. */
+  #news: 'none' | 'some' | 'urgent' = 'urgent';
   #present = false;
 
-  /** Draws into `root`, which is `width` by `height` CSS pixels. */
+  /** Draws into `root`, which is `width` by `height` CSS pixels. Joins its room when it becomes present. */
   constructor(page: Page, panel: Panel, root: HTMLElement, width: number, height: number) {
     this.#page = page;
     this.panel = panel;
     this.#root = root;
     this.#width = width;
     this.#height = height;
-    this.subscription = page.client.subscribe(panel.query, this.#extent());
-    page.client.leave(this.subscription);
-    page.attach(this.subscription, this);
+    this.subscription = page.client.subscription(panel.query, this.#extent());
+    page.attach(this);
   }
 
   close(): void {
-    this.#page.detach(this.subscription);
+    this.#page.detach(this);
     this.#page.client.drop(this.subscription);
     this.#page.loop.remove(this);
     this.#strip?.close();
@@ -78,9 +67,9 @@ export class View implements Drawable {
   /** Joins or leaves the room, as somebody may see the chart or not. */
   setPresent(present: boolean): void {
     this.#present = present;
-    if (present) this.#page.client.rejoin(this.subscription);
+    if (present) this.#page.client.join(this.subscription);
     else this.#page.client.leave(this.subscription);
-    this.#redraw();
+    this.#mark('urgent');
   }
 
   resize(width: number, height: number): void {
@@ -89,73 +78,72 @@ export class View implements Drawable {
     this.#height = height;
     this.#strip?.resize(width, height);
     // Only folded lines gain by more points: raw ones are complete already.
-    const folded = this.#lines.some(line => line.columns);
-    if (folded && this.#extent().points > this.subscription.room.extent.points) this.#ask();
-    this.#redraw();
+    const { room } = this.subscription;
+    const coarse = room.lines.some(line => line.columns) && this.#extent().points > room.extent.points;
+    if (coarse) this.#page.client.resize(this.subscription, this.#extent());
+    this.#mark('urgent');
   }
 
-  /** The page's window changed. */
-  setWindow(): void {
+  /** The page shows another window now. */
+  windowChanged(): void {
     if (this.#extent().window === this.subscription.room.extent.window) return;
-    this.#ask();
-    this.#redraw();
+    this.#page.client.resize(this.subscription, this.#extent());
+    this.#mark('urgent');
   }
 
-  /** The room changed. */
+  /** The room has something new. */
   changed(): void {
-    this.#page.loop.mark(this);
+    this.#mark('some');
   }
 
   /** The pointer moved, on this chart or on another. */
   pointed(): void {
-    this.#page.loop.mark(this);
+    this.#mark('none');
+  }
+
+  /** Time passed: the paper moves on, though nothing came. */
+  pulse(): void {
+    const quiet = this.#page.clock.now() - this.#drawnAt;
+    if (quiet > Math.max(this.#pace(), 1.2 * this.subscription.room.interval, 1_000)) this.#mark('some');
   }
 
   repaint(): void {
     this.#strip?.repaint();
   }
 
-  /** Time passed: the paper moves on though nothing came. */
-  pulse(): void {
-    const { interval } = this.subscription.room;
-    const quiet = this.#page.clock.now() - this.#drawnAt;
-    if (quiet > Math.max(this.#pace(), 1.2 * interval, 1_000)) this.#page.loop.mark(this);
-  }
-
   /** Chooses the lines to draw anew, by their present means. */
   rank(): void {
-    this.#lines = [];
-    this.#redraw();
+    this.pens.forget();
+    this.#mark('urgent');
   }
 
-  toggle(entry: Entry): void {
-    entry.shown.value = !entry.shown.value;
-    const index = this.legend.value.indexOf(entry);
-    if (index >= 0) this.#strip?.setVisible(index, entry.shown.value);
+  toggle(pen: Pen): void {
+    pen.shown.value = !pen.shown.value;
+    this.#strip?.setVisible(this.pens.list.value.indexOf(pen), pen.shown.value);
   }
 
   draw(now: number): void {
     if (!this.#present) return;
-    this.#chooseLines(now);
-    this.#say();
-    this.#writeValues();
-    if (!this.#forced && now - this.#drawnAt < this.#pace()) return;
-    this.#forced = false;
-    this.#drawnAt = now;
+    const { room } = this.subscription;
     const from = now - 1000 * this.#page.window.value;
-    this.#strip?.show(draw(this.#lines, from, now), from, now);
+    if (this.pens.follow(room.lines, from)) this.#mount();
+    this.#say();
+    this.pens.writeValues(this.#page.hover.value, room.interval || UNKNOWN_INTERVAL);
+    if (!this.#strip || this.#news === 'none') return;
+    if (this.#news === 'some' && now - this.#drawnAt < this.#pace()) return;
+    this.#news = 'none';
+    this.#drawnAt = now;
+    const lines = this.pens.list.value.map(pen => pen.line);
+    this.#strip.show(draw(lines, from, now), from, now);
   }
 
-  #redraw(): void {
-    this.#forced = true;
+  #mark(news: 'none' | 'some' | 'urgent'): void {
+    if (news === 'urgent' || (news === 'some' && this.#news === 'none')) this.#news = news;
     this.#page.loop.mark(this);
   }
 
-  #ask(): void {
-    this.#page.client.resize(this.subscription, this.#extent());
-  }
-
   #extent(): Extent {
+    // Four values draw a column of pixels as all samples in it would.
     const wanted = 4 * this.#width * devicePixelRatio;
     return {
       window: 1000 * this.#page.window.value,
@@ -163,71 +151,43 @@ export class View implements Drawable {
     };
   }
 
-  /** Shortest time between two drawings, ms: the paper moves by one pixel in it. */
+  /** Shortest time between two drawings, ms: in it the paper moves by half a pixel. */
   #pace(): number {
-    return Math.min(LONGEST_PACE, (1000 * this.#page.window.value) / (this.#width * devicePixelRatio) / 2);
+    return Math.min(LONGEST_PACE, (500 * this.#page.window.value) / (this.#width * devicePixelRatio));
   }
 
-  #chooseLines(now: number): void {
-    const { room } = this.subscription;
-    const all = room.lines;
-    const from = now - 1000 * this.#page.window.value;
-    const chosen = choose(all, new Set(this.#lines), from);
-    this.ranked.value = all.length > chosen.length;
-    const apart = distinguishing(all.map(line => line.labels));
-    const named = chosen
-      .map(line => ({ line, key: lineKey(line.labels, apart) }))
-      .sort((a, b) => byKey(a.key, b.key));
-    const keys = named.map(({ key }) => key);
-    this.#lines = named.map(({ line }) => line);
-    if (keys.join('\n') === this.#keys) return;
-    this.#keys = keys.join('\n');
-    this.#unit = unitOf(this.#lines[0]?.labels[NAME] ?? '');
-    this.#inks = assignInks(keys, this.#inks);
-    this.legend.value = keys.map(key => ({
-      key,
-      ink: this.#inks.get(key)!,
-      value: signal(''),
-      shown: signal(true),
-    }));
-    this.#rebuild();
-  }
-
-  #rebuild(): void {
+  #mount(): void {
     this.#strip?.close();
     this.#strip = null;
-    this.#forced = true;
-    if (this.#lines.length === 0) return;
-    this.#strip = new Strip(this.#root, this.#width, this.#height, {
-      unit: this.#unit,
-      inks: this.legend.value.map(entry => entry.ink),
+    this.#news = 'urgent';
+    const pens = this.pens.list.value;
+    if (pens.length === 0) return;
+    const strip = new Strip(this.#root, this.#width, this.#height, {
+      unit: this.pens.unit,
+      inks: pens.map(pen => pen.ink),
       look: () => LOOKS[this.#page.theme.shade.value],
       group: GROUP,
       hovered: time => {
         this.#page.hover.value = time;
       },
     });
+    pens.forEach((pen, i) => {
+      if (!pen.shown.value) strip.setVisible(i, false);
+    });
+    this.#strip = strip;
   }
 
   #say(): void {
     const { room, problem } = this.subscription;
-    const empty = this.#lines.length === 0;
+    const drawn = this.pens.list.value.length;
+    const waiting = room.joined && drawn === 0 ? 'waiting for the first sample' : '';
     this.refused.value = problem !== null;
-    this.message.value = problem ? problem.message : empty ? 'waiting for the first sample' : '';
+    this.message.value = problem?.message ?? waiting;
+    this.crowded.value = room.lines.length > drawn;
     const notes: string[] = [];
-    if (room.matched > this.#lines.length && !empty)
-      notes.push(`${this.#lines.length} of ${room.matched} lines, highest first`);
+    if (drawn > 0 && room.matched > drawn)
+      notes.push(`${drawn} of ${room.matched} lines, highest mean first`);
     if (room.state === 'not_stored') notes.push('not recorded');
     this.note.value = notes.join(' · ');
-  }
-
-  #writeValues(): void {
-    const time = this.#page.hover.value;
-    const step = this.subscription.room.interval || 1_000;
-    this.legend.value.forEach((entry, i) => {
-      const line = this.#lines[i]!;
-      const value = time === null ? line.newestValue : valueNear(line, time, 1.5 * step);
-      entry.value.value = formatValue(value, this.#unit);
-    });
   }
 }

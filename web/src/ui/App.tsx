@@ -7,7 +7,7 @@ export function App({ page }: { page: Page }) {
   return (
     <>
       <Header page={page} />
-      <main class="charts">
+      <main class={page.ownCharts ? 'charts' : 'charts vitals'}>
         {page.panels.value.map(panel => (
           <ChartPanel key={panel.query} page={page} panel={panel} />
         ))}

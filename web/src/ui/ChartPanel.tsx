@@ -27,7 +27,7 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
 
   useSignalEffect(() => {
     void page.window.value;
-    view.value?.setWindow();
+    view.value?.windowChanged();
   });
 
   return (
@@ -35,6 +35,7 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
       <header>
         <h2 id={panel.id}>{panel.title}</h2>
         <PointedTime page={page} />
+        {view.value && <Reading view={view.value} />}
       </header>
       <div class="paper" ref={paper}>
         {view.value && <Message view={view.value} />}
@@ -47,6 +48,12 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
 function Message({ view }: { view: View }) {
   const text = view.message.value;
   return text === '' ? null : <p class={view.refused.value ? 'message refused' : 'message'}>{text}</p>;
+}
+
+/** The value of a line that is alone on its chart. */
+function Reading({ view }: { view: View }) {
+  const pen = view.single.value;
+  return pen && <p class="reading">{pen.value}</p>;
 }
 
 /** The time under the pointer, which the values below belong to. */

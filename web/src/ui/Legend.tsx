@@ -1,17 +1,23 @@
-import { DASHES, PALETTE } from '../model/colour.ts';
-import type { Entry, View } from '../page/view.ts';
+import { DASHES } from '../model/colour.ts';
+import type { Pen } from '../page/pens.ts';
+import type { View } from '../page/view.ts';
 
-/** The lines of a chart with their values; a click hides a line. */
+/** The lines of a chart with their values; a click hides a line. A line alone is named by the chart's title. */
 export function Legend({ view }: { view: View }) {
+  const pens = view.pens.list.value;
+  const note = view.note.value;
+  if (pens.length < 2 && note === '') return null;
   return (
     <footer class="legend">
-      <ul>
-        {view.legend.value.map(entry => (
-          <Item key={entry.key} view={view} entry={entry} />
-        ))}
-      </ul>
-      {view.note.value && <p class="note">{view.note.value}</p>}
-      {view.ranked.value && (
+      {pens.length > 1 && (
+        <ul>
+          {pens.map(pen => (
+            <Item key={pen.line.key} view={view} pen={pen} />
+          ))}
+        </ul>
+      )}
+      {note && <p class="note">{note}</p>}
+      {view.crowded.value && (
         <button type="button" class="quiet" onClick={() => view.rank()}>
           Rank again
         </button>
@@ -20,20 +26,15 @@ export function Legend({ view }: { view: View }) {
   );
 }
 
-function Item({ view, entry }: { view: View; entry: Entry }) {
+function Item({ view, pen }: { view: View; pen: Pen }) {
   return (
     <li>
-      <button type="button" aria-pressed={entry.shown.value} onClick={() => view.toggle(entry)}>
-        <svg
-          class={`ink ink-${entry.ink.colour % PALETTE.light.length}`}
-          width="18"
-          height="8"
-          aria-hidden="true"
-        >
-          <path d="M0 4h18" stroke-dasharray={DASHES[entry.ink.dash]!.join(' ')} />
+      <button type="button" aria-pressed={pen.shown.value} title={pen.title} onClick={() => view.toggle(pen)}>
+        <svg class={`ink ink-${pen.ink.colour}`} width="18" height="8" aria-hidden="true">
+          <path d="M0 4h18" stroke-dasharray={DASHES[pen.ink.dash]!.join(' ')} />
         </svg>
-        <span class="key">{entry.key}</span>
-        <span class="value">{entry.value}</span>
+        <span class="key">{pen.title}</span>
+        <span class="value">{pen.value}</span>
       </button>
     </li>
   );

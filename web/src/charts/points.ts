@@ -1,0 +1,32 @@
+/** A line's values over times that it shares with others; see model/drawing.ts. */
+type Values = readonly (number | null | undefined)[];
+
+/** How many times of other lines lie between two of one's own, at most, where a value is looked for nearby. */
+const REACH = 8;
+
+/** Samples without a neighbour, which a line alone would not show. null where there are none, as uPlot wants it. */
+export function isolated(ys: Values): number[] | null {
+  const out: number[] = [];
+  for (let i = 0; i < ys.length; i++) {
+    if (typeof ys[i] === 'number' && !joined(ys, i, -1) && !joined(ys, i, 1)) out.push(i);
+  }
+  return out.length > 0 ? out : null;
+}
+
+/** The line's own value nearest to index `i`; null where it has none there or is broken. */
+export function nearestOwn(ys: Values, i: number): number | null {
+  for (let distance = 0; distance <= REACH; distance++) {
+    for (const k of [i - distance, i + distance]) {
+      if (typeof ys[k] === 'number') return k;
+      if (ys[k] === null) return null;
+    }
+  }
+  return null;
+}
+
+/** Whether the line goes on from `i` in a direction: past times that are not its own, up to a value. */
+function joined(ys: Values, i: number, direction: 1 | -1): boolean {
+  let k = i + direction;
+  while (k >= 0 && k < ys.length && ys[k] === undefined) k += direction;
+  return typeof ys[k] === 'number';
+}

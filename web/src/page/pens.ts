@@ -1,0 +1,67 @@
+import { type Signal, signal } from '@preact/signals';
+import { assignInks, type Ink } from '../model/colour.ts';
+import { formatValue, type Unit, unitOf } from '../model/format.ts';
+import { byKey, distinguishing, lineKey, lineTitle, NAME } from '../model/labels.ts';
+import type { Line } from '../model/line.ts';
+import { choose, valueNear } from '../model/rank.ts';
+
+/** A line that is drawn, and what its chart's legend says of it. */
+export interface Pen {
+  readonly line: Line;
+  readonly title: string;
+  readonly ink: Ink;
+  /** The newest value, or the one under the pointer. */
+  readonly value: Signal<string>;
+  readonly shown: Signal<boolean>;
+}
+
+/** Which lines of a room its chart draws, and how. */
+export class Pens {
+  /** In the order of the legend. */
+  readonly list = signal<readonly Pen[]>([]);
+  /** Unit of the chart's values: that of its first line. */
+  unit: Unit = 'number';
+  #lines: readonly Line[] = [];
+  #inks: ReadonlyMap<string, Ink> = new Map();
+
+  /** Follows the room's lines; `from` is where the window begins. Returns whether the chart has other pens now. */
+  follow(lines: readonly Line[], from: number): boolean {
+    if (lines === this.#lines) return false;
+    this.#lines = lines;
+    const before = new Map(this.list.value.map(pen => [pen.line.key, pen]));
+    const chosen = choose(lines, new Set(before.keys()), from);
+    const labels = lines.map(line => line.labels);
+    const apart = distinguishing(labels);
+    const names = [...new Set(labels.map(l => l[NAME] ?? ''))];
+    const keyed = chosen
+      .map(line => ({ line, key: lineKey(line.labels, apart) }))
+      .sort((a, b) => byKey(a.key, b.key));
+    this.#inks = assignInks(
+      keyed.map(({ key }) => key),
+      this.#inks,
+    );
+    this.unit = unitOf(keyed[0]?.line.labels[NAME] ?? '');
+    this.list.value = keyed.map(({ line, key }) => ({
+      line,
+      title: lineTitle(line.labels, apart, names),
+      ink: this.#inks.get(key)!,
+      value: before.get(line.key)?.value ?? signal(''),
+      shown: before.get(line.key)?.shown ?? signal(true),
+    }));
+    return true;
+  }
+
+  /** Chooses anew at the next `follow`, by the means of then. */
+  forget(): void {
+    this.#lines = [];
+    this.list.value = [];
+  }
+
+  /** Writes the values at `time`, or the newest ones where it is null. `interval` is the distance of samples, ms. */
+  writeValues(time: number | null, interval: number): void {
+    for (const { line, value } of this.list.value) {
+      const number = time === null ? line.newestValue : valueNear(line, time, 1.5 * interval);
+      value.value = formatValue(number, this.unit);
+    }
+  }
+}
