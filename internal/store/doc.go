@@ -28,7 +28,8 @@
 //
 //	VERSION        the format's number, decimal, and a newline
 //	LOCK           locked by the process that has the store open
-//	running.json   that process's {"pid":4711,"address":"http://127.0.0.1:5000"}
+//	running.json   that process's {"pid":4711,"address":"http://127.0.0.1:5000"};
+//	               Close removes it, so a kill is noticed at the next start
 //	tsdb/          the database, in Prometheus's own format
 //
 // Every method of Store may be called at any time from any goroutine, also

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/prometheus/prometheus/storage"
@@ -34,52 +32,31 @@ type engine struct {
 	readers map[*reader]struct{}
 }
 
-// openings bounds how often the database is opened in a row because the one
-// before found damage: one for each of its two logs, and one that finds none.
-const openings = 3
-
-// openEngine opens the database in dir and repairs it where that is needed,
-// which the Repair tells of; it is nil when nothing was wrong.
-func openEngine(dir string, number uint64, opts *tsdb.Options, l *slog.Logger) (*engine, *Repair, error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, nil, err
-	}
-	repair, err := salvageCheckpoint(filepath.Join(dir, "wal"), l)
-	if err != nil {
-		return nil, nil, err
-	}
-	for range openings {
-		before := logSizes(dir)
-		log := newDatabaseLog(l)
-		e, err := startEngine(dir, number, opts, slog.New(log))
-		if err != nil {
-			log.held.release(false)
-			return nil, repair, err
-		}
-		found := log.held.damage(dir, before)
-		log.held.release(found != nil)
-		repair = repair.plus(found)
-		if found == nil || !found.log {
-			return e, repair, nil
-		}
-		// tsdb stops loading where it finds damage: behind a repaired WAL it
-		// has not read the log of late samples at all. The next opening does.
-		if err := e.close(); err != nil {
-			return nil, repair, fmt.Errorf("close after repair: %w", err)
-		}
-	}
-	return nil, repair, errors.New("the database's log is still damaged after it was repaired")
-}
-
-func startEngine(dir string, number uint64, opts *tsdb.Options, l *slog.Logger) (*engine, error) {
-	e := &engine{number: number, metrics: &collectors{}, readers: map[*reader]struct{}{}}
-	// tsdb fills in what it finds missing, so each opening gets its own copy.
-	o := *opts
-	db, err := tsdb.Open(dir, l, e.metrics, &o, nil)
+// openEngine opens the database in dir, as opening number. It repairs the logs
+// where that is needed, and calls told with what it did before the database
+// opens. clean tells that the one before was closed.
+func openEngine(dir string, number uint64, clean bool, opts *tsdb.Options, l *slog.Logger, told func(*Repair)) (*engine, error) {
+	repair, err := repairLogs(dir)
 	if err != nil {
 		return nil, err
 	}
-	e.db = db
+	log := newDatabaseLog(l)
+	if repair != nil {
+		told(repair)
+		log.told.Store(true)
+	}
+	// Behind real damage the chunks may hold samples that the logs lost.
+	if !clean && (repair == nil || repair.Torn) {
+		if err := dropHeadChunks(dir); err != nil {
+			return nil, err
+		}
+	}
+	e := &engine{number: number, metrics: &collectors{}, readers: map[*reader]struct{}{}}
+	o := *opts // tsdb fills in what it finds missing
+	if e.db, err = tsdb.Open(dir, slog.New(log), e.metrics, &o, nil); err != nil {
+		return nil, err
+	}
+	log.told.Store(false)
 	e.lateFailures = e.metrics.counter("prometheus_tsdb_out_of_order_wbl_writes_failed_total")
 	e.ending, e.end = context.WithCancel(context.Background())
 	return e, nil

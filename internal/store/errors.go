@@ -32,6 +32,10 @@ var (
 	ErrNotWritable = errors.New("data directory is not writable")
 )
 
+func notWritable(dir string, cause error) error {
+	return fmt.Errorf("%w: %s (%w); make it writable for this user or choose another with --data-dir", ErrNotWritable, dir, cause)
+}
+
 // LockedError says who has the data directory open. errors.Is finds ErrLocked.
 type LockedError struct {
 	Dir     string

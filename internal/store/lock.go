@@ -16,12 +16,14 @@ const (
 )
 
 // dirLock is the exclusive use of a data directory. The operating system lets
-// go of it when the process ends, however it ends; running.json may outlive
-// its writer and means something only while LOCK is locked. They are two files
-// because Windows does not let others read a locked one.
+// go of it when the process ends, however it ends. running.json stays behind
+// then: who finds it while LOCK is free knows that the store was not closed.
+// They are two files because Windows does not let others read a locked one.
 type dirLock struct {
 	dir string
 	rel fileutil.Releaser
+	// clean tells that the owner before closed the store.
+	clean bool
 }
 
 type running struct {
@@ -29,20 +31,41 @@ type running struct {
 	Address string `json:"address,omitempty"`
 }
 
-// lockDir returns a *LockedError when another process, or another Store of this
-// one, has dir.
-func lockDir(dir string) (*dirLock, error) {
+// takeDir creates dir where it is missing, locks it, and makes sure of its
+// version. Returns a *LockedError when another process, or another Store of
+// this one, has it.
+func takeDir(dir string) (_ *dirLock, err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, notWritable(dir, err)
+	}
 	rel, _, err := fileutil.Flock(filepath.Join(dir, lockName))
-	if err != nil {
-		if lockBusy(err) {
-			r := readRunning(dir)
-			return nil, &LockedError{Dir: dir, PID: r.PID, Address: r.Address}
+	switch {
+	case err == nil:
+	case lockBusy(err):
+		r := readRunning(dir)
+		return nil, &LockedError{Dir: dir, PID: r.PID, Address: r.Address}
+	default:
+		return nil, notWritable(dir, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, rel.Release())
 		}
+	}()
+	// Now that nobody else can write it.
+	fresh, err := checkVersion(dir)
+	if err != nil {
 		return nil, err
 	}
-	l := &dirLock{dir: dir, rel: rel}
+	if fresh {
+		if err := writeVersion(dir); err != nil {
+			return nil, notWritable(dir, err)
+		}
+	}
+	_, err = os.Lstat(filepath.Join(dir, runningName))
+	l := &dirLock{dir: dir, rel: rel, clean: errors.Is(err, os.ErrNotExist)}
 	if err := l.setAddress(""); err != nil {
-		return nil, errors.Join(err, rel.Release())
+		return nil, notWritable(dir, err)
 	}
 	return l, nil
 }
@@ -55,10 +78,15 @@ func (l *dirLock) setAddress(address string) error {
 	return writeFile(filepath.Join(l.dir, runningName), append(b, '\n'))
 }
 
-// release removes running.json before the lock, so that the next owner's is
-// not removed.
-func (l *dirLock) release() error {
-	return errors.Join(os.Remove(filepath.Join(l.dir, runningName)), l.rel.Release())
+// release lets go of the directory. running.json stays unless the store was
+// closed cleanly; it is removed before the lock, so that it is not the next
+// owner's.
+func (l *dirLock) release(clean bool) error {
+	var err error
+	if clean {
+		err = os.Remove(filepath.Join(l.dir, runningName))
+	}
+	return errors.Join(err, l.rel.Release())
 }
 
 // readRunning returns the zero value when there is nothing legible: it only

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -44,7 +47,11 @@ func (s *Store) writable() (*engine, error) {
 	if wait := time.Until(s.recovery.next); wait > 0 {
 		return nil, fmt.Errorf("store is out of order, next attempt in %s: %w", wait.Round(time.Second), s.recovery.err)
 	}
-	if err := s.reopen(); err != nil {
+	err := probe(s.dir)
+	if err == nil {
+		err = s.reopen()
+	}
+	if err != nil {
 		s.recovery.failed(err)
 		return nil, fmt.Errorf("open store again: %w", err)
 	}
@@ -53,12 +60,30 @@ func (s *Store) writable() (*engine, error) {
 	return s.eng, nil
 }
 
+// probeSize is more than the database writes while it opens.
+const probeSize = 1 << 20
+
+// probe tries whether dir's disk takes writes. Only then is the database opened
+// again: until then it can still be read, and tsdb loses a goroutine and a file
+// each time it closes without being able to write.
+func probe(dir string) error {
+	name := filepath.Join(dir, "probe.tmp")
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, probeSize))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close(), os.Remove(name))
+}
+
 // reopen ends all reads and snapshots, closes the database and opens it again.
 // Callers of other methods wait.
 func (s *Store) reopen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.openings++
 	s.metrics.reopened.Inc()
 	s.log.Warn("a write failed; the store is opened again", "dir", s.dir, "err", s.recovery.err)
 	if s.eng != nil {
@@ -69,5 +94,5 @@ func (s *Store) reopen() error {
 		}
 		s.eng = nil
 	}
-	return s.openEngine(s.openings)
+	return s.openEngine(false)
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -30,14 +29,14 @@ type Store struct {
 	// appendMu makes appends follow one another. Taken before mu.
 	appendMu sync.Mutex
 	recovery recovery // guarded by appendMu
-	openings uint64   // guarded by appendMu; of the database, the first is 1
 
 	// mu guards what follows. Held for writing while the database is opened
 	// again, so that everybody else waits for it instead of failing.
-	mu     sync.RWMutex
-	closed bool
-	eng    *engine // nil when it could not be opened again
-	repair *Repair // of the newest opening that found damage
+	mu       sync.RWMutex
+	closed   bool
+	eng      *engine // nil when it could not be opened again
+	openings uint64  // of the database
+	repair   *Repair // of the newest opening that found damage
 }
 
 // Open opens the data directory, which it creates where it is missing. It reads
@@ -70,29 +69,15 @@ func (s *Store) open() (err error) {
 	if _, err := checkVersion(s.dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.dir, 0o777); err != nil {
-		return err
-	}
-	if s.lock, err = lockDir(s.dir); err != nil {
+	if s.lock, err = takeDir(s.dir); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.lock.release())
+			err = errors.Join(err, s.lock.release(s.lock.clean))
 		}
 	}()
-	// Again, now that nobody else can write it.
-	fresh, err := checkVersion(s.dir)
-	if err != nil {
-		return err
-	}
-	if fresh {
-		if err := writeVersion(s.dir); err != nil {
-			return err
-		}
-	}
-	s.openings = 1
-	if err := s.openEngine(s.openings); err != nil {
+	if err := s.openEngine(s.lock.clean); err != nil {
 		return err
 	}
 	if err := s.register(); err != nil {
@@ -101,21 +86,15 @@ func (s *Store) open() (err error) {
 	return nil
 }
 
-// openEngine opens the database as opening number n. s.mu is held for writing,
-// or nobody knows s yet.
-func (s *Store) openEngine(n uint64) error {
-	eng, repair, err := openEngine(filepath.Join(s.dir, "tsdb"), n, s.tsdb, s.log)
-	if repair != nil {
-		repair.warn(s.log, s.dir)
-		if repair.log {
-			s.repair = repair
-		}
-	}
-	if err != nil {
-		return err
-	}
-	s.eng = eng
-	return nil
+// openEngine opens the database. clean tells that the opening before was closed
+// without an error. s.mu is held for writing, or nobody knows s yet.
+func (s *Store) openEngine(clean bool) (err error) {
+	s.openings++
+	s.eng, err = openEngine(filepath.Join(s.dir, "tsdb"), s.openings, clean, s.tsdb, s.log, func(r *Repair) {
+		r.warn(s.log, s.dir)
+		s.repair = r
+	})
+	return err
 }
 
 func (s *Store) register() error {
@@ -142,10 +121,10 @@ func (s *Store) unregister() {
 // explainOpen says what to do about an error of Open.
 func explainOpen(dir string, err error) error {
 	switch {
-	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion):
+	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion), errors.Is(err, ErrNotWritable):
 		return err
-	case errors.Is(err, fs.ErrPermission), readOnlyFS(err), errors.Is(err, errNotDir):
-		return fmt.Errorf("%w: %s (%w); make it writable for this user or choose another with --data-dir", ErrNotWritable, dir, err)
+	case errors.Is(err, fs.ErrPermission), readOnlyFS(err):
+		return notWritable(dir, err)
 	}
 	return fmt.Errorf("open store in %s: %w", dir, err)
 }
@@ -164,11 +143,14 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.unregister()
 	var errs []error
+	clean := false
 	if s.eng != nil {
-		errs = append(errs, s.eng.close())
+		err := s.eng.close()
+		clean = err == nil
+		errs = append(errs, err)
 		s.eng = nil
 	}
-	if err := s.lock.release(); err != nil {
+	if err := s.lock.release(clean); err != nil {
 		errs = append(errs, fmt.Errorf("unlock %s: %w", s.dir, err))
 	}
 	if err := errors.Join(errs...); err != nil {

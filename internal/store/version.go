@@ -22,10 +22,12 @@ const (
 func checkVersion(dir string) (fresh bool, err error) {
 	path := filepath.Join(dir, versionName)
 	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return true, nil
-	}
-	if err != nil {
+	case errors.Is(err, errNotDir): // the way to dir, or dir, is a file
+		return false, notWritable(dir, err)
+	case err != nil:
 		return false, err
 	}
 	v, err := strconv.Atoi(strings.TrimSpace(string(b)))

@@ -1,0 +1,215 @@
+//go:build linux
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"stripchart/internal/bus"
+)
+
+// breakLog makes every write to the open segments of a log fail with "no space
+// left on device", under the database's feet: their descriptors become
+// /dev/full's, until mend is called.
+func breakLog(t *testing.T, dir, log string) (mend func()) {
+	t.Helper()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dup := func(from, to int) {
+		if err := unix.Dup3(from, to, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := map[int]int{} // descriptor to a copy of what it was
+	for _, fd := range fds {
+		n, err := strconv.Atoi(fd.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		target, err := os.Readlink("/proc/self/fd/" + fd.Name())
+		if err != nil || filepath.Dir(target) != filepath.Join(dir, "tsdb", log) || strings.Trim(filepath.Base(target), "0123456789") != "" {
+			continue
+		}
+		if kept[n], err = unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			t.Fatal(err)
+		}
+		dup(int(full.Fd()), n)
+	}
+	if len(kept) == 0 {
+		t.Fatalf("no segment of %s is open", log)
+	}
+	return func() {
+		for n, was := range kept {
+			dup(was, n)
+			unix.Close(was)
+		}
+		clear(kept)
+	}
+}
+
+func TestStoreIsOpenedAgainAfterAFailedCommit(t *testing.T) {
+	for _, fault := range []struct {
+		log   string
+		mends bool // the disk, before the database is closed
+	}{{"wal", true}, {"wbl", true}, {"wal", false}, {"wbl", false}} {
+		t.Run(fmt.Sprintf("%+v", fault), func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, options(dir))
+			var refA, refB, refC Ref
+			a, b, c := series("a"), series("b"), series("c")
+			appendRows(t, s, Row{&refA, a, ramp(100, 1000)}, Row{&refB, b, ramp(10, 1000)})
+			before := refA
+			q, err := s.Snapshot(base, base+1e6)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mend, broken := breakLog(t, dir, fault.log), s.eng
+			// Late for a, new for c: both logs are written.
+			rows := []Row{{&refA, a, []bus.Sample{{T: base + 500, V: 0.5}}}, {&refC, c, []bus.Sample{{T: base + 1000, V: 3}}}}
+			if err := s.Append(rows); err == nil || !errors.Is(err, unix.ENOSPC) && !errors.Is(err, errLateNotLogged) {
+				t.Fatalf("error %v", err)
+			}
+			// Reading goes on until the database is opened again.
+			if got := read(t, q, base, base+1e6)[a.String()]; len(got) < 100 {
+				t.Errorf("%d samples", len(got))
+			}
+			if fault.mends {
+				mend()
+			} else {
+				defer func() { // what tsdb leaves running when it cannot flush
+					mend()
+					_ = broken.db.Head().Close() // most of it is closed
+				}()
+			}
+			appendRows(t, s, rows...) // the publisher tries again
+			appendRows(t, s, Row{&refB, b, []bus.Sample{{T: base + 20_000, V: 20}}})
+			if refA == before || refA == 0 || refC == 0 {
+				t.Errorf("references %x and %x, %x before", refA, refC, before)
+			}
+			if _, err := q.History(context.Background(), all(), base, base+1e6, 100); !errors.Is(err, ErrSnapshotClosed) {
+				t.Errorf("snapshot from before: %v", err)
+			}
+			if err := q.Close(); err != nil {
+				t.Error(err)
+			}
+			want := map[string]int{a.String(): 101, b.String(): 11, c.String(): 1}
+			for range 2 {
+				got := history(t, s, base, base+1e6)
+				for l, n := range want {
+					if len(got[l]) != n {
+						t.Errorf("%s: %d samples, want %d", l, len(got[l]), n)
+					}
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+				s = open(t, options(dir))
+			}
+		})
+	}
+}
+
+// A reference that outlived its database must not reach another series there.
+func TestReferencesOfAnotherOpeningAreNotUsed(t *testing.T) {
+	var ref Ref
+	first := open(t, options(t.TempDir()))
+	appendRows(t, first, Row{&ref, series("a"), ramp(1, 1)})
+	second := &engine{number: first.eng.number + 1}
+	if got := second.seriesRef(ref); got != 0 {
+		t.Errorf("reference %d", got)
+	}
+	if got := first.eng.seriesRef(ref); got == 0 {
+		t.Error("its own reference is unknown")
+	}
+}
+
+func TestBrokenDiskLeavesTheStoreReadable(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, options(dir))
+	appendRows(t, s, row(series("a"), ramp(10, 1000)...))
+	mend := breakLog(t, dir, "wal")
+	late := row(series("a"), bus.Sample{T: base + 1e6, V: 1})
+	if s.Append([]Row{late}) == nil {
+		t.Fatal("no error")
+	}
+	probed := filepath.Join(dir, "probe.tmp")
+	if err := os.Symlink("/dev/full", probed); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append([]Row{late}); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("error %v", err)
+	}
+	if got := history(t, s, base, base+1e7)[series("a").String()]; len(got) != 10 {
+		t.Errorf("%d samples", len(got))
+	}
+	mend()
+	s.recovery.next = time.Time{} // the pause is over
+	appendRows(t, s, late)
+}
+
+func TestFailedReopeningIsTriedAgainWithPauses(t *testing.T) {
+	r := recovery{}
+	r.failed(errors.New("one"))
+	if !r.next.IsZero() {
+		t.Error("the first attempt waits")
+	}
+	var last = r.next
+	for range 20 {
+		r.failed(errors.New("more"))
+		if !r.next.After(last) {
+			t.Error("the pause shrinks")
+		}
+		last = r.next
+	}
+}
+
+func TestStoreThatCannotBeOpenedAgainSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, options(dir))
+	appendRows(t, s, row(series("a"), ramp(10, 1000)...))
+	mend := breakLog(t, dir, "wal")
+	if s.Append([]Row{row(series("a"), bus.Sample{T: base + 1e6, V: 1})}) == nil {
+		t.Fatal("no error")
+	}
+	mend()
+	wal := filepath.Join(dir, "tsdb", "wal")
+	if err := os.Rename(wal, wal+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(wal, nil, 0o600); err != nil { // a file in its place
+		t.Fatal(err)
+	}
+	for range 2 {
+		if s.Append(nil) == nil {
+			t.Fatal("opened again")
+		}
+	}
+	if _, err := s.Snapshot(base, base); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("Snapshot: %v", err)
+	}
+	if err := errors.Join(os.Remove(wal), os.Rename(wal+"-away", wal)); err != nil {
+		t.Fatal(err)
+	}
+	s.recovery.next = time.Time{} // the pause is over
+	appendRows(t, s, row(series("a"), bus.Sample{T: base + 1e6, V: 1}))
+	if got := history(t, s, base, base+1e7)[series("a").String()]; len(got) != 11 {
+		t.Errorf("%d samples", len(got))
+	}
+}
