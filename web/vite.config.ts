@@ -31,5 +31,7 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     environment: 'node',
+    // Style sheets are read by tests of contrast; otherwise they would come as empty.
+    css: true,
   },
 });

@@ -12,7 +12,14 @@ function contents(columns: Columns): [number, number, number, number, number][] 
 
 test('a column has the first, lowest, highest and last value of its samples', () => {
   const columns = new Columns(10, 100);
-  for (const [t, v] of [[20, 5], [23, 1], [26, 9], [29, 4], [30, 7]] as const) columns.fold(t, v);
+  for (const [t, v] of [
+    [20, 5],
+    [23, 1],
+    [26, 9],
+    [29, 4],
+    [30, 7],
+  ] as const)
+    columns.fold(t, v);
   expect(contents(columns)).toEqual([
     [2, 5, 1, 9, 4],
     [3, 7, 7, 7, 7],
@@ -40,7 +47,8 @@ test('columns of the server and samples after it merge into what folding all sam
   // The server folded up to t = 17, the middle of column 1; the rest comes as updates.
   const server = new Columns(10, 100);
   for (const [t, v] of samples.slice(0, 18)) server.fold(t, v);
-  for (const [k, first, low, high, last] of contents(server)) merged.foldColumn(k, 17, first, low, high, last);
+  for (const [k, first, low, high, last] of contents(server))
+    merged.foldColumn(k, 17, first, low, high, last);
   for (const [t, v] of samples.slice(18)) merged.fold(t, v);
   expect(contents(merged)).toEqual(contents(all));
 });

@@ -72,6 +72,10 @@ export function condition(facts: Facts): Condition {
     return { kind: 'stale', title: 'stale', detail: `since ${formatAge(age)}` };
   const detail = `newest sample ${formatAge(age)} ago`;
   if (facts.notStored)
-    return { kind: 'not-recorded', title: 'live, not recorded', detail: `disk is full · ${detail}` };
+    return {
+      kind: 'not-recorded',
+      title: 'live, not recorded',
+      detail: `the server’s disk is full · ${detail}`,
+    };
   return { kind: 'live', title: 'live', detail };
 }

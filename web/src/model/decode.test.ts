@@ -23,13 +23,19 @@ const decoders: Readonly<Record<string, (message: unknown) => unknown>> = {
 describe('every recorded message of /live', () => {
   const recorded = [...fixtures].filter(([, f]) => f.namespace === '/live');
 
-  test.each(recorded.filter(([, f]) => f.sender === 'server' && f.event in decoders))('%s is taken', (_name, f) => {
-    expect(() => decoders[f.event]!(f.arg)).not.toThrow();
-  });
+  test.each(recorded.filter(([, f]) => f.sender === 'server' && f.event in decoders))(
+    '%s is taken',
+    (_name, f) => {
+      expect(() => decoders[f.event]!(f.arg)).not.toThrow();
+    },
+  );
 
-  test.each(recorded.filter(([, f]) => f.event === 'subscribe'))('%s has an answer that is taken', (_name, f) => {
-    expect(() => decodeSubscribeAck(f.ack)).not.toThrow();
-  });
+  test.each(recorded.filter(([, f]) => f.event === 'subscribe'))(
+    '%s has an answer that is taken',
+    (_name, f) => {
+      expect(() => decodeSubscribeAck(f.ack)).not.toThrow();
+    },
+  );
 
   test('each event that the page listens to was recorded', () => {
     const events = new Set(recorded.map(([, f]) => f.event));
@@ -73,19 +79,63 @@ describe('what breaks the protocol is refused whole, with the field and the reas
     ['no room', () => decodeUpdate({ ...update, room: 1 }), 'update.room: is not a string'],
     ['no position', () => decodeUpdate({ ...update, position: null }), 'update.position: is not a string'],
     ['a time that is none', () => decodeUpdate({ ...update, now: 1.5 }), 'update.now: is not a time'],
-    ['blocks that are no list', () => decodeUpdate({ ...update, blocks: {} }), 'update.blocks: is not a list'],
+    [
+      'blocks that are no list',
+      () => decodeUpdate({ ...update, blocks: {} }),
+      'update.blocks: is not a list',
+    ],
     ['fewer rows than ids', withBlock({ ...raw, ids: [0, 1] }), 'update.blocks[0].y: has 1 rows for 2 ids'],
-    ['fewer values than times', withBlock({ ...raw, y: [[1]] }), 'update.blocks[0].y: a row has 1 values for 2 times'],
-    ['times that stand still', withBlock({ ...raw, x: [1000, 1000] }), 'update.blocks[0].x[1]: does not ascend'],
-    ['text for a value', withBlock({ ...raw, y: [[1, '2']] }), 'update.blocks[0].y[0][1]: is neither a number nor null'],
+    [
+      'fewer values than times',
+      withBlock({ ...raw, y: [[1]] }),
+      'update.blocks[0].y: a row has 1 values for 2 times',
+    ],
+    [
+      'times that stand still',
+      withBlock({ ...raw, x: [1000, 1000] }),
+      'update.blocks[0].x[1]: does not ascend',
+    ],
+    [
+      'text for a value',
+      withBlock({ ...raw, y: [[1, '2']] }),
+      'update.blocks[0].y[0][1]: is neither a number nor null',
+    ],
     ['a step of 0', withBlock({ ...columns, step: 0 }), 'update.blocks[0].step: is not above 0'],
-    ['columns off the grid', withBlock({ ...columns, x0: 4001 }), 'update.blocks[0].x0: is not a multiple of the step'],
-    ['half a column', withBlock({ ...columns, y: [[1, 1]] }), 'update.blocks[0].y: a row has 2 values, not four a column'],
-    ['an id that is none', withBlock({ ...raw, ids: [-1] }), 'update.blocks[0].ids[0]: is not a whole number'],
-    ['an unknown state', () => decodeStatus({ room: 'r', state: 'fine', since: 1 }), 'status.state: is none of live, stale, not_stored'],
-    ['a gap that ends before it begins', () => decodeGap({ ...fixture('gap').arg, to: 0 }), 'gap.to: lies before gap.from'],
-    ['a label that is no text', () => decodeUpdate({ ...update, series: [{ id: 0, labels: { a: 1 }, interval_ms: 0 }] }), 'update.series[0].labels.a: is not a string'],
-    ['no last position', () => decodeBootstrap({ ...fixture('bootstrap-join').arg, position: undefined }), 'bootstrap.position: is not a string'],
+    [
+      'columns off the grid',
+      withBlock({ ...columns, x0: 4001 }),
+      'update.blocks[0].x0: is not a multiple of the step',
+    ],
+    [
+      'half a column',
+      withBlock({ ...columns, y: [[1, 1]] }),
+      'update.blocks[0].y: a row has 2 values, not four a column',
+    ],
+    [
+      'an id that is none',
+      withBlock({ ...raw, ids: [-1] }),
+      'update.blocks[0].ids[0]: is not a whole number',
+    ],
+    [
+      'an unknown state',
+      () => decodeStatus({ room: 'r', state: 'fine', since: 1 }),
+      'status.state: is none of live, stale, not_stored',
+    ],
+    [
+      'a gap that ends before it begins',
+      () => decodeGap({ ...fixture('gap').arg, to: 0 }),
+      'gap.to: lies before gap.from',
+    ],
+    [
+      'a label that is no text',
+      () => decodeUpdate({ ...update, series: [{ id: 0, labels: { a: 1 }, interval_ms: 0 }] }),
+      'update.series[0].labels.a: is not a string',
+    ],
+    [
+      'no last position',
+      () => decodeBootstrap({ ...fixture('bootstrap-join').arg, position: undefined }),
+      'bootstrap.position: is not a string',
+    ],
   ])('%s', (_name, decode, message) => {
     expect(decode).toThrow(new WireError(message));
   });

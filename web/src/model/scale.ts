@@ -13,9 +13,10 @@ export function valueRange(low: number, high: number, unit: Unit): [number, numb
   // Values far from zero, a temperature or a pressure, would be a flat line on a scale that starts there.
   const fromZero = low >= 0 && (low < NEAR_ZERO * high || (unit !== 'number' && unit !== 'celsius'));
   if (fromZero) return [0, roundUp(HEADROOM * high, base)];
-  const span = roundUp(high - low || Math.abs(high) || 1, 10);
-  const grain = span / 4;
-  return [Math.floor(low / grain) * grain, Math.ceil(high / grain) * grain + (low === high ? grain : 0)];
+  const grain = roundStep((high - low || Math.abs(high) || 1) / 4);
+  const bottom = Math.floor(low / grain) * grain;
+  const top = Math.ceil(high / grain) * grain;
+  return [bottom, top > bottom ? top : bottom + grain];
 }
 
 /** Values of which the lowest is below this part of the highest are drawn over zero. */
@@ -32,6 +33,12 @@ function roundUp(value: number, base: 2 | 10): number {
   const power = base ** Math.floor(Math.log(value) / Math.log(base));
   const steps = base === 2 ? [1, 1.25, 1.5, 1.75, 2, 2.5] : [1, 1.5, 2, 3, 5, 7.5, 10, 15];
   return (steps.find(step => step * power >= value) ?? base) * power;
+}
+
+/** The next of 1, 2 and 5 times a power of ten at or above `value`, which is above 0. */
+function roundStep(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return ([1, 2, 5, 10].find(step => step * power >= value) ?? 10) * power;
 }
 
 /** Distances of an axis' ticks that are round in their unit; null where any power of ten will do. */

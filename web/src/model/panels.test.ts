@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { panels } from './panels.ts';
+
+test('without a choice: the vitals of all hosts, total CPU large on top', () => {
+  const all = panels([], null, ['web1']);
+  expect(all.map(panel => [panel.title, panel.query])).toEqual([
+    ['CPU', 'cpu_usage_percent{cpu="total"}'],
+    ['CPU by core', 'cpu_usage_percent{cpu!="total"}'],
+    ['Memory', '{__name__=~"memory_used_bytes|memory_available_bytes|memory_total_bytes|swap_used_bytes"}'],
+    ['Load', '{__name__=~"load1|load5|load15"}'],
+    ['Disk', '{__name__=~"disk_(read|write)_bytes_per_second"}'],
+    ['Network', '{__name__=~"network_(receive|transmit)_bytes_per_second"}'],
+  ]);
+  expect(all.map(panel => panel.hero)).toEqual([true, false, false, false, false, false]);
+});
+
+test('with a host: its series only, and its name cannot break out of the query', () => {
+  const [cpu, , memory] = panels([], 'a"b', ['a"b']);
+  expect(cpu!.query).toBe('cpu_usage_percent{cpu="total",host="a\\"b"}');
+  expect(memory!.query).toMatch(/^\{__name__=~".*",host="a\\"b"\}$/);
+});
+
+test('with several hosts the cores of one are shown', () => {
+  const [cpu, cores] = panels([], null, ['web1', 'web2']);
+  expect(cpu!.query).toBe('cpu_usage_percent{cpu="total"}');
+  expect(cores!.query).toBe('cpu_usage_percent{cpu!="total",host="web1"}');
+});
+
+test('a link may ask for charts of its own', () => {
+  expect(panels(['load1', 'up'], null, []).map(panel => panel.query)).toEqual(['load1', 'up']);
+});
+
+test('every panel has an id of its own', () => {
+  const ids = [...panels([], null, []), ...panels(['a', 'a'], null, [])].map(panel => panel.id);
+  expect(new Set(ids).size).toBe(ids.length);
+});

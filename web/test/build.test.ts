@@ -1,0 +1,93 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { build } from 'vite';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+/** Most that opening the page may cost, gzipped bytes. */
+const BUDGET = 70 * 1024;
+
+const root = join(import.meta.dirname, '..');
+let outDir = '';
+let files: string[] = [];
+
+const text = (name: string) => readFile(join(outDir, name), 'utf8');
+
+beforeAll(async () => {
+  outDir = await mkdtemp(join(tmpdir(), 'stripchart-page-'));
+  await writeFile(join(outDir, 'placeholder.txt'), 'kept');
+  await writeFile(join(outDir, 'old.js'), 'of an earlier build');
+  await build({ root, logLevel: 'error', build: { outDir } });
+  files = (await readdir(outDir, { recursive: true, withFileTypes: true }))
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name).slice(outDir.length + 1));
+}, 120_000);
+
+afterAll(() => rm(outDir, { recursive: true, force: true }));
+
+/** The files that an HTML file names, and those that they name in turn. */
+async function loadedBy(html: string): Promise<string[]> {
+  const names = files.filter(name => name.startsWith('assets/') && /\.(js|css|svg)$/.test(name));
+  const loaded = new Set([html]);
+  for (const from of loaded) {
+    const source = await text(from);
+    for (const name of names) if (source.includes(name.slice('assets/'.length))) loaded.add(name);
+  }
+  return [...loaded];
+}
+
+test('the page’s download stays within its budget', async () => {
+  const loaded = await loadedBy('index.html');
+  expect(loaded.some(name => name.endsWith('.js'))).toBe(true);
+  const sizes = await Promise.all(
+    loaded.map(async name => (await readFile(join(outDir, `${name}.gz`))).length),
+  );
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(BUDGET);
+});
+
+test('Plotly is loaded on its own page only', async () => {
+  const isPlotly = async (name: string) => (await text(name)).includes('plotly.js');
+  const onPage = await Promise.all((await loadedBy('index.html')).map(isPlotly));
+  const onPlotly = await Promise.all((await loadedBy('plotly.html')).map(isPlotly));
+  expect([onPage.includes(true), onPlotly.includes(true)]).toEqual([false, true]);
+});
+
+test('a build clears the one before it, but keeps the placeholder as it is', async () => {
+  expect(files).not.toContain('old.js');
+  expect(await text('placeholder.txt')).toBe('kept');
+});
+
+test('beside every text file stand its compressed forms, with the same content', async () => {
+  const plain = files.filter(name => !/\.(br|gz)$/.test(name) && name !== 'placeholder.txt');
+  expect(plain.length).toBeGreaterThan(5);
+  for (const name of plain) {
+    const content = await readFile(join(outDir, name));
+    expect(gunzipSync(await readFile(join(outDir, `${name}.gz`))).equals(content)).toBe(true);
+    expect(brotliDecompressSync(await readFile(join(outDir, `${name}.br`))).equals(content)).toBe(true);
+  }
+});
+
+describe.each(['index.html', 'plotly.html'])('%s', name => {
+  test('has nothing inline, which the Content-Security-Policy would refuse', async () => {
+    const html = await text(name);
+    expect(html).not.toMatch(/<style|\sstyle=|\son[a-z]+=|javascript:/i);
+    for (const [tag] of html.matchAll(/<script[^>]*>/g)) expect(tag).toMatch(/\ssrc="/);
+  });
+
+  test('names files relative to itself, so that it can be served below a path', async () => {
+    const urls = [...(await text(name)).matchAll(/\s(?:src|href)="([^"]*)"/g)].map(match => match[1]);
+    expect(urls.length).toBeGreaterThan(2);
+    for (const url of urls) expect(url).toMatch(/^\.\/assets\/.+-[\w-]{8}\.(js|css|svg)$/);
+  });
+});
+
+test('the page of Plotly links Plotly’s rules and leaves its window to the server', async () => {
+  const html = await text('plotly.html');
+  expect(html).toMatch(/<meta name="x_window" content="__X_WINDOW__"/);
+  const link =
+    /<link id="plotly\.js-style-global" class="no-inline-styles" rel="stylesheet" href="\.\/([^"]+)"/.exec(
+      html,
+    );
+  expect(await text(link![1]!)).toContain('.js-plotly-plot .plotly .main-svg{');
+});
