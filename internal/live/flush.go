@@ -126,6 +126,9 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 			j.update.Matched = &n
 		}
 		j.parties = h.takeNewcomers(r, end)
+		if len(r.pending) == 0 {
+			j.from = end // a status, say: nothing that would have to be sent again
+		}
 		for _, v := range j.current {
 			v.client.mark = v.client.drains
 		}

@@ -49,6 +49,7 @@ type page struct {
 
 	rooms map[string]*pageRoom
 	stats struct{ bootstraps, resumes, slow, lost, updates, refusals int }
+	other func(*fakePacket) // for events that the page does not know; may be nil
 	done  sync.WaitGroup
 }
 
@@ -160,6 +161,10 @@ func (p *page) receive(f *fakePacket) {
 		p.decode(f, &m)
 		if r := p.rooms[m.Room]; r != nil {
 			r.state = m.State
+		}
+	default:
+		if p.other != nil {
+			p.other(f)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (h *Hub) tidy() {
 // a catalogue asked for right after a restart is whole.
 func (h *Hub) loadIndex(ctx context.Context) error {
 	now := h.now()
-	every := []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+")}
+	every := []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+")}
 	found, err := h.store.Series(ctx, every, now-indexAge.Milliseconds(), max(now, h.newestT))
 	if err != nil {
 		return fmt.Errorf("list the series in the store: %w", err)

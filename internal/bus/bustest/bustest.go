@@ -40,7 +40,7 @@ func Run(t *testing.T, f Factory) {
 // batch returns a batch of one series whose value is seq.
 func batch(source string, seq uint64) *bus.Batch {
 	return &bus.Batch{Source: source, Seq: seq, Series: []bus.Series{{
-		Labels:  labels.FromStrings(labels.MetricName, "m", "source", source),
+		Labels:  labels.FromStrings("__name__", "m", "source", source),
 		Samples: []bus.Sample{{T: time.Now().UnixMilli(), V: float64(seq)}},
 	}}}
 }
@@ -318,8 +318,8 @@ func closing(t *testing.T, b bus.Bus) {
 func content(t *testing.T, b bus.Bus) {
 	defer mustClose(t, b)
 	want := &bus.Batch{Source: "a b/c", Seq: 7, Series: []bus.Series{
-		{Labels: labels.FromStrings(labels.MetricName, "a", "k", "ü\n\"", "z", ""), Samples: []bus.Sample{{T: 1, V: 1.5}, {T: 2, V: -0.25}}},
-		{Labels: labels.FromStrings(labels.MetricName, "b"), Samples: []bus.Sample{{T: 3, V: 1e300}}},
+		{Labels: labels.FromStrings("__name__", "a", "k", "ü\n\"", "z", ""), Samples: []bus.Sample{{T: 1, V: 1.5}, {T: 2, V: -0.25}}},
+		{Labels: labels.FromStrings("__name__", "b"), Samples: []bus.Sample{{T: 3, V: 1e300}}},
 	}}
 	r := tail(b, bus.Position{})
 	publish(t, b, want)

@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 
 func one(value float64) *bus.Batch {
 	return &bus.Batch{Series: []bus.Series{{
-		Labels:  labels.FromStrings(labels.MetricName, "m"),
+		Labels:  labels.FromStrings("__name__", "m"),
 		Samples: []bus.Sample{{T: 1, V: value}},
 	}}}
 }
