@@ -55,8 +55,8 @@ const (
 type Conn struct {
 	server   *Server
 	id       string // of the session; a secret of the client
-	addr     string // what MaxConnsPerAddr counts by
-	protocol uint8  // protocol3 or protocol4
+	addr     *address
+	protocol uint8 // protocol3 or protocol4
 
 	// app makes the calls into the application one at a time; it guards the
 	// fields up to mu. It is locked before mu.
@@ -65,6 +65,10 @@ type Conn struct {
 	sockets  []*Socket
 	partial  *assembly // a binary packet whose attachments are still to come
 	rate     bucket
+
+	// unfinished is a frame or message of which a part has been read; nil between
+	// two. Only the reader uses it.
+	unfinished *frameReader
 
 	// mu guards the fields below. It is held during a write to the socket, which
 	// never blocks, and never while the application is called.
@@ -296,7 +300,7 @@ type beat struct {
 	connectBy atomic.Int64 // until then a namespace must be connected
 
 	// Guarded by heartbeat.mu.
-	slot       int
+	slot       int32
 	prev, next *Conn
 	listed     bool // in a slot
 	known      bool // counted

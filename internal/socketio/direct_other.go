@@ -2,10 +2,11 @@
 
 package socketio
 
-// directIO tells that a socket can be tried without blocking. Here it cannot:
-// every write goes by way of the queue.
+// directIO tells that a socket can be tried without blocking, and waited for
+// without a buffer. Here it cannot: every write goes by way of the queue, and
+// every connection has a read buffer.
 const directIO = false
 
 func (sd *sender) attempt(uintptr) { panic("socketio: no direct writes on this platform") }
 
-func (r *idleReader) attempt(uintptr) bool { panic("socketio: no direct reads on this platform") }
+func readable(uintptr) bool { panic("socketio: no waiting without a buffer on this platform") }

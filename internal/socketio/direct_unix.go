@@ -4,7 +4,8 @@ package socketio
 
 import "golang.org/x/sys/unix"
 
-// directIO tells that a socket can be tried without blocking.
+// directIO tells that a socket can be tried without blocking, and waited for
+// without a buffer.
 const directIO = true
 
 // attempt writes sd.buf or sd.vec to fd, once.
@@ -26,20 +27,9 @@ func (sd *sender) attempt(fd uintptr) {
 	}
 }
 
-// attempt reads into a buffer of the pool. It returns false, holding no
-// buffer, if there is nothing to read, and the caller is parked until there is.
-func (r *idleReader) attempt(fd uintptr) bool {
-	r.buf = r.pool.get()
-	for {
-		r.n, r.err = unix.Read(int(fd), r.buf[:])
-		switch r.err {
-		case unix.EINTR:
-			continue
-		case unix.EAGAIN:
-			r.pool.put(r.buf)
-			r.buf = nil
-			return false
-		}
-		return true
-	}
+// readable tells whether a read of fd would return at once.
+func readable(fd uintptr) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds[:], 0)
+	return n > 0 || (err != nil && err != unix.EINTR)
 }

@@ -108,6 +108,9 @@ func (r *frameReader) finish(chunk []byte, handle func(ws.OpCode, []byte) error)
 	return handle(op, payload)
 }
 
+// idle tells that nothing is unfinished: a new frameReader could take over.
+func (r *frameReader) idle() bool { return r.n == 0 && !r.inFrame && r.op == 0 }
+
 // header reads a frame header; ok is false if b ends within it.
 func (r *frameReader) header(b []byte) (rest []byte, ok bool, err error) {
 	for r.n < 2 || r.n < headerSize(r.head[1]) {

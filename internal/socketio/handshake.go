@@ -96,8 +96,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 	if r.Method != http.MethodGet {
 		return refuseMethod, false
 	}
-	addr := s.cfg.RemoteAddr(r)
-	if err := s.admit(addr); err != nil {
+	addr, err := s.admit(s.cfg.RemoteAddr(r))
+	if err != nil {
 		return refuseBusy(err), false
 	}
 	c := &Conn{server: s, id: newID(), addr: addr, protocol: protocol}
@@ -165,7 +165,7 @@ func (s *Server) openWebSocket(c *Conn, w http.ResponseWriter, r *http.Request) 
 		return refusal{}, true // too late to say why
 	}
 	c.open()
-	s.wg.Go(func() { c.serveWebSocket(newWebSocket(c, conn, c.raw), early) })
+	c.startReading(early)
 	return refusal{}, true
 }
 

@@ -139,7 +139,7 @@ func (h *heartbeat) list(c *Conn, at int64) {
 	n := min(max(at/h.step, h.now+1), h.now+int64(len(h.slots))-1)
 	slot := int(n % int64(len(h.slots)))
 	b := &c.beat
-	b.slot, b.listed = slot, true
+	b.slot, b.listed = int32(slot), true
 	b.prev, b.next = nil, h.slots[slot]
 	if b.next != nil {
 		b.next.beat.prev = c

@@ -1,6 +1,9 @@
 package socketio
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // bucket limits the rate of messages: it holds up to two seconds' worth.
 type bucket struct {
@@ -25,24 +28,36 @@ func (b *bucket) allow(now time.Time, perSecond int) bool {
 // admission counts connections against the bounds. Server.mu guards it.
 type admission struct {
 	total  int
-	byAddr map[string]int
+	byAddr map[string]*address
 }
 
-func (a *admission) enter(addr string, maxTotal, maxPerAddr int) error {
+// address is one Config.RemoteAddr with connections. They share it, because
+// behind a proxy there are many of one.
+type address struct {
+	name  string
+	conns int
+}
+
+func (a *admission) enter(name string, maxTotal, maxPerAddr int) (*address, error) {
+	addr := a.byAddr[name]
 	switch {
 	case a.total >= maxTotal:
-		return errTooManyConns
-	case a.byAddr[addr] >= maxPerAddr:
-		return errTooManyOfAddr
+		return nil, errTooManyConns
+	case addr != nil && addr.conns >= maxPerAddr:
+		return nil, errTooManyOfAddr
+	case addr == nil:
+		name = strings.Clone(name) // it may be a part of a longer string
+		addr = &address{name: name}
+		a.byAddr[name] = addr
 	}
 	a.total++
-	a.byAddr[addr]++
-	return nil
+	addr.conns++
+	return addr, nil
 }
 
-func (a *admission) leave(addr string) {
+func (a *admission) leave(addr *address) {
 	a.total--
-	if a.byAddr[addr]--; a.byAddr[addr] == 0 {
-		delete(a.byAddr, addr)
+	if addr.conns--; addr.conns == 0 {
+		delete(a.byAddr, addr.name)
 	}
 }

@@ -1,9 +1,16 @@
 package socketio
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if spec := os.Getenv("SOCKETIO_BENCH_SERVER"); spec != "" {
+		benchServer(spec)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -186,7 +186,7 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		c.shut(ReasonTooManyMessages, ws.StatusPolicyViolation, 0)
 		return refuseRequest, false
 	default:
-		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr, "error", err)
+		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr.name, "error", err)
 		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0)
 		return refuseRequest, false
 	}

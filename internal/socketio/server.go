@@ -44,7 +44,7 @@ func NewServer(cfg Config) *Server {
 		namespaces: map[string]*namespace{},
 		conns:      map[*Conn]struct{}{},
 		sessions:   map[string]*Conn{},
-		admitted:   admission{byAddr: map[string]int{}},
+		admitted:   admission{byAddr: map[string]*address{}},
 	}
 	s.heartbeat = newHeartbeat(s)
 	return s
@@ -120,14 +120,14 @@ func (s *Server) enter() error {
 }
 
 // admit reserves a place for a connection of addr.
-func (s *Server) admit(addr string) error {
+func (s *Server) admit(addr string) (*address, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.admitted.enter(addr, s.cfg.MaxConns, s.cfg.MaxConnsPerAddr)
 }
 
 // dismiss gives back a place that no connection took.
-func (s *Server) dismiss(addr string) {
+func (s *Server) dismiss(addr *address) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.admitted.leave(addr)

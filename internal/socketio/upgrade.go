@@ -43,33 +43,43 @@ func (c *Conn) serveUpgrade(w http.ResponseWriter, r *http.Request) (refusal, bo
 	return refusal{}, true
 }
 
-// serveCandidate is the reader of a WebSocket that is to become the session's,
-// and of the session once it has.
-func (c *Conn) serveCandidate(conn net.Conn, early []byte) {
-	k := newWebSocket(c, conn, rawConn(conn))
+// serveCandidate reads on a WebSocket that is to become the session's, and
+// leaves it to the session's reader once it has.
+func (c *Conn) serveCandidate(conn net.Conn, b []byte) {
+	r := &frameReader{max: c.server.cfg.MaxPayload}
 	adopted := false
-	err := k.read(early, func(op ws.OpCode, payload []byte) error {
-		if adopted {
+	handle := func(op ws.OpCode, payload []byte) error {
+		switch {
+		case adopted:
 			return c.frame(op, payload)
-		}
-		if op == ws.OpText && string(payload) == "5" {
-			adopted = c.adopt(conn)
-			if !adopted {
-				return errUpgrade
-			}
+		case op == ws.OpText && len(payload) == 1 && payload[0] == engineUpgrade && c.adopt(conn):
+			adopted = true
 			return nil
 		}
 		return c.probe(conn, op, payload)
-	})
-	if !adopted {
+	}
+	err := r.feed(b, handle)
+	buf := make([]byte, residentReadSize)
+	for err == nil && !adopted {
+		var n int
+		if n, err = conn.Read(buf); err == nil {
+			err = r.feed(buf[:n], handle)
+		}
+	}
+	switch {
+	case !adopted:
 		_ = conn.Close()
 		c.mu.Lock()
 		c.polling.candidate, c.polling.probed = nil, false
 		c.mu.Unlock()
-		return
+	case err != nil:
+		c.readEnded(err)
+	default:
+		if !r.idle() {
+			c.unfinished = r
+		}
+		c.startReading(nil)
 	}
-	c.readEnded(k, err)
-	c.finish()
 }
 
 // probe answers the first packet on a candidate and ends the poll that waits.

@@ -5,72 +5,107 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 
 	"github.com/gobwas/ws"
 )
 
-// webSocket is the reading side of a connection's WebSocket. Only the
-// connection's reader uses it.
-type webSocket struct {
-	conn net.Conn
-	in   *idleReader
-	fr   frameReader
-}
-
-func newWebSocket(c *Conn, conn net.Conn, raw syscall.RawConn) *webSocket {
-	return &webSocket{
-		conn: conn,
-		in:   newIdleReader(conn, raw, &c.server.buffers),
-		fr:   frameReader{max: c.server.cfg.MaxPayload},
-	}
-}
-
 // errPeerClosed means that the peer has sent its close frame, which was answered.
 var errPeerClosed = errors.New("peer closed the WebSocket")
-
-// read feeds handle with messages until an error: of the connection, of the
-// protocol or handle's own. early is what was read before.
-func (k *webSocket) read(early []byte, handle func(ws.OpCode, []byte) error) error {
-	if err := k.fr.feed(early, handle); err != nil {
-		return err
-	}
-	for {
-		b, err := k.in.next()
-		if err != nil {
-			return readError{err}
-		}
-		err = k.fr.feed(b, handle)
-		k.in.done()
-		if err != nil {
-			return err
-		}
-	}
-}
 
 // readError is an error of the connection, in distinction to the protocol's.
 type readError struct{ error }
 
-// discard reads until the peer ends the connection or its deadline passes.
-func (k *webSocket) discard() {
-	for {
-		if _, err := k.in.next(); err != nil {
-			return
-		}
-		k.in.done()
+// readSize holds any message that a page usually sends, in bytes.
+const readSize = 4 << 10
+
+// residentReadSize is the read buffer of a connection that cannot wait without
+// one (TLS). It keeps it while idle.
+const residentReadSize = 512
+
+// startReading starts the connection's reader: one goroutine at a time, which
+// ends the connection when reading ends. early is what was read before.
+//
+// Nearly all connections are silent nearly all the time, so what counts is what
+// a waiting one holds. It waits for the socket to become readable without a
+// buffer, on a goroutine that has never done anything else: one that has
+// handled a message has grown its stack to 4 or 8 KB, and the runtime does not
+// shrink it to the 2 KB that waiting takes. So the waiting goroutine starts one
+// to read and handle, and that one starts the next to wait.
+func (c *Conn) startReading(early []byte) {
+	switch {
+	case c.raw == nil:
+		go c.readResident(early)
+	case early != nil:
+		go c.handleRead(early, nil)
+	default:
+		go c.await()
 	}
 }
 
-// serveWebSocket reads until the connection ends, and ends it. It is the
-// connection's reader.
-func (c *Conn) serveWebSocket(k *webSocket, early []byte) {
-	defer c.finish()
-	err := k.read(early, c.frame)
-	c.readEnded(k, err)
+// await is the waiting half of the reader.
+func (c *Conn) await() {
+	err := c.raw.Read(readable)
+	go c.handleRead(nil, err)
 }
 
-// readEnded says goodbye as befits the error that ended reading.
-func (c *Conn) readEnded(k *webSocket, err error) {
+// handleRead is the working half: it reads once and handles what came.
+func (c *Conn) handleRead(early []byte, err error) {
+	switch {
+	case err != nil:
+		err = readError{err}
+	case early != nil:
+		err = c.feed(early)
+	default:
+		b := c.server.buffers.get()
+		var n int
+		if n, err = c.net.Read(b[:]); err != nil {
+			err = readError{err}
+		} else {
+			err = c.feed(b[:n])
+		}
+		c.server.buffers.put(b)
+	}
+	if err != nil {
+		c.readEnded(err)
+		return
+	}
+	go c.await()
+}
+
+// readResident is the reader of a connection that can only be waited for with a
+// buffer.
+func (c *Conn) readResident(early []byte) {
+	err := c.feed(early)
+	b := make([]byte, residentReadSize)
+	for err == nil {
+		n, readErr := c.net.Read(b)
+		if err = c.feed(b[:n]); err == nil && readErr != nil {
+			err = readError{readErr}
+		}
+	}
+	c.readEnded(err)
+}
+
+// feed handles what was read. Between two messages the connection keeps nothing.
+func (c *Conn) feed(b []byte) error {
+	r := c.unfinished
+	if r == nil {
+		r = &frameReader{max: c.server.cfg.MaxPayload}
+	}
+	err := r.feed(b, c.frame)
+	c.unfinished = nil
+	if !r.idle() {
+		c.unfinished = r
+	}
+	return err
+}
+
+// readEnded says goodbye as befits the error that ended reading, and ends the
+// connection. It is the last that the reader does.
+func (c *Conn) readEnded(err error) {
+	defer c.finish()
 	var broken readError
 	switch {
 	case errors.As(err, &broken):
@@ -83,12 +118,13 @@ func (c *Conn) readEnded(k *webSocket, err error) {
 	case errors.Is(err, errRate):
 		c.shut(ReasonTooManyMessages, closeStatus(err), closeGrace)
 	default:
-		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr, "error", err)
+		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr.name, "error", err)
 		c.shut(ReasonParseError, closeStatus(err), closeGrace)
 	}
 	// Closing while unread bytes wait would reset the connection, and the
-	// client might lose the close frame.
-	k.discard()
+	// client might lose the close frame. So read until the client ends it, or
+	// until the deadline that shut has set.
+	_, _ = io.Copy(io.Discard, c.net)
 }
 
 // reasonOf names the end of a connection as applications are told.
@@ -124,3 +160,15 @@ func (c *Conn) frame(op ws.OpCode, payload []byte) error {
 		return errPeerClosed
 	}
 }
+
+// bufferPool lends read buffers to the connections that have something to read.
+type bufferPool struct{ pool sync.Pool }
+
+func (p *bufferPool) get() *[readSize]byte {
+	if b, ok := p.pool.Get().(*[readSize]byte); ok {
+		return b
+	}
+	return new([readSize]byte)
+}
+
+func (p *bufferPool) put(b *[readSize]byte) { p.pool.Put(b) }
