@@ -27,6 +27,7 @@ function start() {
     connection: connection => connections.push(connection),
     hello: () => {},
     changed: subscription => changed.push(subscription),
+    malformed: () => {},
   });
   client.open();
   return { transport, client, clock, connections, changed };
@@ -69,7 +70,7 @@ describe('joining', () => {
     const { transport, client, subscription } = joined();
     const before = subscription.room.revision;
     transport.send('update', { ...fixture('update').arg, room: 'r-other' });
-    expect([subscription.room.revision, client.malformed]).toEqual([before, 0]);
+    expect([subscription.room.revision, client.malformed.count]).toEqual([before, 0]);
   });
 
   test('two charts of one room both get its messages', () => {
@@ -133,7 +134,7 @@ test('a request that is not answered is asked again', () => {
   transport.take()[0]!.answer(undefined);
   vi.advanceTimersByTime(1_000);
   expect(transport.take()).toHaveLength(1);
-  expect(client.malformed).toBe(0);
+  expect(client.malformed.count).toBe(0);
 });
 
 describe('after a lost connection', () => {
@@ -253,7 +254,7 @@ test('another window is asked for without a position, since all of it is needed'
 test('a message that breaks the protocol is dropped and counted, and the next one is taken', () => {
   const { transport, client, subscription } = joined();
   transport.send('update', { ...fixture('update').arg, position: 7 });
-  expect([client.malformed, client.lastMalformed]).toEqual([1, 'update.position: is not a string']);
+  expect(client.malformed).toEqual({ count: 1, last: 'update.position: is not a string' });
   transport.send('update', fixture('update').arg);
   expect(subscription.room.newest).toBe(T + 3000);
 });
@@ -261,7 +262,7 @@ test('a message that breaks the protocol is dropped and counted, and the next on
 test('events of a later protocol are ignored', () => {
   const { transport, client } = joined();
   transport.send('weather', { sunny: true });
-  expect(client.malformed).toBe(0);
+  expect(client.malformed.count).toBe(0);
 });
 
 test('a server of another protocol ends it: the page says so and does not try again', () => {

@@ -28,12 +28,19 @@ export interface Problem {
   readonly message: string;
 }
 
+/** Messages that were dropped because they break the protocol: how many, and what was wrong with the last. */
+export interface Malformed {
+  readonly count: number;
+  readonly last: string;
+}
+
 /** What the page hears of. Called after the change, in the order of the messages. */
 export interface ClientListener {
   connection(connection: Connection): void;
   /** The first message of every connection, before any room is asked for. */
   hello(hello: Hello): void;
   changed(subscription: Subscription): void;
+  malformed(malformed: Malformed): void;
 }
 
 /** Refusals that pass: the same request may succeed later. */
@@ -72,8 +79,7 @@ export class LiveClient {
   readonly #entries = new Set<Entry>();
   #greeted = false;
   #returning = false;
-  #malformed = 0;
-  #lastMalformed = '';
+  #malformed: Malformed = { count: 0, last: '' };
 
   constructor(transport: Transport, clock: ServerClock, listener: ClientListener) {
     this.#transport = transport;
@@ -81,14 +87,9 @@ export class LiveClient {
     this.#listener = listener;
   }
 
-  /** How many messages were dropped because they break the protocol. */
-  get malformed(): number {
+  /** The messages that were dropped so far. */
+  get malformed(): Malformed {
     return this.#malformed;
-  }
-
-  /** What was wrong with the last of them; empty when there was none. */
-  get lastMalformed(): string {
-    return this.#lastMalformed;
   }
 
   open(): void {
@@ -256,8 +257,8 @@ export class LiveClient {
       return decode();
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#malformed++;
-      this.#lastMalformed = error.message;
+      this.#malformed = { count: this.#malformed.count + 1, last: error.message };
+      this.#listener.malformed(this.#malformed);
       return undefined;
     }
   }

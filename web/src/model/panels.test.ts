@@ -23,7 +23,10 @@ test('with a host: its series only, and its name cannot break out of the query',
 test('with several hosts the cores of one are shown', () => {
   const [cpu, cores] = panels([], null, ['web1', 'web2']);
   expect(cpu!.query).toBe('cpu_usage_percent{cpu="total"}');
-  expect(cores!.query).toBe('cpu_usage_percent{cpu!="total",host="web1"}');
+  expect([cores!.title, cores!.query]).toEqual([
+    'CPU by core · web1',
+    'cpu_usage_percent{cpu!="total",host="web1"}',
+  ]);
 });
 
 test('a link may ask for charts of its own', () => {

@@ -54,7 +54,7 @@ export function panels(charts: readonly string[], host: string | null, known: re
   const single = host ?? (known.length > 1 ? known[0]! : null);
   return TEMPLATES.map((template, i) => ({
     id: template.id,
-    title: template.title,
+    title: template.singleHost && single !== host ? `${template.title} · ${single}` : template.title,
     query: selector(template, template.singleHost ? single : host),
     hero: i === 0,
   }));

@@ -6,7 +6,7 @@ const NOW = 100_000;
 
 function line(name: string, values: readonly number[]): Line {
   const l = new Line({ name }, 1000, { window: 100_000, points: 1200 });
-  values.forEach((v, i) => l.add(1000 * (i + 1), v, NOW));
+  for (const [i, v] of values.entries()) l.add(1000 * (i + 1), v, NOW);
   return l;
 }
 

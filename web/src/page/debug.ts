@@ -1,4 +1,4 @@
-import type { Subscription } from '../live/client.ts';
+import type { Malformed, Subscription } from '../live/client.ts';
 import type { Condition } from '../model/condition.ts';
 import type { Line } from '../model/line.ts';
 import type { Labels } from '../model/wire.ts';
@@ -38,7 +38,7 @@ export interface Debug {
   /** The server's clock as the page knows it, Unix ms; NaN before the first message. */
   now(): number;
   /** Messages that broke the protocol and were dropped, and what was wrong with the last. */
-  malformed(): { count: number; last: string };
+  malformed(): Malformed;
 }
 
 declare global {
@@ -52,7 +52,7 @@ export function exposeDebug(page: Page): void {
     rooms: () => [...page.views()].map(view => dumpRoom(view.subscription)),
     condition: () => page.condition.value,
     now: () => page.clock.now(),
-    malformed: () => ({ count: page.client.malformed, last: page.client.lastMalformed }),
+    malformed: () => page.client.malformed,
   });
 }
 

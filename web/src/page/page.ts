@@ -1,6 +1,6 @@
 import { computed, effect, type ReadonlySignal, signal } from '@preact/signals';
 import { Loop } from '../charts/loop.ts';
-import { LiveClient, type Subscription } from '../live/client.ts';
+import { LiveClient, type Malformed, type Subscription } from '../live/client.ts';
 import type { Transport } from '../live/transport.ts';
 import { readAddress, writeAddress } from '../model/address.ts';
 import { ServerClock } from '../model/clock.ts';
@@ -36,6 +36,7 @@ export class Page {
   readonly condition = signal<Condition>({ kind: 'connecting', title: 'connecting…', detail: '' });
   /** Version of the server, empty until it said so. */
   readonly build = signal('');
+  readonly malformed = signal<Malformed>({ count: 0, last: '' });
   readonly #charts: readonly string[];
   #windowChosen: boolean;
   readonly #connection = signal<Connection>({ kind: 'connecting' });
@@ -62,6 +63,9 @@ export class Page {
         this.#views.get(subscription)?.changed();
         this.#learnHosts(subscription);
         this.#judge();
+      },
+      malformed: malformed => {
+        this.malformed.value = malformed;
       },
     });
     effect(() => {

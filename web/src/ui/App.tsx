@@ -1,6 +1,7 @@
 import type { Page } from '../page/page.ts';
 import { Announcer } from './Announcer.tsx';
 import { ChartPanel } from './ChartPanel.tsx';
+import { Footer } from './Footer.tsx';
 import { Header } from './Header.tsx';
 
 export function App({ page }: { page: Page }) {
@@ -12,6 +13,7 @@ export function App({ page }: { page: Page }) {
           <ChartPanel key={panel.query} page={page} panel={panel} />
         ))}
       </main>
+      <Footer page={page} />
       <Announcer page={page} />
     </>
   );

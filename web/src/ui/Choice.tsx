@@ -1,6 +1,6 @@
-import { useId } from 'preact/hooks';
-
 export interface ChoiceProps<T extends string | number> {
+  /** Unique on the page. */
+  readonly name: string;
   /** What is chosen, for screen readers. */
   readonly label: string;
   readonly options: readonly { readonly value: T; readonly label: string }[];
@@ -9,10 +9,9 @@ export interface ChoiceProps<T extends string | number> {
 }
 
 /** One of a few: a row of radio buttons, so that arrow keys and screen readers work as everywhere. */
-export function Choice<T extends string | number>({ label, options, chosen, choose }: ChoiceProps<T>) {
-  const name = useId();
+export function Choice<T extends string | number>({ name, label, options, chosen, choose }: ChoiceProps<T>) {
   return (
-    <fieldset class="choice">
+    <fieldset class={`choice ${name}`}>
       <legend class="unseen">{label}</legend>
       {options.map(option => (
         <label key={option.value}>

@@ -22,16 +22,21 @@ export function Header({ page }: { page: Page }) {
       </h1>
       <HostChoice page={page} />
       <ConditionLine page={page} />
-      <div class="controls">
-        <WindowChoice page={page} />
-        <Choice
-          label="Theme"
-          options={THEMES}
-          chosen={page.theme.chosen.value}
-          choose={theme => page.theme.choose(theme)}
-        />
-      </div>
+      <WindowChoice page={page} />
+      <ThemeChoice page={page} />
     </header>
+  );
+}
+
+function ThemeChoice({ page }: { page: Page }) {
+  return (
+    <Choice
+      name="theme"
+      label="Theme"
+      options={THEMES}
+      chosen={page.theme.chosen.value}
+      choose={theme => page.theme.choose(theme)}
+    />
   );
 }
 
@@ -41,6 +46,7 @@ function WindowChoice({ page }: { page: Page }) {
   const all = WINDOWS.includes(seconds) ? WINDOWS : [...WINDOWS, seconds].sort((a, b) => a - b);
   return (
     <Choice
+      name="window"
       label="Window"
       options={all.map(value => ({ value, label: spanLabel(value) }))}
       chosen={seconds}

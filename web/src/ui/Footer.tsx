@@ -1,0 +1,17 @@
+import type { Page } from '../page/page.ts';
+
+/** The server's version, and what it sent that this page did not understand. */
+export function Footer({ page }: { page: Page }) {
+  const build = page.build.value;
+  const { count, last } = page.malformed.value;
+  return (
+    <footer class="foot">
+      {build && <p>Stripchart {build}</p>}
+      {count > 0 && (
+        <p>
+          {count === 1 ? 'One message' : `${count} messages`} of the server could not be read ({last})
+        </p>
+      )}
+    </footer>
+  );
+}
