@@ -145,6 +145,12 @@ func (p *program) Run(ctx context.Context) error {
 		return done
 	}
 	start(func() error { return p.hub.Run(hubCtx) })
+	select {
+	// In memory this takes moments; nobody need see "starting" for that.
+	case <-p.hub.Ready():
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
 	start(func() error { return p.server.Serve(p.listener) })
 	collector := start(func() error { return p.collector.Run(ctx) })
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -82,7 +81,8 @@ type Hub struct {
 	ctx        context.Context // ends with Close
 	cancel     context.CancelFunc
 	background sync.WaitGroup // every goroutine but Run's; Add under mu while not closed
-	ready      atomic.Bool
+	ready      chan struct{}  // closed when viewers may join
+	setReady   func()
 	wake       chan struct{} // of one: the flusher has something to do
 	reads      chan struct{} // semaphore of history reads
 
@@ -124,6 +124,8 @@ func New(o Options) (*Hub, error) {
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, watchers: map[*watcher]struct{}{},
 		failed: map[string]attempt{}, newestT: o.Store.MaxTime(),
 	}
+	h.ready = make(chan struct{})
+	h.setReady = sync.OnceFunc(func() { close(h.ready) })
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -159,15 +161,23 @@ func (h *Hub) Run(ctx context.Context) error {
 // the start: before, a bootstrap would lack what is still to be applied.
 func (h *Hub) passed(at bus.Offset, end bus.Position) {
 	if at.Compare(end.Offset) >= 0 {
-		h.ready.Store(true)
+		h.setReady()
 	}
 }
 
-// Ready reports whether viewers may join.
-func (h *Hub) Ready() bool { return h.ready.Load() }
+// Ready is closed once viewers may join.
+func (h *Hub) Ready() <-chan struct{} { return h.ready }
 
-// isReady is Ready, and not closed. The caller holds h.mu.
-func (h *Hub) isReady() bool { return h.ready.Load() && !h.closed }
+// IsReady reports whether viewers may join.
+func (h *Hub) IsReady() bool {
+	select {
+	case <-h.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 
 // Bye tells every page that the server is about to stop, and when to come back.
 func (h *Hub) Bye(retry time.Duration) {

@@ -43,9 +43,7 @@ func newRig(t testing.TB, s Store, change func(*Options)) *rig {
 			t.Errorf("run: %v", err)
 		}
 	})
-	for !h.Ready() {
-		time.Sleep(time.Millisecond)
-	}
+	<-h.Ready()
 	return &rig{t: t, bus: b, hub: h, stop: sync.OnceFunc(func() {
 		cancel()
 		wg.Wait()

@@ -125,7 +125,7 @@ func (c *Client) enter(req subscription, sel selector) (*viewer, error) {
 	h := c.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c.closed || !h.isReady() {
+	if c.closed || h.closed || !h.IsReady() {
 		return nil, &wire.Error{Code: wire.CodeNotReady, Message: "the server is starting or stopping; try again"}
 	}
 	id := sel.roomID()

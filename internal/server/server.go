@@ -39,6 +39,9 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o}
 	o.Sockets.Handle(live.NamespaceRoot, &rootNamespace{o.Hub})
 	o.Sockets.Handle(live.NamespaceLive, &liveNamespace{o.Hub})
+	if err := o.Registry.Register(newSocketMetrics(o.Sockets)); err != nil {
+		return nil, err
+	}
 	page, err := newPage(o.Window)
 	if err != nil {
 		return nil, err
@@ -83,7 +86,7 @@ func (s *Server) Shutdown(ctx context.Context, retry time.Duration) error {
 // socket passes Socket.IO on. Until the log has been read to its end nobody may
 // join, and clients try again by themselves.
 func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
-	if !s.o.Hub.Ready() {
+	if !s.o.Hub.IsReady() {
 		w.Header().Set("Retry-After", "1")
 		fail(w, http.StatusServiceUnavailable, "not_ready", "the server is starting; try again in a moment")
 		return
@@ -92,7 +95,7 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	if !s.o.Hub.Ready() {
+	if !s.o.Hub.IsReady() {
 		fail(w, http.StatusServiceUnavailable, "not_ready", "the log has not been read to its end yet")
 		return
 	}

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stripchart/internal/socketio"
+)
+
+// socketMetrics publishes the Socket.IO server's figures. It implements
+// prometheus.Collector.
+type socketMetrics struct {
+	sockets *socketio.Server
+	figures []figure
+	closed  *prometheus.Desc
+	refused *prometheus.Desc
+}
+
+type figure struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*socketio.Stats) float64
+}
+
+func newSocketMetrics(s *socketio.Server) *socketMetrics {
+	m := &socketMetrics{
+		sockets: s,
+		closed:  prometheus.NewDesc("stripchart_connections_closed_total", "Connections that ended, by reason.", []string{"reason"}, nil),
+		refused: prometheus.NewDesc("stripchart_connections_refused_total", "Requests for a connection that were refused, by the answer.", []string{"answer"}, nil),
+	}
+	add := func(kind prometheus.ValueType, name, help string, value func(*socketio.Stats) float64) {
+		m.figures = append(m.figures, figure{prometheus.NewDesc(name, help, nil, nil), kind, value})
+	}
+	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
+	add(gauge, "stripchart_connections", "Open Socket.IO connections.", func(s *socketio.Stats) float64 { return float64(s.Connections) })
+	add(gauge, "stripchart_connections_polling", "Of them, those that use HTTP long-polling.", func(s *socketio.Stats) float64 { return float64(s.Polling) })
+	add(counter, "stripchart_connections_opened_total", "Connections that were opened.", func(s *socketio.Stats) float64 { return float64(s.Opened) })
+	add(counter, "stripchart_sent_packets_total", "Packets sent to connections.", func(s *socketio.Stats) float64 { return float64(s.PacketsOut) })
+	add(counter, "stripchart_sent_bytes_total", "Bytes sent to connections.", func(s *socketio.Stats) float64 { return float64(s.BytesOut) })
+	add(counter, "stripchart_sent_writes_total", "System calls, and answers to polls, in which they were sent.", func(s *socketio.Stats) float64 { return float64(s.Writes) })
+	add(counter, "stripchart_packets_queued_total", "Packets that a socket did not take at once.", func(s *socketio.Stats) float64 { return float64(s.Queued) })
+	add(counter, "stripchart_packets_dropped_total", "Writes refused because a connection's queue was full; its viewers continue from their cursors.", func(s *socketio.Stats) float64 { return float64(s.Refused) })
+	add(counter, "stripchart_events_received_total", "Events received from pages.", func(s *socketio.Stats) float64 { return float64(s.EventsIn) })
+	return m
+}
+
+// Describe implements prometheus.Collector.
+func (m *socketMetrics) Describe(out chan<- *prometheus.Desc) {
+	for _, f := range m.figures {
+		out <- f.desc
+	}
+	out <- m.closed
+	out <- m.refused
+}
+
+// Collect implements prometheus.Collector.
+func (m *socketMetrics) Collect(out chan<- prometheus.Metric) {
+	s := m.sockets.Stats()
+	for _, f := range m.figures {
+		out <- prometheus.MustNewConstMetric(f.desc, f.kind, f.value(&s))
+	}
+	for reason, n := range s.Closed {
+		out <- prometheus.MustNewConstMetric(m.closed, prometheus.CounterValue, float64(n), reason)
+	}
+	for answer, n := range s.Rejected {
+		out <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(n), answer)
+	}
+}
