@@ -1,0 +1,207 @@
+package server
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"stripchart/internal/bus/membus"
+	"stripchart/internal/live"
+	"stripchart/internal/socketio"
+	"stripchart/internal/store"
+	"stripchart/web"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newServer returns a server whose hub does not run, so it is never ready.
+func newServer(t *testing.T, anyHost bool) http.Handler {
+	t.Helper()
+	st, err := store.Open(store.Options{Dir: t.TempDir(), ReserveBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	sockets := socketio.NewServer(socketio.Config{})
+	t.Cleanup(func() { sockets.Close() })
+	hub, err := live.New(live.Options{Bus: membus.New(membus.Options{}), Store: live.NewStore(st), Transport: Transport(sockets), DefaultSeries: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hub.Close() })
+	s, err := New(Options{
+		Sockets: sockets, Hub: hub, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
+		Window: 100 * time.Second, AnyHost: anyHost,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.http.Handler
+}
+
+func ask(h http.Handler, method, path string, header map[string]string) *http.Response {
+	r := httptest.NewRequest(method, "http://127.0.0.1:5000"+path, nil)
+	for k, v := range header {
+		if k == "Host" {
+			r.Host = v
+		} else {
+			r.Header.Set(k, v)
+		}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestForeignHostsAndOriginsAreRefused(t *testing.T) {
+	closed, opened := newServer(t, false), newServer(t, true)
+	for _, c := range []struct {
+		host, origin  string
+		closed, open_ int
+	}{
+		{"127.0.0.1:5000", "", 200, 200},
+		{"localhost:8080", "http://localhost:8080", 200, 200},
+		{"LOCALHOST.", "", 200, 200},
+		{"a.localhost", "", 200, 200},
+		{"[::1]:5000", "http://[::1]:5000", 200, 200},
+		{"127.8.9.1", "", 200, 200},
+		{"evil.example", "", 403, 200},
+		{"evil.example:5000", "http://evil.example:5000", 403, 200},
+		{"localhost.evil.example", "", 403, 200},
+		{"192.168.0.7:5000", "http://192.168.0.7:5000", 403, 200},
+		{"127.0.0.1.evil.example", "", 403, 200},
+		{"127.0.0.1:5000", "http://evil.example", 403, 403},
+		{"127.0.0.1:5000", "http://127.0.0.1:5001", 403, 403},
+		{"127.0.0.1:5000", "null", 403, 403},
+		{"localhost:5000", "http://127.0.0.1:5000", 403, 403},
+	} {
+		header := map[string]string{"Host": c.host}
+		if c.origin != "" {
+			header["Origin"] = c.origin
+		}
+		if got := ask(closed, "GET", "/healthz", header).StatusCode; got != c.closed {
+			t.Errorf("host %s, origin %q: %d, want %d", c.host, c.origin, got, c.closed)
+		}
+		if got := ask(opened, "GET", "/healthz", header).StatusCode; got != c.open_ {
+			t.Errorf("--insecure, host %s, origin %q: %d, want %d", c.host, c.origin, got, c.open_)
+		}
+	}
+}
+
+func TestNobodyJoinsBeforeTheLogIsRead(t *testing.T) {
+	h := newServer(t, false)
+	for _, path := range []string{"/readyz", "/socket.io/?EIO=4&transport=polling"} {
+		r := ask(h, "GET", path, nil)
+		if b := body(t, r); r.StatusCode != 503 || !strings.Contains(b, `"not_ready"`) {
+			t.Errorf("%s: %d %s", path, r.StatusCode, b)
+		}
+	}
+}
+
+func TestEveryAnswerCarriesTheContentSecurityPolicy(t *testing.T) {
+	h := newServer(t, false)
+	for _, path := range []string{"/", "/plotly", "/healthz", "/nothing", "/metrics", "/socket.io/"} {
+		r := ask(h, "GET", path, nil)
+		if p := r.Header.Get("Content-Security-Policy"); !strings.HasPrefix(p, "default-src 'none';") || strings.Contains(p, "unsafe") {
+			t.Errorf("%s: policy %q", path, p)
+		}
+		if r.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: types may be guessed", path)
+		}
+	}
+}
+
+func TestErrorsAreJSONWithACode(t *testing.T) {
+	h := newServer(t, false)
+	for _, c := range []struct {
+		method, path string
+		status       int
+		code         string
+	}{
+		{"GET", "/nothing", 404, "not_found"},
+		{"GET", "/go.mod", 404, "not_found"},
+		{"GET", "/placeholder.txt/x", 404, "not_found"},
+	} {
+		r := ask(h, c.method, c.path, nil)
+		if b := body(t, r); r.StatusCode != c.status || !strings.Contains(b, `"code":"`+c.code+`"`) {
+			t.Errorf("%s %s: %d %s", c.method, c.path, r.StatusCode, b)
+		}
+	}
+}
+
+// The page is part of the tests' set-up (make test builds it), so these tests fail
+// without it rather than testing nothing.
+func TestPageIsServedCompressedAndCached(t *testing.T) {
+	if !web.Built() {
+		t.Fatal("the page is not built; run the tests with make test, or make build first")
+	}
+	h := newServer(t, false)
+	r := ask(h, "GET", "/", map[string]string{"Accept-Encoding": "gzip, br;q=0.9"})
+	if r.StatusCode != 200 || r.Header.Get("Content-Encoding") != "br" || r.Header.Get("Cache-Control") != "no-cache" ||
+		!strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") {
+		t.Errorf("/: %d %v", r.StatusCode, r.Header)
+	}
+	if r := ask(h, "GET", "/", map[string]string{"If-None-Match": r.Header.Get("ETag"), "Accept-Encoding": "br"}); r.StatusCode != 304 {
+		t.Errorf("/ again: %d", r.StatusCode)
+	}
+	if r := ask(h, "GET", "/", map[string]string{"Accept-Encoding": "br;q=0, gzip"}); r.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("without br: %v", r.Header)
+	}
+	html := body(t, ask(h, "GET", "/", nil))
+	_, rest, ok := strings.Cut(html, "assets/")
+	name, _, _ := strings.Cut(rest, `"`)
+	if !ok {
+		t.Fatalf("the page loads no assets:\n%s", html)
+	}
+	if r := ask(h, "GET", "/assets/"+name, nil); r.StatusCode != 200 || !strings.Contains(r.Header.Get("Cache-Control"), "immutable") {
+		t.Errorf("/assets/%s: %d %v", name, r.StatusCode, r.Header)
+	}
+	if r := ask(h, "POST", "/", nil); r.StatusCode != 405 || r.Header.Get("Allow") == "" {
+		t.Errorf("POST /: %d", r.StatusCode)
+	}
+}
+
+func TestPlotlyPageIsToldItsWindow(t *testing.T) {
+	html := body(t, ask(newServer(t, false), "GET", "/plotly", nil))
+	if !strings.Contains(html, `content="100"`) || strings.Contains(html, "__X_WINDOW__") {
+		t.Errorf("the page does not say x_window = 100:\n%s", html)
+	}
+}
+
+func TestTakenDefaultPortMeansTheNextFreeOne(t *testing.T) {
+	first, err := Listen("127.0.0.1:0", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	port := first.Addr().(*net.TCPAddr).Port
+	second, err := Listen(first.Addr().String(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if got := second.Addr().(*net.TCPAddr).Port; got <= port || got > port+portsToTry {
+		t.Errorf("port %d after %d", got, port)
+	}
+	if _, err := Listen(first.Addr().String(), true); err == nil || !strings.Contains(err.Error(), strconv.Itoa(port)) {
+		t.Errorf("a port that was asked for: %v", err)
+	}
+}
