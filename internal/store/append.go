@@ -104,9 +104,11 @@ func (e *engine) commit(rows []Row) (n appended, err error) {
 	if err := app.Commit(); err != nil {
 		return n, err
 	}
-	if failures := e.lateFailures(); failures != e.lateFailed {
-		e.lateFailed = failures
-		return n, errLateNotLogged
+	if e.lateFailures != nil {
+		if failures := e.lateFailures(); failures != e.lateFailed {
+			e.lateFailed = failures
+			return n, errLateNotLogged
+		}
 	}
 	return n, nil
 }

@@ -181,6 +181,18 @@ func TestSamplesWithoutAPlaceAreCountedNotReported(t *testing.T) {
 	}
 }
 
+func TestWithoutAWindowLateSamplesAreLeftOut(t *testing.T) {
+	o := options(t.TempDir())
+	o.OutOfOrder = 0
+	s := open(t, o)
+	l := series("a")
+	appendRows(t, s, row(l, bus.Sample{T: base, V: 1}))
+	appendRows(t, s, row(l, bus.Sample{T: base - 1, V: 2}, bus.Sample{T: base + 1, V: 3}))
+	if err := sameSamples(history(t, s, base-10, base+10)[l.String()], []bus.Sample{{T: base, V: 1}, {T: base + 1, V: 3}}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAppendIsAllOrNothing(t *testing.T) {
 	s := open(t, options(t.TempDir()))
 	for name, bad := range map[string]labels.Labels{
@@ -234,6 +246,27 @@ func TestExistingLooksEverywhereAndAtThisSeriesOnly(t *testing.T) {
 	check(open(t, options(dir)), "after a restart")
 	if got, err := open(t, options(t.TempDir())).Existing(context.Background(), l, nil); err != nil || len(got) != 0 {
 		t.Errorf("no times: %v, %v", got, err)
+	}
+}
+
+func TestSamplesBeyondTheRetentionAreDropped(t *testing.T) {
+	o := options(t.TempDir())
+	o.Retention = 6 * time.Hour
+	s := open(t, o)
+	l := series("a")
+	const hours, step = 24, 10 * 60_000
+	for at := int64(0); at < hours*3600_000; at += step {
+		appendRows(t, s, row(l, bus.Sample{T: base + at, V: 1}))
+	}
+	if err := s.eng.db.Compact(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	got := history(t, s, base, base+hours*3600_000)[l.String()]
+	if len(got) == 0 || got[0].T < base+12*3600_000 || got[0].T > base+18*3600_000 {
+		t.Errorf("%d samples, from hour %d on", len(got), (got[0].T-base)/3600_000)
+	}
+	if got[len(got)-1].T != base+hours*3600_000-step {
+		t.Error("the newest is gone")
 	}
 }
 

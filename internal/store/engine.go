@@ -20,7 +20,7 @@ type engine struct {
 	number  uint64 // counts the openings: 1, 2, ...
 	metrics *collectors
 	// lateFailures counts failed writes of late samples, which Commit does not
-	// report.
+	// report. nil when there are no late samples.
 	lateFailures func() float64
 	lateFailed   float64 // what it said last; used by commit only
 
@@ -45,9 +45,10 @@ func openEngine(dir string, number uint64, clean bool, opts *tsdb.Options, l *sl
 		told(repair)
 		log.told.Store(true)
 	}
-	// Behind real damage the chunks may hold samples that the logs lost.
-	if !clean && (repair == nil || repair.Torn) {
-		if err := dropHeadChunks(dir); err != nil {
+	if !clean {
+		// Behind real damage the chunks may hold samples that the logs lost.
+		keep := repair != nil && !repair.Torn
+		if err := distrustHeadChunks(dir, keep); err != nil {
 			return nil, err
 		}
 	}
@@ -57,7 +58,9 @@ func openEngine(dir string, number uint64, clean bool, opts *tsdb.Options, l *sl
 		return nil, err
 	}
 	log.told.Store(false)
-	e.lateFailures = e.metrics.counter("prometheus_tsdb_out_of_order_wbl_writes_failed_total")
+	if o.OutOfOrderTimeWindow > 0 {
+		e.lateFailures = e.metrics.counter("prometheus_tsdb_out_of_order_wbl_writes_failed_total")
+	}
 	e.ending, e.end = context.WithCancel(context.Background())
 	return e, nil
 }

@@ -100,7 +100,8 @@ func readCounter(x prometheus.Collector) float64 {
 }
 
 // databaseMetrics hands on the metrics of the database that is open now. It
-// describes none beforehand ("unchecked"), because they change with it.
+// describes none beforehand ("unchecked"), because they change with it; such a
+// collector cannot be unregistered and stays, empty, after Close.
 type databaseMetrics struct{ s *Store }
 
 func (databaseMetrics) Describe(chan<- *prometheus.Desc) {}

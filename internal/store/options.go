@@ -14,6 +14,7 @@ import (
 const (
 	defaultRetention    = 30 * 24 * time.Hour
 	defaultReserveBytes = 256 << 20
+	walSegmentSize      = 32 << 20
 )
 
 // Options of a Store; only Dir is required.
@@ -91,7 +92,7 @@ func tsdbOptions(o Options) *tsdb.Options {
 	t.HeadChunksWriteBufferSize = 128 << 10
 	// Segments are deleted as a whole once the head has moved on; a smaller one
 	// gives its space back earlier (default 128 MiB).
-	t.WALSegmentSize = 32 << 20
+	t.WALSegmentSize = walSegmentSize
 	t.WALCompression = compression.Snappy
 	// Our own lock (lock.go) also covers what lies beside the database, and is
 	// silent after a kill, where tsdb's warns.

@@ -47,7 +47,7 @@ func (r *Repair) warn(l *slog.Logger, dir string) {
 // tsdb's reading, which also builds the head.
 func repairLogs(dir string) (*Repair, error) {
 	wal := filepath.Join(dir, "wal")
-	logs := []string{wal, filepath.Join(dir, wlog.WblDirName)}
+	logs := []string{wal, lateLog(dir)}
 	checkpoint, _, err := wlog.LastCheckpoint(wal)
 	switch {
 	case err == nil:
@@ -148,17 +148,4 @@ func cut(name string, size int64) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-// dropHeadChunks removes the files of the newest chunks, which are a cache of
-// the write logs: without them tsdb builds the head from the logs alone.
-//
-// Needed after an end without Close. tsdb keeps written chunks in a buffer, and
-// notes in the log of late samples which of them it has made; at the next start
-// it takes those up to the newest one found on disk for present. After a kill
-// some were not, and their samples would be skipped in the log: lost, although
-// acknowledged (seen in the kill test, at the second start in a row without a
-// close).
-func dropHeadChunks(dir string) error {
-	return os.RemoveAll(filepath.Join(dir, "chunks_head"))
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 
 	"stripchart/internal/bus"
@@ -131,6 +132,42 @@ func missing(t *testing.T, s *Store, want []bus.Sample) (most int) {
 		most = max(most, n)
 	}
 	return most
+}
+
+// TestKillDuringLateCompactionLosesNothing kills the store after an out-of-order
+// compaction took its samples over, and before there is a block.
+func TestKillDuringLateCompactionLosesNothing(t *testing.T) {
+	live, l := t.TempDir(), series("m", "n", "0")
+	s := open(t, options(live))
+	want := []bus.Sample{{T: base + 1e6, V: 1}}
+	appendRows(t, s, row(l, want...))
+	late := func(at int64) {
+		sample := bus.Sample{T: base + at, V: float64(at)}
+		appendRows(t, s, row(l, sample))
+		want = append(want, sample)
+	}
+	for i := range int64(40) { // one full chunk, one begun
+		late(i)
+	}
+	if _, err := tsdb.NewOOOCompactionHead(context.Background(), s.eng.db.Head()); err != nil {
+		t.Fatal(err)
+	}
+	late(50)
+	for kills := range 3 {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(live)); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, options(dir))
+		slices.SortFunc(want, func(a, b bus.Sample) int { return int(a.T - b.T) })
+		if err := sameSamples(history(t, s, base, base+1e6)[l.String()], want); err != nil {
+			t.Fatalf("after %d kills: %v", kills+1, err)
+		}
+		for i := range int64(40) {
+			late(100 + 100*int64(kills) + i)
+		}
+		live = dir
+	}
 }
 
 func TestEndThatWasCutOffCostsNothingElse(t *testing.T) {

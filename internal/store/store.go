@@ -40,11 +40,12 @@ type Store struct {
 }
 
 // Open opens the data directory, which it creates where it is missing. It reads
-// the write log, which takes about a second for ten million samples.
+// the write log of the last hours: less than a second for ten million samples,
+// two after an end without Close.
 //
-// The error is one that a user can act on: it wraps ErrNotWritable,
-// ErrNewerVersion, or is a *LockedError; in these cases nothing was changed.
-// A damaged log is no error: it is repaired, with one warning, see Repaired.
+// The error says what to do. Some are also for the program: a *LockedError,
+// ErrNewerVersion (in both cases nothing was changed) and ErrNotWritable. A
+// damaged log is no error: it is repaired, with one warning, see Repaired.
 func Open(o Options) (*Store, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -126,7 +127,7 @@ func explainOpen(dir string, err error) error {
 	case errors.Is(err, fs.ErrPermission), readOnlyFS(err):
 		return notWritable(dir, err)
 	}
-	return fmt.Errorf("open store in %s: %w", dir, err)
+	return fmt.Errorf("open store in %s: %w; if that stays, move the directory away and start with an empty one", dir, err)
 }
 
 // Close waits for an append that is under way, ends reads and snapshots, waits
@@ -172,7 +173,8 @@ func (s *Store) SetAddress(address string) error {
 
 // MaxTime returns the time of the newest sample, or math.MinInt64 when there is
 // none: a sample newer than it is not in the store. Where the newest samples
-// are in compacted blocks only, it may be up to the end of the last block.
+// are in compacted blocks only, it may be up to the end of the last block. While
+// the store is out of order (ErrUnavailable) it is math.MinInt64, too.
 func (s *Store) MaxTime() int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

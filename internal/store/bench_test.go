@@ -1,0 +1,189 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+)
+
+func BenchmarkAppend(b *testing.B) {
+	for _, samples := range []int{100, 1000} {
+		b.Run(fmt.Sprintf("%d_series_a_batch", samples), func(b *testing.B) {
+			s := open(b, options(b.TempDir()))
+			refs, rows := make([]Ref, samples), make([]Row, samples)
+			for i := range rows {
+				rows[i] = Row{Ref: &refs[i], Labels: series("bench", "n", fmt.Sprint(i)), Samples: make([]bus.Sample, 1)}
+			}
+			k := int64(0)
+			for b.Loop() {
+				k++
+				for i := range rows {
+					rows[i].Samples[0] = bus.Sample{T: base + k*1000, V: float64(k)}
+				}
+				appendRows(b, s, rows...)
+			}
+			b.ReportMetric(float64(samples)*float64(b.N)/b.Elapsed().Seconds(), "samples/s")
+		})
+	}
+}
+
+// daySeries is four series of percentages over 24 hours at one second.
+func daySeries(b *testing.B) (*Store, int64) {
+	b.Helper()
+	const day = 24 * 3600
+	s := open(b, options(b.TempDir()))
+	r := rand.New(rand.NewPCG(9, 9))
+	rows := make([]Row, 4)
+	for i := range rows {
+		rows[i] = row(series("bench", "n", fmt.Sprint(i)), make([]bus.Sample, 60)...)
+	}
+	value := []float64{10, 20, 30, 40}
+	for at := int64(0); at < day; at += 60 {
+		for i := range rows {
+			for k := range rows[i].Samples {
+				value[i] += r.NormFloat64()
+				rows[i].Samples[k] = bus.Sample{T: base + (at+int64(k))*1000, V: math.Round(value[i]*10) / 10}
+			}
+		}
+		appendRows(b, s, rows...)
+	}
+	// Blocks as a running server would have them.
+	if err := s.eng.db.Compact(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	return s, base + day*1000
+}
+
+func BenchmarkHistoryOf24HoursOf4Series(b *testing.B) {
+	s, to := daySeries(b)
+	for name, points := range map[string]int{"raw": 1 << 20, "1200_columns": 4800} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				q, err := s.Snapshot(base, to)
+				if err != nil {
+					b.Fatal(err)
+				}
+				hs, err := q.History(context.Background(), all(), base, to, points)
+				if err != nil || len(hs) != 4 {
+					b.Fatal(len(hs), err)
+				}
+				if err := q.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkSnapshot(b *testing.B) {
+	s, to := daySeries(b)
+	for b.Loop() {
+		q, err := s.Snapshot(to-100_000, to)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := q.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkWindowOf100Seconds(b *testing.B) {
+	s, to := daySeries(b)
+	for b.Loop() {
+		q, err := s.Snapshot(to-100_000, to)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := q.History(context.Background(), all(), to-100_000, to, 1200); err != nil {
+			b.Fatal(err)
+		}
+		if err := q.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkExisting(b *testing.B) {
+	s, to := daySeries(b)
+	l := series("bench", "n", "1")
+	for b.Loop() {
+		if there, err := s.Existing(context.Background(), l, []int64{to - 500_000, to - 499_000}); err != nil || !slices.Equal(there, []bool{true, true}) {
+			b.Fatal(there, err)
+		}
+	}
+}
+
+func BenchmarkSeries(b *testing.B) {
+	s := open(b, options(b.TempDir()))
+	var rows []Row
+	for i := range 10_000 {
+		rows = append(rows, row(series("bench", "n", fmt.Sprint(i)), ramp(120, 1000)...))
+	}
+	appendRows(b, s, rows...)
+	ms := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "bench")}
+	for b.Loop() {
+		if ls, err := s.Series(context.Background(), ms, base+60_000, base+100_000); err != nil || len(ls) != 10_000 {
+			b.Fatal(len(ls), err)
+		}
+	}
+}
+
+// BenchmarkStart starts with three hours of 100 series at one second in the
+// head, and reports the memory they take and the Go runtime has.
+func BenchmarkStart(b *testing.B) {
+	dir := b.TempDir()
+	s := open(b, options(dir))
+	refs, rows := make([]Ref, 100), make([]Row, 100)
+	for i := range rows {
+		rows[i] = Row{Ref: &refs[i], Labels: series("bench", "n", fmt.Sprint(i)), Samples: make([]bus.Sample, 1)}
+	}
+	for k := range int64(3 * 3600) {
+		for i := range rows {
+			rows[i].Samples[0] = bus.Sample{T: base + k*1000, V: math.Round(1000*rand.Float64()) / 10}
+		}
+		appendRows(b, s, rows...)
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for _, after := range []string{"close", "kill"} {
+		b.Run("after_"+after, func(b *testing.B) {
+			var before, now runtime.MemStats
+			runtime.GC()
+			runtime.GC() // what the first leaves to pools
+			runtime.ReadMemStats(&before)
+			for b.Loop() {
+				b.StopTimer()
+				if after == "kill" {
+					if err := os.WriteFile(filepath.Join(dir, runningName), nil, 0o600); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StartTimer()
+				s = open(b, options(dir))
+				b.StopTimer()
+				runtime.GC()
+				runtime.GC()
+				runtime.ReadMemStats(&now)
+				b.ReportMetric((float64(now.HeapAlloc)-float64(before.HeapAlloc))/(1<<20), "MiB-head")
+				b.ReportMetric(float64(now.Sys-now.HeapReleased)/(1<<20), "MiB-runtime")
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
