@@ -29,8 +29,8 @@ export function launch() {
  */
 export async function launchPlain() {
   const profile = await mkdtemp(join(tmpdir(), 'stripchart-profile-'));
-  const args = [...FLAGS, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'];
-  const { child, exited } = startChild(chromiumPath(), args);
+  const own = [`--user-data-dir=${profile}`, '--remote-debugging-port=0', '--window-size=1400,1000'];
+  const { child, exited } = startChild(chromiumPath(), [...FLAGS, ...own, 'about:blank']);
   const lines = createInterface(/** @type {import('node:stream').Readable} */ (child.stderr));
   /** @type {Promise<string>} */
   const address = new Promise(resolve => {
