@@ -17,14 +17,14 @@ import (
 
 // client is a Socket.IO client in namespace /live, in as much as a test needs.
 type client struct {
-	t      *testing.T
+	t      testing.TB
 	conn   net.Conn
 	in     io.Reader // conn, or what is buffered of it and then conn
 	lastID int
 }
 
 // dial connects; url is http://host:port.
-func dial(t *testing.T, url string) *client {
+func dial(t testing.TB, url string) *client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -33,13 +33,15 @@ func TestMain(m *testing.M) {
 		main()
 	case "writer":
 		os.Exit(writer(os.Args[1:]))
+	case "idler":
+		os.Exit(idler(os.Args[1:]))
 	}
 	goleak.VerifyTestMain(m)
 }
 
 // process is a started program.
 type process struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	stdout io.Reader
 	url    string // where it listens, once it has said so
@@ -66,7 +68,7 @@ func (s *safeBuffer) String() string {
 }
 
 // start runs the program and waits until it says where it listens, or ends.
-func start(t *testing.T, as string, args ...string) *process {
+func start(t testing.TB, as string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), log: &safeBuffer{}, done: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), actAs+"="+as)
@@ -124,7 +126,7 @@ func (p *process) end() int {
 	}
 }
 
-func get(t *testing.T, url string) (int, string) {
+func get(t testing.TB, url string) (int, string) {
 	t.Helper()
 	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := c.Get(url)
