@@ -178,7 +178,6 @@ func (h *Hub) IsReady() bool {
 	}
 }
 
-
 // Bye tells every page that the server is about to stop, and when to come back.
 func (h *Hub) Bye(retry time.Duration) {
 	h.mu.Lock()
