@@ -32,33 +32,44 @@ type engine struct {
 	readers map[*reader]struct{}
 }
 
-// openEngine opens the database in dir, as opening number. It repairs the logs
-// where that is needed, and calls told with what it did before the database
-// opens. clean tells that the one before was closed.
-func openEngine(dir string, number uint64, clean bool, opts *tsdb.Options, l *slog.Logger, told func(*Repair)) (*engine, error) {
-	repair, err := repairLogs(dir)
+// opening is how to open the database.
+type opening struct {
+	dir    string
+	number uint64
+	// clean tells that the opening before was closed without an error.
+	clean bool
+	tsdb  *tsdb.Options
+	log   *slog.Logger
+	// repaired is called with what had to be done to the logs, if anything,
+	// before the database opens: a failure of that is easier to understand then.
+	repaired func(*Repair)
+}
+
+// engine opens the database, after a repair of its logs where that is needed.
+func (o opening) engine() (*engine, error) {
+	repair, err := repairLogs(o.dir)
 	if err != nil {
 		return nil, err
 	}
-	log := newDatabaseLog(l)
+	log := newDatabaseLog(o.log)
 	if repair != nil {
-		told(repair)
+		o.repaired(repair)
 		log.told.Store(true)
 	}
-	if !clean {
+	if !o.clean {
 		// Behind real damage the chunks may hold samples that the logs lost.
 		keep := repair != nil && !repair.Torn
-		if err := distrustHeadChunks(dir, keep); err != nil {
+		if err := distrustHeadChunks(o.dir, keep); err != nil {
 			return nil, err
 		}
 	}
-	e := &engine{number: number, metrics: &collectors{}, readers: map[*reader]struct{}{}}
-	o := *opts // tsdb fills in what it finds missing
-	if e.db, err = tsdb.Open(dir, slog.New(log), e.metrics, &o, nil); err != nil {
+	e := &engine{number: o.number, metrics: &collectors{}, readers: map[*reader]struct{}{}}
+	opts := *o.tsdb // tsdb fills in what it finds missing
+	if e.db, err = tsdb.Open(o.dir, slog.New(log), e.metrics, &opts, nil); err != nil {
 		return nil, err
 	}
 	log.told.Store(false)
-	if o.OutOfOrderTimeWindow > 0 {
+	if opts.OutOfOrderTimeWindow > 0 {
 		e.lateFailures = e.metrics.counter("prometheus_tsdb_out_of_order_wbl_writes_failed_total")
 	}
 	e.ending, e.end = context.WithCancel(context.Background())

@@ -59,11 +59,7 @@ func (q *Snapshot) History(ctx context.Context, ms []*labels.Matcher, from, to i
 		hr := historyReader{grid: grid, points: points}
 		set := sq.Select(ctx, true, &storage.SelectHints{Start: from, End: to}, ms...)
 		for set.Next() {
-			series := set.At()
-			if q.keep != nil && !q.keep(series.Labels()) {
-				continue
-			}
-			h, err := hr.read(ctx, series)
+			h, err := hr.read(ctx, set.At())
 			if err != nil {
 				return err
 			}
@@ -105,6 +101,9 @@ func (hr *historyReader) read(ctx context.Context, series storage.Series) (Histo
 		times recent
 	)
 	for n := 1; ; n++ {
+		if n%checkEvery == 0 && ctx.Err() != nil {
+			return History{}, ctx.Err()
+		}
 		typ := hr.it.Next()
 		if typ == chunkenc.ValNone {
 			break
@@ -126,9 +125,6 @@ func (hr *historyReader) read(ctx context.Context, series storage.Series) (Histo
 		}
 		fold.add(t, v)
 		times.add(t)
-		if n%checkEvery == 0 && ctx.Err() != nil {
-			return History{}, ctx.Err()
-		}
 	}
 	if err := hr.it.Err(); err != nil {
 		return History{}, err

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -232,23 +231,6 @@ func TestHistoryRefusesWhatItCannotAnswer(t *testing.T) {
 	cancel()
 	if _, err := q.History(cancelled, all(), base, base+1000, 100); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
-	}
-}
-
-func TestOnlyKeptSeriesAreRead(t *testing.T) {
-	s := open(t, options(t.TempDir()))
-	for i := range 10 {
-		appendRows(t, s, row(series("m", "n", fmt.Sprint(i)), bus.Sample{T: base, V: 1}))
-	}
-	q, err := s.Snapshot(base, base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer q.Close()
-	q.Only(func(l labels.Labels) bool { return l.Get("n") == "3" })
-	hs, err := q.History(context.Background(), all(), base, base, 100)
-	if err != nil || len(hs) != 1 || hs[0].Labels.Get("n") != "3" {
-		t.Errorf("got %+v, %v", hs, err)
 	}
 }
 

@@ -3,8 +3,6 @@ package store
 import (
 	"fmt"
 	"sync"
-
-	"github.com/prometheus/prometheus/model/labels"
 )
 
 // Snapshot reads what was committed when it was opened. It holds up compaction,
@@ -14,7 +12,6 @@ import (
 type Snapshot struct {
 	r        *reader
 	from, to int64
-	keep     func(labels.Labels) bool
 	once     sync.Once
 	closed   func()
 }
@@ -42,10 +39,6 @@ func (s *Store) read(from, to int64) (*reader, error) {
 	}
 	return s.eng.read(from, to)
 }
-
-// Only restricts History to the series that keep accepts; keep must not hold on
-// to the labels. Call it before History.
-func (q *Snapshot) Only(keep func(labels.Labels) bool) { q.keep = keep }
 
 // Close lets compaction go on. Further calls return nil.
 func (q *Snapshot) Close() error {

@@ -75,7 +75,7 @@ func (s *Store) open() (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.lock.release(s.lock.clean))
+			err = errors.Join(err, s.lock.release(false))
 		}
 	}()
 	if err := s.openEngine(s.lock.clean); err != nil {
@@ -91,10 +91,17 @@ func (s *Store) open() (err error) {
 // without an error. s.mu is held for writing, or nobody knows s yet.
 func (s *Store) openEngine(clean bool) (err error) {
 	s.openings++
-	s.eng, err = openEngine(filepath.Join(s.dir, "tsdb"), s.openings, clean, s.tsdb, s.log, func(r *Repair) {
-		r.warn(s.log, s.dir)
-		s.repair = r
-	})
+	s.eng, err = opening{
+		dir:    filepath.Join(s.dir, "tsdb"),
+		number: s.openings,
+		clean:  clean,
+		tsdb:   s.tsdb,
+		log:    s.log,
+		repaired: func(r *Repair) {
+			r.warn(s.log, s.dir)
+			s.repair = r
+		},
+	}.engine()
 	return err
 }
 
