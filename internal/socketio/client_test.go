@@ -264,7 +264,7 @@ func (c *client) expectEnd() {
 
 func (c *client) send(text string) {
 	c.t.Helper()
-	c.sendFrame(ws.NewTextFrame([]byte(text)))
+	c.sendBytes(maskedText(text))
 }
 
 func (c *client) sendFrame(f ws.Frame) {
@@ -278,6 +278,8 @@ func (c *client) sendBytes(b []byte) {
 		c.t.Fatal("send:", err)
 	}
 }
+
+func maskedText(text string) []byte { return maskedFrame(ws.NewTextFrame([]byte(text))) }
 
 func maskedFrame(f ws.Frame) []byte {
 	return ws.MustCompileFrame(ws.MaskFrame(f))

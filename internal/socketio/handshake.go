@@ -51,7 +51,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.wg.Done()
 	if refused, ok := s.serve(w, r); !ok {
-		s.count.rejected.Add(1)
+		s.reject(refused.Message)
 		s.cfg.Logger.Debug("socketio: request refused", "peer", r.RemoteAddr,
 			"status", refused.status, "reason", refused.Message)
 		refused.write(w)

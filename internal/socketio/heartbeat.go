@@ -17,7 +17,8 @@ import (
 type heartbeat struct {
 	server *Server
 	start  time.Time
-	step   int64 // nanoseconds
+	step   int64         // nanoseconds
+	empty  chan struct{} // wakes run when the last connection has gone
 
 	mu      sync.Mutex // guards the fields below and the lists through Conn.beat
 	slots   []*Conn    // first of each slot's list
@@ -29,7 +30,7 @@ type heartbeat struct {
 
 func newHeartbeat(s *Server) *heartbeat {
 	cfg := s.cfg
-	h := &heartbeat{server: s, start: time.Now()}
+	h := &heartbeat{server: s, start: time.Now(), empty: make(chan struct{}, 1)}
 	// A hundredth of the shorter time, between 2 ms and 100 ms.
 	h.step = int64(min(max(min(cfg.PingInterval, cfg.PingTimeout)/100, 2*time.Millisecond), 100*time.Millisecond))
 	longest := int64(max(cfg.PingInterval+cfg.PingTimeout, cfg.ConnectTimeout))
@@ -71,9 +72,15 @@ func (h *heartbeat) remove(c *Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c.beat.gone = true
-	if c.beat.known {
-		h.count--
-		h.unlist(c)
+	if !c.beat.known {
+		return
+	}
+	h.unlist(c)
+	if h.count--; h.count == 0 {
+		select {
+		case h.empty <- struct{}{}:
+		default: // run is to look already
+		}
 	}
 }
 
@@ -92,7 +99,11 @@ func (h *heartbeat) expired(c *Conn) bool {
 func (h *heartbeat) run() {
 	ticker := time.NewTicker(time.Duration(h.step))
 	defer ticker.Stop()
-	for range ticker.C {
+	for {
+		select {
+		case <-ticker.C:
+		case <-h.empty:
+		}
 		due, more := h.turn()
 		if !more {
 			return

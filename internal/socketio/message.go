@@ -151,7 +151,7 @@ func (c *Conn) dispatch(p packet, attachments [][]byte) error {
 		}
 		return nil
 	case socketAck, socketBinaryAck:
-		return nil // nothing was asked
+		return s.acknowledged(p, attachments)
 	}
 	name, args, err := parseEvent(p.data)
 	if err != nil {
@@ -162,6 +162,21 @@ func (c *Conn) dispatch(p packet, attachments [][]byte) error {
 		m.Reply = s.reply(p.id)
 	}
 	s.event(m)
+	return nil
+}
+
+// acknowledged carries out an ACK. c.app is held.
+func (s *Socket) acknowledged(p packet, attachments [][]byte) error {
+	if !p.hasID {
+		return errAckID
+	}
+	args, err := parseArgs(p.data)
+	if err != nil {
+		return err
+	}
+	if answer := s.answered(p.id); answer != nil { // one that nobody awaits is ignored
+		answer(args, attachments, nil)
+	}
 	return nil
 }
 

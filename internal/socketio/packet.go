@@ -76,16 +76,31 @@ func EncodeEvent(namespace, name string, arg json.RawMessage) *Packet {
 // attachments, a BINARY_EVENT. For each attachment the arguments hold a
 // placeholder, {"_placeholder":true,"num":0} and so on.
 func EncodeEventArgs(namespace, name string, args []json.RawMessage, attachments ...[]byte) *Packet {
-	quoted, err := json.Marshal(name)
-	if err != nil {
-		panic("socketio: encode event name: " + err.Error()) // a string always encodes
-	}
 	kind := byte(socketEvent)
 	if len(attachments) > 0 {
 		kind = socketBinaryEvent
 	}
 	b := appendHead(nil, kind, len(attachments), namespace)
-	return newPacket(appendArray(b, quoted, args), attachments...)
+	return newPacket(appendArray(b, quote(name), args), attachments...)
+}
+
+// encodeAsk encodes an EVENT that asks for acknowledgement id.
+func encodeAsk(namespace, name string, arg json.RawMessage, id uint64) *Packet {
+	b := appendHead(nil, socketEvent, 0, namespace)
+	b = strconv.AppendUint(b, id, 10)
+	if arg == nil {
+		return newPacket(appendArray(b, quote(name), nil))
+	}
+	return newPacket(appendArray(b, quote(name), []json.RawMessage{arg}))
+}
+
+// quote makes a JSON string.
+func quote(name string) []byte {
+	b, err := json.Marshal(name)
+	if err != nil {
+		panic("socketio: encode event name: " + err.Error()) // a string always encodes
+	}
+	return b
 }
 
 // EncodeRaw encodes an Engine.IO message without Socket.IO, for Config.Raw.

@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"net"
-	"sync/atomic"
 	"syscall"
 )
 
@@ -127,20 +126,4 @@ func rawConn(c net.Conn) syscall.RawConn {
 		return raw
 	}
 	return nil
-}
-
-// counters are the server's running totals; see Stats.
-type counters struct {
-	writes, packets, bytes  atomic.Int64
-	queued, refused         atomic.Int64
-	opened, rejected        atomic.Int64
-	polling                 atomic.Int64
-	eventsIn, binaryRefused atomic.Int64
-}
-
-func (s *Server) account(sd *sender) {
-	s.count.writes.Add(sd.writes)
-	s.count.packets.Add(sd.packets)
-	s.count.bytes.Add(sd.bytes)
-	sd.writes, sd.packets, sd.bytes = 0, 0, 0
 }

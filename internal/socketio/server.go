@@ -35,6 +35,7 @@ type Server struct {
 	conns    map[*Conn]struct{}
 	sessions map[string]*Conn // those that began with polling, by id
 	admitted admission
+	tally    tally
 }
 
 // NewServer makes a server. It starts nothing until a client comes.
@@ -45,6 +46,7 @@ func NewServer(cfg Config) *Server {
 		conns:      map[*Conn]struct{}{},
 		sessions:   map[string]*Conn{},
 		admitted:   admission{byAddr: map[string]*address{}},
+		tally:      tally{closed: map[string]int64{}, rejected: map[string]int64{}},
 	}
 	s.heartbeat = newHeartbeat(s)
 	return s
@@ -146,8 +148,8 @@ func (s *Server) register(c *Conn) error {
 		s.sessions[c.id] = c
 	}
 	s.wg.Add(1) // until unregister
+	s.tally.opened++
 	s.mu.Unlock()
-	s.count.opened.Add(1)
 	s.heartbeat.add(c)
 	return nil
 }
@@ -159,6 +161,7 @@ func (s *Server) unregister(c *Conn) {
 	delete(s.conns, c)
 	delete(s.sessions, c.id)
 	s.admitted.leave(c.addr)
+	s.tally.closed[c.reason]++
 	s.mu.Unlock()
 	s.wg.Done()
 }

@@ -79,6 +79,7 @@ type Socket struct {
 	namespace *namespace
 	id        string
 	state     atomic.Uint32
+	asks      *asks // nil until the first Ask; guarded by Conn.mu
 }
 
 // ID is the socket's id as its client knows it. It is no secret.
@@ -110,7 +111,7 @@ func (s *Socket) Disconnect() {
 		c.app.Lock()
 		defer c.app.Unlock()
 		if c.remove(s) {
-			s.namespace.handler.Disconnected(s, ReasonServerLeft)
+			s.leave(ReasonServerLeft)
 		}
 	})
 }
@@ -121,6 +122,7 @@ func (s *Socket) leave(reason string) {
 	if s.state.Swap(socketLeft) == socketLeft {
 		reason = ReasonServerLeft // Disconnect was on its way
 	}
+	s.abandon()
 	s.namespace.handler.Disconnected(s, reason)
 }
 

@@ -1,0 +1,78 @@
+package socketio
+
+import (
+	"maps"
+	"sync/atomic"
+)
+
+// Stats are a server's figures. Counts are since NewServer.
+type Stats struct {
+	Connections int // open now
+	Polling     int // of them, those that poll
+	Addresses   int // that they come from
+
+	Opened   int64
+	Closed   map[string]int64 // by Reason constant
+	Rejected map[string]int64 // requests refused, by the message sent
+
+	PacketsOut int64 // packets handed to connections
+	BytesOut   int64
+	Writes     int64 // system calls (WebSocket) and answers (polling) for them
+	Queued     int64 // packets that a socket did not accept at once
+	Refused    int64 // calls of Write refused because the queue was full
+	EventsIn   int64
+	// BinaryRefused is the number of events in EventsIn that were not handed on,
+	// because their namespace takes no attachments.
+	BinaryRefused int64
+}
+
+// counters are the totals of Stats that change often.
+type counters struct {
+	writes, packets, bytes  atomic.Int64
+	queued, refused         atomic.Int64
+	polling                 atomic.Int64
+	eventsIn, binaryRefused atomic.Int64
+}
+
+// tally are the totals of Stats that change with connections. Server.mu guards it.
+type tally struct {
+	opened           int64
+	closed, rejected map[string]int64
+}
+
+// Stats returns the server's figures. They are read one after the other, not at
+// one moment.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{
+		Connections:   len(s.conns),
+		Polling:       int(s.count.polling.Load()),
+		Addresses:     len(s.admitted.byAddr),
+		Opened:        s.tally.opened,
+		Closed:        maps.Clone(s.tally.closed),
+		Rejected:      maps.Clone(s.tally.rejected),
+		PacketsOut:    s.count.packets.Load(),
+		BytesOut:      s.count.bytes.Load(),
+		Writes:        s.count.writes.Load(),
+		Queued:        s.count.queued.Load(),
+		Refused:       s.count.refused.Load(),
+		EventsIn:      s.count.eventsIn.Load(),
+		BinaryRefused: s.count.binaryRefused.Load(),
+	}
+}
+
+// reject counts a request that was refused.
+func (s *Server) reject(message string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tally.rejected[message]++
+}
+
+// account adds what a sender has counted.
+func (s *Server) account(sd *sender) {
+	s.count.writes.Add(sd.writes)
+	s.count.packets.Add(sd.packets)
+	s.count.bytes.Add(sd.bytes)
+	sd.writes, sd.packets, sd.bytes = 0, 0, 0
+}
