@@ -132,7 +132,7 @@ func BenchmarkSeries(b *testing.B) {
 		rows = append(rows, row(series("bench", "n", fmt.Sprint(i)), ramp(120, 1000)...))
 	}
 	appendRows(b, s, rows...)
-	ms := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "bench")}
+	ms := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, nameLabel, "bench")}
 	for b.Loop() {
 		if ls, err := s.Series(context.Background(), ms, base+60_000, base+100_000); err != nil || len(ls) != 10_000 {
 			b.Fatal(len(ls), err)

@@ -257,7 +257,7 @@ func TestSeriesListsThoseWithASampleInTheRange(t *testing.T) {
 		}
 		var got []string
 		for _, l := range ls {
-			got = append(got, l.Get(labels.MetricName))
+			got = append(got, l.Get(nameLabel))
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%d to %d: %v, want %v", c.from, c.to, got, c.want)

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// nameLabel holds a series' metric name.
+const nameLabel = "__name__"
+
 // base is where tests' times start: 2026-01-01 00:00 UTC.
 const base int64 = 1767225600000
 
@@ -53,7 +56,7 @@ func open(t testing.TB, o Options) *Store {
 }
 
 func series(name string, kv ...string) labels.Labels {
-	return labels.FromStrings(append([]string{labels.MetricName, name}, kv...)...)
+	return labels.FromStrings(append([]string{nameLabel, name}, kv...)...)
 }
 
 func row(l labels.Labels, samples ...bus.Sample) Row { return Row{Labels: l, Samples: samples} }
@@ -67,7 +70,7 @@ func appendRows(t testing.TB, s *Store, rows ...Row) {
 
 // all matches every series.
 func all() []*labels.Matcher {
-	return []*labels.Matcher{labels.MustNewMatcher(labels.MatchNotEqual, labels.MetricName, "")}
+	return []*labels.Matcher{labels.MustNewMatcher(labels.MatchNotEqual, nameLabel, "")}
 }
 
 // history reads everything in [from, to] raw.
