@@ -59,6 +59,9 @@ func (q *Snapshot) History(ctx context.Context, ms []*labels.Matcher, from, to i
 		hr := historyReader{grid: grid, points: points}
 		set := sq.Select(ctx, true, &storage.SelectHints{Start: from, End: to}, ms...)
 		for set.Next() {
+			if q.keep != nil && !q.keep(set.At().Labels()) {
+				continue
+			}
 			h, err := hr.read(ctx, set.At())
 			if err != nil {
 				return err

@@ -3,6 +3,8 @@ package store
 import (
 	"fmt"
 	"sync"
+
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 // Snapshot reads what was committed when it was opened. It holds up compaction,
@@ -14,7 +16,13 @@ type Snapshot struct {
 	from, to int64
 	once     sync.Once
 	closed   func()
+	keep     func(labels.Labels) bool // nil: every series
 }
+
+// Only has History pass over the series that keep refuses, without reading
+// them. keep is called once for each matching series, in the order of their
+// labels, and must not wait for anything that waits for an Append.
+func (q *Snapshot) Only(keep func(labels.Labels) bool) { q.keep = keep }
 
 // Snapshot opens a snapshot of the samples in [from, to], Unix milliseconds,
 // both included. It takes microseconds and must be closed.
