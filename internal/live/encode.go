@@ -89,7 +89,8 @@ type identified struct {
 // identify gives the series of a history their places in the room, and returns
 // the descriptors that a viewer needs: of these, and of all that every current
 // viewer knows. The caller holds h.mu.
-func (h *Hub) identify(r *Room, hs []store.History) identified {
+func (h *Hub) identify(r *Room, past pastOfRoom) identified {
+	hs := past.series
 	out := identified{ids: make([]int, len(hs)), descriptors: []wire.Descriptor{}}
 	sent := map[int]bool{}
 	for i := range hs {
@@ -108,6 +109,9 @@ func (h *Hub) identify(r *Room, hs []store.History) identified {
 		out.ids[i] = m.id
 		sent[m.id] = true
 		out.descriptors = append(out.descriptors, m.descriptor())
+	}
+	for _, ls := range past.others {
+		r.admit(h.index.key(ls), ls)
 	}
 	for _, m := range r.members {
 		if m.announced && !sent[m.id] {

@@ -110,13 +110,16 @@ func (s *memStore) Series(_ context.Context, ms []*labels.Matcher, from, to int6
 func (s *memStore) Snapshot(int64, int64) (Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &memSnapshot{s, s.commits}, nil
+	return &memSnapshot{s: s, commits: s.commits}, nil
 }
 
 type memSnapshot struct {
 	s       *memStore
 	commits int
+	keep    func(labels.Labels) bool
 }
+
+func (q *memSnapshot) Only(keep func(labels.Labels) bool) { q.keep = keep }
 
 func (q *memSnapshot) Close() error { return nil }
 
@@ -156,5 +159,5 @@ func (q *memSnapshot) read(ms []*labels.Matcher, from, to int64) []store.History
 		}
 	}
 	slices.SortFunc(out, func(a, b store.History) int { return labels.Compare(a.Labels, b.Labels) })
-	return out
+	return slices.DeleteFunc(out, func(x store.History) bool { return q.keep != nil && !q.keep(x.Labels) })
 }

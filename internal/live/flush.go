@@ -94,6 +94,7 @@ type party struct {
 	since       string // not "": they resume, and are sent a bootstrap from there
 	reason      string
 	chunks      []chunk
+	samples     int   // in chunks
 	lastT       int64 // newest time of their bootstrap, for namespace /
 	descriptors []wire.Descriptor
 }
@@ -101,7 +102,7 @@ type party struct {
 // takeDirty takes what the dirty rooms have to send, moves every cursor to the
 // ring's end, and makes newcomers current. What it returns is sent by this
 // goroutine alone and before anything that comes later, so moving the cursors
-// first is safe; a refused write moves them back (conclude).
+// first is safe; a refused write moves them back (takeBack).
 func (h *Hub) takeDirty(over <-chan struct{}) []job {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -161,8 +162,7 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 			stay = append(stay, v)
 			continue
 		case !h.ring.covers(v.cursor):
-			v.state, v.reason = joining, wire.ReasonSlow
-			h.goJoin(v, nil)
+			h.joinAnew(v)
 			continue
 		}
 		if v.ahead != (bus.Offset{}) {
@@ -175,26 +175,45 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 		}
 		i, ok := byKey[k]
 		if !ok {
-			chunks, n := h.chunksFrom(r, v.cursor)
-			if n > maxResume {
-				v.state, v.since = joining, ""
-				h.goJoin(v, nil)
-				continue
-			}
 			i = len(parties)
 			byKey[k] = i
-			parties = append(parties, party{cursor: v.cursor, since: v.since, reason: v.reason, chunks: chunks, lastT: v.lastT, descriptors: h.describe(r, chunks, v.since != "")})
+			chunks, n := h.chunksFrom(r, v.cursor)
+			if n > maxResume {
+				// Bootstraps that end there would lead here again.
+				r.expire(v.cursor)
+			}
+			parties = append(parties, party{
+				cursor: v.cursor, since: v.since, reason: v.reason, chunks: chunks, samples: n, lastT: v.lastT,
+				descriptors: h.describe(r, chunks, v.since != ""),
+			})
 		}
 		parties[i].viewers = append(parties[i].viewers, v)
 	}
-	for i := range parties {
-		for _, v := range parties[i].viewers {
+	r.newcomers = stay
+	return slices.DeleteFunc(parties, func(p party) bool {
+		for _, v := range p.viewers {
+			if p.samples > maxResume {
+				h.joinAnew(v)
+				continue
+			}
 			v.client.mark = v.client.drains
 			h.settle(v)
 		}
+		return p.samples > maxResume
+	})
+}
+
+// joinAnew has a newcomer bootstrapped because it cannot be sent the ring from its
+// cursor. The caller holds h.mu and takes it out of the newcomers.
+func (h *Hub) joinAnew(v *viewer) {
+	v.state = joining
+	switch v.reason {
+	case wire.ReasonResume:
+		v.reason = wire.ReasonLost
+	case wire.ReasonJoin:
+		v.reason = wire.ReasonSlow
 	}
-	r.newcomers = stay
-	return parties
+	h.goJoin(v, nil)
 }
 
 // chunksFrom returns what the ring holds of r's members from index i on, and the

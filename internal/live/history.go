@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
@@ -55,22 +57,24 @@ func (h *Hub) readOnce(sel selector, from, to int64, points int) (*wire.HistoryA
 	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
 	defer cancel()
 	var hs []store.History
+	matched := 0
 	err := h.limitReads(ctx, func() (err error) {
 		snapshot, err := h.store.Snapshot(from, to)
 		if err != nil {
 			return fmt.Errorf("open history: %w", err)
 		}
 		defer snapshot.Close()
+		snapshot.Only(func(labels.Labels) bool {
+			matched++
+			return matched <= h.o.Limits.Series
+		})
 		hs, err = snapshot.History(ctx, sel.matchers, from, to, points)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	answer := &wire.HistoryAnswer{OK: true, From: from, To: to, Now: h.now(), Matched: len(hs), Series: []wire.Descriptor{}}
-	if len(hs) > h.o.Limits.Series {
-		hs = hs[:h.o.Limits.Series]
-	}
+	answer := &wire.HistoryAnswer{OK: true, From: from, To: to, Now: h.now(), Matched: matched, Series: []wire.Descriptor{}}
 	ids := make([]int, len(hs))
 	for i := range hs {
 		ids[i] = i

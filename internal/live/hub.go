@@ -181,15 +181,17 @@ func (h *Hub) IsReady() bool {
 // Bye tells every page that the server is about to stop, and when to come back.
 func (h *Hub) Bye(retry time.Duration) {
 	h.mu.Lock()
-	var out []Outgoing
-	p := []Packet{h.encode(wire.EventBye, wire.Bye{RetryMS: int(retry.Milliseconds())})}
+	var conns []Conn
 	for c := range h.clients {
 		if c.greeted {
-			out = append(out, Outgoing{Conn: c.conn, Packets: p})
+			conns = append(conns, c.conn)
 		}
 	}
 	h.mu.Unlock()
-	h.transport.Broadcast(out)
+	p := h.encode(wire.EventBye, wire.Bye{RetryMS: int(retry.Milliseconds())})
+	for _, c := range conns {
+		c.Write(p)
+	}
 }
 
 // Close ends every goroutine and waits for it. Call it after Run has returned

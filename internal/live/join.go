@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"stripchart/internal/bus"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
@@ -26,11 +28,11 @@ const (
 )
 
 // bootstrap is the encoded history of a room for one window and number of
-// points, and the ring index up to which it reaches. Immutable once done.
+// points, and the ring index up to which it reaches.
 type bootstrap struct {
 	window int64
 	points int
-	at     int64 // when the read began, the server's clock, Unix ms
+	at     int64 // when the read began, the server's clock, Unix ms; guarded by Hub.mu
 
 	done    chan struct{} // closed when the fields below are set
 	err     error
@@ -175,8 +177,7 @@ func (h *Hub) trimBootstraps(r *Room) {
 	kept := r.bootstraps[:0]
 	for i, b := range r.bootstraps {
 		excess := len(r.bootstraps)-i > bootstrapsOfRoom || h.bootstrapBytes > bootstrapCache
-		useless := b.at < oldest || b.err != nil
-		if b.isDone() && (excess || useless) {
+		if b.isDone() && (excess || b.err != nil || b.at < oldest || !h.ring.covers(b.cursor)) {
 			h.bootstrapBytes -= b.size
 			continue
 		}
@@ -184,6 +185,16 @@ func (h *Hub) trimBootstraps(r *Room) {
 	}
 	clear(r.bootstraps[len(kept):])
 	r.bootstraps = kept
+}
+
+// expire keeps bootstraps that reach no further than index i from being shared.
+// The caller holds Hub.mu.
+func (r *Room) expire(i uint64) {
+	for _, b := range r.bootstraps {
+		if b.isDone() && b.cursor <= i {
+			b.at = 0
+		}
+	}
 }
 
 func (b *bootstrap) isDone() bool {
@@ -204,7 +215,7 @@ func (h *Hub) read(r *Room, b *bootstrap) {
 		return
 	}
 	h.mu.Lock()
-	known := h.identify(r, m.series)
+	known := h.identify(r, m)
 	h.mu.Unlock()
 	if r.root {
 		b.parts, b.lastT = encodeRootBootstrap(m, known, h.o.Zone)
@@ -226,6 +237,7 @@ type pastOfRoom struct {
 	position bus.Position
 	now      int64
 	series   []store.History
+	others   []labels.Labels // that match as well, but for which the room has no place
 }
 
 // readHistory notes the ring's end and opens the querier under the lock, then
@@ -247,11 +259,19 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 	b.cursor = h.ring.end()
 	m.position = h.ring.position(b.cursor)
 	snapshot, err := h.store.Snapshot(from, to)
+	places := r.places()
 	h.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("open history: %w", err)
 	}
 	defer snapshot.Close()
+	snapshot.Only(func(ls labels.Labels) bool {
+		if places.take(ls) {
+			return true
+		}
+		m.others = append(m.others, ls)
+		return false
+	})
 	if m.series, err = snapshot.History(ctx, r.selector.matchers, from, to, b.points); err != nil {
 		return fmt.Errorf("read history: %w", err)
 	}

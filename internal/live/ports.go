@@ -20,6 +20,10 @@ type Store interface {
 
 // Snapshot is an open querier: it sees what was committed before it was opened.
 type Snapshot interface {
+	// Only limits History to the series that keep accepts; it is called in the order
+	// of their labels and must not wait for a lock of this package: an Append, which
+	// is made under it, may have to wait for the read.
+	Only(keep func(labels.Labels) bool)
 	History(ctx context.Context, ms []*labels.Matcher, from, to int64, points int) ([]store.History, error)
 	Close() error
 }
@@ -56,7 +60,7 @@ type Outgoing struct {
 type Transport interface {
 	// Encode makes the packet of one event with one argument.
 	Encode(namespace, event string, arg []byte) Packet
-	// Broadcast writes each entry's packets to its connection, in one system
+	// Broadcast is called by one goroutine. It writes each entry's packets to its connection, in one system
 	// call each, and returns when all were tried.
 	Broadcast(out []Outgoing)
 }

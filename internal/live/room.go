@@ -88,6 +88,32 @@ func (r *Room) admit(key []byte, ls labels.Labels) *member {
 	return m
 }
 
+// places says which series of the store a read of the room's history is to read:
+// the members, and others as far as there is room.
+type places struct {
+	members map[string]bool
+	free    int
+	buf     []byte
+}
+
+func (r *Room) places() *places {
+	p := &places{members: make(map[string]bool, len(r.members)), free: r.limit - len(r.members)}
+	for key := range r.members {
+		p.members[key] = true
+	}
+	return p
+}
+
+// take reports whether the series of ls is to be read.
+func (p *places) take(ls labels.Labels) bool {
+	p.buf = ls.Bytes(p.buf)
+	if p.members[string(p.buf)] {
+		return true
+	}
+	p.free--
+	return p.free >= 0
+}
+
 // descriptor is what m is called on the wire.
 func (m *member) descriptor() wire.Descriptor {
 	return wire.Descriptor{ID: m.id, Labels: m.labels, IntervalMS: m.interval}

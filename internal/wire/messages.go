@@ -47,8 +47,9 @@ type Subscribe struct {
 // DefaultPoints is the most values per series when a page does not say.
 const DefaultPoints = 1200
 
-// MinPoints makes one downsampled column.
-const MinPoints = 4
+// MinPoints makes two downsampled columns: a window always lies across a line of
+// their grid.
+const MinPoints = 8
 
 // Subscribed answers Subscribe.
 type Subscribed struct {
