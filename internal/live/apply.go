@@ -23,6 +23,11 @@ func (h *Hub) commit(d bus.Delivery) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e, err := h.acceptBatch(d)
+	if errors.Is(err, store.ErrUnavailable) && h.store.Append(nil) == nil {
+		// Only an Append opens the store again after a failure; looking for late
+		// samples does not, and would stand in the way of the first Append for ever.
+		e, err = h.acceptBatch(d)
+	}
 	if err != nil {
 		return err
 	}
