@@ -10,7 +10,7 @@ test.each<[number, number, Unit, [number, number]]>([
   [0, 100.01, 'percent', [0, 150]],
   [0.2, 2.1, 'number', [0, 3]],
   [0, 0, 'bytesPerSecond', [0, 1]],
-  [2 ** 30, 15 * 2 ** 30, 'bytes', [0, 16 * 2 ** 30]],
+  [2 ** 30, 16 * 2 ** 30, 'bytes', [0, 24 * 2 ** 30]],
   [8e5, 9e5, 'bytesPerSecond', [0, 1e6]],
   [20, 21.5, 'celsius', [20, 21.5]],
   [-3, 4, 'number', [-4, 4]],

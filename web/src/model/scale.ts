@@ -27,11 +27,11 @@ const HEADROOM = 1.04;
 
 const PERCENT_TOPS: readonly number[] = [5, 10, 25, 50, 75, 100];
 
-/** The next round number at or above `value`: 1, 1.5, 2, 3, 5, 7.5 times a power of ten; of two for bytes. */
+/** The next round number at or above `value`: 1, 1.5, 2, 3, 5, 7.5 times a power of ten; the like of two for bytes. */
 function roundUp(value: number, base: 2 | 10): number {
   if (value <= 0) return 1;
   const power = base ** Math.floor(Math.log(value) / Math.log(base));
-  const steps = base === 2 ? [1, 1.25, 1.5, 1.75, 2, 2.5] : [1, 1.5, 2, 3, 5, 7.5, 10, 15];
+  const steps = base === 2 ? [1, 1.5, 2, 3] : [1, 1.5, 2, 3, 5, 7.5, 10, 15];
   return (steps.find(step => step * power >= value) ?? base) * power;
 }
 

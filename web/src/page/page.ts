@@ -15,7 +15,7 @@ import type { View } from './view.ts';
 const DEFAULT_WINDOW = 100;
 
 /** How often the page looks whether its state changed though nothing came, ms. */
-const PULSE = 250;
+const PULSE = 1_000;
 
 /** The page's state: what was chosen, what is shown, and how the connection stands. */
 export class Page {
@@ -53,7 +53,7 @@ export class Page {
     this.client = new LiveClient(transport, this.clock, {
       connection: connection => {
         this.#connection.value = connection;
-        this.#judge();
+        this.#judge(false);
       },
       hello: hello => {
         this.build.value = hello.build;
@@ -62,7 +62,7 @@ export class Page {
       changed: subscription => {
         this.#views.get(subscription)?.changed();
         this.#learnHosts(subscription);
-        this.#judge();
+        this.#judge(false);
       },
       malformed: malformed => {
         this.malformed.value = malformed;
@@ -82,7 +82,7 @@ export class Page {
   open(): void {
     this.client.open();
     setInterval(() => {
-      this.#judge();
+      this.#judge(true);
       for (const view of this.views()) view.pulse();
     }, PULSE);
   }
@@ -127,7 +127,8 @@ export class Page {
     if (known.size > this.hosts.value.length) this.hosts.value = [...known].sort(byKey);
   }
 
-  #judge(): void {
+  /** Judges the page's state. Ages in it are written at the pulse only: each writing costs a frame. */
+  #judge(ages: boolean): void {
     let joined = false;
     let newest = Number.NEGATIVE_INFINITY;
     let interval = 0;
@@ -143,6 +144,6 @@ export class Page {
     const now = this.clock.now();
     const next = condition({ connection: this.#connection.value, joined, newest, interval, notStored, now });
     const last = this.condition.value;
-    if (next.title !== last.title || next.detail !== last.detail) this.condition.value = next;
+    if (next.title !== last.title || (ages && next.detail !== last.detail)) this.condition.value = next;
   }
 }

@@ -1,6 +1,7 @@
 import * as Plotly from 'plotly.js-basic-dist-min';
 import { io } from 'socket.io-client';
 import './plotly.css';
+import { Inbox } from './inbox.ts';
 import { isSamples, type Samples, windowEndingAt } from './samples.ts';
 
 /**
@@ -9,39 +10,40 @@ import { isSamples, type Samples, windowEndingAt } from './samples.ts';
  */
 const xWindow = Number(document.querySelector<HTMLMetaElement>('meta[name=x_window]')?.content) || 100;
 
-/** Points that are kept: a server sends twenty updates a second at most, with one sample each when it is that fast. */
+/** Points that are kept: a server of the fastest interval, 50 ms, measures twenty a second. */
 const mostPoints = Math.ceil(20 * xWindow);
 
 const chart = document.getElementById('chart')!;
 
+/** Draws a history in place of what is shown. */
 function draw({ x, y }: Samples): Promise<void> {
   const trace = { type: 'scatter', mode: 'lines', line: { width: 1.5 }, x: [...x], y: [...y] };
   const layout = {
     margin: { t: 24, r: 24 },
-    xaxis: { type: 'date', ...rangeOf(x) },
+    xaxis: { type: 'date', ...rangeEndingWith(x) },
     yaxis: { rangemode: 'tozero' },
   };
   return Plotly.react(chart, [trace], layout, { responsive: true, displaylogo: false });
 }
 
+/** Appends what is new, and moves the window on. */
 async function extend({ x, y }: Samples): Promise<void> {
   await Plotly.extendTraces(chart, { x: [[...x]], y: [[...y]] }, [0], mostPoints);
-  await Plotly.relayout(chart, { xaxis: { type: 'date', ...rangeOf(x) } });
+  await Plotly.relayout(chart, { xaxis: { type: 'date', ...rangeEndingWith(x) } });
 }
 
-function rangeOf(x: readonly string[]): { range?: [number, number] } {
+function rangeEndingWith(x: readonly string[]): { range?: [number, number] } {
   const newest = x[x.length - 1];
   return newest === undefined ? {} : { range: windowEndingAt(newest, xWindow) };
 }
 
 const { origin, pathname } = new URL('socket.io/', document.baseURI);
 const socket = io(origin, { path: pathname, transports: ['websocket'] });
-
-// Plotly draws asynchronously: each message waits for the one before it, or they would overtake each other.
-let drawn = draw({ x: [], y: [] });
+const inbox = new Inbox(mostPoints, draw, extend);
+inbox.replace({ x: [], y: [] });
 socket.on('bootstrap', (message: unknown) => {
-  if (isSamples(message)) drawn = drawn.then(() => draw(message));
+  if (isSamples(message)) inbox.replace(message);
 });
 socket.on('update', (message: unknown) => {
-  if (isSamples(message) && message.x.length > 0) drawn = drawn.then(() => extend(message));
+  if (isSamples(message)) inbox.append(message);
 });
