@@ -1,0 +1,51 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import { connect } from 'node:net';
+
+/** The client as pages load it: one file. */
+const CLIENT = new URL('../node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url);
+
+/**
+ * Somebody's own server: it has a page of the Flask-SocketIO recipe, and passes /socket.io/ on to Stripchart as
+ * it comes, Host header and upgrades included.
+ *
+ * @param {number} port of Stripchart
+ */
+export async function serveRecipe(port) {
+  const files = new Map([
+    ['/', { type: 'text/html', body: await readFile(new URL('recipe.html', import.meta.url)) }],
+    ['/socket.io.js', { type: 'text/javascript', body: await readFile(CLIENT) }],
+  ]);
+  const server = createServer((incoming, outgoing) => {
+    const { url = '', method, headers } = incoming;
+    const file = files.get(url);
+    if (file) return outgoing.setHeader('content-type', file.type).end(file.body);
+    const passed = request({ host: '127.0.0.1', port, path: url, method, headers }, answer => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(outgoing);
+    });
+    passed.on('error', () => outgoing.destroy());
+    incoming.pipe(passed);
+  });
+  server.on('upgrade', (incoming, socket, head) => {
+    const upstream = connect(port, '127.0.0.1', () => {
+      const { rawHeaders } = incoming;
+      const lines = [`${incoming.method} ${incoming.url} HTTP/1.1`];
+      for (let i = 0; i < rawHeaders.length; i += 2) lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`);
+      upstream.write(`${lines.join('\r\n')}\r\n\r\n`);
+      upstream.write(head);
+      upstream.pipe(socket).pipe(upstream);
+    });
+    upstream.on('error', () => socket.destroy());
+    socket.on('error', () => upstream.destroy());
+  });
+  await new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(null)));
+  const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return {
+    url: `http://127.0.0.1:${address.port}/`,
+    close() {
+      server.closeAllConnections();
+      return new Promise(resolve => server.close(resolve));
+    },
+  };
+}
