@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -45,12 +46,13 @@ func (e refusal) write(w http.ResponseWriter) {
 // ServeHTTP serves every request of the protocol: handshakes, polls and
 // upgrades. Engine.IO protocol v4, "Handshake".
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := s.enter(); err != nil {
+	q := r.URL.Query()
+	if err := s.enter(q.Get("sid")); err != nil {
 		refuseBusy(err).write(w)
 		return
 	}
 	defer s.wg.Done()
-	if refused, ok := s.serve(w, r); !ok {
+	if refused, ok := s.serve(w, r, q); !ok {
 		s.reject(refused.Message)
 		s.cfg.Logger.Debug("socketio: request refused", "peer", r.RemoteAddr,
 			"status", refused.status, "reason", refused.Message)
@@ -59,11 +61,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve returns false with the answer if the request is not served.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) (refusal, bool) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (refusal, bool) {
 	if err := s.cfg.CheckOrigin(r); err != nil {
 		return refuseForbidden, false
 	}
-	q := r.URL.Query()
 	var protocol uint8
 	switch q.Get("EIO") {
 	case "3":

@@ -110,11 +110,12 @@ func (s *Server) killAll() {
 	}
 }
 
-// enter counts a request, unless the server is stopping.
-func (s *Server) enter() error {
+// enter counts a request. When the server is stopping, only polls of the sessions
+// that are left are let in, to take what is queued for them.
+func (s *Server) enter(sid string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped {
+	if s.stopped && s.sessions[sid] == nil {
 		return errStopped
 	}
 	s.wg.Add(1)
