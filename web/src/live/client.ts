@@ -229,9 +229,10 @@ export class LiveClient {
       return;
     }
     this.#clock.observe(hello.now);
+    // The page may choose other windows by what hello says: before anything is asked for, so that it is asked once.
+    this.#listener.hello(hello);
     this.#greeted = true;
     this.#returning = false;
-    this.#listener.hello(hello);
     this.#listener.connection({ kind: 'open' });
     for (const entry of this.#entries) if (entry.wanted) this.#ask(entry);
   }

@@ -36,6 +36,8 @@ export class Page {
   readonly condition = signal<Condition>({ kind: 'connecting', title: 'connecting…', detail: '' });
   /** Version of the server, empty until it said so. */
   readonly build = signal('');
+  /** Whether the server was replaced by another version since this page was loaded. */
+  readonly updated = signal(false);
   readonly malformed = signal<Malformed>({ count: 0, last: '' });
   readonly #charts: readonly string[];
   #windowChosen: boolean;
@@ -56,6 +58,7 @@ export class Page {
         this.#judge(false);
       },
       hello: hello => {
+        this.updated.value ||= this.build.value !== '' && this.build.value !== hello.build;
         this.build.value = hello.build;
         if (!this.#windowChosen) this.window.value = hello.window;
       },
@@ -71,6 +74,15 @@ export class Page {
     effect(() => {
       void this.hover.value;
       for (const view of this.views()) view.pointed();
+    });
+    effect(() => {
+      const { kind } = this.condition.value;
+      document.documentElement.dataset.condition = kind;
+    });
+    effect(() => {
+      const hosts = this.hosts.value;
+      const host = this.host.value ?? (hosts.length === 1 ? hosts[0] : null);
+      document.title = host ? `${host} · Stripchart` : 'Stripchart';
     });
     effect(() => {
       void this.theme.shade.value;

@@ -23,7 +23,12 @@ function draw({ x, y }: Samples): Promise<void> {
     xaxis: { type: 'date', ...rangeEndingWith(x) },
     yaxis: { rangemode: 'tozero' },
   };
-  return Plotly.react(chart, [trace], layout, { responsive: true, displaylogo: false });
+  // Without `showSendToCloud` Plotly offers to upload the chart to its makers; data stays on this server.
+  return Plotly.react(chart, [trace], layout, {
+    responsive: true,
+    displaylogo: false,
+    showSendToCloud: false,
+  });
 }
 
 /** Appends what is new, and moves the window on. */

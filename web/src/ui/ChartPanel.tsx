@@ -8,11 +8,11 @@ import { Legend } from './Legend.tsx';
 
 /** One chart with its title, its legend and what is to be said about it. */
 export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
-  const paper = useRef<HTMLDivElement>(null);
+  const plot = useRef<HTMLDivElement>(null);
   const view = useSignal<View | null>(null);
 
   useLayoutEffect(() => {
-    const root = paper.current!;
+    const root = plot.current!;
     const opened = new View(page, panel, root, root.clientWidth, root.clientHeight);
     view.value = opened;
     const sizes = new ResizeObserver(() => opened.resize(root.clientWidth, root.clientHeight));
@@ -37,7 +37,8 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
         <PointedTime page={page} />
         {view.value && <Reading view={view.value} />}
       </header>
-      <div class="paper" ref={paper}>
+      <div class="paper">
+        <div class="plot" ref={plot} role="img" aria-label={`Chart of ${panel.title}`} />
         {view.value && <Message view={view.value} />}
       </div>
       {view.value && <Legend view={view.value} />}
