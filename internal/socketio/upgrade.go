@@ -68,10 +68,10 @@ func (c *Conn) serveCandidate(conn net.Conn, b []byte) {
 	}
 	switch {
 	case !adopted:
-		_ = conn.Close()
 		c.mu.Lock()
 		c.polling.candidate, c.polling.probed = nil, false
 		c.mu.Unlock()
+		_ = conn.Close() // after which the client may try again
 	case err != nil:
 		c.readEnded(err)
 	default:

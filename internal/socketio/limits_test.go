@@ -1,0 +1,162 @@
+package socketio
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+func TestConnectionsInTotalAndPerAddressAreLimited(t *testing.T) {
+	st := newSite(t, Config{MaxConns: 5, MaxConnsPerAddr: 3}, map[string]Namespace{"/": newApp()})
+	refused := func(local, why string) {
+		t.Helper()
+		_, err := tryDial(st.web.Listener.Addr().String(), local, eio4)
+		if err == nil || !strings.Contains(err.Error(), "503") {
+			t.Fatalf("%s: got %v, want 503", why, err)
+		}
+	}
+	var first *client
+	for i := range 3 {
+		c := st.dialFrom("127.0.0.2", eio4)
+		c.expectPrefix("0")
+		if i == 0 {
+			first = c
+		}
+	}
+	refused("127.0.0.2", "fourth of one address")
+	st.dialFrom("127.0.0.3", eio4).expectPrefix("0")
+	st.pollSession() // counts too, from 127.0.0.1
+	refused("127.0.0.4", "sixth in total")
+	if status, body := st.do("GET", polling4, ""); status != 503 || !strings.Contains(body, errTooManyConns.Error()) {
+		t.Fatalf("polling gets %d %q", status, body)
+	}
+	stats := st.server.Stats()
+	if stats.Connections != 5 || stats.Polling != 1 || stats.Addresses != 3 ||
+		stats.Rejected[errTooManyConns.Error()] != 2 || stats.Rejected[errTooManyOfAddr.Error()] != 1 {
+		t.Fatalf("stats %+v", stats)
+	}
+	first.conn.Close()
+	eventually(t, "the place is free", func() bool { return st.server.Stats().Connections == 4 })
+	st.dialFrom("127.0.0.2", eio4).expectPrefix("0")
+}
+
+func TestAFailedHandshakeTakesNoPlace(t *testing.T) {
+	st := newSite(t, Config{MaxConns: 1}, map[string]Namespace{"/": newApp()})
+	for range 3 {
+		// An Upgrade header without the rest of the WebSocket handshake.
+		if status, _ := st.do("GET", eio4, "", "Upgrade", "websocket", "Connection", "Upgrade"); status != 400 {
+			t.Fatalf("got %d", status)
+		}
+	}
+	st.open()
+}
+
+func TestTooManyMessagesCloseTheConnection(t *testing.T) {
+	for name, message := range map[string][]byte{
+		"events": maskedText(`42["x"]`),
+		"pongs":  maskedText("3"),
+		"pings":  maskedFrame(ws.NewPingFrame(nil)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp()
+			st := newSite(t, Config{EventsPerSecond: 10}, map[string]Namespace{"/": a})
+			c := st.join("/")
+			for range 19 { // 20 at once, with the CONNECT
+				c.sendBytes(message)
+			}
+			time.Sleep(110 * time.Millisecond) // one more
+			c.sendBytes(message)
+			time.Sleep(10 * time.Millisecond)
+			if n := len(a.disconnected); n != 0 {
+				t.Fatal("closed within the limit")
+			}
+			c.sendBytes(message)
+			c.sendBytes(message)
+			if code := c.expectClose(); code != ws.StatusPolicyViolation {
+				t.Fatalf("closed with %d", code)
+			}
+			c.conn.Close()
+			if got := await(t, a.disconnected, "Disconnected"); got != ReasonTooManyMessages {
+				t.Fatalf("reason %q", got)
+			}
+		})
+	}
+	t.Run("polling", func(t *testing.T) {
+		a := newApp()
+		st := newSite(t, Config{EventsPerSecond: 10}, map[string]Namespace{"/": a})
+		q := st.pollSession()
+		st.expect("POST", q, "40"+strings.Repeat("\x1e42[\"x\"]", 30), 400, "{")
+		if got := await(t, a.disconnected, "Disconnected"); got != ReasonTooManyMessages {
+			t.Fatalf("reason %q", got)
+		}
+	})
+}
+
+func TestBucketRefills(t *testing.T) {
+	var b bucket
+	now := time.Unix(1e9, 0)
+	take := func() (n int) {
+		for b.allow(now, 50) {
+			n++
+		}
+		return n
+	}
+	for _, step := range []struct {
+		wait time.Duration
+		want int
+	}{{0, 100}, {0, 0}, {time.Second, 50}, {20 * time.Millisecond, 1}, {time.Hour, 100}, {-time.Hour, 0}} {
+		now = now.Add(step.wait)
+		if got := take(); got != step.want {
+			t.Fatalf("after %v: %d messages, want %d", step.wait, got, step.want)
+		}
+	}
+}
+
+func TestAskIsAnsweredOnceOrTold(t *testing.T) {
+	a := newApp()
+	st := newSite(t, Config{}, map[string]Namespace{"/": a})
+	c := st.join("/")
+	s := await(t, a.connected, "Connected")
+	type answer struct {
+		args []json.RawMessage
+		err  error
+	}
+	answers := make(chan answer, 100)
+	ask := func() error {
+		return s.Ask("question", json.RawMessage(`{"n":1}`), func(args []json.RawMessage, _ [][]byte, err error) {
+			answers <- answer{args, err}
+		})
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	c.expect(`421["question",{"n":1}]`)
+	c.send(`431["yes",2]`)
+	if got := await(t, answers, "the answer"); got.err != nil || len(got.args) != 2 || string(got.args[0]) != `"yes"` {
+		t.Fatalf("got %+v", got)
+	}
+	c.send(`431["again"]`) // nobody asks any more
+	c.send(`4399["never asked"]`)
+	for range maxAsks {
+		if err := ask(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ask(); err != ErrTooManyAsks {
+		t.Fatalf("got %v", err)
+	}
+	c.conn.Close()
+	await(t, a.disconnected, "Disconnected")
+	if len(answers) != maxAsks {
+		t.Fatalf("%d answers, want %d", len(answers), maxAsks)
+	}
+	if got := <-answers; got.err != ErrNotConnected {
+		t.Fatalf("got %+v", got)
+	}
+	if err := ask(); err != ErrNotConnected {
+		t.Fatalf("got %v", err)
+	}
+}
