@@ -19,8 +19,9 @@ export interface StripOptions {
   readonly hovered: (time: number | null) => void;
 }
 
-/** Room for the labels of the value axis, CSS pixels: the same on all charts, so that their times align. */
-const GUTTER = 66;
+/** Size of the axes' text, and room for the value axis: the same on all charts, so that their times align. In rem. */
+const TEXT = 0.86;
+const GUTTER = 4.7;
 
 /**
  * Widths of lines, CSS pixels. Many points are drawn in thin lines: they are easier to read, and without a graphics
@@ -32,6 +33,12 @@ const THIN = 1;
 
 /** Points on all lines of a chart from which on they are thin. */
 const MANY_POINTS = 1_500;
+
+/** Paper to the right of the newest sample, CSS pixels. */
+const MARGIN = 14;
+
+/** Width of a digit, as a part of the text's size. */
+const DIGIT = 0.6;
 
 /** One chart on the screen: paper, grid and pens. The only part of the page that knows uPlot. */
 export class Strip {
@@ -52,7 +59,7 @@ export class Strip {
         width,
         height,
         ms: 1,
-        padding: [8, 14, 0, 0],
+        padding: [8, MARGIN, 0, 0],
         legend: { show: false },
         cursor: {
           y: false,
@@ -67,7 +74,7 @@ export class Strip {
           x: { time: true, range: () => [this.#from, this.#to] },
           y: { range: (_plot, low, high) => valueRange(low ?? Number.NaN, high ?? Number.NaN, unit) },
         },
-        axes: axes(unit, look),
+        axes: axes(unit, look, Number.parseFloat(getComputedStyle(document.documentElement).fontSize)),
         series: [{}, ...inks.map((_, i) => this.#series(i))],
         hooks: {
           drawClear: [plot => hatch(plot, this.#drawing.holes, look())],
@@ -143,10 +150,12 @@ export class Strip {
   }
 }
 
-function axes(unit: Unit, look: () => Look): uPlot.Axis[] {
+/** The time axis and the value axis; `rem` is the page's size of text in CSS pixels. */
+function axes(unit: Unit, look: () => Look, rem: number): uPlot.Axis[] {
   const common: uPlot.Axis = {
     stroke: () => look().muted,
-    font: '12px system-ui, sans-serif',
+    // Whole pixels: uPlot scales the number before `px` for the screen, and takes it for a whole one.
+    font: `${Math.round(TEXT * rem)}px system-ui, sans-serif`,
     grid: { stroke: () => look().grid, width: 1 },
     ticks: { show: false },
   };
@@ -154,16 +163,22 @@ function axes(unit: Unit, look: () => Look): uPlot.Axis[] {
   return [
     {
       ...common,
-      space: 84,
-      size: 28,
+      // A narrow chart would have a single time otherwise.
+      space: (_plot, _axis, _min, _max, width) => (width < 30 * rem ? 4 : 6) * rem,
+      size: 2 * rem,
       gap: 6,
-      values: (_plot, ticks, _axis, _space, step) => timeTicks(ticks, step),
+      values: (plot, ticks, _axis, _space, step) =>
+        timeTicks(ticks, step).map((label, i) => {
+          const room = plot.bbox.width / devicePixelRatio + MARGIN - plot.valToPos(ticks[i]!, 'x');
+          // A label that would reach over the edge of the paper would be cut.
+          return (label.length * DIGIT * TEXT * rem) / 2 > room ? '' : label;
+        }),
     },
     {
       ...common,
-      size: GUTTER,
+      size: GUTTER * rem,
       gap: 8,
-      space: 34,
+      space: 2.4 * rem,
       ...(steps ? { incrs: steps } : {}),
       values: (_plot, ticks) => ticks.map(tick => formatTick(tick, unit)),
     },

@@ -4,6 +4,7 @@ import type { Drawable } from '../charts/loop.ts';
 import { Strip } from '../charts/strip.ts';
 import type { Subscription } from '../live/client.ts';
 import { draw } from '../model/drawing.ts';
+import { gapText, newestGap } from '../model/gap.ts';
 import type { Extent } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
 import type { Page } from './page.ts';
@@ -188,6 +189,8 @@ export class View implements Drawable {
     if (drawn > 0 && room.matched > drawn)
       notes.push(`${drawn} of ${room.matched} lines, highest mean first`);
     if (room.state === 'not_stored') notes.push('not recorded');
+    const gap = newestGap(this.pens.list.value.map(pen => pen.line));
+    if (gap) notes.push(gapText(gap));
     this.note.value = notes.join(' · ');
   }
 }
