@@ -1,0 +1,160 @@
+//go:build linux
+
+// Command viewers measures what viewers cost: the program as it is shipped,
+// against a floor that sends the same bytes to the same connections. See
+// bench/README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"stripchart/bench/load"
+)
+
+// floorRole as the first argument makes this program the floor; see child.go.
+const floorRole = "floor"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == floorRole {
+		err = serveFloor(ctx, os.Args[2:], os.Stdin, os.Stdout)
+	} else {
+		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "viewers:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is what every scenario needs.
+type bench struct {
+	ctx    context.Context // ends with an interrupt; a scenario ends at its next step
+	binary string          // the program under test
+	self   string          // this program
+	dir    string          // for data; removed at the end
+	out    io.Writer       // the report
+	log    io.Writer       // progress
+	pairs  int
+	times  times
+	limit  int // viewers that the limit of open files lets this process have
+	dirs   int // data directories made so far
+}
+
+// times are the lengths of a run's phases.
+type times struct {
+	settle  time.Duration // after the start, before memory is read; after connecting
+	warmup  time.Duration
+	measure time.Duration
+}
+
+// scenarios in the order in which they run.
+var scenarios = []struct {
+	name string
+	run  func(b *bench, quick bool) error
+}{
+	{"fanout", (*bench).fanout},
+}
+
+func run(ctx context.Context, args []string, out, log io.Writer) error {
+	flags := flag.NewFlagSet("viewers", flag.ContinueOnError)
+	flags.SetOutput(log)
+	names := make([]string, len(scenarios))
+	for i, s := range scenarios {
+		names[i] = s.name
+	}
+	quick := flags.Bool("quick", false, "a small form of everything, in about a minute")
+	only := flags.String("scenario", "all", "what to run: "+strings.Join(names, ", ")+", several with commas, or all")
+	binary := flags.String("binary", "", "the stripchart program to measure; built from ./cmd/stripchart unless given")
+	pairs := flags.Int("pairs", 5, "paired runs of which the median is reported; 1 when quick")
+	measured := flags.Duration("measure", 10*time.Second, "how long a run is measured; 4s when quick")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	wanted := strings.Split(*only, ",")
+	for _, name := range wanted {
+		if name != "all" && !slices.Contains(names, name) {
+			return fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(names, ", "))
+		}
+	}
+	b := &bench{ctx: ctx, out: out, log: log, pairs: *pairs, times: times{settle: 3 * time.Second, warmup: 4 * time.Second, measure: *measured}}
+	if *quick {
+		b.pairs, b.times = 1, times{settle: time.Second, warmup: time.Second, measure: 4 * time.Second}
+	}
+	limit, err := load.RaiseFileLimit()
+	if err != nil {
+		return err
+	}
+	b.limit = int(limit) - 500
+
+	// Children die with the thread that started them (Pdeathsig), so it is to be
+	// one that lasts.
+	runtime.LockOSThread()
+	// The generator's memory is small and nobody's figure; its collector would
+	// take processors from what is measured.
+	debug.SetGCPercent(1000)
+
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "stripchart-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	if b.binary = *binary; b.binary == "" {
+		if b.binary, err = build(ctx, b.dir); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(out, "%s, %d processors, %s\n", runtime.Version(), runtime.NumCPU(), kernel())
+	for _, s := range scenarios {
+		if !slices.Contains(wanted, "all") && !slices.Contains(wanted, s.name) {
+			continue
+		}
+		fmt.Fprintf(out, "\n## %s\n\n", s.name)
+		if err := s.run(b, *quick); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// build makes the program under test as `make binary` does.
+func build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "stripchart")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "stripchart/cmd/stripchart")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build stripchart: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+func kernel() string {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return runtime.GOOS
+	}
+	return "Linux " + strings.TrimSpace(string(release))
+}
+
+// progress tells what is going on.
+func (b *bench) progress(format string, args ...any) {
+	fmt.Fprintf(b.log, "%s "+format+"\n", append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
+}
