@@ -97,7 +97,7 @@ func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		case <-probing:
 		case <-r.Context().Done():
 			c.kill(ReasonTransportClose)
-			return refuseRequest, false
+			return refusal{}, true // nobody hears an answer
 		}
 		c.mu.Lock()
 		if c.polling.wait == wait {
