@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { startChild } from '../../support/children.js';
+import { until } from '../../support/until.js';
+
+/** What a site needs for Socket.IO: the headers of the upgrade, and the page's own `Host`, once, with its port. */
+export const SOCKET_IO = `
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      proxy_set_header Host $http_host;`;
+
+/**
+ * Starts nginx in front of a program, and has it ended with the scene.
+ *
+ * @param {import('../../support/scene.js').Scene} scene
+ * @param {import('../../support/program.js').Program} program
+ * @param {NginxOptions} [options]
+ */
+export async function startNginx(scene, program, { root = '', proxied = SOCKET_IO } = {}) {
+  const folder = scene.path('nginx');
+  await mkdir(folder, { recursive: true });
+  const port = await freePort();
+  const configuration = join(folder, 'nginx.conf');
+  // One process, so that ending it ends all of it; and nothing is written outside of the folder.
+  await writeFile(
+    configuration,
+    `
+master_process off;
+pid nginx.pid;
+error_log error.log;
+events {}
+http {
+  log_format asked '$status $request_method $request_uri';
+  access_log access.log asked;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  types { text/html html; text/javascript js; }
+  map $http_upgrade $connection_upgrade {
+    default upgrade;
+    ''      '';
+  }
+  server {
+    listen 127.0.0.1:${port};
+    ${root && `root ${root};`}
+    location /socket.io {
+      proxy_pass http://127.0.0.1:${program.port};${proxied}
+    }
+  }
+}
+`,
+  );
+  const { child, exited } = startChild(nginx(), ['-p', folder, '-c', configuration, '-g', 'daemon off;']);
+  const said = text(/** @type {import('node:stream').Readable} */ (child.stderr));
+  let isOver = false;
+  exited.then(() => {
+    isOver = true;
+  });
+  scene.closing(async () => {
+    child.kill('SIGTERM');
+    await exited;
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await until('nginx to answer', async () => {
+    if (isOver) throw new Error(`nginx ended at its start: ${await said}`);
+    return fetch(url).then(
+      () => true,
+      () => false,
+    );
+  });
+  return {
+    url,
+    /** One line for every request that was answered in full: status, method, path. */
+    async answered() {
+      return (await readFile(join(folder, 'access.log'), 'utf8')).split('\n');
+    },
+  };
+}
+
+/** The program of that name; most systems keep it where only the administrator's path leads. */
+function nginx() {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  const path = folders.map(folder => join(folder, 'nginx')).find(existsSync);
+  if (!path) throw new Error('nginx is missing; run `make deps`');
+  return path;
+}
+
+/** @returns {Promise<number>} a port that nobody listens on */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/**
+ * @typedef {object} NginxOptions
+ * @property {string} [root] folder of files to serve beside
+ * @property {string} [proxied] what is said about requests to the program, in nginx's words
+ */
