@@ -12,8 +12,8 @@ import (
 	"net"
 	"net/http"
 	"runtime"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -166,17 +166,23 @@ func (s *Server) ticks(ctx context.Context) {
 	}
 }
 
+// grain is how many connections a sender takes at a time.
+const grain = 32
+
 // send writes b to every connection. s.mu is held.
 func (s *Server) send(b []byte) {
-	if len(s.conns) == 0 {
-		return
-	}
 	var senders sync.WaitGroup
-	processors := runtime.GOMAXPROCS(0)
-	for part := range slices.Chunk(s.conns, (len(s.conns)+processors-1)/processors) {
+	var next atomic.Int64 // first connection that no sender has taken
+	for range runtime.GOMAXPROCS(0) {
 		senders.Go(func() {
-			for _, c := range part {
-				c.write(b)
+			for {
+				end := int(next.Add(grain))
+				if end-grain >= len(s.conns) {
+					return
+				}
+				for _, c := range s.conns[end-grain : min(end, len(s.conns))] {
+					c.write(b)
+				}
 			}
 		})
 	}

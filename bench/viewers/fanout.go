@@ -37,32 +37,31 @@ func (s situation) String() string {
 	return text
 }
 
-func situations(quick bool) []situation {
-	if quick {
-		return []situation{
-			{1000, 200 * time.Millisecond, oneRoom, 0},
-			{1000, 200 * time.Millisecond, twelveRooms, 0},
-		}
-	}
+// situations are those of the selection, and, unless it is a choice of its own,
+// some with viewers that do not read.
+func (b *bench) situations(quick bool) []situation {
+	rooms := map[int][]string{1: oneRoom, 12: twelveRooms}
 	var all []situation
-	for _, viewers := range []int{1000, 5000, 10_000, 19_000} {
-		for _, interval := range []time.Duration{time.Second, 200 * time.Millisecond} {
-			for _, queries := range [][]string{oneRoom, twelveRooms} {
-				all = append(all, situation{viewers, interval, queries, 0})
+	for _, viewers := range b.choice.viewers {
+		for _, rate := range b.choice.rates {
+			for _, n := range b.choice.rooms {
+				all = append(all, situation{viewers, time.Second / time.Duration(rate), rooms[n], b.choice.unreading})
 			}
 		}
 	}
-	return append(all,
-		situation{5000, 200 * time.Millisecond, oneRoom, 1},
-		situation{5000, 200 * time.Millisecond, twelveRooms, 1},
-	)
+	if b.choice.isDefault && !quick {
+		for _, n := range b.choice.rooms {
+			all = append(all, situation{5000, 200 * time.Millisecond, rooms[n], 1})
+		}
+	}
+	return all
 }
 
 // fanout measures the product against the floor in every situation.
 func (b *bench) fanout(quick bool) error {
 	table := newFanoutTable()
 	defer table.print(b.out)
-	for _, s := range situations(quick) {
+	for _, s := range b.situations(quick) {
 		if s.viewers > b.limit {
 			b.progress("%v: left out, this process may have %d only (ulimit -n)", s, b.limit)
 			continue

@@ -53,6 +53,7 @@ type bench struct {
 	log    io.Writer       // progress
 	pairs  int
 	times  times
+	choice choice
 	limit  int // viewers that the limit of open files lets this process have
 	dirs   int // data directories made so far
 }
@@ -84,7 +85,12 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	binary := flags.String("binary", "", "the stripchart program to measure; built from ./cmd/stripchart unless given")
 	pairs := flags.Int("pairs", 5, "paired runs of which the median is reported; 1 when quick")
 	measured := flags.Duration("measure", 10*time.Second, "how long a run is measured; 4s when quick")
+	b := &bench{ctx: ctx, out: out, log: log}
+	b.choice.define(flags)
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if err := b.choice.check(flags, *quick); err != nil {
 		return err
 	}
 	wanted := strings.Split(*only, ",")
@@ -93,7 +99,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 			return fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(names, ", "))
 		}
 	}
-	b := &bench{ctx: ctx, out: out, log: log, pairs: *pairs, times: times{settle: 3 * time.Second, warmup: 4 * time.Second, measure: *measured}}
+	b.pairs, b.times = *pairs, times{settle: 3 * time.Second, warmup: 4 * time.Second, measure: *measured}
 	if *quick {
 		b.pairs, b.times = 1, times{settle: time.Second, warmup: time.Second, measure: 4 * time.Second}
 	}
