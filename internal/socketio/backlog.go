@@ -6,9 +6,12 @@ import (
 	"time"
 )
 
-// drainSize is how much of a backlog one write takes, in bytes. Less would cost
-// more calls, more would let one connection hold more memory of its own.
-const drainSize = 32 << 10
+// drainSize is how much of a backlog one write takes, in bytes, where it must be
+// gathered first (TLS). It is the size of a TLS record.
+const drainSize = 16 << 10
+
+// drainVector is how many packets of a backlog one write takes at most.
+const drainVector = 64
 
 // backlog is what a connection could not send at once: packets in order, of the
 // first of which a part may have left already. Its packets are shared, so it
@@ -29,19 +32,23 @@ func (b *backlog) add(protocol uint8, ps []*Packet) {
 	}
 }
 
-// peek returns the next bytes to be sent: one packet's own, or several packets
-// gathered in buf.
-func (b *backlog) peek(protocol uint8, buf []byte) []byte {
-	first := b.packets[0].wire(protocol)[b.sent:]
-	if len(first) >= len(buf) {
-		return first[:len(buf)]
-	}
-	n := copy(buf, first)
-	for _, p := range b.packets[1:] {
-		k := copy(buf[n:], p.wire(protocol))
-		if n += k; n == len(buf) {
-			break
+// vector appends the next bytes to be sent to vec, packet by packet.
+func (b *backlog) vector(protocol uint8, vec [][]byte) [][]byte {
+	for i, p := range b.packets[:min(len(b.packets), drainVector)] {
+		frame := p.wire(protocol)
+		if i == 0 {
+			frame = frame[b.sent:]
 		}
+		vec = append(vec, frame)
+	}
+	return vec
+}
+
+// gather copies the next bytes to be sent to buf and returns the part used.
+func (b *backlog) gather(protocol uint8, buf []byte) []byte {
+	n := 0
+	for _, frame := range b.vector(protocol, nil) {
+		n += copy(buf[n:], frame)
 	}
 	return buf[:n]
 }
@@ -62,12 +69,15 @@ func (b *backlog) advance(protocol uint8, n int) {
 
 // drain empties the backlog of a WebSocket and tells the application when it
 // was waiting for that. It is the only goroutine of its kind for a connection;
-// while it runs, c.draining is set and nothing else writes to the socket.
+// while it runs, c.draining is set, and nothing else writes to the socket unless
+// the backlog is empty.
 func (c *Conn) drain() {
-	buf := make([]byte, drainSize)
+	write := c.drainGathered
+	if c.raw != nil {
+		write = c.drainDirect
+	}
 	for {
-		chunk, next := c.nextChunk(buf)
-		switch next {
+		switch c.drainStep() {
 		case drainEnd:
 			return
 		case drainGoodbye:
@@ -75,21 +85,58 @@ func (c *Conn) drain() {
 			return
 		case drainTell:
 			c.tellDrained()
-			continue
+		case drainWrite:
+			if err := write(); err != nil {
+				c.drainFailed(err)
+				return
+			}
 		}
-		n, err := c.net.Write(chunk)
-		c.server.count.writes.Add(1)
-		c.server.count.bytes.Add(int64(n))
-		if err != nil {
-			c.drainFailed(err)
-			return
-		}
-		c.mu.Lock()
-		if c.out != nil {
-			c.out.advance(c.protocol, n)
-		}
-		c.mu.Unlock()
 	}
+}
+
+// drainDirect writes some of the backlog when the socket takes some. While it
+// waits for that, it holds no buffer: with many clients that do not read, those
+// would be most of the memory.
+func (c *Conn) drainDirect() error {
+	var failed error
+	err := c.raw.Write(func(fd uintptr) bool {
+		sd := c.server.sender()
+		defer c.server.putSender(sd)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.out == nil {
+			return true // the connection has ended
+		}
+		sd.vec = c.out.vector(c.protocol, sd.vec)
+		n, err := sd.run(fd)
+		c.out.advance(c.protocol, n)
+		failed = err
+		return n > 0 || err != nil
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// drainGathered is drainDirect for a connection that only takes a buffer, and
+// blocks.
+func (c *Conn) drainGathered() error {
+	c.mu.Lock()
+	var chunk []byte
+	if c.out != nil {
+		chunk = c.out.gather(c.protocol, make([]byte, drainSize))
+	}
+	c.mu.Unlock()
+	n, err := c.net.Write(chunk)
+	c.server.count.writes.Add(1)
+	c.server.count.bytes.Add(int64(n))
+	c.mu.Lock()
+	if c.out != nil {
+		c.out.advance(c.protocol, n)
+	}
+	c.mu.Unlock()
+	return err
 }
 
 // What drain does next.
@@ -102,14 +149,14 @@ const (
 	drainEnd
 )
 
-// nextChunk returns what drain does next, and what it writes.
-func (c *Conn) nextChunk(buf []byte) ([]byte, drainStep) {
+// drainStep decides what drain does next.
+func (c *Conn) drainStep() drainStep {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := c.out
 	if b == nil {
 		c.draining = false
-		return nil, drainEnd
+		return drainEnd
 	}
 	if len(b.packets) > 0 {
 		if b.due <= 0 {
@@ -120,20 +167,20 @@ func (c *Conn) nextChunk(buf []byte) ([]byte, drainStep) {
 			b.due = b.bytes
 			_ = c.net.SetWriteDeadline(time.Now().Add(c.server.cfg.DrainTimeout))
 		}
-		return b.peek(c.protocol, buf), drainWrite
+		return drainWrite
 	}
 	c.out = nil // from here on Write tries the socket again
 	if c.state != stateOpen {
 		c.draining = false
-		return nil, drainGoodbye
+		return drainGoodbye
 	}
 	if b.refused {
 		// draining stays set: if Write queues again, during Drained too, this
 		// goroutine goes on with it, and no two call Drained at a time.
-		return nil, drainTell
+		return drainTell
 	}
 	c.draining = false
-	return nil, drainEnd
+	return drainEnd
 }
 
 func (c *Conn) drainFailed(err error) {

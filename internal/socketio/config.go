@@ -12,8 +12,8 @@ import (
 // not allowed.
 type Config struct {
 	// PingInterval is the time between two pings of a connection; default 25 s.
-	// The first comes after a random part of it, so that connections that came
-	// together are not pinged together.
+	// The first comes after half to nine tenths of it, at random, so that
+	// connections that came together are not pinged together.
 	PingInterval time.Duration
 	// PingTimeout is how long the answer to a ping may take; default 20 s.
 	PingTimeout time.Duration

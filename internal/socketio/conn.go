@@ -216,7 +216,7 @@ func (c *Conn) shut(reason string, code ws.StatusCode, grace time.Duration) {
 	}
 	c.mu.Unlock()
 	if err != nil {
-		_ = conn.Close() // the reader reports the end
+		cut(conn) // the reader reports the end
 		return
 	}
 	// A failure means that the connection is closed, which is what is wanted.
@@ -236,8 +236,17 @@ func (c *Conn) kill(reason string) {
 	conn := c.net
 	c.mu.Unlock()
 	if conn != nil {
-		_ = conn.Close() // wakes the reader, which finishes
+		cut(conn) // wakes the reader, which finishes
 	}
+}
+
+// cut closes a connection without TLS's farewell, for which Close would wait
+// when the peer does not read.
+func cut(conn net.Conn) {
+	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = outer.NetConn()
+	}
+	_ = conn.Close() // second closes are harmless
 }
 
 // spawn starts a goroutine that Shutdown waits for, unless the connection has
@@ -266,7 +275,7 @@ func (c *Conn) finish() {
 	}
 	c.mu.Unlock()
 	if conn != nil {
-		_ = conn.Close() // second closes are harmless
+		cut(conn)
 	}
 
 	c.app.Lock()

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
-	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,9 +31,12 @@ import (
 // Reported: µs of the server's processor time and the 99th percentile of the
 // delivery time per message, bytes of resident memory per connection.
 
-// benchServerEnv makes the test binary the server process: "floor" or
-// "socketio", rooms, messages per second.
+// benchServerEnv makes the benchmark the server process: "floor" or "socketio",
+// rooms, messages per second.
 const benchServerEnv = "SOCKETIO_BENCH_SERVER"
+
+// benchAnswer begins the lines of the server process.
+const benchAnswer = "= "
 
 const (
 	benchWarmup  = 4 * time.Second
@@ -50,6 +52,10 @@ func benchEnvInt(name string, otherwise int) int {
 }
 
 func BenchmarkSendingToMany(b *testing.B) {
+	if spec := os.Getenv(benchServerEnv); spec != "" {
+		benchServer(spec)
+		os.Exit(0)
+	}
 	conns := benchEnvInt("SOCKETIO_BENCH_CONNS", 5000)
 	rate := benchEnvInt("SOCKETIO_BENCH_RATE", 5)
 	for _, rooms := range []int{1, 12} {
@@ -73,7 +79,7 @@ type benchReport struct {
 }
 
 func benchRun(b *testing.B, kind string, conns, rooms, rate int) {
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd := exec.Command(os.Args[0], "-test.run=^$", "-test.bench=^BenchmarkSendingToMany$")
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d", benchServerEnv, kind, rooms, rate))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
@@ -92,10 +98,14 @@ func benchRun(b *testing.B, kind string, conns, rooms, rate int) {
 	lines := bufio.NewScanner(stdout)
 	ask := func(command string) string {
 		fmt.Fprintln(stdin, command)
-		if !lines.Scan() {
-			b.Fatal("server process ended")
+		for lines.Scan() {
+			// The testing package prints lines of its own.
+			if answer, ok := strings.CutPrefix(lines.Text(), benchAnswer); ok {
+				return answer
+			}
 		}
-		return lines.Text()
+		b.Fatal("server process ended")
+		return ""
 	}
 	report := func() (r benchReport) {
 		if err := json.Unmarshal([]byte(ask("report")), &r); err != nil {
@@ -126,14 +136,14 @@ func benchRun(b *testing.B, kind string, conns, rooms, rate int) {
 	b.ReportMetric(load.percentile(0.99).Seconds()*1e3, "p99-ms")
 	b.ReportMetric(float64(idle.RSS-empty.RSS)/float64(conns), "idle-B/conn")
 	b.ReportMetric(float64(after.RSS-empty.RSS)/float64(conns), "B/conn")
-	b.Logf("idle: heap %d stack %d objects %.1f", (idle.Heap-empty.Heap)/int64(conns), (idle.Stack-empty.Stack)/int64(conns), float64(idle.Objects-empty.Objects)/float64(conns))
+	b.ReportMetric(float64(idle.Heap-empty.Heap)/float64(conns), "heap-B/conn")
+	b.ReportMetric(float64(idle.Stack-empty.Stack)/float64(conns), "stack-B/conn")
 	b.ReportMetric(float64(load.messages)/benchMeasure.Seconds(), "msg/s")
 	b.ReportMetric(0, "ns/op")
 }
 
 // benchServer is the server process: it obeys lines on standard input.
 func benchServer(spec string) {
-	runtime.MemProfileRate = benchEnvInt("MEMRATE", 512<<10)
 	var kind string
 	var rooms, rate int
 	if _, err := fmt.Sscan(spec, &kind, &rooms, &rate); err != nil {
@@ -157,20 +167,12 @@ func benchServer(spec string) {
 	}
 	go http.Serve(l, handler)
 	in := bufio.NewScanner(os.Stdin)
-	defer func() {
-		if path := os.Getenv("MEMPROF"); path != "" && kind == "socketio" {
-			f, _ := os.Create(path)
-			runtime.GC()
-			pprof.WriteHeapProfile(f)
-			f.Close()
-		}
-	}()
 	for in.Scan() {
 		switch in.Text() {
 		case "address":
-			fmt.Println(l.Addr())
+			fmt.Println(benchAnswer + l.Addr().String())
 		case "start":
-			fmt.Println("started")
+			fmt.Println(benchAnswer + "started")
 			go func() {
 				for range time.Tick(time.Second / time.Duration(rate)) {
 					tick()
@@ -182,8 +184,8 @@ func benchServer(spec string) {
 			debug.FreeOSMemory()
 			var mem runtime.MemStats
 			runtime.ReadMemStats(&mem)
-			line, _ := json.Marshal(benchReport{CPU: processorTime(), RSS: resident(), Heap: int64(mem.HeapAlloc), Stack: int64(mem.StackInuse), Objects: int64(mem.HeapObjects)})
-			fmt.Println(string(line))
+			line, _ := json.Marshal(benchReport{CPU: processorTime(), RSS: resident(), Heap: int64(mem.HeapAlloc), Stack: int64(mem.StackInuse)})
+			fmt.Println(benchAnswer + string(line))
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (h *heartbeat) add(c *Conn) {
 	now := h.since()
 	interval := int64(h.server.cfg.PingInterval)
 	if c.protocol == protocol4 {
-		c.beat.nextPing = now + interval/2 + rand.Int64N(interval/2+1)
+		c.beat.nextPing = now + interval/2 + rand.Int64N(interval*2/5)
 	} else {
 		h.pinged(c)
 	}

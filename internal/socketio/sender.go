@@ -48,15 +48,28 @@ func (sd *sender) write(raw syscall.RawConn, protocol uint8, ps []*Packet) (int,
 	sd.n, sd.err = 0, nil
 	sd.load(protocol, ps)
 	err := raw.Control(sd.try)
+	n, tried := sd.result()
+	if err == nil {
+		err = tried
+	}
+	return n, err
+}
+
+// run is write with what was put into buf or vec, to a descriptor that the
+// caller holds.
+func (sd *sender) run(fd uintptr) (int, error) {
+	sd.attempt(fd)
+	return sd.result()
+}
+
+// result counts an attempt and forgets what it was about.
+func (sd *sender) result() (int, error) {
 	sd.buf = nil
 	clear(sd.vec)
 	sd.vec = sd.vec[:0]
-	if err == nil {
-		err = sd.err
-	}
 	sd.writes++
 	sd.bytes += int64(sd.n)
-	return sd.n, err
+	return sd.n, sd.err
 }
 
 // load puts the frames of ps into buf or vec.

@@ -101,7 +101,7 @@ func (echo) Connect(s *socketio.Socket, auth json.RawMessage) error {
 // suite listens for one message at a time, and its client hands on all that came
 // in one read before it listens for the next: two packets at once are one too
 // many for it.
-const authDelay = 20 * time.Millisecond
+const authDelay = 60 * time.Millisecond
 
 func (echo) Connected(s *socketio.Socket) {
 	event := socketio.EncodeEvent(s.Namespace(), "auth", s.Data.(json.RawMessage))
