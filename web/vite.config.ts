@@ -33,5 +33,7 @@ export default defineConfig({
     environment: 'node',
     // Style sheets are read by tests of contrast; otherwise they would come as empty.
     css: true,
+    // Time enough on a machine that is busy with other tests; none of these waits for time.
+    testTimeout: 20_000,
   },
 });

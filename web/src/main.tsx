@@ -1,6 +1,8 @@
 import { render } from 'preact';
 import 'uplot/dist/uPlot.min.css';
+import './ui/theme.css';
 import './ui/page.css';
+import './ui/charts.css';
 import { SocketTransport } from './live/socket.ts';
 import { exposeDebug } from './page/debug.ts';
 import { Page } from './page/page.ts';

@@ -1,6 +1,6 @@
 import { PALETTE } from '../model/colour.ts';
 
-/** Colours of a theme, as a canvas needs them; those of the page are in ui/page.css. */
+/** Colours of a theme, as a canvas needs them; those of the page are in ui/theme.css. */
 export interface Look {
   readonly palette: readonly string[];
   /** The palette, thinned for the area under a single line. */

@@ -1,14 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import css from '../ui/page.css?raw';
+import css from '../ui/theme.css?raw';
 import { assignInks, DASHES, PALETTE } from './colour.ts';
 
-/** The value of a custom property in the block of a theme. */
+/** The value of a custom property in a theme. */
 function property(theme: 'light' | 'dark', name: string): string {
-  const block =
-    theme === 'light' ? css.slice(0, css.indexOf('[data-theme')) : css.slice(css.indexOf('[data-theme'));
-  const found = new RegExp(`--${name}:\\s*(#[0-9a-f]{6})`).exec(block);
-  if (!found) throw new Error(`--${name} is not set for ${theme}`);
-  return found[1]!;
+  const found = new RegExp(`--${name}: light-dark\\((#[0-9a-f]{6}), (#[0-9a-f]{6})\\)`).exec(css);
+  if (!found) throw new Error(`--${name} is not set`);
+  return found[theme === 'light' ? 1 : 2]!;
 }
 
 /** Contrast of two colours as WCAG 2 defines it, 1 to 21. */

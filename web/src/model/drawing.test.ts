@@ -67,7 +67,7 @@ describe('a line is broken', () => {
       4001,
     );
     expect(apart.ys).toEqual([[1, null, 2]]);
-    expect(apart.holes).toEqual([{ from: 1000, to: 4001, reason: null }]);
+    expect(apart.holes).toEqual([{ from: 1000, to: 4001 }]);
   });
 
   test('not while the interval is unknown', () => {
@@ -100,7 +100,7 @@ describe('a line is broken', () => {
     expect(ys).toEqual([[1, null, 3]]);
   });
 
-  test('where the server declared a gap, and the reason is told', () => {
+  test('where the server declared a gap, and there is a hole', () => {
     const l = line(1000, [
       [1000, 1],
       [2000, 2],
@@ -109,7 +109,7 @@ describe('a line is broken', () => {
     l.addGap({ from: 2000, to: 3000, reason: 'source_dropped' });
     const { ys, holes } = draw([l], 0, 3000);
     expect(ys).toEqual([[1, 2, null, 3]]);
-    expect(holes).toEqual([{ from: 2000, to: 3000, reason: 'source_dropped' }]);
+    expect(holes).toEqual([{ from: 2000, to: 3000 }]);
   });
 
   test('between columns when one that should have samples is empty', () => {
@@ -141,7 +141,7 @@ describe('a hole', () => {
       Array.from({ length: 9 }, (_, i) => [1000 * (i + 1), 1]),
     );
     expect(draw([broken, whole], 0, 9000).holes).toEqual([]);
-    expect(draw([broken], 0, 9000).holes).toEqual([{ from: 1000, to: 9000, reason: null }]);
+    expect(draw([broken], 0, 9000).holes).toEqual([{ from: 1000, to: 9000 }]);
   });
 
   test('opens at the end when samples stop, after three seconds at the earliest', () => {
@@ -150,7 +150,7 @@ describe('a hole', () => {
       [1100, 1],
     ]);
     expect(draw([l], 0, 4100).holes).toEqual([]);
-    expect(draw([l], 0, 4101).holes).toEqual([{ from: 1100, to: 4101, reason: null }]);
+    expect(draw([l], 0, 4101).holes).toEqual([{ from: 1100, to: 4101 }]);
   });
 
   test('is not the time before the first sample: nothing was lost there', () => {

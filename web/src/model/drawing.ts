@@ -14,8 +14,6 @@ export interface Drawing {
 export interface Hole {
   readonly from: number;
   readonly to: number;
-  /** Why, where the server declared it; otherwise it is merely seen that nothing came. */
-  readonly reason: string | null;
 }
 
 /** A line whose samples are more than this many of its intervals apart is broken there. */
@@ -118,11 +116,8 @@ function holes(lines: readonly Line[], strokes: readonly Stroke[], from: number,
   const runs = strokes.flatMap(s => s.runs).sort((a, b) => a.from - b.from);
   if (runs.length === 0) return [];
   const out: Hole[] = [];
-  const reasons = lines.flatMap(line => line.gaps);
   const open = (start: number, end: number): void => {
-    if (end <= from || start >= to) return;
-    const reason = reasons.find(gap => gap.from < end && gap.to > start)?.reason ?? null;
-    out.push({ from: Math.max(start, from), to: Math.min(end, to), reason });
+    if (end > from && start < to) out.push({ from: Math.max(start, from), to: Math.min(end, to) });
   };
   let covered = runs[0]!.to;
   for (const run of runs) {

@@ -40,9 +40,6 @@ const TEMPLATES: readonly Template[] = [
   { id: 'network', title: 'Network', name: { pattern: 'network_(receive|transmit)_bytes_per_second' } },
 ];
 
-/** The metric by which the page learns which hosts there are. */
-export const HOSTS_QUERY = selector(TEMPLATES[0]!, null);
-
 /**
  * The charts of the page: the link's own queries if it has any, else the vitals of `host`, or of all hosts
  * where it is null. `known` are the hosts seen so far; the first stands in where a chart shows one only.

@@ -155,7 +155,7 @@ describe('the recorded conversation', () => {
     for (const name of ['status-stale', 'status-not-stored', 'status-live']) {
       const status = decodeStatus(fixture(name).arg);
       r.status(status);
-      expect([r.state, r.since]).toEqual([status.state, status.since]);
+      expect(r.state).toBe(status.state);
     }
   });
 });

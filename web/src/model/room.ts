@@ -21,7 +21,6 @@ export class Room {
   #answered = true;
   #joined = false;
   #state: RoomState = 'live';
-  #since = 0;
   #matched = 0;
   #unknown = 0;
   #revision = 0;
@@ -51,13 +50,9 @@ export class Room {
     return this.#joined;
   }
 
-  /** What the server last said about the room, and since when it holds (0: from the start). */
+  /** What the server last said about the room. */
   get state(): RoomState {
     return this.#state;
-  }
-
-  get since(): number {
-    return this.#since;
   }
 
   /** How many series match the query; more than lines when the server sends only some. */
@@ -134,7 +129,6 @@ export class Room {
 
   status(message: Status): void {
     this.#state = message.state;
-    this.#since = message.since;
     this.#revision++;
   }
 
@@ -152,7 +146,6 @@ export class Room {
     this.#byId.clear();
     this.#position = null;
     this.#state = 'live';
-    this.#since = 0;
     this.#fits = this.#answered;
   }
 

@@ -24,6 +24,8 @@ export interface RoomDump {
   readonly state: string;
   /** Why the server refused the room, or null. */
   readonly problem: string | null;
+  /** Rows of messages that were left out because the server never said which series they belong to. */
+  readonly unknown: number;
   readonly series: readonly SeriesDump[];
   readonly gaps: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
 }
@@ -63,6 +65,7 @@ function dumpRoom({ room, problem }: Subscription): RoomDump {
     position: room.position,
     state: room.state,
     problem: problem?.message ?? null,
+    unknown: room.unknown,
     series: room.lines.map(dumpSeries),
     gaps: room.lines.flatMap(line => line.gaps),
   };
