@@ -11,10 +11,7 @@ import { Tab } from './tab.js';
 /** @type {Promise<import('playwright-core').Browser> | null} */
 let shared = null;
 
-/**
- * What takes part in one test: programs, tabs and clients. It ends them all, and fails the test when anything
- * went wrong in a tab, or when a program did not end well.
- */
+/** What takes part in one test: programs, tabs and clients. It watches over them, and ends them all. */
 export class Scene {
   /** @type {Program[]} */
   #programs = [];
@@ -132,9 +129,20 @@ export class Scene {
     }
   }
 
+  /** Ends everything, whatever fails on the way. */
   async close() {
-    for (const close of this.#closing.reverse()) await close();
-    for (const program of this.#programs) await program.close();
+    const closing = [...this.#programs.map(program => () => program.close()), ...this.#closing].reverse();
+    /** @type {unknown[]} */
+    const errors = [];
+    for (const close of closing) {
+      try {
+        await close();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0)
+      throw new AggregateError(errors, `the scene could not be cleared: ${errors.join('; ')}`);
   }
 }
 

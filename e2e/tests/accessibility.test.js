@@ -11,12 +11,18 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       const tab = await scene.open(program.url, { colorScheme });
       await tab.untilSamples(5);
       await tab.page.evaluate(axe.source);
-      const violations = await tab.page.evaluate(async () => {
+      const { passed, violations } = await tab.page.evaluate(async () => {
         const checker = /** @type {typeof import('axe-core')} */ (/** @type {any} */ (window).axe);
-        const { violations } = await checker.run();
-        return violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map(node => node.html) }));
+        const { passes, violations } = await checker.run();
+        const found = violations.map(({ id, help, nodes }) => ({
+          id,
+          help,
+          nodes: nodes.map(node => node.html),
+        }));
+        return { passed: passes.length, violations: found };
       });
       assert.deepEqual(violations, []);
+      assert.ok(passed > 10, `it has looked: ${passed} rules`);
     }),
   );
 }
@@ -78,8 +84,9 @@ function focus(page) {
     // A radio button may be drawn by its label.
     const drawn = [element, element.nextElementSibling].filter(e => e !== null);
     const visible = drawn.some(e => {
-      const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(e);
-      return (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none';
+      const { outlineStyle, outlineWidth, boxShadow, opacity } = getComputedStyle(e);
+      const marked = (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none';
+      return marked && opacity !== '0' && e.getBoundingClientRect().width > 2;
     });
     return { name: group ?? element.getAttribute('title') ?? element.textContent ?? '', visible };
   });
