@@ -8,8 +8,8 @@ import (
 )
 
 // Config sets the times and bounds of a Server. The zero value of each field
-// means its default. A negative count means no limit; a negative duration is
-// not allowed.
+// means its default, and so does a negative duration. A negative count means no
+// limit.
 type Config struct {
 	// PingInterval is the time between two pings of a connection; default 25 s.
 	// The first comes after half to nine tenths of it, at random, so that
@@ -28,7 +28,8 @@ type Config struct {
 	DrainTimeout time.Duration
 
 	// MaxPayload is the largest message, and the largest polling request, that a
-	// client may send, in bytes; default 1,000,000.
+	// client may send, in bytes; default 64 KiB. A connection can make the server
+	// hold that much for as long as it lives.
 	MaxPayload int
 	// MaxConns is the number of connections in total; default 50,000.
 	MaxConns int
@@ -76,7 +77,7 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.ConnectTimeout, 45*time.Second)
 	orDuration(&c.UpgradeTimeout, 10*time.Second)
 	orDuration(&c.DrainTimeout, 30*time.Second)
-	orCount(&c.MaxPayload, 1_000_000)
+	orCount(&c.MaxPayload, 64<<10)
 	orCount(&c.MaxConns, 50_000)
 	orCount(&c.MaxConnsPerAddr, 2_000)
 	orCount(&c.EventsPerSecond, 50)

@@ -223,6 +223,13 @@ func (c *Conn) shut(reason string, code ws.StatusCode, grace time.Duration) {
 	_ = conn.SetReadDeadline(time.Now().Add(grace))
 }
 
+// closing tells whether the connection has said goodbye.
+func (c *Conn) closing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state != stateOpen
+}
+
 // kill ends a connection from which nothing good is to be expected, at once.
 func (c *Conn) kill(reason string) {
 	c.mu.Lock()

@@ -30,6 +30,10 @@ func (sd *sender) attempt(fd uintptr) {
 // readable tells whether a read of fd would return at once.
 func readable(fd uintptr) bool {
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds[:], 0)
-	return n > 0 || (err != nil && err != unix.EINTR)
+	for {
+		n, err := unix.Poll(fds[:], 0)
+		if err != unix.EINTR {
+			return n > 0 || err != nil
+		}
+	}
 }

@@ -111,7 +111,7 @@ func TestFragmentsAndControlFramesInBetween(t *testing.T) {
 	a.event = func(s *Socket, name string, args []json.RawMessage, _ func(json.RawMessage)) {
 		s.Send(EncodeEvent("/", name, args[0]))
 	}
-	st := newSite(t, Config{EventsPerSecond: -1}, map[string]Namespace{"/": a})
+	st := newSite(t, Config{EventsPerSecond: -1, MaxPayload: 100_000}, map[string]Namespace{"/": a})
 	c := st.join("/")
 	var b []byte
 	b = append(b, maskedFrame(ws.NewFrame(ws.OpText, false, []byte(`42["x","h`)))...)

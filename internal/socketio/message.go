@@ -33,8 +33,8 @@ type assembly struct {
 func (c *Conn) receive(data []byte, binary bool) error {
 	c.app.Lock()
 	defer c.app.Unlock()
-	if c.finished {
-		return nil
+	if c.finished || c.closing() {
+		return nil // said goodbye: the rest is not heard
 	}
 	if !c.rate.allow(time.Now(), c.server.cfg.EventsPerSecond) {
 		return errRate

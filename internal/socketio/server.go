@@ -65,6 +65,9 @@ func (s *Server) Handle(name string, h Namespace) {
 // Shutdown refuses new connections, sends every client what is queued for it and
 // a goodbye, and returns when all have ended. When ctx ends first, the rest is
 // cut off, and its error is returned. The official clients reconnect after it.
+//
+// It comes before http.Server.Shutdown, which knows nothing of WebSockets and
+// waits for polls. It must not be called from a Namespace's methods.
 func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.stop() {
 		c.shut(ReasonShutdown, ws.StatusGoingAway, closeGrace)
