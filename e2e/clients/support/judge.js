@@ -116,6 +116,18 @@ export function shownByLive(log) {
 }
 
 /**
+ * The series that matches QUERY, out of all.
+ *
+ * @param {import('../../support/series.js').Held} all
+ * @returns {Samples}
+ */
+export function total(all) {
+  const [, samples] = [...all].find(([series]) => series.includes('["cpu","total"]')) ?? [];
+  assert.ok(samples, QUERY);
+  return samples;
+}
+
+/**
  * Fails unless `shown` is all that there is from its first time to its last.
  *
  * @param {Samples} shown
@@ -194,4 +206,4 @@ function single(namespace, samples) {
 
 /** @typedef {import('./watch.js').Entry} Entry */
 /** @typedef {(typeof WAYS)[number]} Way */
-/** @typedef {(readonly [number, number])[]} Samples */
+/** @typedef {readonly (readonly [number, number])[]} Samples */

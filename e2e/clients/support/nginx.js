@@ -6,8 +6,8 @@ import { text } from 'node:stream/consumers';
 import { startChild } from '../../support/children.js';
 import { until } from '../../support/until.js';
 
-/** What a site needs for Socket.IO: the headers of the upgrade, and the page's own `Host`, once, with its port. */
-export const SOCKET_IO = `
+/** What a site has to pass on: the headers of the upgrade, and the page's own `Host`, once, with its port. */
+const PASSED_ON = `
       proxy_http_version 1.1;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_upgrade;
@@ -20,7 +20,7 @@ export const SOCKET_IO = `
  * @param {import('../../support/program.js').Program} program
  * @param {NginxOptions} [options]
  */
-export async function startNginx(scene, program, { root = '', proxied = SOCKET_IO } = {}) {
+export async function startNginx(scene, program, { root = '', passedOn = PASSED_ON } = {}) {
   const folder = scene.path('nginx');
   await mkdir(folder, { recursive: true });
   const port = await freePort();
@@ -48,9 +48,11 @@ http {
   }
   server {
     listen 127.0.0.1:${port};
-    ${root && `root ${root};`}
     location /socket.io {
-      proxy_pass http://127.0.0.1:${program.port};${proxied}
+      proxy_pass http://127.0.0.1:${program.port};${passedOn}
+    }
+    location / {
+      ${root ? `root ${root};` : `proxy_pass http://127.0.0.1:${program.port};${passedOn}`}
     }
   }
 }
@@ -105,6 +107,6 @@ function freePort() {
 
 /**
  * @typedef {object} NginxOptions
- * @property {string} [root] folder of files to serve beside
- * @property {string} [proxied] what is said about requests to the program, in nginx's words
+ * @property {string} [root] folder of the site's own files; without one, all is the program's
+ * @property {string} [passedOn] what is said about requests to the program, in nginx's words
  */
