@@ -25,17 +25,17 @@ type backlog struct {
 	due int
 }
 
-func (b *backlog) add(protocol uint8, ps []*Packet) {
+func (b *backlog) add(e encoding, ps []*Packet) {
 	b.packets = append(b.packets, ps...)
 	for _, p := range ps {
-		b.bytes += len(p.wire(protocol))
+		b.bytes += len(p.wire(e))
 	}
 }
 
 // vector appends the next bytes to be sent to vec, packet by packet.
-func (b *backlog) vector(protocol uint8, vec [][]byte) [][]byte {
+func (b *backlog) vector(e encoding, vec [][]byte) [][]byte {
 	for i, p := range b.packets[:min(len(b.packets), drainVector)] {
-		frame := p.wire(protocol)
+		frame := p.wire(e)
 		if i == 0 {
 			frame = frame[b.sent:]
 		}
@@ -45,22 +45,22 @@ func (b *backlog) vector(protocol uint8, vec [][]byte) [][]byte {
 }
 
 // gather copies the next bytes to be sent to buf and returns the part used.
-func (b *backlog) gather(protocol uint8, buf []byte) []byte {
+func (b *backlog) gather(e encoding, buf []byte) []byte {
 	n := 0
-	for _, frame := range b.vector(protocol, nil) {
+	for _, frame := range b.vector(e, nil) {
 		n += copy(buf[n:], frame)
 	}
 	return buf[:n]
 }
 
 // advance drops n bytes that have left.
-func (b *backlog) advance(protocol uint8, n int) {
+func (b *backlog) advance(e encoding, n int) {
 	b.bytes -= n
 	b.due -= n
 	n += b.sent
 	done := 0
-	for done < len(b.packets) && n >= len(b.packets[done].wire(protocol)) {
-		n -= len(b.packets[done].wire(protocol))
+	for done < len(b.packets) && n >= len(b.packets[done].wire(e)) {
+		n -= len(b.packets[done].wire(e))
 		b.packets[done] = nil // so that the shared bytes can be freed
 		done++
 	}
@@ -107,9 +107,9 @@ func (c *Conn) drainDirect() error {
 		if c.out == nil {
 			return true // the connection has ended
 		}
-		sd.vec = c.out.vector(c.protocol, sd.vec)
+		sd.vec = c.out.vector(c.encoding, sd.vec)
 		n, err := sd.run(fd)
-		c.out.advance(c.protocol, n)
+		c.out.advance(c.encoding, n)
 		failed = err
 		return n > 0 || err != nil
 	})
@@ -125,7 +125,7 @@ func (c *Conn) drainGathered() error {
 	c.mu.Lock()
 	var chunk []byte
 	if c.out != nil {
-		chunk = c.out.gather(c.protocol, make([]byte, drainSize))
+		chunk = c.out.gather(c.encoding, make([]byte, drainSize))
 	}
 	c.mu.Unlock()
 	n, err := c.net.Write(chunk)
@@ -133,7 +133,7 @@ func (c *Conn) drainGathered() error {
 	c.server.count.bytes.Add(int64(n))
 	c.mu.Lock()
 	if c.out != nil {
-		c.out.advance(c.protocol, n)
+		c.out.advance(c.encoding, n)
 	}
 	c.mu.Unlock()
 	return err

@@ -147,7 +147,10 @@ func tryDial(addr, local, query string) (*client, error) {
 	if local != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(local)}
 	}
-	dialer := ws.Dialer{NetDial: d.DialContext, ReadBufferSize: 512, WriteBufferSize: 512}
+	return dialWith(ws.Dialer{NetDial: d.DialContext, ReadBufferSize: 512, WriteBufferSize: 512}, addr, query)
+}
+
+func dialWith(dialer ws.Dialer, addr, query string) (*client, error) {
 	conn, br, _, err := dialer.Dial(context.Background(), "ws://"+addr+"/?"+query)
 	if err != nil {
 		return nil, err

@@ -44,6 +44,10 @@ type Config struct {
 	// 256 KiB. See Conn.Write for how it is kept.
 	OutputBytes int
 
+	// Compress lets WebSocket clients that ask for it have messages compressed
+	// (permessage-deflate), those of 512 bytes and more. Default: no.
+	Compress bool
+
 	// CheckOrigin is asked before anything else is done with a request; an error
 	// refuses it with 403. Default: every request is let in.
 	CheckOrigin func(*http.Request) error

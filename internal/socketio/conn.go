@@ -78,6 +78,7 @@ type Conn struct {
 	reason   string // why state is not stateOpen
 	net      net.Conn
 	raw      syscall.RawConn // of net; nil if it cannot be tried without blocking
+	encoding encoding        // of what is sent on net
 	out      *backlog        // nil while nothing is queued
 	polling  *polling        // nil if the session began on a WebSocket
 
@@ -158,13 +159,16 @@ func (c *Conn) pushOne(p *Packet) error {
 // means that the connection is broken. c.mu is held.
 func (c *Conn) push(sd *sender, ps []*Packet) error {
 	sd.packets += int64(len(ps))
+	if c.encoding.deflate {
+		c.server.flate.prepare(ps)
+	}
 	if c.out == nil && c.raw != nil {
-		n, err := sd.write(c.raw, c.protocol, ps)
+		n, err := sd.write(c.raw, c.encoding, ps)
 		if err != nil {
 			return err
 		}
-		for len(ps) > 0 && n >= len(ps[0].wire(c.protocol)) {
-			n -= len(ps[0].wire(c.protocol))
+		for len(ps) > 0 && n >= len(ps[0].wire(c.encoding)) {
+			n -= len(ps[0].wire(c.encoding))
 			ps = ps[1:]
 		}
 		if len(ps) == 0 {
@@ -175,7 +179,7 @@ func (c *Conn) push(sd *sender, ps []*Packet) error {
 	if c.out == nil {
 		c.out = &backlog{}
 	}
-	c.out.add(c.protocol, ps)
+	c.out.add(c.encoding, ps)
 	c.server.count.queued.Add(int64(len(ps)))
 	if c.net == nil {
 		c.polling.wake()

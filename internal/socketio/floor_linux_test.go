@@ -156,7 +156,7 @@ func benchServer(spec string) {
 	var handler http.Handler
 	var tick func()
 	if kind == "floor" {
-		f := &floor{frames: make([]byte, 0, 4096)}
+		f := &floor{server: NewServer(Config{}), frames: make([]byte, 0, 4096)}
 		handler, tick = f, func() { f.tick(rooms) }
 		go f.heartbeat()
 	} else {
@@ -218,13 +218,14 @@ func benchMessage(room int) json.RawMessage {
 
 // floor is the bare loop.
 type floor struct {
+	server *Server // for its handshake only
 	mu     sync.Mutex
 	conns  []net.Conn
 	frames []byte
 }
 
 func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	conn, _, err := upgradeHTTP(w, r)
+	conn, _, _, err := f.server.upgradeHTTP(w, r)
 	if err != nil {
 		return
 	}

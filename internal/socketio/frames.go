@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsflate"
 )
 
 // Reasons to close a WebSocket that ws.CheckHeader does not know.
@@ -24,9 +25,10 @@ const maxFragments = 4096
 // whatever a read returned and keeps only what is unfinished, so that a
 // connection needs no buffer between two messages. RFC 6455, sections 5.2-5.5.
 type frameReader struct {
-	max  int // bytes in one message
-	head [ws.MaxHeaderSize]byte
-	n    int // bytes in head
+	max   int        // bytes in one message, also once decompressed
+	flate *flatePool // nil unless compression was agreed on
+	head  [ws.MaxHeaderSize]byte
+	n     int // bytes in head
 
 	frame   ws.Header // of the frame whose payload is being read, if inFrame
 	inFrame bool
@@ -34,6 +36,7 @@ type frameReader struct {
 
 	op        ws.OpCode // of the fragmented message in progress; 0 if none
 	fragments int       // of it
+	deflated  bool      // it, or the unfragmented message in progress, is compressed
 	message   []byte    // payload so far: of that message or of an unfinished frame
 	control   []byte    // payload so far of an unfinished control frame
 }
@@ -94,14 +97,20 @@ func (r *frameReader) finish(chunk []byte, handle func(ws.OpCode, []byte) error)
 		r.message = append(r.message, chunk...)
 		return nil
 	}
-	op, payload := r.frame.OpCode, chunk
+	op, payload, compressed := r.frame.OpCode, chunk, r.deflated
 	if r.op != 0 {
 		op = r.op
 	}
 	if r.message != nil {
 		payload = append(r.message, chunk...)
 	}
-	r.op, r.fragments, r.message = 0, 0, nil
+	r.op, r.fragments, r.deflated, r.message = 0, 0, false, nil
+	if compressed {
+		var err error
+		if payload, err = r.flate.inflate(payload, r.max); err != nil {
+			return err
+		}
+	}
 	if op == ws.OpText && !utf8.Valid(payload) {
 		return errFrameText
 	}
@@ -129,6 +138,11 @@ func (r *frameReader) header(b []byte) (rest []byte, ok bool, err error) {
 	if err != nil {
 		return nil, false, errFrameLength
 	}
+	if r.flate != nil {
+		if h, err = r.compression(h); err != nil {
+			return nil, false, err
+		}
+	}
 	state := ws.StateServerSide
 	if r.op != 0 {
 		state = state.Set(ws.StateFragmented)
@@ -141,6 +155,16 @@ func (r *frameReader) header(b []byte) (rest []byte, ok bool, err error) {
 	}
 	r.n, r.frame, r.inFrame, r.read = 0, h, true, 0
 	return b, true, nil
+}
+
+// compression takes note of the bit that marks a compressed message, and clears
+// it. RFC 7692, section 6.
+func (r *frameReader) compression(h ws.Header) (ws.Header, error) {
+	h, compressed, err := wsflate.UnsetBit(h)
+	if compressed && r.op == 0 {
+		r.deflated = true
+	}
+	return h, err
 }
 
 // headerSize is the length of a frame header whose second byte is b.
@@ -164,7 +188,7 @@ func closeStatus(err error) ws.StatusCode {
 	switch {
 	case errors.Is(err, errTooBig):
 		return ws.StatusMessageTooBig
-	case errors.Is(err, errFrameText):
+	case errors.Is(err, errFrameText), errors.Is(err, errInflate):
 		return ws.StatusInvalidFramePayloadData
 	case errors.As(err, &protocol), errors.Is(err, errFrameLength), errors.Is(err, errCloseFrame):
 		return ws.StatusProtocolError

@@ -102,6 +102,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (re
 		return refuseBusy(err), false
 	}
 	c := &Conn{server: s, id: newID(), addr: addr, protocol: protocol}
+	c.encoding.legacy = protocol == protocol3
 	if transport == "websocket" {
 		return s.openWebSocket(c, w, r)
 	}
@@ -153,13 +154,14 @@ func (c *Conn) open() {
 
 // openWebSocket begins a session on a WebSocket.
 func (s *Server) openWebSocket(c *Conn, w http.ResponseWriter, r *http.Request) (refusal, bool) {
-	conn, early, err := upgradeHTTP(w, r)
+	conn, deflate, early, err := s.upgradeHTTP(w, r)
 	if err != nil {
 		s.dismiss(c.addr)
 		s.cfg.Logger.Debug("socketio: WebSocket handshake failed", "peer", r.RemoteAddr, "error", err)
 		return refusal{}, true // answered already
 	}
 	c.net, c.raw = conn, rawConn(conn)
+	c.encoding.deflate = deflate
 	if err := s.register(c); err != nil {
 		s.dismiss(c.addr)
 		_ = conn.Close()
@@ -170,16 +172,21 @@ func (s *Server) openWebSocket(c *Conn, w http.ResponseWriter, r *http.Request) 
 	return refusal{}, true
 }
 
-// upgradeHTTP answers r, takes its connection over and returns what the client
-// sent right behind the request.
-func upgradeHTTP(w http.ResponseWriter, r *http.Request) (conn net.Conn, early []byte, err error) {
+// upgradeHTTP answers r and takes its connection over. deflate tells whether
+// compression was agreed on; early is what the client sent right behind the
+// request.
+func (s *Server) upgradeHTTP(w http.ResponseWriter, r *http.Request) (conn net.Conn, deflate bool, early []byte, err error) {
 	upgrader := ws.HTTPUpgrader{Timeout: closeGrace}
+	compression := negotiation()
+	if s.cfg.Compress {
+		upgrader.Negotiate = compression.Negotiate
+	}
 	conn, rw, _, err := upgrader.Upgrade(r, w)
 	if err != nil {
 		if conn != nil {
 			_ = conn.Close()
 		}
-		return nil, nil, err
+		return nil, false, nil, err
 	}
 	// Copied, so that net/http's buffers are not kept for as long as the
 	// connection lives.
@@ -187,7 +194,8 @@ func upgradeHTTP(w http.ResponseWriter, r *http.Request) (conn net.Conn, early [
 		b, _ := rw.Reader.Peek(n) // what is buffered can be peeked
 		early = append(early, b...)
 	}
-	return conn, early, nil
+	_, deflate = compression.Accepted()
+	return conn, deflate, early, nil
 }
 
 func contentLength(w http.ResponseWriter, n int) {

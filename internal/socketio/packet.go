@@ -27,6 +27,15 @@ type Packet struct {
 	// legacy holds what only Engine.IO 3 clients need, made when the first of
 	// them is sent the packet.
 	legacy atomic.Pointer[legacyPacket]
+	// deflated holds the packet compressed, made when the first connection that
+	// takes it so is sent the packet.
+	deflated atomic.Pointer[deflated]
+}
+
+// encoding is how a connection takes packets on its WebSocket.
+type encoding struct {
+	legacy  bool // Engine.IO 3
+	deflate bool // compressed, if flatePool.prepare has made it so
 }
 
 // Engine.IO packet types, the first byte of a packet's text.
@@ -192,10 +201,16 @@ func newPacket(text []byte, attachments ...[]byte) *Packet {
 // Size is what the packet costs on a WebSocket, in bytes.
 func (p *Packet) Size() int { return len(p.frame) }
 
-// wire returns the packet's WebSocket frames for an Engine.IO protocol.
-func (p *Packet) wire(protocol uint8) []byte {
-	if protocol == protocol3 && len(p.attachments) > 0 {
+// wire returns the packet's WebSocket frames in an encoding: always the same
+// ones for a packet and an encoding.
+func (p *Packet) wire(e encoding) []byte {
+	if e.legacy && len(p.attachments) > 0 {
 		return p.forLegacy().frame
+	}
+	if e.deflate {
+		if d := p.deflated.Load(); d != nil && d.frame != nil {
+			return d.frame
+		}
 	}
 	return p.frame
 }

@@ -106,7 +106,7 @@ func TestEncodePayload(t *testing.T) {
 			t.Errorf("EIO %d text=%v:\ngot  %q\nwant %q", tc.protocol, tc.asText, body, tc.want)
 		}
 	}
-	if frame := both.wire(protocol3); !bytes.Contains(frame, []byte{0x82, 5, 4, 1, 2, 3, 4}) {
+	if frame := both.wire(encoding{legacy: true}); !bytes.Contains(frame, []byte{0x82, 5, 4, 1, 2, 3, 4}) {
 		t.Errorf("a binary frame of Engine.IO 3 has its type in front: %q", frame)
 	}
 }

@@ -23,12 +23,12 @@ type sender struct {
 	n   int              // bytes written
 	err error            // nil also if the socket was full
 
-	// joined is the concatenation of the frames of set for protocol, the last
+	// joined is the concatenation of the frames of set in encoding, the last
 	// several packets that were sent together. Many viewers watch the same
 	// rooms, so the next one is often sent the same set.
 	joined   []byte
 	set      []*Packet
-	protocol uint8
+	encoding encoding
 
 	// Counted here and added to the server's counters once per Broadcast,
 	// because processors that share a counter wait for each other.
@@ -44,9 +44,9 @@ func newSender() *sender {
 // write sends the frames of ps in one system call and returns how many bytes the
 // socket accepted: all, or fewer if it is full. The error means that the
 // connection is broken.
-func (sd *sender) write(raw syscall.RawConn, protocol uint8, ps []*Packet) (int, error) {
+func (sd *sender) write(raw syscall.RawConn, e encoding, ps []*Packet) (int, error) {
 	sd.n, sd.err = 0, nil
-	sd.load(protocol, ps)
+	sd.load(e, ps)
 	err := raw.Control(sd.try)
 	n, tried := sd.result()
 	if err == nil {
@@ -73,30 +73,30 @@ func (sd *sender) result() (int, error) {
 }
 
 // load puts the frames of ps into buf or vec.
-func (sd *sender) load(protocol uint8, ps []*Packet) {
+func (sd *sender) load(e encoding, ps []*Packet) {
 	if len(ps) == 1 {
-		sd.buf = ps[0].wire(protocol)
+		sd.buf = ps[0].wire(e)
 		return
 	}
-	if sd.protocol == protocol && samePackets(sd.set, ps) {
+	if sd.encoding == e && samePackets(sd.set, ps) {
 		sd.buf = sd.joined
 		return
 	}
 	size := 0
 	for _, p := range ps {
-		size += len(p.wire(protocol))
+		size += len(p.wire(e))
 	}
 	if size > joinLimit {
 		for _, p := range ps[:min(len(ps), maxVector)] {
-			sd.vec = append(sd.vec, p.wire(protocol))
+			sd.vec = append(sd.vec, p.wire(e))
 		}
 		return
 	}
 	sd.joined = sd.joined[:0]
 	for _, p := range ps {
-		sd.joined = append(sd.joined, p.wire(protocol)...)
+		sd.joined = append(sd.joined, p.wire(e)...)
 	}
-	sd.set, sd.protocol = append(sd.set[:0], ps...), protocol
+	sd.set, sd.encoding = append(sd.set[:0], ps...), e
 	sd.buf = sd.joined
 }
 

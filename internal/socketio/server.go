@@ -23,6 +23,7 @@ type Server struct {
 	heartbeat  *heartbeat
 	buffers    bufferPool
 	senders    sync.Pool // of *sender
+	flate      flatePool
 	count      counters
 
 	// wg counts every connection until its end, every request in ServeHTTP and

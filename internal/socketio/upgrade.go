@@ -21,7 +21,7 @@ var errUpgrade = errors.New("unexpected packet during the upgrade")
 //	server  6                     to the poll that waits; the client polls no more
 //	client  5                     from here on all goes over the WebSocket
 func (c *Conn) serveUpgrade(w http.ResponseWriter, r *http.Request) (refusal, bool) {
-	conn, early, err := upgradeHTTP(w, r)
+	conn, deflate, early, err := c.server.upgradeHTTP(w, r)
 	if err != nil {
 		c.server.cfg.Logger.Debug("socketio: WebSocket handshake failed", "peer", r.RemoteAddr, "error", err)
 		return refusal{}, true // answered already
@@ -39,20 +39,20 @@ func (c *Conn) serveUpgrade(w http.ResponseWriter, r *http.Request) (refusal, bo
 	c.polling.candidate = conn
 	_ = conn.SetDeadline(time.Now().Add(c.server.cfg.UpgradeTimeout))
 	c.mu.Unlock()
-	c.spawn(func() { c.serveCandidate(conn, early) })
+	c.spawn(func() { c.serveCandidate(conn, deflate, early) })
 	return refusal{}, true
 }
 
 // serveCandidate reads on a WebSocket that is to become the session's, and
 // leaves it to the session's reader once it has.
-func (c *Conn) serveCandidate(conn net.Conn, b []byte) {
-	r := &frameReader{max: c.server.cfg.MaxPayload}
+func (c *Conn) serveCandidate(conn net.Conn, deflate bool, b []byte) {
+	r := c.server.frameReader(deflate)
 	adopted := false
 	handle := func(op ws.OpCode, payload []byte) error {
 		switch {
 		case adopted:
 			return c.frame(op, payload)
-		case op == ws.OpText && len(payload) == 1 && payload[0] == engineUpgrade && c.adopt(conn):
+		case op == ws.OpText && len(payload) == 1 && payload[0] == engineUpgrade && c.adopt(conn, deflate):
 			adopted = true
 			return nil
 		}
@@ -101,7 +101,7 @@ func (c *Conn) probe(conn net.Conn, op ws.OpCode, payload []byte) error {
 
 // adopt makes a candidate that works the session's connection. What is queued
 // goes there.
-func (c *Conn) adopt(conn net.Conn) bool {
+func (c *Conn) adopt(conn net.Conn, deflate bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != stateOpen || !c.polling.probed {
@@ -109,10 +109,17 @@ func (c *Conn) adopt(conn net.Conn) bool {
 	}
 	_ = conn.SetDeadline(time.Time{}) // before shut can set one
 	c.net, c.raw = conn, rawConn(conn)
+	c.encoding.deflate = deflate
 	c.polling.candidate = nil
 	c.server.count.polling.Add(-1)
 	c.polling.wake() // it is refused: its client is not to poll any more
-	if c.out != nil && !c.draining {
+	if c.out != nil {
+		queued := c.out
+		if deflate {
+			c.server.flate.prepare(queued.packets)
+		}
+		c.out = &backlog{refused: queued.refused}
+		c.out.add(c.encoding, queued.packets) // which may have another size now
 		c.draining = true
 		c.server.wg.Go(c.drain)
 	}

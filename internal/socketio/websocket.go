@@ -92,7 +92,7 @@ func (c *Conn) readResident(early []byte) {
 func (c *Conn) feed(b []byte) error {
 	r := c.unfinished
 	if r == nil {
-		r = &frameReader{max: c.server.cfg.MaxPayload}
+		r = c.server.frameReader(c.encoding.deflate)
 	}
 	err := r.feed(b, c.frame)
 	c.unfinished = nil
@@ -100,6 +100,15 @@ func (c *Conn) feed(b []byte) error {
 		c.unfinished = r
 	}
 	return err
+}
+
+// frameReader makes a reader for the messages of a client.
+func (s *Server) frameReader(deflate bool) *frameReader {
+	r := &frameReader{max: s.cfg.MaxPayload}
+	if deflate {
+		r.flate = &s.flate
+	}
+	return r
 }
 
 // readEnded says goodbye as befits the error that ended reading, and ends the

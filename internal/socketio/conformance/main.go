@@ -38,6 +38,7 @@ func run() error {
 	listen := flag.String("listen", "127.0.0.1:3000", "address to serve on")
 	suite := flag.String("suite", "socket.io", "engine.io or socket.io")
 	verbose := flag.Bool("verbose", false, "log every refused request and broken connection")
+	compress := flag.Bool("compress", false, "agree to permessage-deflate")
 	flag.Parse()
 
 	cfg := socketio.Config{
@@ -45,6 +46,7 @@ func run() error {
 		PingTimeout:    200 * time.Millisecond,
 		ConnectTimeout: 1 * time.Second,
 		MaxPayload:     1_000_000,
+		Compress:       *compress,
 	}
 	if *verbose {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
