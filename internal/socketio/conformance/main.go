@@ -39,11 +39,13 @@ func run() error {
 	suite := flag.String("suite", "socket.io", "engine.io or socket.io")
 	verbose := flag.Bool("verbose", false, "log every refused request and broken connection")
 	compress := flag.Bool("compress", false, "agree to permessage-deflate")
+	interval := flag.Duration("ping-interval", 300*time.Millisecond, "time between two pings")
+	timeout := flag.Duration("ping-timeout", 200*time.Millisecond, "time for the answer")
 	flag.Parse()
 
 	cfg := socketio.Config{
-		PingInterval:   300 * time.Millisecond,
-		PingTimeout:    200 * time.Millisecond,
+		PingInterval:   *interval,
+		PingTimeout:    *timeout,
 		ConnectTimeout: 1 * time.Second,
 		MaxPayload:     1_000_000,
 		Compress:       *compress,
