@@ -21,7 +21,8 @@ type Outgoing struct {
 // Broadcast is Conn.Write for many connections: one system call for each, made
 // by as many goroutines as there are processors. It returns when all have been
 // tried. Each connection appears at most once. Entries with the same packets
-// side by side are cheapest. It does not keep out.
+// side by side are cheapest. It does not keep out. Two calls at the same time
+// may reach one connection in this order and another in that.
 func (s *Server) Broadcast(out []Outgoing) {
 	b := &broadcast{server: s, out: out}
 	senders := min(runtime.GOMAXPROCS(0), (len(out)+broadcastGrain-1)/broadcastGrain)

@@ -63,6 +63,7 @@ type Conn struct {
 	app      sync.Mutex
 	finished bool // Disconnected was called for every socket
 	sockets  []*Socket
+	sentAway bool      // Socket.Disconnect was called for one of them
 	partial  *assembly // a binary packet whose attachments are still to come
 	rate     bucket
 

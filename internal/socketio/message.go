@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"errors"
 	"time"
 )
@@ -91,13 +92,12 @@ func (c *Conn) allowFrame() bool {
 
 // message handles one Engine.IO message. c.app is held.
 func (c *Conn) message(data []byte, binary bool) error {
-	data = append([]byte(nil), data...) // the application may keep its parts
 	if raw := c.server.cfg.Raw; raw != nil {
-		raw(c, data, binary)
+		raw(c, bytes.Clone(data), binary)
 		return nil
 	}
 	if binary {
-		return c.attachment(data)
+		return c.attachment(bytes.Clone(data))
 	}
 	if c.partial != nil {
 		return errPlain
@@ -107,6 +107,7 @@ func (c *Conn) message(data []byte, binary bool) error {
 		return err
 	}
 	if p.attachments > 0 {
+		p.data = bytes.Clone(p.data)
 		c.partial = &assembly{packet: p}
 		return nil
 	}
@@ -138,11 +139,11 @@ func (c *Conn) dispatch(p packet, attachments [][]byte) error {
 	if p.kind == socketConnect {
 		return c.connect(p, s)
 	}
-	if s == nil {
+	if s == nil || !s.Connected() {
+		if c.sentAway {
+			return nil // Disconnect and the client's packet may have crossed each other
+		}
 		return errNotConnected
-	}
-	if !s.Connected() {
-		return nil // Disconnect and the client's packet crossed each other
 	}
 	switch p.kind {
 	case socketDisconnect:
@@ -197,7 +198,7 @@ func (c *Conn) connect(p packet, present *Socket) error {
 		return nil
 	}
 	s := &Socket{conn: c, namespace: ns, id: c.socketID(ns.name)}
-	if err := ns.handler.Connect(s, p.data); err != nil {
+	if err := ns.handler.Connect(s, bytes.Clone(p.data)); err != nil {
 		c.refuse(p.namespace, err.Error())
 		return nil
 	}

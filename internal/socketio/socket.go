@@ -110,6 +110,7 @@ func (s *Socket) Disconnect() {
 	c.spawn(func() {
 		c.app.Lock()
 		defer c.app.Unlock()
+		c.sentAway = true
 		if c.remove(s) {
 			s.leave(ReasonServerLeft)
 		}

@@ -77,6 +77,7 @@ func TestNamespacesEventsAndAcks(t *testing.T) {
 	if got := await(t, a.disconnected, "Disconnected"); got != ReasonServerLeft {
 		t.Fatalf("reason %q", got)
 	}
+	c.send(`42/live,["echo",1]`) // sent before the client had heard of it
 	c.connect("/live")
 	await(t, a.connected, "Connected a third time")
 	c.conn.Close()
