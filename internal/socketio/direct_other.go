@@ -2,6 +2,8 @@
 
 package socketio
 
+import "net"
+
 // directIO tells that a socket can be tried without blocking, and waited for
 // without a buffer. Here it cannot: every write goes by way of the queue, and
 // every connection has a read buffer.
@@ -10,3 +12,5 @@ const directIO = false
 func (sd *sender) attempt(uintptr) { panic("socketio: no direct writes on this platform") }
 
 func readable(uintptr) bool { panic("socketio: no waiting without a buffer on this platform") }
+
+func limitUnsent(net.Conn) {} // the system's own limit stands

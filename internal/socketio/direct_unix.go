@@ -2,7 +2,11 @@
 
 package socketio
 
-import "golang.org/x/sys/unix"
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
 
 // directIO tells that a socket can be tried without blocking, and waited for
 // without a buffer.
@@ -36,4 +40,26 @@ func readable(fd uintptr) bool {
 			return n > 0 || err != nil
 		}
 	}
+}
+
+// limitUnsent bounds what the kernel queues for a peer that does not read. By
+// default that is up to 4 MB, hours of updates: the connection's own bound would
+// be reached too late for the viewer, and the kernel's memory be filled by few.
+// What is on its way is not limited, so a fast and distant peer loses nothing.
+func limitUnsent(conn net.Conn) {
+	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = outer.NetConn()
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return // it is closed
+	}
+	_ = raw.Control(func(fd uintptr) {
+		// Without it, only memory is lost.
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, kernelQueue)
+	})
 }

@@ -194,6 +194,7 @@ func (s *Server) upgradeHTTP(w http.ResponseWriter, r *http.Request) (conn net.C
 		b, _ := rw.Reader.Peek(n) // what is buffered can be peeked
 		early = append(early, b...)
 	}
+	limitUnsent(conn)
 	_, deflate = compression.Accepted()
 	return conn, deflate, early, nil
 }

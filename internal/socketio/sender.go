@@ -9,6 +9,10 @@ import (
 // buffer. Above it the copy costs more than the kernel's walk over a vector.
 const joinLimit = 64 << 10
 
+// kernelQueue is how many bytes the kernel may hold for a connection that it has
+// not sent yet.
+const kernelQueue = 64 << 10
+
 // maxVector is how many buffers the kernel takes in one call (IOV_MAX). Packets
 // beyond it are left over as if the socket were full.
 const maxVector = 1024

@@ -97,7 +97,11 @@ func TestAClientThatDoesNotReadIsClosedAndNobodyWaitsForIt(t *testing.T) {
 	st := newSite(t, Config{DrainTimeout: 50 * time.Millisecond, OutputBytes: 1000}, map[string]Namespace{"/": a})
 	st.join("/")
 	s := await(t, a.connected, "Connected")
-	fill(t, s.Conn())
+	// The kernel's queue is bounded too: else it would take 4 MB before anybody
+	// noticed, and from each such client.
+	if n := fill(t, s.Conn()); directIO && n > 16 {
+		t.Fatalf("%d KiB went into the kernel", 64*n)
+	}
 	if got := await(t, a.disconnected, "Disconnected"); got != ReasonTooSlow {
 		t.Fatalf("reason %q", got)
 	}
