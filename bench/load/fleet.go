@@ -17,9 +17,12 @@ import (
 // readSize is what one read takes at most, in bytes.
 const readSize = 64 << 10
 
+// pausableBuffer is the receive buffer of a viewer that may be paused, in bytes.
+const pausableBuffer = 32 << 10
+
 // Figures are what a Fleet has counted since Reset.
 type Figures struct {
-	Updates int // to viewers that were live
+	Updates int // to viewers that were live and may not be paused
 	Bytes   int // of them, payload
 	Pings   int
 	Lost    int // connections that ended without being asked to
@@ -98,13 +101,18 @@ func (f *Fleet) Reset() {
 
 // Connect brings every viewer that is away to its last bootstrap, within timeout.
 func (f *Fleet) Connect(timeout time.Duration) error {
+	f.Recall()
+	return f.Await(func() bool { return f.alive == len(f.viewers) }, timeout)
+}
+
+// Recall has every viewer that is away begin to connect.
+func (f *Fleet) Recall() {
 	now := time.Now()
 	for i := range f.viewers {
 		if f.viewers[i].state == away {
 			f.enqueue(i, now)
 		}
 	}
-	return f.Await(func() bool { return f.alive == len(f.viewers) }, timeout)
 }
 
 // Run reads for d.
@@ -262,7 +270,11 @@ func (f *Fleet) dialDue(now time.Time) (next time.Time, err error) {
 		}
 		i := heap.Pop(&f.queue).(appointment).viewer
 		v := &f.viewers[i]
-		fd, err := dial(f.plan.Server, f.address(i), i < f.plan.SmallBuffers)
+		buffer := 0
+		if i < f.plan.Pausable {
+			buffer = pausableBuffer
+		}
+		fd, err := dial(f.plan.Server, f.address(i), buffer)
 		if err != nil {
 			v.state = away
 			if !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, unix.EADDRNOTAVAIL) {

@@ -24,10 +24,10 @@ type Plan struct {
 	// Points of a bootstrap; default 1200.
 	Points int
 
-	// SmallBuffers is how many viewers, the first ones, ask the kernel for a
-	// receive buffer as small as it allows. Those that are to be paused fill it
-	// sooner.
-	SmallBuffers int
+	// Pausable is how many viewers, the first ones, may be paused. They ask for a
+	// receive buffer of 32 KB, so that it is full soon, and are not counted in the
+	// figures.
+	Pausable int
 	// Dialing is how many viewers may be between connecting and their last
 	// bootstrap at once; default 200, below zero: no limit.
 	Dialing int
@@ -38,8 +38,9 @@ type Plan struct {
 	// refused: after the time it returns for the attempt, 1 for the first. Without
 	// it a loss is an error.
 	Retry func(attempt int) time.Duration
-	// Record, when set, is given every update and bootstrap of each viewer with
-	// its number, 0 to Viewers-1. text is valid during the call only.
+	// Record, when set, is given every update, bootstrap and granted subscription
+	// of each viewer with its number, 0 to Viewers-1: the message's text, valid
+	// during the call only. Requests are numbered as Queries.
 	Record func(viewer int, text []byte)
 }
 

@@ -24,9 +24,10 @@ func RaiseFileLimit() (uint64, error) {
 	return limit.Cur, nil
 }
 
-// dial begins to connect from local, any port. smallBuffer asks for the least
-// receive buffer; it must be set before the connection has its window.
-func dial(server netip.AddrPort, local netip.Addr, smallBuffer bool) (fd int, err error) {
+// dial begins to connect from local, any port. buffer is the size of the receive
+// buffer in bytes, 0 for the kernel's own; it must be set before the connection
+// has its window.
+func dial(server netip.AddrPort, local netip.Addr, buffer int) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
@@ -41,8 +42,8 @@ func dial(server netip.AddrPort, local netip.Addr, smallBuffer bool) (fd int, er
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 		return -1, fmt.Errorf("bind without a port: %w", err)
 	}
-	if smallBuffer {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1); err != nil {
+	if buffer > 0 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer); err != nil {
 			return -1, fmt.Errorf("receive buffer: %w", err)
 		}
 	}

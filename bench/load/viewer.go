@@ -143,7 +143,7 @@ func (f *Fleet) take(i int, v *viewer, b []byte) error {
 func (f *Fleet) message(i int, v *viewer, text []byte, first bool) (isUpdate bool, err error) {
 	switch kindOf(text) {
 	case kindUpdate:
-		if v.state == live {
+		if v.state == live && i >= f.plan.Pausable {
 			if first {
 				f.observe(text)
 			}
@@ -158,7 +158,7 @@ func (f *Fleet) message(i int, v *viewer, text []byte, first bool) (isUpdate boo
 				f.enter(v)
 			}
 		}
-	case kindPart:
+	case kindPart, kindAnswer:
 		f.keep(i, v, text)
 	case kindPing:
 		f.figures.Pings++

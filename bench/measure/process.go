@@ -27,12 +27,17 @@ func CPU(pid int) (time.Duration, error) {
 }
 
 // Resident returns the memory of a process that is in RAM, in bytes.
-func Resident(pid int) (int64, error) {
+func Resident(pid int) (int64, error) { return memory(pid, "VmRSS:") }
+
+// Peak returns the most that Resident has been.
+func Peak(pid int) (int64, error) { return memory(pid, "VmHWM:") }
+
+func memory(pid int, field string) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	_, rest, _ := strings.Cut(string(status), field)
 	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	kb, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {

@@ -149,7 +149,7 @@ func (b *bench) measure(s situation, isProduct bool, frames []byte) (o outcome, 
 
 	unreading := s.viewers * s.unreading / 100
 	fleet, err := load.New(load.Plan{
-		Server: server.address, Viewers: s.viewers, Bare: !isProduct, Queries: s.queries, SmallBuffers: unreading,
+		Server: server.address, Viewers: s.viewers, Bare: !isProduct, Queries: s.queries, Pausable: unreading,
 	})
 	if err != nil {
 		return o, err

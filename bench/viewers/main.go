@@ -71,6 +71,9 @@ var scenarios = []struct {
 	run  func(b *bench, quick bool) error
 }{
 	{"fanout", (*bench).fanout},
+	{"stalled", (*bench).stalled},
+	{"storm", (*bench).storm},
+	{"churn", (*bench).churn},
 }
 
 func run(ctx context.Context, args []string, out, log io.Writer) error {
@@ -109,9 +112,6 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	b.limit = int(limit) - 500
 
-	// Children die with the thread that started them (Pdeathsig), so it is to be
-	// one that lasts.
-	runtime.LockOSThread()
 	// The generator's memory is small and nobody's figure; its collector would
 	// take processors from what is measured.
 	debug.SetGCPercent(1000)
