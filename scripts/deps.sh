@@ -7,26 +7,40 @@ set -euo pipefail
 missing=()  # what a person calls it
 packages=() # what apt calls it
 
-# need WHAT "PACKAGES" COMMAND... : one of the commands has to be there.
+# need WHAT "PACKAGES" COMMAND... : one of the commands has to be there. Daemons
+# lie where a user's path may not lead.
 need() {
   local what=$1 debs=$2 command
   shift 2
   for command in "$@"; do
-    if command -v "$command" >/dev/null; then
+    if PATH=$PATH:/usr/local/sbin:/usr/sbin command -v "$command" >/dev/null; then
       return
     fi
   done
-  missing+=("$what")
+  lack "$what" "$debs"
+}
+
+# need_python MODULES "PACKAGES" : the system's Python has to have the modules.
+need_python() {
+  if ! /usr/bin/python3 -s -c "import $1" 2>/dev/null; then
+    lack "python3-socketio (for the tests of other clients)" "$2"
+  fi
+}
+
+lack() {
+  missing+=("$1")
   # shellcheck disable=SC2206 # several packages in one word
-  packages+=($debs)
+  packages+=($2)
 }
 
 need 'a C compiler (for the race detector)' 'gcc libc6-dev' cc gcc clang
 need 'Chromium (for the end-to-end tests)' 'chromium fonts-liberation' \
   "${CHROMIUM:-chromium}" chromium chromium-browser google-chrome google-chrome-stable
+need 'nginx (for the tests behind a proxy)' nginx nginx
+need_python 'socketio, websocket, requests' 'python3-socketio python3-websocket python3-requests'
 
 if ((${#missing[@]} == 0)); then
-  echo 'deps: a C compiler and Chromium are there'
+  echo 'deps: a C compiler, Chromium, nginx and python3-socketio are there'
   exit
 fi
 

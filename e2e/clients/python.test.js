@@ -8,19 +8,22 @@ import { startChild } from '../support/children.js';
 import { QUERY } from './support/judge.js';
 import { testClient } from './support/scenario.js';
 
-/** The system's own: it is what has the system's packages, whichever others are on the path. */
+/** The system's own, without the user's packages: whichever other Python is on the path. */
 const PYTHON = '/usr/bin/python3';
+const SYSTEM_ONLY = '-s';
 
 const VIEWER = fileURLToPath(new URL('support/viewer.py', import.meta.url));
 
 before(async () => {
-  await promisify(execFile)(PYTHON, ['-c', 'import requests, socketio, websocket']).catch(error => {
-    throw new Error(`python3-socketio is missing; run \`make deps\`\n${error.message}`);
-  });
+  await promisify(execFile)(PYTHON, [SYSTEM_ONLY, '-c', 'import requests, socketio, websocket']).catch(
+    error => {
+      throw new Error(`python3-socketio is missing; run \`make deps\`\n${error.message}`);
+    },
+  );
 });
 
 testClient('python3-socketio', () => async (url, transports) => {
-  const { child, exited } = startChild(PYTHON, [VIEWER, url, QUERY, ...transports]);
+  const { child, exited } = startChild(PYTHON, [SYSTEM_ONLY, VIEWER, url, QUERY, ...transports]);
   /** @type {import('./support/watch.js').Entry[]} */
   const entries = [];
   /** @type {string[]} */

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { startChild } from '../../support/children.js';
 import { until } from '../../support/until.js';
+import { freePort } from './port.js';
 
 /** What a site has to pass on: the headers of the upgrade, and the page's own `Host`, once, with its port. */
 const PASSED_ON = `
@@ -91,18 +91,6 @@ function nginx() {
   const path = folders.map(folder => join(folder, 'nginx')).find(existsSync);
   if (!path) throw new Error('nginx is missing; run `make deps`');
   return path;
-}
-
-/** @returns {Promise<number>} a port that nobody listens on */
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /**
