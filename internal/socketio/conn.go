@@ -238,12 +238,15 @@ func (c *Conn) closing() bool {
 // kill ends a connection from which nothing good is to be expected, at once.
 func (c *Conn) kill(reason string) {
 	c.mu.Lock()
-	if c.state == stateOpen {
+	switch {
+	case c.state == stateOpen:
 		c.state, c.reason = stateClosing, reason
 		if c.net == nil {
 			_ = c.pushOne(closePacket) // for a poll that is waiting
 			c.endPolling(0)
 		}
+	case c.net == nil:
+		c.polling.farewell() // waits no longer
 	}
 	conn := c.net
 	c.mu.Unlock()

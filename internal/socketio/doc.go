@@ -26,8 +26,9 @@
 //     address), time until it connects to a namespace, bytes per message,
 //     attachments, events per second. What breaks the protocol or a bound
 //     ends that connection, and no other.
-//  6. [Server.Shutdown] and [Server.Close] return when every goroutine of the
-//     server has ended.
+//  6. [Server.Shutdown] and [Server.Close] return when every connection has
+//     ended and every goroutine that was started for one. Answers to polls may
+//     still be on their way: http.Server.Shutdown waits for those.
 //
 // Lock order: Conn.app before Conn.mu; Server.mu and heartbeat.mu are leaves.
 package socketio

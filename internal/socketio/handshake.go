@@ -51,7 +51,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuseBusy(err).write(w)
 		return
 	}
-	defer s.wg.Done()
 	if refused, ok := s.serve(w, r, q); !ok {
 		s.reject(refused.Message)
 		s.cfg.Logger.Debug("socketio: request refused", "peer", r.RemoteAddr,

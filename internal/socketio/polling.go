@@ -38,6 +38,14 @@ func (p *polling) wake() {
 	}
 }
 
+// farewell ends the wait for a poll that takes the goodbye, if there is one.
+func (p *polling) farewell() {
+	if p.goodbye {
+		p.goodbye = false
+		close(p.ended)
+	}
+}
+
 // openPolling begins a session with polling.
 func (s *Server) openPolling(c *Conn, w http.ResponseWriter, r *http.Request) (refusal, bool) {
 	c.polling = &polling{ended: make(chan struct{}), base64: r.URL.Query().Has("b64")}
@@ -121,10 +129,7 @@ func (c *Conn) take() *backlog {
 		b = &backlog{packets: []*Packet{noopPacket}}
 	}
 	c.out = nil
-	if c.polling.goodbye {
-		c.polling.goodbye = false
-		close(c.polling.ended)
-	}
+	c.polling.farewell()
 	return b
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -280,6 +282,60 @@ func TestCloseDuringAnUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expectEnd()
+}
+
+func TestShutdownCutsOffSessionsThatDoNotPoll(t *testing.T) {
+	a := newApp()
+	st := newSite(t, Config{}, map[string]Namespace{"/": a})
+	q := st.pollSession()
+	st.expect("POST", q, "40", 200, "ok")
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if err := st.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Fatalf("took %v", took)
+	}
+	if got := await(t, a.disconnected, "Disconnected"); got != ReasonShutdown {
+		t.Fatalf("reason %q", got)
+	}
+}
+
+// A request whose body does not come must not hold up the end either.
+func TestCloseDoesNotWaitForARequestThatIsNotSent(t *testing.T) {
+	a := newApp()
+	st := newSite(t, Config{}, map[string]Namespace{"/": a})
+	q := st.pollSession()
+	conn, err := net.Dial("tcp", st.web.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /?%s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n40", q)
+	eventually(t, "the request is read", func() bool {
+		st.server.mu.Lock()
+		defer st.server.mu.Unlock()
+		for c := range st.server.conns {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.polling.posting
+		}
+		return false
+	})
+	start := time.Now()
+	if err := st.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Fatalf("took %v", took)
+	}
+	fmt.Fprint(conn, "/,x") // too late: nobody is told
+	conn.Close()
+	if len(a.connected) != 0 {
+		t.Fatal("Connected after Close")
+	}
 }
 
 func TestShutdownReleasesPolls(t *testing.T) {

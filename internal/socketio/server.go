@@ -26,9 +26,10 @@ type Server struct {
 	flate      flatePool
 	count      counters
 
-	// wg counts every connection until its end, every request in ServeHTTP and
-	// every goroutine. It grows only under mu while stopped is false, or while
-	// something that it counts is running.
+	// wg counts every connection until its end, and every goroutine. It grows
+	// only under mu while stopped is false, or while something that it counts is
+	// running. The requests in ServeHTTP are http.Server's to wait for: they do
+	// nothing to a connection that has ended.
 	wg sync.WaitGroup
 
 	mu       sync.Mutex // guards the fields below
@@ -114,15 +115,14 @@ func (s *Server) killAll() {
 	}
 }
 
-// enter counts a request. When the server is stopping, only polls of the sessions
-// that are left are let in, to take what is queued for them.
+// enter lets a request in. When the server is stopping, those are only polls of
+// the sessions that are left, to take what is queued for them.
 func (s *Server) enter(sid string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped && s.sessions[sid] == nil {
 		return errStopped
 	}
-	s.wg.Add(1)
 	return nil
 }
 
