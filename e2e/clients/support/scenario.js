@@ -18,10 +18,10 @@ import {
 import { startNginx } from './nginx.js';
 
 /** Time between two samples, ms: short, so that some come while a client changes its transport. */
-const INTERVAL = 50;
+export const INTERVAL = 50;
 
 /** How long the program runs before the first viewer comes, ms: there has to be a history. */
-const HEAD_START = 1_000;
+export const HEAD_START = 1_000;
 
 /** How long a viewer may take until it has seen enough, ms: on a busy machine, many at once. */
 const SETTLES_WITHIN = 20_000;
@@ -110,7 +110,7 @@ function untilLost(viewers) {
  * @param {import('../../support/program.js').Program} program
  * @param {Viewers} viewers
  */
-async function judge(program, viewers) {
+export async function judge(program, viewers) {
   for (const { way, what, viewer } of viewers) {
     const log = await until(
       `${what} to settle`,
@@ -136,7 +136,7 @@ async function judge(program, viewers) {
   }
 }
 
-/** @typedef {Awaited<ReturnType<typeof openAll>>['viewers']} Viewers */
+/** @typedef {readonly { way: import('./judge.js').Way, what: string, viewer: Viewer }[]} Viewers */
 
 /**
  * A viewer on both namespaces, in whatever it runs.
