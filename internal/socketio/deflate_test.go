@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -151,4 +153,24 @@ func TestUpgradeToACompressedWebSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expect(`42["end",""]`)
+}
+
+// A bootstrap of an hour, one series: what compression costs and saves, once for
+// all who share the packet.
+func BenchmarkDeflate(b *testing.B) {
+	var f flatePool
+	var x, y []string
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 3600 {
+		x = append(x, strconv.Itoa(1700000000000+1000*i))
+		y = append(y, strconv.FormatFloat(float64(r.IntN(1000))/10, 'f', -1, 64))
+	}
+	p := EncodeEvent("/live", "bootstrap", json.RawMessage(`{"x":[`+strings.Join(x, ",")+`],"y":[[`+strings.Join(y, ",")+`]]}`))
+	b.ReportAllocs()
+	b.SetBytes(int64(p.Size()))
+	var d *deflated
+	for b.Loop() {
+		d = f.deflate(p)
+	}
+	b.ReportMetric(float64(len(d.frame))/float64(p.Size()), "compressed/plain")
 }
