@@ -49,7 +49,7 @@ type Config struct {
 	Compress bool
 
 	// CheckOrigin is asked before anything else is done with a request; an error
-	// refuses it with 403. Default: every request is let in.
+	// refuses it with 403 and the error's text. Default: every request is let in.
 	CheckOrigin func(*http.Request) error
 	// RemoteAddr names the peer that MaxConnsPerAddr counts by. Default: the
 	// host part of Request.RemoteAddr.

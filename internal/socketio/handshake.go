@@ -15,22 +15,43 @@ import (
 // the protocol's other implementations; clients show the message.
 type refusal struct {
 	status  int
+	reason  string // what it is counted under: one of few
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 }
 
-var (
-	refuseTransport = refusal{http.StatusBadRequest, 0, "Transport unknown"}
-	refuseSession   = refusal{http.StatusBadRequest, 1, "Session ID unknown"}
-	refuseMethod    = refusal{http.StatusBadRequest, 2, "Bad handshake method"}
-	refuseRequest   = refusal{http.StatusBadRequest, 3, "Bad request"}
-	refuseForbidden = refusal{http.StatusForbidden, 4, "Forbidden"}
-	refuseProtocol  = refusal{http.StatusBadRequest, 5, "Unsupported protocol version"}
-	refusePayload   = refusal{http.StatusRequestEntityTooLarge, 3, "Payload too large"}
+// Codes of refusal.
+const (
+	codeTransport = iota
+	codeSession
+	codeMethod
+	codeRequest
+	codeForbidden
+	codeProtocol
 )
 
+func refuse(status, code int, message string) refusal {
+	return refusal{status: status, reason: message, Code: code, Message: message}
+}
+
+var (
+	refuseTransport = refuse(http.StatusBadRequest, codeTransport, "Transport unknown")
+	refuseSession   = refuse(http.StatusBadRequest, codeSession, "Session ID unknown")
+	refuseMethod    = refuse(http.StatusBadRequest, codeMethod, "Bad handshake method")
+	refuseRequest   = refuse(http.StatusBadRequest, codeRequest, "Bad request")
+	refuseProtocol  = refuse(http.StatusBadRequest, codeProtocol, "Unsupported protocol version")
+	refusePayload   = refuse(http.StatusRequestEntityTooLarge, codeRequest, "Payload too large")
+)
+
+// refuseBusy refuses for one of the server's own errors.
 func refuseBusy(err error) refusal {
-	return refusal{http.StatusServiceUnavailable, refuseForbidden.Code, err.Error()}
+	return refuse(http.StatusServiceUnavailable, codeForbidden, err.Error())
+}
+
+// refuseOrigin refuses for an error of Config.CheckOrigin, which may hold words of
+// the client's and is not counted under them.
+func refuseOrigin(err error) refusal {
+	return refusal{status: http.StatusForbidden, reason: "Forbidden", Code: codeForbidden, Message: err.Error()}
 }
 
 func (e refusal) write(w http.ResponseWriter) {
@@ -47,12 +68,8 @@ func (e refusal) write(w http.ResponseWriter) {
 // upgrades. Engine.IO protocol v4, "Handshake".
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	if err := s.enter(q.Get("sid")); err != nil {
-		refuseBusy(err).write(w)
-		return
-	}
 	if refused, ok := s.serve(w, r, q); !ok {
-		s.reject(refused.Message)
+		s.reject(refused.reason)
 		s.cfg.Logger.Debug("socketio: request refused", "peer", r.RemoteAddr,
 			"status", refused.status, "reason", refused.Message)
 		refused.write(w)
@@ -62,7 +79,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve returns false with the answer if the request is not served.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (refusal, bool) {
 	if err := s.cfg.CheckOrigin(r); err != nil {
-		return refuseForbidden, false
+		return refuseOrigin(err), false
+	}
+	if err := s.enter(q.Get("sid")); err != nil {
+		return refuseBusy(err), false
 	}
 	var protocol uint8
 	switch q.Get("EIO") {

@@ -121,7 +121,7 @@ func TestRequestsThatAreNotOfTheProtocol(t *testing.T) {
 	} {
 		st.expect(tc.method, tc.query, "", 400, tc.want)
 	}
-	if status, body := st.do("GET", polling4, "", "Origin", "http://evil.example"); status != 403 || !strings.HasPrefix(body, `{"code":4,"message":"Forbidden"}`) {
+	if status, body := st.do("GET", polling4, "", "Origin", "http://evil.example"); status != 403 || !strings.HasPrefix(body, `{"code":4,"message":"no"}`) {
 		t.Fatalf("a foreign origin gets %d %q", status, body)
 	}
 	for body, status := range map[string]int{

@@ -13,7 +13,7 @@ type Stats struct {
 
 	Opened   int64
 	Closed   map[string]int64 // by Reason constant
-	Rejected map[string]int64 // requests refused, by the message sent
+	Rejected map[string]int64 // requests refused, by one of some ten reasons
 
 	PacketsOut int64 // packets handed to connections
 	BytesOut   int64
@@ -63,10 +63,10 @@ func (s *Server) Stats() Stats {
 }
 
 // reject counts a request that was refused.
-func (s *Server) reject(message string) {
+func (s *Server) reject(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tally.rejected[message]++
+	s.tally.rejected[reason]++
 }
 
 // account adds what a sender has counted.
