@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"stripchart/internal/collect"
+	"stripchart/internal/live"
 	"stripchart/internal/server"
 )
 
@@ -73,6 +74,11 @@ func (o *options) check() error {
 	}
 	if d := time.Duration(o.Retention); d < time.Hour {
 		return fmt.Errorf("--retention must be at least 1h, not %v", d)
+	}
+	if o.DefaultSeries != "" {
+		if err := live.CheckSelector(o.DefaultSeries); err != nil {
+			return fmt.Errorf("--default-series %q: %w", o.DefaultSeries, err)
+		}
 	}
 	if o.DataDir == "" {
 		o.DataDir = defaultDataDir()

@@ -43,6 +43,7 @@ type program struct {
 	log       *slog.Logger
 	store     *store.Store
 	bus       *membus.Bus
+	sockets   *socketio.Server
 	hub       *live.Hub
 	server    *server.Server
 	collector *collect.Collector
@@ -76,9 +77,9 @@ func open(o options, stderr io.Writer) (p *program, err error) {
 		return p, err
 	}
 	p.bus = membus.New(membus.Options{})
-	sockets := socketio.NewServer(socketio.Config{Logger: p.log})
+	p.sockets = socketio.NewServer(socketio.Config{Logger: p.log, MaxConnsPerAddr: o.connsPerAddress()})
 	p.hub, err = live.New(live.Options{
-		Bus: p.bus, Store: live.NewStore(p.store), Transport: server.Transport(sockets), Log: p.log, Registry: registry,
+		Bus: p.bus, Store: live.NewStore(p.store), Transport: server.Transport(p.sockets), Log: p.log, Registry: registry,
 		Build: version, Window: time.Duration(o.Window), DefaultSeries: o.defaultSeries(host), Accept: acceptance,
 	})
 	if err != nil {
@@ -92,7 +93,7 @@ func open(o options, stderr io.Writer) (p *program, err error) {
 		return p, err
 	}
 	p.server, err = server.New(server.Options{
-		Sockets: sockets, Hub: p.hub, Registry: registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.Insecure,
+		Sockets: p.sockets, Hub: p.hub, Registry: registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.Insecure,
 	})
 	if err != nil {
 		return p, err
@@ -177,6 +178,9 @@ func (p *program) Close() error {
 			errs = append(errs, err)
 		}
 	}
+	if p.sockets != nil {
+		errs = append(errs, p.sockets.Close())
+	}
 	if p.hub != nil {
 		errs = append(errs, p.hub.Close())
 	}
@@ -195,6 +199,15 @@ func (o *options) defaultSeries(host string) string {
 		return o.DefaultSeries
 	}
 	return "cpu_usage_percent{cpu=\"total\",host=" + strconv.Quote(host) + "}"
+}
+
+// connsPerAddress returns the bound of connections of one address; -1 is none.
+// On the loopback interface everybody has the same one, a proxy's viewers too.
+func (o *options) connsPerAddress() int {
+	if server.IsLoopback(o.listen()) {
+		return -1
+	}
+	return 0 // socketio's default
 }
 
 // reachable returns an address that a browser on this machine can open.

@@ -224,7 +224,7 @@ func TestBadSurroundingsAreNamed(t *testing.T) {
 		"address that others can reach":      {[]string{"--listen", "0.0.0.0:0"}, exitUsage, []string{"--insecure"}},
 		"every address":                      {[]string{"--listen", ":0"}, exitUsage, []string{"--insecure"}},
 		"address without a port":             {[]string{"--listen", "localhost"}, exitUsage, []string{"--listen", "host:port"}},
-		"default series that is no selector": {[]string{"--default-series", "sum(up)"}, exitError, []string{"sum(up)", "selector"}},
+		"default series that is no selector": {[]string{"--default-series", "sum(up)"}, exitUsage, []string{"sum(up)", "selector"}},
 		"unknown log format":                 {[]string{"--log-format", "xml"}, exitUsage, []string{"--log-format", "json"}},
 	} {
 		t.Run(name, func(t *testing.T) {

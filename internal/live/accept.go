@@ -1,11 +1,7 @@
 package live
 
 import (
-	"cmp"
 	"math"
-	"slices"
-
-	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 )
@@ -49,10 +45,7 @@ func (a acceptance) refuses(t int64) string {
 // new. Any other one may be a copy (a source that resends, a log that is read
 // again), so the store is asked: the first value wins. A copy of a sample that was
 // streamed but not stored is not recognised.
-//
-// tried is what was accepted of this batch when its commit failed, or nil: some of
-// it may be stored without ever having been in the ring, and is no copy.
-func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance, tried []part) ([]bus.Sample, error) {
+func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance) ([]bus.Sample, error) {
 	known := max(s.lastT, s.floor)
 	plain := true
 	prev := int64(math.MinInt64)
@@ -98,9 +91,13 @@ func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance, tried []part) 
 	}
 	kept := out[:0]
 	for i, x := range out {
-		if i < late && exists[i] && !holds(tried, s, x.T) {
-			h.metrics.refused.WithLabelValues(refusedDuplicate).Inc()
-			continue
+		if i < late && exists[i] {
+			first, doubtful := h.doubts[s][x.T]
+			if !doubtful {
+				h.metrics.refused.WithLabelValues(refusedDuplicate).Inc()
+				continue
+			}
+			x.V = first
 		}
 		kept = append(kept, x)
 	}
@@ -108,13 +105,55 @@ func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance, tried []part) 
 	return kept, nil
 }
 
-// holds reports whether parts have a sample of s at t.
-func holds(parts []part, s *series, t int64) bool {
-	for _, p := range parts {
-		if labels.Equal(p.series.labels, s.labels) {
-			_, ok := slices.BinarySearchFunc(p.samples, t, func(x bus.Sample, t int64) int { return cmp.Compare(x.T, t) })
-			return ok
+// maxDoubts bounds the samples in Hub.doubts. Beyond it all are forgotten: those
+// among them that were stored after all are then taken for copies, and reach
+// pages with their next bootstrap only.
+const maxDoubts = 1 << 16
+
+// doubt remembers the samples of a commit that failed. Some may be stored all the
+// same, without ever having been in the ring: when their source publishes them
+// again, or another one does, they look like copies, but no page has them. The
+// caller holds h.mu.
+func (h *Hub) doubt(e entry) {
+	n := 0
+	for _, p := range e.parts {
+		n += len(p.samples)
+	}
+	if h.doubtful += n; h.doubtful > maxDoubts {
+		clear(h.doubts)
+		h.doubtful = n
+	}
+	for _, p := range e.parts {
+		values := h.doubts[p.series]
+		if values == nil {
+			values = map[int64]float64{}
+			h.doubts[p.series] = values
+		}
+		for _, x := range p.samples {
+			if _, there := values[x.T]; !there { // the first value is the one that may be stored
+				values[x.T] = x.V
+			}
+			p.series.floor = max(p.series.floor, x.T) // have the store asked
 		}
 	}
-	return false
+}
+
+// settleDoubts ends the doubts about samples that are in the ring now. The
+// caller holds h.mu.
+func (h *Hub) settleDoubts(e entry) {
+	if len(h.doubts) == 0 {
+		return
+	}
+	for _, p := range e.parts {
+		values := h.doubts[p.series]
+		for _, x := range p.samples {
+			if _, there := values[x.T]; there {
+				delete(values, x.T)
+				h.doubtful--
+			}
+		}
+		if len(values) == 0 {
+			delete(h.doubts, p.series)
+		}
+	}
 }

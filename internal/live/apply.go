@@ -33,10 +33,10 @@ func (h *Hub) commit(d bus.Delivery) error {
 	}
 	stored := h.record(e)
 	if stored != nil && !errors.Is(stored, bus.ErrNotStored) {
-		h.failed[d.Batch.Source] = attempt{d.Batch.Seq, e.parts}
+		h.doubt(e)
 		return stored
 	}
-	delete(h.failed, d.Batch.Source)
+	h.settleDoubts(e)
 
 	h.ring.add(e)
 	for _, p := range e.parts {
@@ -52,24 +52,14 @@ func (h *Hub) commit(d bus.Delivery) error {
 	return stored
 }
 
-// attempt is a batch whose commit failed, until its source publishes it again.
-type attempt struct {
-	seq   uint64
-	parts []part
-}
-
 // acceptBatch makes the ring's entry of d: what is accepted of it.
 // The caller holds h.mu.
 func (h *Hub) acceptBatch(d bus.Delivery) (entry, error) {
 	e := entry{position: d.Position, at: h.now(), parts: make([]part, 0, len(d.Batch.Series)), size: d.Batch.Size()}
 	rule := acceptanceAt(d.Position.LogTime(), h.o.Accept.Milliseconds())
-	var tried []part
-	if last := h.failed[d.Batch.Source]; d.Batch.Seq != 0 && last.seq == d.Batch.Seq {
-		tried = last.parts
-	}
 	for i := range d.Batch.Series {
 		b := &d.Batch.Series[i]
-		samples, err := h.acceptable(b, rule, tried)
+		samples, err := h.acceptable(b, rule)
 		if err != nil {
 			return e, fmt.Errorf("look for samples that are stored already: %w", err)
 		}
@@ -82,14 +72,14 @@ func (h *Hub) acceptBatch(d bus.Delivery) (entry, error) {
 }
 
 // acceptable returns the accepted samples of b. The caller holds h.mu.
-func (h *Hub) acceptable(b *bus.Series, rule acceptance, tried []part) ([]bus.Sample, error) {
+func (h *Hub) acceptable(b *bus.Series, rule acceptance) ([]bus.Sample, error) {
 	s := h.index.get(b.Labels)
 	if s == nil {
 		// Not in the index before something of it is accepted: what is refused must
 		// not occupy memory.
 		s = newSeries(b.Labels, h.newestT, 0)
 	}
-	return h.accept(s, b.Samples, rule, tried)
+	return h.accept(s, b.Samples, rule)
 }
 
 // seriesOf returns the series of b; a new one, or one that a room has forgotten,

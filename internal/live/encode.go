@@ -99,12 +99,15 @@ func (h *Hub) identify(r *Room, past pastOfRoom) identified {
 			out.ids[i] = -1
 			continue
 		}
-		if m.series == nil {
-			m.interval = hs[i].IntervalMS
-			m.lastT = max(m.lastT, lastTime(&hs[i]))
-		} else if m.interval == 0 {
-			m.interval = hs[i].IntervalMS
+		if s := h.index.get(hs[i].Labels); s != nil && m.series == nil {
+			// It had no place when it was last written to, or the room did not exist.
+			h.enter(r, s)
 		}
+		if m.interval == 0 && hs[i].IntervalMS > 0 {
+			m.interval = hs[i].IntervalMS
+			m.announced = false // who knows it, knows it without the interval
+		}
+		m.lastT = max(m.lastT, hs[i].Newest)
 		r.lastT = max(r.lastT, m.lastT)
 		out.ids[i] = m.id
 		sent[m.id] = true
@@ -120,19 +123,6 @@ func (h *Hub) identify(r *Room, past pastOfRoom) identified {
 	}
 	slices.SortFunc(out.descriptors, func(a, b wire.Descriptor) int { return cmp.Compare(a.ID, b.ID) })
 	return out
-}
-
-// lastTime returns the newest time of a history, or its last column's end.
-func lastTime(hs *store.History) int64 {
-	if n := len(hs.T); n > 0 {
-		return hs.T[n-1]
-	}
-	for i := len(hs.M4) - 4; i >= 0; i -= 4 {
-		if !math.IsNaN(hs.M4[i]) {
-			return hs.X0 + int64(i/4+1)*hs.Step - 1
-		}
-	}
-	return 0
 }
 
 // historyRows turns what was read into rows; ids as in identified.
@@ -162,34 +152,40 @@ func encodeBootstrap(m pastOfRoom, known identified) [][]byte {
 // carry `more` but the last, which alone has the position; the first alone has
 // the series.
 func encodeParts(m wire.Bootstrap, rows []row) [][]byte {
+	head := m
+	head.Blocks = nil
+	room := maxPart - len(head.AppendOpen(nil)) - 64 // what `more` and the reason take
 	position := m.Position
-	pieces := splitRows(rows)
-	var parts [][]byte
-	for i, piece := range pieces {
+	pieces := encodeRows(rows, max(room, maxPart/4))
+	parts := make([][]byte, len(pieces))
+	for i, blocks := range pieces {
 		last := i == len(pieces)-1
-		m.Blocks, m.More, m.Position = blocksOf(piece), !last, ""
+		m.More, m.Position = !last, ""
 		if last {
 			m.Position = position
 		}
-		parts = append(parts, m.AppendOpen(nil))
+		parts[i] = m.AppendOpenWith(nil, blocks)
 		m.Series = nil
 	}
 	return parts
 }
 
-// splitRows cuts rows into slices of time that are not likely to exceed maxPart.
-func splitRows(rows []row) [][]row {
-	const perValue = 18 // a float64 has up to 17 digits, and there is a comma
-	// x is counted per row although rows of one block share it: rather a part too many.
+// encodeRows encodes rows as blocks, in ascending slices of time of at most limit
+// bytes each, as far as they can be divided.
+func encodeRows(rows []row, limit int) [][]byte {
 	size, from, to, step := 0, int64(math.MaxInt64), int64(math.MinInt64), int64(1)
-	for _, r := range rows {
-		size += 64 + len(r.y)*perValue + len(r.x)*14
-		lo, hi := r.span()
+	for i := range rows {
+		size += 4*len(rows[i].y) + 4*len(rows[i].x)
+		lo, hi := rows[i].span()
 		from, to = min(from, lo), max(to, hi)
-		step = max(step, r.step)
+		step = max(step, rows[i].step)
 	}
-	if size <= maxPart || to-from <= step {
-		return [][]row{rows}
+	divisible := to-from > step
+	if size <= limit || !divisible { // size is a lower bound: most values are longer
+		encoded := wire.AppendBlocks(nil, blocksOf(rows))
+		if len(encoded) <= limit || !divisible {
+			return [][]byte{encoded}
+		}
 	}
 	// The middle, on the columns' grid: a column is never divided.
 	middle := (from + (to-from)/2) / step * step
@@ -206,7 +202,7 @@ func splitRows(rows []row) [][]row {
 			after = append(after, b)
 		}
 	}
-	return append(splitRows(before), splitRows(after)...)
+	return append(encodeRows(before, limit), encodeRows(after, limit)...)
 }
 
 // span returns the time of r's first value and the first time after its last.

@@ -154,7 +154,11 @@ func (q *memSnapshot) read(ms []*labels.Matcher, from, to int64) []store.History
 				h.V = append(h.V, x.V)
 			}
 		}
-		if len(h.T) > 0 {
+		if n := len(h.T); n > 0 {
+			h.Newest = h.T[n-1]
+			if n > 1 {
+				h.IntervalMS = h.T[n-1] - h.T[n-2]
+			}
 			out = append(out, h)
 		}
 	}

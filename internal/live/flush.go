@@ -57,15 +57,26 @@ func (h *Hub) flush() {
 	jobs := h.takeDirty(over)
 	out, clients := h.address(jobs)
 	h.transport.Broadcast(out)
+	refused := false
 	for i := range out {
 		clients[i].refused = !out[i].OK
+		refused = refused || !out[i].OK
 	}
-	if slices.ContainsFunc(out, func(o Outgoing) bool { return !o.OK }) {
+	if refused {
 		h.takeBack(jobs)
 	}
 	h.mu.Lock()
 	h.inFlight = nil
 	h.mu.Unlock()
+	// Nothing of who leaves now may be kept until the next flush.
+	for i, c := range clients {
+		c.refused = false
+		clear(c.queue)
+		clients[i], out[i] = nil, Outgoing{}
+	}
+	for i := range jobs {
+		clear(jobs[i].current)
+	}
 }
 
 // job is what one room has to send in a flush, taken under the lock.
@@ -152,8 +163,12 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 		reason string
 		lastT  int64
 	}
+	if len(r.newcomers) == 0 {
+		return nil
+	}
 	var parties []party
 	byKey := map[key]int{}
+	missed := h.missedBy(r)
 	var stay []*viewer
 	for _, v := range r.newcomers {
 		switch {
@@ -161,13 +176,17 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 			// It has seen more than this server: nothing up to there is sent.
 			stay = append(stay, v)
 			continue
-		case !h.ring.covers(v.cursor):
+		case v.ahead == (bus.Offset{}) && !h.ring.covers(v.cursor):
 			h.joinAnew(v)
 			continue
 		}
 		if v.ahead != (bus.Offset{}) {
-			v.cursor, _ = h.ring.find(bus.Position{Offset: v.ahead})
-			v.ahead = bus.Offset{}
+			i, covered := h.ring.find(bus.Position{Offset: v.ahead})
+			if !covered {
+				h.joinAnew(v)
+				continue
+			}
+			v.cursor, v.ahead = i, bus.Offset{}
 		}
 		k := key{v.cursor, v.since, v.reason, v.lastT}
 		if v.since == "" {
@@ -177,7 +196,7 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 		if !ok {
 			i = len(parties)
 			byKey[k] = i
-			chunks, n := h.chunksFrom(r, v.cursor)
+			chunks, n := missed.from(v.cursor)
 			if n > maxResume {
 				// Bootstraps that end there would lead here again.
 				r.expire(v.cursor)
@@ -206,7 +225,7 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 // joinAnew has a newcomer bootstrapped because it cannot be sent the ring from its
 // cursor. The caller holds h.mu and takes it out of the newcomers.
 func (h *Hub) joinAnew(v *viewer) {
-	v.state = joining
+	v.state, v.ahead = joining, bus.Offset{}
 	switch v.reason {
 	case wire.ReasonResume:
 		v.reason = wire.ReasonLost
@@ -216,20 +235,55 @@ func (h *Hub) joinAnew(v *viewer) {
 	h.goJoin(v, nil)
 }
 
-// chunksFrom returns what the ring holds of r's members from index i on, and the
-// number of samples. The caller holds h.mu.
-func (h *Hub) chunksFrom(r *Room, i uint64) (out []chunk, samples int) {
-	for _, e := range h.ring.from(i) {
+// missed is what the ring holds of a room's members, from the oldest cursor of its
+// newcomers on.
+type missed struct {
+	chunks []chunk
+	index  []uint64 // of each chunk's entry, ascending
+	total  []int    // samples up to and with each chunk
+}
+
+// missedBy gathers what the newcomers of r have missed, in one pass over the ring
+// for all of them. The caller holds h.mu.
+func (h *Hub) missedBy(r *Room) missed {
+	first := h.ring.end()
+	for _, v := range r.newcomers {
+		cursor := v.cursor
+		if v.ahead != (bus.Offset{}) {
+			cursor, _ = h.ring.find(bus.Position{Offset: v.ahead})
+		}
+		if h.ring.covers(cursor) {
+			first = min(first, cursor)
+		}
+	}
+	var m missed
+	samples := 0
+	for i, e := range h.ring.from(first) {
 		for _, p := range e.parts {
 			for _, ms := range p.series.members {
 				if ms.room == r {
-					out = append(out, chunk{ms.member, p.samples})
 					samples += len(p.samples)
+					m.chunks = append(m.chunks, chunk{ms.member, p.samples})
+					m.index = append(m.index, first+uint64(i))
+					m.total = append(m.total, samples)
 				}
 			}
 		}
 	}
-	return out, samples
+	return m
+}
+
+// from returns the chunks of entry i on, and the number of their samples.
+func (m *missed) from(i uint64) ([]chunk, int) {
+	n, _ := slices.BinarySearch(m.index, i)
+	if n == len(m.chunks) {
+		return nil, 0
+	}
+	before := 0
+	if n > 0 {
+		before = m.total[n-1]
+	}
+	return m.chunks[n:], m.total[len(m.total)-1] - before
 }
 
 // describe returns the descriptors of the members in chunks and, for viewers
@@ -313,6 +367,12 @@ func (h *Hub) takeBack(jobs []job) {
 		for _, v := range j.current {
 			back(v, j.from)
 		}
+		// They have missed this as well; everybody is told again.
+		if j.update.Matched != nil || len(j.update.Gone) > 0 {
+			j.room.tellMatched = j.room.tellMatched || j.update.Matched != nil
+			j.room.gone = append(j.room.gone, j.update.Gone...)
+			h.markDirty(j.room)
+		}
 		for _, p := range j.parties {
 			for _, v := range p.viewers {
 				back(v, p.cursor)
@@ -363,10 +423,11 @@ func (h *Hub) partyPackets(j *job, p *party) []Packet {
 			ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventBootstrap, wire.AppendReason(part, p.reason)))
 		}
 	case len(rows) > 0:
-		u := wire.Update{Room: j.room.id, Position: j.position.String(), Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors}
+		u := wire.Update{Room: j.room.id, Position: j.position.String(), Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors, Matched: j.update.Matched}
 		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventUpdate, u.AppendJSON(nil)))
 	}
-	if j.state != wire.StateLive {
+	// Who resumes may have been told another state before.
+	if j.state != wire.StateLive || p.since != "" {
 		ps = append(ps, h.statusPacket(j))
 	}
 	return ps

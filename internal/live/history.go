@@ -11,6 +11,10 @@ import (
 	"stripchart/internal/wire"
 )
 
+// maxAsking is how many histories a client may have asked for and not been
+// answered.
+const maxAsking = 32
+
 // History answers with samples of the past, once. The answer comes later, from
 // another goroutine.
 func (c *Client) History(arg json.RawMessage, ack Ack) {
@@ -39,11 +43,29 @@ func (c *Client) History(arg json.RawMessage, ack Ack) {
 	if c.closed || h.closed {
 		return
 	}
+	if c.asking >= maxAsking {
+		h.background.Go(func() {
+			ack.refuse(&wire.Error{Code: wire.CodeOverloaded, Message: fmt.Sprintf("at most %d histories may be asked for at once; wait for an answer first", maxAsking)})
+		})
+		return
+	}
+	c.asking++
+	if c.turn == nil {
+		c.turn = make(chan struct{}, 1)
+	}
 	h.background.Go(func() {
+		// One read at a time, so that one page cannot take all of maxReads.
+		c.turn <- struct{}{}
+		defer func() {
+			<-c.turn
+			h.mu.Lock()
+			c.asking--
+			h.mu.Unlock()
+		}()
 		answer, err := h.readOnce(sel, m.From, m.To, points)
 		if err != nil {
 			h.log.Warn("history could not be read", "query", m.Query, "err", err)
-			ack.refuse(&wire.Error{Code: wire.CodeOverloaded, Message: "the history could not be read in time; try again"})
+			ack.refuse(readFailed(err))
 			return
 		}
 		if ack != nil {

@@ -16,6 +16,12 @@ import (
 	"stripchart/internal/wire"
 )
 
+// CheckSelector returns an error that says what is wrong with a query, for flags.
+func CheckSelector(query string) error {
+	_, err := parseSelector(query)
+	return err
+}
+
 // Options of New. Zero values mean the defaults.
 type Options struct {
 	Bus       bus.Bus
@@ -97,12 +103,13 @@ type Hub struct {
 	dirty          []*Room
 	inFlight       <-chan struct{} // closed at the end of the flush under way; nil: none is
 	clients        map[*Client]struct{}
-	watchers       map[*watcher]struct{}
+	feeds          map[string]*feed // by canonical selectors
 	bootstrapBytes int
-	newestT        int64              // newest time of any series, Unix ms
-	notStored      bool               // the last commit found the disk full
-	failed         map[string]attempt // by source: the last batch, if its commit failed
-	rows           []store.Row        // scratch of record
+	newestT        int64                         // newest time of any series, Unix ms
+	notStored      bool                          // the last commit found the disk full
+	doubts         map[*series]map[int64]float64 // samples of failed commits: time -> value
+	doubtful       int                           // samples in doubts, doubly counted where a time was tried twice
+	rows           []store.Row                   // scratch of record
 
 	// Scratch of the flusher.
 	outgoing  []Outgoing
@@ -121,8 +128,8 @@ func New(o Options) (*Hub, error) {
 		metrics: newMetrics(o.Registry),
 		wake:    make(chan struct{}, 1), reads: make(chan struct{}, maxReads),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
-		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, watchers: map[*watcher]struct{}{},
-		failed: map[string]attempt{}, newestT: o.Store.MaxTime(),
+		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
+		doubts: map[*series]map[int64]float64{}, newestT: o.Store.MaxTime(),
 	}
 	h.ready = make(chan struct{})
 	h.setReady = sync.OnceFunc(func() { close(h.ready) })
@@ -178,8 +185,10 @@ func (h *Hub) IsReady() bool {
 	}
 }
 
-// Bye tells every page that the server is about to stop, and when to come back.
+// Bye sends what is pending, then tells every page that the server is about to
+// stop, and when to come back.
 func (h *Hub) Bye(retry time.Duration) {
+	h.awaitFlush()
 	h.mu.Lock()
 	var conns []Conn
 	for c := range h.clients {
@@ -191,6 +200,19 @@ func (h *Hub) Bye(retry time.Duration) {
 	p := h.encode(wire.EventBye, wire.Bye{RetryMS: int(retry.Milliseconds())})
 	for _, c := range conns {
 		c.Write(p)
+	}
+}
+
+// awaitFlush waits until nothing is pending, for at most a few flushes.
+func (h *Hub) awaitFlush() {
+	for range 40 {
+		h.mu.Lock()
+		idle := len(h.dirty) == 0 && h.inFlight == nil
+		h.mu.Unlock()
+		if idle {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 

@@ -2,7 +2,9 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -20,7 +22,9 @@ const (
 
 	// A bootstrap is shared while the ring covers its index, and for at most
 	// bootstrapAge, since who gets an old one is sent the ring from there as well.
+	// Its `now` is kept right to stampAge.
 	bootstrapAge = 30 * time.Second
+	stampAge     = time.Second
 	// bootstrapCache bounds the bytes of the bootstraps kept for sharing; the
 	// oldest of the room goes first.
 	bootstrapCache   = 32 << 20
@@ -34,22 +38,38 @@ type bootstrap struct {
 	points int
 	at     int64 // when the read began, the server's clock, Unix ms; guarded by Hub.mu
 
-	done    chan struct{} // closed when the fields below are set
-	err     error
-	cursor  uint64
-	lastT   int64               // newest time that it holds, for namespace /
-	parts   [][]byte            // messages, but for the reason at their ends
-	packets map[string][]Packet // by reason; guarded by Hub.mu
-	size    int                 // bytes of parts
+	done   chan struct{} // closed when the fields below are set
+	err    error
+	cursor uint64
+	lastT  int64    // newest time that it holds, for namespace /
+	parts  [][]byte // messages, but for the reason at their ends
+	size   int      // bytes of parts and of packets; guarded by Hub.mu
+
+	mu      sync.Mutex         // guards packets; never held together with Hub.mu
+	packets map[string]stamped // by reason
+}
+
+// stamped is a bootstrap's packets with one value of `now`.
+type stamped struct {
+	now     int64
+	packets []Packet
 }
 
 // goJoin bootstraps v in a goroutine of its own. The caller holds h.mu; v.state
 // is joining.
 func (h *Hub) goJoin(v *viewer, ack Ack) {
-	if h.closed {
-		return
+	if !h.closed {
+		h.background.Go(func() { h.join(v, ack) })
 	}
-	h.background.Go(func() { h.join(v, ack) })
+}
+
+// goBackground runs f in a goroutine that Close waits for.
+func (h *Hub) goBackground(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.background.Go(f)
+	}
 }
 
 // join sends v a bootstrap and makes it a newcomer.
@@ -60,20 +80,21 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		h.joinFailed(v, ack, err)
 		return
 	}
-	h.mu.Lock()
-	after := v.client.after
-	h.mu.Unlock()
-	if after != nil {
-		<-after
-	}
+	v.client.await()
 	h.mu.Lock()
 	if v.state != joining {
-		h.mu.Unlock()
-		return // left, or subscribed anew, in the meantime
+		h.mu.Unlock() // it has left, or subscribed anew, in the meantime
+		if ack != nil {
+			ack.answer(h.subscribed(v))
+		}
+		return
 	}
-	packets := h.bootstrapPackets(v.room, b, v.reason)
-	drains := v.client.drains
+	written := make(chan struct{})
+	defer close(written)
+	v.writing = written
+	reason, drains, now := v.reason, v.client.drains, h.now()
 	h.mu.Unlock()
+	packets := h.bootstrapPackets(v.room, b, reason, now)
 	if ack != nil {
 		ack.answer(h.subscribed(v))
 	}
@@ -82,6 +103,7 @@ func (h *Hub) join(v *viewer, ack Ack) {
 
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	v.writing = nil
 	if v.state != joining {
 		return
 	}
@@ -91,6 +113,9 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		return
 	}
 	v.reason, v.since, v.cursor, v.lastT = wire.ReasonJoin, "", b.cursor, b.lastT
+	if v.room.root {
+		v.room.rootT = max(v.room.rootT, b.lastT)
+	}
 	h.welcome(v)
 	h.metrics.join.Observe(time.Since(began).Seconds())
 }
@@ -98,23 +123,27 @@ func (h *Hub) join(v *viewer, ack Ack) {
 // joinFailed answers v's Subscribe with the error. A viewer that nobody is
 // waiting for (it was slow, or is of namespace /) tries again later.
 func (h *Hub) joinFailed(v *viewer, ack Ack, err error) {
-	if h.ctx.Err() == nil {
-		h.log.Warn("history could not be read for a viewer", "room", v.room.selector.canonical, "err", err)
-	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if v.state != joining {
-		return
+	over := v.state != joining
+	if !over && ack != nil {
+		h.remove(v)
+		v.client.drop(v)
 	}
-	if ack == nil {
-		h.background.Go(func() { h.rejoin(v) })
-		return
+	h.mu.Unlock()
+	switch {
+	case ack != nil:
+		ack.refuse(readFailed(err))
+	case !over:
+		h.rejoin(v)
 	}
-	h.remove(v)
-	v.client.drop(v)
-	h.background.Go(func() {
-		ack.refuse(&wire.Error{Code: wire.CodeOverloaded, Message: "the history could not be read in time; try again"})
-	})
+}
+
+// readFailed is what a page is told when a history could not be read.
+func readFailed(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return &wire.Error{Code: wire.CodeOverloaded, Message: "the history could not be read in time; try again"}
+	}
+	return err
 }
 
 // rejoin joins again after a second.
@@ -137,7 +166,7 @@ func (h *Hub) bootstrapFor(v *viewer) (*bootstrap, error) {
 	h.mu.Lock()
 	b := h.shared(v)
 	if b == nil {
-		b = &bootstrap{window: v.window, points: v.points, at: h.now(), done: make(chan struct{}), packets: map[string][]Packet{}}
+		b = &bootstrap{window: v.window, points: v.points, at: h.now(), done: make(chan struct{}), packets: map[string]stamped{}}
 		v.room.bootstraps = append(v.room.bootstraps, b)
 		h.trimBootstraps(v.room)
 		h.background.Go(func() { h.read(v.room, b) })
@@ -211,6 +240,9 @@ func (h *Hub) read(r *Room, b *bootstrap) {
 	defer close(b.done)
 	m, err := h.readHistory(r, b)
 	if err != nil {
+		if h.ctx.Err() == nil {
+			h.log.Warn("history could not be read for a bootstrap", "query", r.selector.canonical, "err", err)
+		}
 		b.err = err
 		return
 	}
@@ -222,12 +254,7 @@ func (h *Hub) read(r *Room, b *bootstrap) {
 	} else {
 		b.parts = encodeBootstrap(m, known)
 	}
-	for _, p := range b.parts {
-		b.size += len(p)
-	}
-	h.mu.Lock()
-	h.bootstrapBytes += b.size
-	h.mu.Unlock()
+	h.keep(b, b.parts)
 	h.metrics.bootstraps.Inc()
 }
 
@@ -255,7 +282,9 @@ func (h *Hub) readHistory(r *Room, b *bootstrap) (pastOfRoom, error) {
 func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom) error {
 	h.mu.Lock()
 	m.now = h.now()
-	from, to := m.now-b.window, max(m.now, h.newestT)
+	// Samples may lie a little ahead. A clock that was far ahead once must not make
+	// every column coarse.
+	from, to := m.now-b.window, min(max(m.now, h.newestT), m.now+FutureBound)
 	b.cursor = h.ring.end()
 	m.position = h.ring.position(b.cursor)
 	snapshot, err := h.store.Snapshot(from, to)
@@ -278,20 +307,34 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 	return nil
 }
 
-// bootstrapPackets returns b's packets for a reason. The caller holds h.mu.
-func (h *Hub) bootstrapPackets(r *Room, b *bootstrap, reason string) []Packet {
-	if ps := b.packets[reason]; ps != nil {
-		return ps
+// keep counts bytes of b that are kept for sharing.
+func (h *Hub) keep(b *bootstrap, parts [][]byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range parts {
+		b.size += len(p)
+		h.bootstrapBytes += len(p)
 	}
-	var ps []Packet
+}
+
+// bootstrapPackets returns b's packets for a reason, with the time now or a moment
+// before.
+func (h *Hub) bootstrapPackets(r *Room, b *bootstrap, reason string, now int64) []Packet {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, there := b.packets[reason]
+	if there && (r.root || now-s.now < stampAge.Milliseconds()) {
+		return s.packets
+	}
+	s = stamped{now: now}
 	for _, part := range b.parts {
 		if r.root {
-			ps = append(ps, h.transport.Encode(NamespaceRoot, wire.EventBootstrap, part))
+			s.packets = append(s.packets, h.transport.Encode(NamespaceRoot, wire.EventBootstrap, part))
 			continue
 		}
-		message := wire.AppendReason(part[:len(part):len(part)], reason)
-		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventBootstrap, message))
+		message := wire.AppendReason(wire.Restamp(part, now), reason)
+		s.packets = append(s.packets, h.transport.Encode(NamespaceLive, wire.EventBootstrap, message))
 	}
-	b.packets[reason] = ps
-	return ps
+	b.packets[reason] = s
+	return s.packets
 }

@@ -191,7 +191,7 @@ func (p *page) bootstrap(m *wire.Bootstrap) {
 		p.rooms[m.Room] = r
 	}
 	if m.From == nil && !r.more {
-		*r = pageRoom{names: map[int]string{}, samples: map[string]map[int64]float64{}, newest: map[string]int64{}}
+		*r = pageRoom{names: map[int]string{}, samples: map[string]map[int64]float64{}, newest: map[string]int64{}, state: wire.StateLive}
 	} else if m.From != nil && !r.more {
 		// It may continue from a later place: then nothing of this room was between.
 		from, err1 := bus.ParsePosition(*m.From)
@@ -200,7 +200,7 @@ func (p *page) bootstrap(m *wire.Bootstrap) {
 			p.t.Errorf("bootstrap continues from %s, but this page is at %s", *m.From, r.position)
 		}
 	}
-	r.booted, r.state, r.more = true, wire.StateLive, m.More
+	r.booted, r.more = true, m.More
 	r.learn(m.Series)
 	r.add(p.t, m.Blocks)
 	if m.More == (m.Position != "") {

@@ -130,6 +130,7 @@ func (h *Hub) room(id string, sel selector, root bool, limit int) *Room {
 		members: map[string]*member{}, excess: map[string]struct{}{},
 		state: wire.StateLive, since: h.now(),
 	}
+	h.closeIdleRooms()
 	h.rooms[id] = r
 	for _, s := range h.index.match(sel.matchers) {
 		h.enter(r, s)
@@ -145,12 +146,28 @@ func (h *Hub) enter(r *Room, s *series) {
 	if m == nil || m.series == s {
 		return
 	}
-	m.series, m.interval = s, s.interval
+	m.series = s
+	if s.interval > 0 {
+		m.interval = s.interval
+	}
 	if s.lastT > m.lastT {
 		m.lastT = s.lastT
 		r.lastT = max(r.lastT, s.lastT)
 	}
 	s.members = append(s.members, membership{r, m})
+}
+
+// fill gives the places that have become free to series that had none and were
+// written to since the given time. The caller holds h.mu.
+func (h *Hub) fill(r *Room, since int64) {
+	if len(r.excess) == 0 || len(r.members) >= r.limit {
+		return
+	}
+	for _, s := range h.index.match(r.selector.matchers) {
+		if s.seenAt >= since {
+			h.enter(r, s)
+		}
+	}
 }
 
 // put adds the accepted samples of a member to what the next broadcast tells.
@@ -206,6 +223,29 @@ func (s *series) leave(r *Room) {
 			s.members = s.members[:last]
 			return
 		}
+	}
+}
+
+// maxIdleRooms is how many rooms without viewers linger; with the rooms of the
+// connections it bounds the rooms there are.
+const maxIdleRooms = 256
+
+// closeIdleRooms drops the room that has been without viewers for the longest time
+// when there are too many of them. The caller holds h.mu.
+func (h *Hub) closeIdleRooms() {
+	idle := 0
+	var oldest *Room
+	for _, r := range h.rooms {
+		if r.viewers > 0 {
+			continue
+		}
+		idle++
+		if oldest == nil || r.emptyAt < oldest.emptyAt {
+			oldest = r
+		}
+	}
+	if idle > maxIdleRooms {
+		h.closeRoom(oldest)
 	}
 }
 

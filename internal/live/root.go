@@ -33,8 +33,12 @@ func samplesOf(hs *store.History) []bus.Sample {
 		out = append(out, bus.Sample{T: t, V: hs.V[i]})
 	}
 	for i, v := range hs.M4 {
-		if !math.IsNaN(v) {
-			out = append(out, bus.Sample{T: hs.X0 + int64(i/4)*hs.Step + int64(i%4)*hs.Step/4, V: v})
+		t := hs.X0 + int64(i/4)*hs.Step + int64(i%4)*hs.Step/4
+		// The last column has not ended: a place behind the newest sample would lie
+		// in the future, and the next update before it.
+		t = min(t, hs.Newest)
+		if n := len(out); !math.IsNaN(v) && (n == 0 || t > out[n-1].T) {
+			out = append(out, bus.Sample{T: t, V: v})
 		}
 	}
 	return out

@@ -1,11 +1,11 @@
 package live
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/store"
@@ -23,6 +23,9 @@ type selector struct {
 
 // parseSelector reads query; the error is a *wire.Error.
 func parseSelector(query string) (selector, error) {
+	if strings.TrimSpace(query) == "" {
+		return selector{}, &wire.Error{Code: wire.CodeBadQuery, Message: `the query is empty; give a selector such as load1{host="web1"}`}
+	}
 	if len(query) > maxQueryBytes {
 		return selector{}, &wire.Error{Code: wire.CodeBadQuery, Message: "the query is longer than 4,096 bytes; shorten it"}
 	}
@@ -45,9 +48,10 @@ func newSelector(ms []*labels.Matcher) selector {
 	return selector{matchers: ms, canonical: "{" + strings.Join(slices.Compact(forms), ",") + "}"}
 }
 
-// roomID is "r-" and the hash of the canonical selector in hexadecimal: the same
-// on every server.
+// roomID is "r-" and the first 64 bits of the SHA-256 of the canonical selector in
+// hexadecimal: the same on every server, and nobody can make a query that takes
+// another one's place.
 func (s selector) roomID() string {
-	h := strconv.FormatUint(xxhash.Sum64String(s.canonical), 16)
-	return "r-" + strings.Repeat("0", 16-len(h)) + h
+	sum := sha256.Sum256([]byte(s.canonical))
+	return "r-" + hex.EncodeToString(sum[:8])
 }

@@ -48,6 +48,22 @@ func (c *Client) Subscribe(arg json.RawMessage, ack Ack) {
 		return
 	}
 	h := c.hub
+	h.mu.Lock()
+	quiet := len(c.late) == 0
+	h.mu.Unlock()
+	if quiet {
+		c.start(v, req, ack)
+		return
+	}
+	h.goBackground(func() {
+		c.await()
+		c.start(v, req, ack)
+	})
+}
+
+// start resumes v where that is possible, and has it bootstrapped otherwise.
+func (c *Client) start(v *viewer, req subscription, ack Ack) {
+	h := c.hub
 	if !req.since.IsZero() && h.canResume(v, req.since) {
 		// The answer goes out before v is among the newcomers, so that it precedes
 		// the room's first event, and without the lock.

@@ -16,14 +16,17 @@ type Client struct {
 	viewers []*viewer
 	closed  bool
 	greeted bool // is in namespace /live
-	// after is closed when the flush is over that may still send to a viewer that
-	// has left; nil: there is none. No bootstrap is written before: an update of the
-	// old viewer behind the bootstrap of a new one would carry the page's position
-	// beyond samples that are only on their way, and a resume from there would miss them.
-	after  <-chan struct{}
+	// late are closed when what is still on its way to viewers that have left has
+	// been written: a flush, or the bootstrap of a join. Nothing is written to a new
+	// viewer before: an old update behind its bootstrap would carry the page's
+	// position beyond samples that are only on their way, and a resume from there
+	// would miss them; an old bootstrap would throw the page back.
+	late   []<-chan struct{}
 	drains uint32 // how often Drained was called
 
-	catalogue *watcher // nil until asked for
+	catalogue *watcher      // nil until asked for
+	asking    int           // histories that were asked for and not answered yet
+	turn      chan struct{} // of one: held while one of them is read; nil until then
 
 	mark uint32 // drains, as of the flush under way
 
@@ -44,6 +47,8 @@ type viewer struct {
 
 	window int64 // ms
 	points int
+
+	writing <-chan struct{} // closed when the write of its bootstrap is over; nil: none is under way
 
 	anew   bool       // its last bootstrap was not sent: it needs another
 	cursor uint64     // index of the first entry that it was not sent
@@ -67,6 +72,7 @@ func (h *Hub) NewClient(c Conn) *Client {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	client := &Client{hub: h, conn: c, closed: h.closed}
+	client.follow(h.inFlight) // the connection may have had a client before
 	if !h.closed {
 		h.clients[client] = struct{}{}
 	}
@@ -87,10 +93,7 @@ func (c *Client) Close() {
 		h.remove(v)
 	}
 	c.viewers = nil
-	if c.catalogue != nil {
-		delete(h.watchers, c.catalogue)
-		c.catalogue = nil
-	}
+	c.unwatch()
 }
 
 // Drained tells that the connection's queue has emptied after it had refused a
@@ -168,7 +171,9 @@ func (h *Hub) remove(v *viewer) {
 	switch v.state {
 	case current:
 		h.unsettle(v)
-		v.client.after = h.inFlight
+		v.client.follow(h.inFlight)
+	case joining:
+		v.client.follow(v.writing)
 	case newcomer:
 		if i := slices.Index(r.newcomers, v); i >= 0 {
 			r.newcomers = slices.Delete(r.newcomers, i, i+1)
@@ -181,6 +186,34 @@ func (h *Hub) remove(v *viewer) {
 		r.emptyAt = h.now()
 	}
 	h.metrics.viewers.Dec()
+}
+
+// follow has new viewers wait for done; nil is nothing to wait for. The caller
+// holds h.mu.
+func (c *Client) follow(done <-chan struct{}) {
+	c.late = slices.DeleteFunc(c.late, isClosed)
+	if done != nil {
+		c.late = append(c.late, done)
+	}
+}
+
+// await waits until nothing is on its way any more to viewers that have left.
+func (c *Client) await() {
+	c.hub.mu.Lock()
+	late := slices.Clone(c.late)
+	c.hub.mu.Unlock()
+	for _, done := range late {
+		<-done
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // find returns the client's viewer of a room, or nil. The caller holds h.mu.

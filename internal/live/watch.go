@@ -66,15 +66,16 @@ func (h *Hub) tellStates() {
 	}
 }
 
-// stateAt returns the room's state, and since when. The caller holds Hub.mu.
+// stateAt returns the room's state, and since when. The interval that counts is
+// that of the series that was written to last. The caller holds Hub.mu.
 func (r *Room) stateAt(now int64, notStored bool) (string, int64) {
-	shortest := int64(0)
+	interval := int64(0)
 	for _, m := range r.members {
-		if m.announced && m.interval > 0 && (shortest == 0 || m.interval < shortest) {
-			shortest = m.interval
+		if m.lastT == r.lastT && m.interval > 0 && (interval == 0 || m.interval < interval) {
+			interval = m.interval
 		}
 	}
-	switch limit := max(staleAfter, staleIntervals*shortest); {
+	switch limit := max(staleAfter, staleIntervals*interval); {
 	case r.lastT > 0 && now-r.lastT > limit:
 		return wire.StateStale, r.lastT
 	case notStored:
@@ -95,23 +96,40 @@ func (h *Hub) tidy() {
 			continue
 		}
 		h.trimBootstraps(r)
-		for _, m := range r.members {
-			if now-m.lastT > r.horizon+staleAfter && m.lastT > 0 {
-				h.forget(r, m)
-			}
-		}
+		h.tidyMembers(r, now)
 	}
 	for key, s := range h.index.byKey {
-		if now-s.seenAt > indexAge.Milliseconds() {
-			for _, m := range s.members {
-				m.member.series = nil // the member stays while its samples are in a window
-			}
-			s.members = nil
-			delete(h.index.byKey, key)
-			h.catalogueGone(s.labels)
+		if now-s.seenAt <= indexAge.Milliseconds() {
+			continue
 		}
+		for _, m := range s.members {
+			m.member.series = nil // the member stays while its samples are in a window
+		}
+		s.members = nil
+		delete(h.index.byKey, key)
+		for _, r := range h.rooms {
+			delete(r.excess, key)
+		}
+		h.catalogueGone(s.labels)
 	}
 	h.metrics.series.Set(float64(len(h.index.byKey)))
+}
+
+// tidyMembers forgets the members whose last sample is in no viewer's window any
+// more, and not in the ring either: a page that resumes in this room is sent the
+// ring's samples of members only. The caller holds h.mu.
+func (h *Hub) tidyMembers(r *Room, now int64) {
+	keep := max(r.horizon, h.ring.maxAge) + staleAfter
+	for _, m := range r.members {
+		seen := m.lastT
+		if m.series != nil {
+			seen = max(seen, m.series.seenAt) // by the server's clock, as the ring's age is
+		}
+		if now-seen > keep {
+			h.forget(r, m)
+		}
+	}
+	h.fill(r, now-keep)
 }
 
 // loadIndex fills the index with the series that were written to lately, so that

@@ -31,6 +31,10 @@ func CheckAddress(address string, insecure bool) error {
 	return nil
 }
 
+// IsLoopback reports whether address, host:port, can be reached from this machine
+// only.
+func IsLoopback(address string) bool { return isLoopbackName(hostname(address)) }
+
 // Listen opens address. When the default address is taken, and chosen says
 // that nobody asked for it, the next free port is used.
 func Listen(address string, chosen bool) (net.Listener, error) {

@@ -43,6 +43,8 @@ func (t *transport) Broadcast(out []live.Outgoing) {
 	for i := range out {
 		out[i].OK = t.out[i].OK
 	}
+	clear(t.out) // keep nobody who leaves now until the next time
+	clear(t.packets)
 }
 
 // connection is a socketio.Conn as package live sees it.

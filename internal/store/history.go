@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -27,6 +28,7 @@ type History struct {
 	// IntervalMS is the typical distance of the newest samples in the range in
 	// milliseconds: the median of the last 64. 0 for a single sample.
 	IntervalMS int64
+	Newest     int64 // time of the newest sample in the range, Unix milliseconds
 
 	// The samples, when there are at most as many as points asked for:
 	// ascending times in Unix milliseconds, and their values.
@@ -59,10 +61,7 @@ func (q *Snapshot) History(ctx context.Context, ms []*labels.Matcher, from, to i
 		hr := historyReader{grid: grid, points: points}
 		set := sq.Select(ctx, true, &storage.SelectHints{Start: from, End: to}, ms...)
 		for set.Next() {
-			if q.keep != nil && !q.keep(set.At().Labels()) {
-				continue
-			}
-			h, err := hr.read(ctx, set.At())
+			h, err := hr.read(ctx, set.At(), q.keep)
 			if err != nil {
 				return err
 			}
@@ -93,15 +92,19 @@ type historyReader struct {
 
 // read collects raw samples, and when there are more than points folds them and
 // the rest into columns: one pass, whichever it turns out to be.
-func (hr *historyReader) read(ctx context.Context, series storage.Series) (History, error) {
+//
+// keep, if not nil, is asked when the first sample was found; a series that it
+// refuses is returned without samples.
+func (hr *historyReader) read(ctx context.Context, series storage.Series, keep func(labels.Labels) bool) (History, error) {
 	if err := ctx.Err(); err != nil {
 		return History{}, err
 	}
 	hr.it = series.Iterator(hr.it)
 	hr.t, hr.v = hr.t[:0], hr.v[:0]
 	var (
-		fold  *folder
-		times recent
+		fold   *folder
+		times  recent
+		newest = int64(math.MinInt64)
 	)
 	for n := 1; ; n++ {
 		if n%checkEvery == 0 && ctx.Err() != nil {
@@ -115,6 +118,10 @@ func (hr *historyReader) read(ctx context.Context, series storage.Series) (Histo
 			continue // this store writes floats only
 		}
 		t, v := hr.it.At()
+		if newest == math.MinInt64 && keep != nil && !keep(series.Labels()) {
+			return History{}, nil
+		}
+		newest = t
 		if fold == nil && len(hr.t) == hr.points {
 			fold = newFolder(hr.grid)
 			for i := range hr.t {
@@ -132,7 +139,7 @@ func (hr *historyReader) read(ctx context.Context, series storage.Series) (Histo
 	if err := hr.it.Err(); err != nil {
 		return History{}, err
 	}
-	h := History{Labels: series.Labels()}
+	h := History{Labels: series.Labels(), Newest: newest}
 	switch {
 	case fold != nil:
 		h.X0, h.Step, h.M4 = hr.grid.X0, hr.grid.Step, fold.cols

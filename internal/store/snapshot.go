@@ -21,7 +21,7 @@ type Snapshot struct {
 
 // Only has History pass over the series that keep refuses, without reading
 // them. keep is called once for each matching series, in the order of their
-// labels, and must not wait for anything that waits for an Append.
+// labels, if it has a sample in the range, and must not wait for anything that waits for an Append.
 func (q *Snapshot) Only(keep func(labels.Labels) bool) { q.keep = keep }
 
 // Snapshot opens a snapshot of the samples in [from, to], Unix milliseconds,

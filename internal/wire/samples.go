@@ -75,6 +75,20 @@ func (m *Bootstrap) AppendJSON(dst []byte) []byte {
 	return AppendReason(m.AppendOpen(dst), m.Reason)
 }
 
+// Restamp returns a copy of what AppendOpen made, with another time in `now`. It
+// has room for the reason.
+func Restamp(open []byte, now int64) []byte {
+	const field = `"now":`
+	// Neither a room's id nor a position can contain the field's name, and
+	// everything else that could comes after it.
+	i := bytes.Index(open, []byte(field)) + len(field)
+	n := bytes.IndexByte(open[i:], ',')
+	out := make([]byte, 0, len(open)+32)
+	out = append(out, open[:i]...)
+	out = strconv.AppendInt(out, now, 10)
+	return append(out, open[i+n:]...)
+}
+
 // AppendReason appends what AppendOpen left out. One bootstrap is sent for
 // several reasons, and all but the end is the same.
 func AppendReason(dst []byte, reason string) []byte {
@@ -85,6 +99,11 @@ func AppendReason(dst []byte, reason string) []byte {
 
 // AppendOpen appends the message to dst, but for its reason and its end.
 func (m *Bootstrap) AppendOpen(dst []byte) []byte {
+	return m.AppendOpenWith(dst, AppendBlocks(nil, m.Blocks))
+}
+
+// AppendOpenWith is AppendOpen with blocks that are encoded already.
+func (m *Bootstrap) AppendOpenWith(dst, blocks []byte) []byte {
 	dst = append(dst, `{"room":`...)
 	dst = appendString(dst, m.Room)
 	dst = append(dst, `,"from":`...)
@@ -104,7 +123,7 @@ func (m *Bootstrap) AppendOpen(dst []byte) []byte {
 		dst = appendDescriptors(dst, m.Series)
 	}
 	dst = append(dst, `,"blocks":`...)
-	dst = AppendBlocks(dst, m.Blocks)
+	dst = append(dst, blocks...)
 	if m.More {
 		dst = append(dst, `,"more":true`...)
 	}
