@@ -65,7 +65,6 @@ const (
 // The control packets that never differ.
 var (
 	pingPacket  = newPacket([]byte{enginePing})
-	pongPacket  = newPacket([]byte{enginePong})
 	probePacket = newPacket([]byte("3probe"))
 	closePacket = newPacket([]byte{engineClose})
 	noopPacket  = newPacket([]byte{engineNoop})
