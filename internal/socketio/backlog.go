@@ -20,6 +20,7 @@ type backlog struct {
 	packets []*Packet
 	sent    int  // bytes of packets[0] that have left
 	bytes   int  // still to be sent
+	control int  // bytes of control packets added since it was last empty
 	refused bool // a Write was refused; Drained is owed
 	// due is how many of bytes must leave by the present write deadline.
 	due int

@@ -31,10 +31,10 @@ const (
 // what is queued and answer the close frame.
 const closeGrace = 5 * time.Second
 
-// controlExtra is how far above Config.OutputBytes the packets that a client
-// asks for (acknowledgements, heartbeats) may fill the queue. A client that asks
-// and does not read is closed there.
-const controlExtra = 64 << 10
+// controlExtra bounds the packets in the queue that a client asks for
+// (acknowledgements, answers to its heartbeats), in bytes, beside what the
+// application sends. A client that asks and does not read is closed there.
+const controlExtra = 1 << 20
 
 type connState uint8
 
@@ -130,19 +130,23 @@ func (c *Conn) write(sd *sender, ps []*Packet) bool {
 }
 
 // control sends a packet that the protocol demands, or that the client asked
-// for. It may exceed the bound by controlExtra.
+// for. It does not count against Config.OutputBytes: one bootstrap may exceed that
+// by far, and a page on a slow line is not to be closed for a heartbeat behind it.
 func (c *Conn) control(p *Packet) {
 	c.mu.Lock()
 	if c.state != stateOpen {
 		c.mu.Unlock()
 		return
 	}
-	if c.out != nil && c.out.bytes >= c.server.cfg.OutputBytes+controlExtra {
+	if c.out != nil && c.out.control >= controlExtra {
 		c.mu.Unlock()
 		c.kill(ReasonTooManyAcks)
 		return
 	}
 	err := c.pushOne(p)
+	if c.out != nil {
+		c.out.control += p.Size()
+	}
 	c.mu.Unlock()
 	if err != nil {
 		c.kill(ReasonTransportError)
