@@ -293,3 +293,19 @@ func TestBroadcastAllocatesNothingPerViewer(t *testing.T) {
 		t.Fatalf("Write allocates %.0f times", got)
 	}
 }
+
+// A Write is taken whole while the queue is below its bound, so a bootstrap may
+// exceed it by far. What the page asks for meanwhile waits behind it.
+func TestAnAnswerBehindALargeWriteClosesNobody(t *testing.T) {
+	a := newApp()
+	a.event = func(s *Socket, _ string, _ []json.RawMessage, ack func(json.RawMessage)) {
+		s.Send(stringEvent("big", 4<<20))
+		ack(json.RawMessage(`"done"`))
+	}
+	st := newSite(t, Config{OutputBytes: 16 << 10}, map[string]Namespace{"/": a})
+	c := st.join("/")
+	c.send(`421["ask"]`)
+	time.Sleep(100 * time.Millisecond) // the client does not read yet
+	c.expectPrefix(`42["big"`)
+	c.expect(`431["done"]`)
+}
