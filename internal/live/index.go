@@ -84,8 +84,8 @@ func matches(ms []*labels.Matcher, ls labels.Labels) bool {
 }
 
 // seen notes the accepted samples' times: lastT, and the interval. It reports
-// whether the interval changed. A distance becomes the interval when two in a
-// row are alike, so that an outage or a late sample does not.
+// whether the interval changed. The first distance is the interval until two in a
+// row are alike that differ from it; so an outage or a late sample changes nothing.
 func (s *series) seen(p part, now int64) (intervalChanged bool) {
 	s.seenAt = now
 	for _, x := range p.samples {
@@ -94,7 +94,7 @@ func (s *series) seen(p part, now int64) (intervalChanged bool) {
 		}
 		if s.lastT != math.MinInt64 {
 			d := x.T - s.lastT
-			if alike(d, s.lastDelta) && !alike(d, s.interval) {
+			if s.interval == 0 || alike(d, s.lastDelta) && !alike(d, s.interval) {
 				s.interval = d
 				intervalChanged = true
 			}

@@ -209,12 +209,7 @@ func (c *Conn) shut(reason string, code ws.StatusCode, grace time.Duration) {
 	}
 	c.state, c.reason = stateClosing, reason
 	if c.net == nil {
-		goodbye := closePacket
-		if reason == ReasonTransportClose {
-			goodbye = noopPacket // the client said it first
-		}
-		_ = c.pushOne(goodbye) // nothing is written here, so nothing fails
-		c.endPolling(grace)
+		c.leavePolling(reason, grace)
 		c.mu.Unlock()
 		return
 	}
@@ -246,8 +241,7 @@ func (c *Conn) kill(reason string) {
 	case c.state == stateOpen:
 		c.state, c.reason = stateClosing, reason
 		if c.net == nil {
-			_ = c.pushOne(closePacket) // for a poll that is waiting
-			c.endPolling(0)
+			c.leavePolling(reason, 0)
 		}
 	case c.net == nil:
 		c.polling.farewell() // waits no longer

@@ -129,6 +129,15 @@ func (c *Conn) take() *backlog {
 		b = &backlog{packets: []*Packet{noopPacket}}
 	}
 	c.out = nil
+	if n := len(b.packets) - 1; n > 0 && b.packets[n] == closePacket {
+		// It goes alone, with the next poll: the 4.x client acts on it before it
+		// hands out the messages of the same answer.
+		b.packets = b.packets[:n]
+		b.bytes -= len(closePacket.wire(c.encoding))
+		c.out = &backlog{}
+		c.out.add(c.encoding, []*Packet{closePacket})
+		return b
+	}
 	c.polling.farewell()
 	return b
 }
@@ -212,6 +221,29 @@ func (c *Conn) readPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return decodePayload(body, r.Header.Get("Content-Type"), c.protocol, c.receive)
+}
+
+// leavePolling says goodbye to a client that polls, and ends the session when it
+// has taken that, or after grace. c.mu is held; the state is stateClosing.
+func (c *Conn) leavePolling(reason string, grace time.Duration) {
+	waiting := c.polling.wait != nil
+	switch reason {
+	case ReasonShutdown:
+		// No close packet: to Python's client it means never to come back. The next
+		// poll is refused, after which every client does.
+		c.polling.wake()
+	case ReasonTransportClose:
+		_ = c.pushOne(noopPacket) // the client said it first; nothing is written here, so nothing fails
+	default:
+		_ = c.pushOne(closePacket)
+	}
+	if grace == 0 && !waiting {
+		c.out = nil // for nobody
+	}
+	if c.out == nil {
+		grace = 0
+	}
+	c.endPolling(grace)
 }
 
 // endPolling ends a polling session whose goodbye is queued: when a poll has
