@@ -110,13 +110,18 @@ export class Tab {
 
   /**
    * Waits until the large chart has at least `count` samples newer than `after` (Unix ms). Returns all its times.
+   * Where `after` is given, every other line has a newer one too: each chart is a room that joins on its own, so
+   * one chart says nothing of another.
    *
    * @param {number} count
    */
   async untilSamples(count, after = 0) {
     return until(`${count} samples on the large chart`, async () => {
       const times = await this.times();
-      return times.filter(time => time > after).length >= count && times;
+      const lines = (await this.rooms()).map(room => room.series.map(({ data }) => data[0].at(-1) ?? 0));
+      const whole =
+        after === 0 || lines.every(room => room.length > 0 && room.every(newest => newest > after));
+      return whole && times.filter(time => time > after).length >= count && times;
     });
   }
 }
