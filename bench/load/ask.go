@@ -65,21 +65,24 @@ func (c *asker) ask(host, text string) (json.RawMessage, error) {
 		if err != nil {
 			return nil, err
 		}
-		reply := []byte(nil)
+		reply := ""
 		switch kindOf(message) {
 		case kindOpen:
 			reply = entrance
 		case kindPing:
 			reply = pong
 		case kindHello:
-			reply = appendFrame(nil, opText, text)
+			reply = text
 		case kindAnswer:
 			answer := bytes.TrimPrefix(message, []byte("43/live,0["))
 			return bytes.Clone(answer[:len(answer)-1]), nil
 		case kindRefusal, kindNoEntrance:
 			return nil, fmt.Errorf("%w: %s", errRefused, message)
 		}
-		if _, err := c.conn.Write(reply); err != nil {
+		if reply == "" {
+			continue
+		}
+		if _, err := c.conn.Write(appendFrame(nil, opText, reply)); err != nil {
 			return nil, err
 		}
 	}

@@ -38,8 +38,10 @@ type Fleet struct {
 	plan    Plan
 	epoll   int
 	viewers []viewer
+	host    string
 	upgrade []byte // the request
-	buf     []byte
+	buf     []byte // what is read
+	scratch []byte // what is written
 	events  []unix.EpollEvent
 
 	queue    queue // who is to connect, and when
@@ -63,7 +65,7 @@ func New(p Plan) (*Fleet, error) {
 		return nil, fmt.Errorf("load: epoll: %w", err)
 	}
 	f := &Fleet{
-		plan: p, epoll: epoll, viewers: make([]viewer, p.Viewers), upgrade: request(p.Server.String()),
+		plan: p, epoll: epoll, viewers: make([]viewer, p.Viewers), host: p.Server.String(), upgrade: request(p.Server.String()),
 		buf: make([]byte, readSize), events: make([]unix.EpollEvent, 256),
 		figures: Figures{FromSend: measure.NewDelays(), FromSample: measure.NewDelays()},
 	}
@@ -161,14 +163,14 @@ func (f *Fleet) setPaused(first, n int, paused bool, events uint32) error {
 }
 
 // HangUp ends every connection: with a WebSocket close frame, answered by the
-// server within timeout, or, when unclean, with a reset.
+// server within timeout, or, when unclean or polling, with a reset.
 func (f *Fleet) HangUp(clean bool, timeout time.Duration) error {
 	for i := range f.viewers {
 		v := &f.viewers[i]
 		switch {
 		case v.state != live:
 			f.drop(v)
-		case !clean:
+		case !clean || v.polling != nil:
 			f.drop(v)
 		default:
 			if err := f.send(v, goodbye); err != nil {
@@ -246,7 +248,7 @@ func (f *Fleet) drop(v *viewer) {
 		return
 	}
 	hangUp(int(v.fd))
-	v.fd, v.state, v.rest, v.paused = -1, away, nil, false
+	v.fd, v.state, v.rest, v.polling, v.paused = -1, away, nil, nil, false
 }
 
 // enter makes a viewer live.

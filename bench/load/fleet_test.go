@@ -109,6 +109,42 @@ func connect(t *testing.T, p Plan) *Fleet {
 	return f
 }
 
+// Polling is slower and otherwise the same.
+func TestViewersThatPollAreCountedToo(t *testing.T) {
+	const viewers = 40
+	s := newSpeaker(t, false)
+	f := connect(t, Plan{Server: s.address(), Viewers: viewers, Polling: true, Queries: []string{"a", "b"}})
+	for n := range 3 {
+		s.update(0)
+		if err := f.Await(func() bool { return f.Figures().Updates == (n+1)*viewers }, 5*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.Stats().Polling; got != viewers {
+		t.Errorf("%d connections poll", got)
+	}
+	if err := f.HangUp(true, 5*time.Second); err != nil || f.Live() != 0 {
+		t.Errorf("%d are live: %v", f.Live(), err)
+	}
+}
+
+func TestAnswersToPolls(t *testing.T) {
+	whole := "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\nX: y\r\n\r\n2\x1e40"
+	for end := range len(whole) {
+		if _, done, err := answer([]byte(whole[:end])); done || err != nil {
+			t.Fatalf("%q: done %v, %v", whole[:end], done, err)
+		}
+	}
+	if body, done, err := answer([]byte(whole)); string(body) != "2\x1e40" || !done || err != nil {
+		t.Errorf("%q, done %v, %v", body, done, err)
+	}
+	for _, bad := range []string{"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", whole + "x"} {
+		if _, _, err := answer([]byte(bad)); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
 func TestEveryViewerIsCountedOnceForEachUpdate(t *testing.T) {
 	const viewers, pausable = 60, 10
 	s := newSpeaker(t, false)

@@ -116,10 +116,10 @@ func request(host string) []byte {
 		"Sec-WebSocket-Key: c3RyaXBjaGFydC1iZW5jaA==\r\n\r\n")
 }
 
-// subscriptions are the frames that join the plan's rooms, sent in one write.
-// since is the position to continue from, or "".
-func subscriptions(queries []string, window float64, points int, since string) []byte {
-	var out []byte
+// subscriptions are the messages that join the plan's rooms. since is the
+// position to continue from, or "".
+func subscriptions(queries []string, window float64, points int, since string) []string {
+	out := make([]string, len(queries))
 	for i, q := range queries {
 		query, err := json.Marshal(q)
 		if err != nil {
@@ -131,7 +131,7 @@ func subscriptions(queries []string, window float64, points int, since string) [
 			fmt.Fprintf(&text, `,"since":%q`, since) // a position has no character that Go and JSON quote differently
 		}
 		text.WriteString("}]")
-		out = appendFrame(out, opText, text.String())
+		out[i] = text.String()
 	}
 	return out
 }

@@ -15,6 +15,8 @@ type Plan struct {
 
 	// Bare connects without Socket.IO: to the floor.
 	Bare bool
+	// Polling uses HTTP long-polling, without upgrade, instead of a WebSocket.
+	Polling bool
 	// Queries are the rooms that each viewer joins, 1 to 32. When Bare they are
 	// counted only: that many frames make a delivery.
 	Queries []string

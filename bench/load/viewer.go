@@ -18,9 +18,10 @@ type viewer struct {
 	state      state
 	paused     bool
 	attempts   uint16
-	missing    uint8  // bootstraps that are still to come
-	rest       []byte // what was read of an unfinished frame, or of the answer to the upgrade
-	position   []byte // the last one, if viewers come back
+	missing    uint8    // bootstraps that are still to come
+	rest       []byte   // what was read of an unfinished frame, or of the answer to the upgrade
+	position   []byte   // the last one, if viewers come back
+	polling    *polling // nil: a WebSocket
 }
 
 // state of a viewer.
@@ -38,9 +39,13 @@ var (
 	errEnded   = errors.New("the server ended the connection")
 	errRefused = errors.New("refused")
 
-	pong     = appendFrame(nil, opText, "3")
-	entrance = appendFrame(nil, opText, "40/live,")
-	goodbye  = appendFrame(nil, opClose, "\x03\xe8")
+	goodbye = appendFrame(nil, opClose, "\x03\xe8")
+)
+
+// What a viewer says, but for its subscriptions.
+const (
+	pong     = "3"
+	entrance = "40/live,"
 )
 
 // ready reads once and handles what came.
@@ -52,6 +57,10 @@ func (f *Fleet) ready(i int, v *viewer, events uint32) error {
 		}
 		if err := f.watch(i, v, unix.EPOLL_CTL_MOD, unix.EPOLLIN); err != nil {
 			return err
+		}
+		if f.plan.Polling {
+			v.state, v.polling = entering, &polling{}
+			return f.next(v)
 		}
 		return f.send(v, f.upgrade)
 	}
@@ -68,6 +77,9 @@ func (f *Fleet) ready(i int, v *viewer, events uint32) error {
 	if len(v.rest) > 0 {
 		v.rest = append(v.rest, b...)
 		b = v.rest
+	}
+	if v.polling != nil {
+		return f.takeAnswer(i, v, b)
 	}
 	if v.state == dialing {
 		var done bool
@@ -125,17 +137,17 @@ func (f *Fleet) take(i int, v *viewer, b []byte) error {
 		}
 	}
 	f.figures.Updates += updates
-	switch {
-	case len(b) == 0:
-		v.rest = v.rest[:0]
-		if cap(v.rest) > 1<<10 {
-			v.rest = nil // a bootstrap's; updates are short
-		}
-	default:
-		// b may be a part of v.rest: append moves it to the front.
-		v.rest = append(v.rest[:0], b...)
-	}
+	v.keepRest(b)
 	return nil
+}
+
+// keepRest keeps b, which may be a part of v.rest, until the next read.
+func (v *viewer) keepRest(b []byte) {
+	if len(b) == 0 && cap(v.rest) > 1<<10 {
+		v.rest = nil // a bootstrap's; updates are short
+		return
+	}
+	v.rest = append(v.rest[:0], b...)
 }
 
 // message handles one text message. first says that it is the first of its read;
@@ -162,9 +174,9 @@ func (f *Fleet) message(i int, v *viewer, text []byte, first bool) (isUpdate boo
 		f.keep(i, v, text)
 	case kindPing:
 		f.figures.Pings++
-		return false, f.send(v, pong)
+		return false, f.say(v, pong)
 	case kindOpen:
-		return false, f.send(v, entrance)
+		return false, f.say(v, entrance)
 	case kindHello:
 		return false, f.subscribe(i, v)
 	case kindRefusal, kindNoEntrance:
@@ -202,7 +214,21 @@ func (f *Fleet) keep(i int, v *viewer, text []byte) {
 func (f *Fleet) subscribe(i int, v *viewer) error {
 	v.missing = uint8(len(f.plan.Queries))
 	window := f.plan.Windows[i%len(f.plan.Windows)]
-	return f.send(v, subscriptions(f.plan.Queries, window, f.plan.Points, string(v.position)))
+	return f.say(v, subscriptions(f.plan.Queries, window, f.plan.Points, string(v.position))...)
+}
+
+// say sends messages, in one write.
+func (f *Fleet) say(v *viewer, texts ...string) error {
+	if v.polling != nil {
+		v.polling.outbox = append(v.polling.outbox, texts...)
+		return nil
+	}
+	frames := f.scratch[:0]
+	for _, text := range texts {
+		frames = appendFrame(frames, opText, text)
+	}
+	f.scratch = frames
+	return f.send(v, frames)
 }
 
 // send writes b, which the socket's buffer has room for unless something is wrong.

@@ -16,6 +16,7 @@ type choice struct {
 	rates     numbers // messages a second
 	rooms     numbers // of each viewer, 1 or 12
 	unreading int     // per hundred viewers
+	polling   bool
 	isDefault bool
 }
 
@@ -25,6 +26,7 @@ func (c *choice) define(flags *flag.FlagSet) {
 	flags.Var(&c.viewers, "viewers", "fanout: numbers of viewers")
 	flags.Var(&c.rates, "rates", "fanout: messages a second, divisors of 1000 up to 20")
 	flags.Var(&c.rooms, "rooms", "fanout: rooms of each viewer, 1 and 12")
+	flags.BoolVar(&c.polling, "polling", false, "fanout: HTTP long-polling instead of WebSocket, against the same floor")
 	flags.IntVar(&c.unreading, "unreading", 0, "fanout: how many of a hundred viewers do not read")
 }
 
@@ -32,7 +34,7 @@ func (c *choice) define(flags *flag.FlagSet) {
 func (c *choice) check(flags *flag.FlagSet, quick bool) error {
 	c.isDefault = true
 	flags.Visit(func(f *flag.Flag) {
-		if slices.Contains([]string{"viewers", "rates", "rooms", "unreading"}, f.Name) {
+		if slices.Contains([]string{"viewers", "rates", "rooms", "unreading", "polling"}, f.Name) {
 			c.isDefault = false
 		}
 	})

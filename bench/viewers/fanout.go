@@ -27,6 +27,7 @@ type situation struct {
 	interval  time.Duration
 	queries   []string
 	unreading int // per hundred viewers
+	polling   bool
 }
 
 func (s situation) String() string {
@@ -34,25 +35,29 @@ func (s situation) String() string {
 	if s.unreading > 0 {
 		text += fmt.Sprintf(", %d %% not reading", s.unreading)
 	}
+	if s.polling {
+		text += ", polling"
+	}
 	return text
 }
 
 // situations are those of the selection, and, unless it is a choice of its own,
-// some with viewers that do not read.
+// some with viewers that do not read or that poll.
 func (b *bench) situations(quick bool) []situation {
 	rooms := map[int][]string{1: oneRoom, 12: twelveRooms}
 	var all []situation
 	for _, viewers := range b.choice.viewers {
 		for _, rate := range b.choice.rates {
 			for _, n := range b.choice.rooms {
-				all = append(all, situation{viewers, time.Second / time.Duration(rate), rooms[n], b.choice.unreading})
+				all = append(all, situation{viewers, time.Second / time.Duration(rate), rooms[n], b.choice.unreading, b.choice.polling})
 			}
 		}
 	}
 	if b.choice.isDefault && !quick {
 		for _, n := range b.choice.rooms {
-			all = append(all, situation{5000, 200 * time.Millisecond, rooms[n], 1})
+			all = append(all, situation{5000, 200 * time.Millisecond, rooms[n], 1, false})
 		}
+		all = append(all, situation{1000, time.Second, oneRoom, 0, true}, situation{5000, time.Second, oneRoom, 0, true})
 	}
 	return all
 }
@@ -149,7 +154,7 @@ func (b *bench) measure(s situation, isProduct bool, frames []byte) (o outcome, 
 
 	unreading := s.viewers * s.unreading / 100
 	fleet, err := load.New(load.Plan{
-		Server: server.address, Viewers: s.viewers, Bare: !isProduct, Queries: s.queries, Pausable: unreading,
+		Server: server.address, Viewers: s.viewers, Bare: !isProduct, Polling: isProduct && s.polling, Queries: s.queries, Pausable: unreading,
 	})
 	if err != nil {
 		return o, err

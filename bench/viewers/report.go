@@ -16,7 +16,7 @@ type fanoutTable struct{ rows []string }
 
 func newFanoutTable() *fanoutTable {
 	return &fanoutTable{rows: []string{
-		"| viewers | messages/s | rooms | not reading | bytes | CPU µs: product | floor | ratio | ratio without own | p50 ms: product | floor | p99 ms: product | floor | ratio | p99 ratio from sending | KB/viewer: product | floor | writes | delivered: product | floor |",
+		"| viewers | messages/s | rooms | | bytes | CPU µs: product | floor | ratio | ratio without own | p50 ms: product | floor | p99 ms: product | floor | ratio | p99 ratio from sending | KB/viewer: product | floor | writes | delivered: product | floor |",
 		"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
 	}}
 }
@@ -38,9 +38,16 @@ func (t *fanoutTable) add(s situation, products, floors []outcome) {
 	writes := func(o outcome) float64 { return o.writes / o.deliveries }
 	share := func(o outcome) float64 { return 100 * o.deliveries / o.due }
 	size := func(o outcome) float64 { return o.bytes }
+	special := ""
+	switch {
+	case s.polling:
+		special = "polling"
+	case s.unreading > 0:
+		special = fmt.Sprintf("%d %% not reading", s.unreading)
+	}
 	t.rows = append(t.rows, fmt.Sprintf(
-		"| %d | %.0f | %d | %d %% | %.0f | %.1f | %.1f | **%.2f** | %.2f | %.1f | %.1f | %.1f | %.1f | **%.2f** | %.2f | %.1f | %.1f | %.3f | %.0f %% | %.0f %% |",
-		s.viewers, float64(time.Second)/float64(s.interval), len(s.queries), s.unreading, ofProduct(size),
+		"| %d | %.0f | %d | %s | %.0f | %.1f | %.1f | **%.2f** | %.2f | %.1f | %.1f | %.1f | %.1f | **%.2f** | %.2f | %.1f | %.1f | %.3f | %.0f %% | %.0f %% |",
+		s.viewers, float64(time.Second)/float64(s.interval), len(s.queries), special, ofProduct(size),
 		ofProduct(outcome.perDelivery), ofFloor(outcome.perDelivery), ratio(outcome.perDelivery), ratio(outcome.forViewers),
 		ofProduct(p50), ofFloor(p50), ofProduct(p99), ofFloor(p99), ratio(p99), ratio(sent),
 		ofProduct(memory), ofFloor(memory), ofProduct(writes), ofProduct(share), ofFloor(share)))
