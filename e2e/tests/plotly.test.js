@@ -40,7 +40,8 @@ test(
     await page.reload();
     const reloaded = await until('the history', async () => {
       const shown = await figure(page);
-      return shown.times.length > 0 && shown;
+      // A shared bootstrap may end a little earlier; the first update brings the rest.
+      return (shown.times.at(-1) ?? 0) >= loadedAt && shown;
     });
     const old = reloaded.times.filter(time => time <= loadedAt);
     assert.ok(old.length >= (1000 * (WINDOW - 2)) / 100, `${old.length} points from before the reload`);
