@@ -10,6 +10,9 @@ type Batch struct {
 	Source string
 	// Seq counts the source's batches: 1, 2, 3, ... without holes.
 	Seq uint64
+	// Merged is how many batches before Seq are in this one too: a source that
+	// could not publish for a while sends what gathered as one. It is less than Seq.
+	Merged uint64
 	// Series holds each series at most once.
 	Series []Series
 }
@@ -28,6 +31,9 @@ type Sample struct {
 	T int64   // Unix time in milliseconds
 	V float64 // any float64; NaN and the infinities are drawn as a break
 }
+
+// First returns the sequence number of the first batch that is in b.
+func (b *Batch) First() uint64 { return b.Seq - b.Merged }
 
 // Samples returns the number of samples in b.
 func (b *Batch) Samples() int {

@@ -51,4 +51,7 @@ type Delivery struct {
 	// memory, Publish returns this error; on Redis it has no effect, because
 	// the log keeps the batch.
 	Done func(error)
+	// Kept says that the log keeps the batch whatever Done is told, and that its
+	// source was told so: a reader that cannot commit it tries again, itself.
+	Kept bool
 }
