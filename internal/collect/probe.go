@@ -53,12 +53,14 @@ type ioCounters struct {
 // failures that way.
 var errNone = errors.New("this system lists none")
 
-// gopsutilProber measures with gopsutil. Reading everything costs 0.1 ms in a
-// loop on Linux (go test -bench Measure ./internal/collect). Once a second, with
-// cold caches, a whole tick costs 0.9 ms of CPU time, of which waking up is a
-// third: 0.1 % of a core (at 50 ms, 1.7 %). Parsing /proc ourselves would not
-// change the reading, so it is not done. Two calls were found dear, and are
-// avoided or kept for a reason:
+// gopsutilProber measures with gopsutil. A tick costs 0.3 ms in a loop on Linux
+// (go test -bench 'Measure|Round' ./internal/collect). Once a second, with cold
+// caches, it costs 1.0 ms of CPU time, of which waking up is a third: 0.1 % of a
+// core (at 50 ms, 1.6 %). A round costs 0.2 ms: listing the mounts and listing the
+// processes are 80 µs each on a small machine and grow with their number. Parsing
+// /proc ourselves would not change the reading, so it is done only for what
+// gopsutil lacks (proc.go). Two calls were found dear, and are avoided or kept
+// for a reason:
 //
 //   - mem.SwapMemory (40 µs) parses all of /proc/vmstat for counters that we
 //     do not use, while mem.VirtualMemory (19 µs) has the swap's size already.
