@@ -2,11 +2,13 @@ package spool
 
 import (
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -152,11 +154,37 @@ func TestAFullDiskIsSurvived(t *testing.T) {
 	fill(t, s, 5000)
 	resize(64 << 20)
 	shut(t, s)
-	s = open(t, o)
-	if n := s.NextSeq(); n != v.seen+1 {
-		put(t, s, 1, 10)
-		send(t, s, v)
-		v.check(t, 1, int(n))
+
+	// A start on a full disk sends what waits.
+	resize(diskUsage(t, o.Dir) + 1<<20)
+	junk := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, 8<<20), 0o666); !errors.Is(err, unix.ENOSPC) {
+			t.Fatalf("the disk is not full: %v", err)
+		}
 	}
+	junk("one")
+	var logged output
+	o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+	s = open(t, o)
+	if !strings.Contains(logged.String(), "make room") {
+		t.Errorf("logged: %s", &logged)
+	}
+	n := s.NextSeq()
+	send(t, s, v)
+	v.check(t, 1, int(n)-1)
+	junk("two") // what was sent has made room
+	b := batch(n, float64(n), 10)
+	if err := s.Append(t.Context(), b); !errors.Is(err, ErrNotWritten) {
+		t.Errorf("error %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(t.Context(), b); err != nil {
+		t.Error(err)
+	}
+	send(t, s, v)
+	v.check(t, 1, int(n))
 	shut(t, s)
 }
