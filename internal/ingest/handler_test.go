@@ -148,7 +148,7 @@ func TestGoodSamplesAreWrittenBesideRefusedOnes(t *testing.T) {
 	if w.Code != 400 || code != "not_all_written" || w.Header().Get(httpbus.HeaderSamplesWritten) != "2" {
 		t.Errorf("%d %s, %v", w.Code, code, w.Header())
 	}
-	for _, part := range []string{"2 samples are written", "2 samples too_old", "1 samples too_new", `{__name__="m", n="1"} at 20`, `{__name__="m", n="3"}`} {
+	for _, part := range []string{"samples written: 2;", "2 too_old", "1 too_new", `{__name__="m", n="1"} at 20`, `{__name__="m", n="3"}`} {
 		if !strings.Contains(message, part) {
 			t.Errorf("%q is not in %q", part, message)
 		}
@@ -172,7 +172,7 @@ stripchart_write_samples_total 2
 	}
 
 	w = ask(h, post(encode(batch(25*time.Hour))))
-	if _, message := said(t, w); w.Code != 400 || !strings.Contains(message, "0 samples are written") || len(p.batches) != 1 {
+	if _, message := said(t, w); w.Code != 400 || !strings.Contains(message, "samples written: 0;") || len(p.batches) != 1 {
 		t.Errorf("all too old: %d %s, %d published", w.Code, message, len(p.batches))
 	}
 }
@@ -185,7 +185,7 @@ func TestHistogramsAndExemplarsAreToldAsNotWritten(t *testing.T) {
 	r.Timeseries = append(r.Timeseries, &writev2.TimeSeries{LabelsRefs: r.Timeseries[0].LabelsRefs, Histograms: []*writev2.Histogram{{}, {}, {}}})
 	w := ask(h, post(compress(r)))
 	_, message := said(t, w)
-	if w.Code != 400 || !strings.Contains(message, "3 histogram samples") || !strings.Contains(message, "2 exemplars") || len(p.batches) != 1 {
+	if w.Code != 400 || !strings.Contains(message, "3 histogram ") || !strings.Contains(message, "2 exemplar ") || len(p.batches) != 1 {
 		t.Errorf("%d %s, %d published", w.Code, message, len(p.batches))
 	}
 	for name, want := range map[string]string{httpbus.HeaderSamplesWritten: "1", httpbus.HeaderHistogramsWritten: "0", httpbus.HeaderExemplarsWritten: "0"} {

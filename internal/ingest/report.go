@@ -42,18 +42,18 @@ func (r *Report) refuse(reason string, first func() string) {
 func (r *Report) sentence(written int) string {
 	var parts []string
 	for _, x := range r.Refused {
-		parts = append(parts, fmt.Sprintf("%d samples %s (the first: %s)", x.Samples, x.Reason, x.First))
+		parts = append(parts, fmt.Sprintf("%d %s (the first: %s)", x.Samples, x.Reason, x.First))
 	}
 	if r.Histograms > 0 {
-		parts = append(parts, fmt.Sprintf("%d histogram samples, which are not supported", r.Histograms))
+		parts = append(parts, fmt.Sprintf("%d histogram (not supported)", r.Histograms))
 	}
 	if r.Exemplars > 0 {
-		parts = append(parts, fmt.Sprintf("%d exemplars, which are not supported", r.Exemplars))
+		parts = append(parts, fmt.Sprintf("%d exemplar (not supported)", r.Exemplars))
 	}
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d samples are written; not written: %s", written, strings.Join(parts, "; "))
+	return fmt.Sprintf("samples written: %d; not written: %s", written, strings.Join(parts, "; "))
 }
 
 // judgeTimes leaves out of b what the rule of acceptance refuses at now, which is
