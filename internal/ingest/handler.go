@@ -94,7 +94,8 @@ func setDefault[T comparable](v *T, to T) {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// A body that trickles in must not keep its place, nor, where the answer comes
-	// before it, the connection: net/http reads on for a while then.
+	// before it, the connection: net/http reads on for a while then. It lifts the
+	// deadline itself when the body is complete.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.o.ReadTimeout)) // tests' writers have none
 	a := negotiate(r)
 	if a.status == 0 {
@@ -207,9 +208,6 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, answer) 
 		// 408 would be the word, but to Remote-Write it is for good, as any 4xx.
 		return nil, answer{status: http.StatusServiceUnavailable, code: "incomplete", message: "the body did not arrive in full in time; send the same again", retry: retrySoon, closing: true}
 	}
-	// Lifted at once: net/http goes on reading to notice that the client has gone, and
-	// would take the deadline for that.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return body, answer{}
 }
 
