@@ -37,6 +37,7 @@ var mayImport = map[string]struct {
 	"internal/bus/bustest":          {[]string{"internal/bus"}, "the suite tests the contract, not one implementation"},
 	"internal/bus/membus":           {[]string{"internal/bus"}, "an implementation of the bus is known to main alone"},
 	"internal/bus/redisbus":         {[]string{"internal/bus"}, "an implementation of the bus is known to main alone"},
+	"internal/sdnotify":             {nil, "what systemd is told is asked of functions, so that any command can use it"},
 	"internal/deptest":              {nil, "it looks at packages from outside"},
 	"web":                           {nil, "the page is files"},
 	"bench/...":                     {[]string{"..."}, "load generators measure any part"},
@@ -64,6 +65,10 @@ var doors = []struct {
 		[]string{"github.com/gobwas", "github.com/lxzan/gws", "github.com/coder/websocket", "github.com/gorilla/websocket"},
 		[]string{"internal/socketio", "bench"},
 		"WebSocket frames are the Socket.IO server's business; load generators write their own",
+	}, {
+		[]string{"github.com/coreos/go-systemd"},
+		[]string{"internal/sdnotify"},
+		"systemd is one of many that may start the program; one package knows it",
 	}, {
 		[]string{"github.com/alecthomas/kong"},
 		[]string{"cmd/stripchart"},
