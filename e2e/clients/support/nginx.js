@@ -34,7 +34,7 @@ export async function startNginx(scene, program, { root = '', passedOn = PASSED_
   }
   server {
     listen 127.0.0.1:${port};
-    location /socket.io {
+    location /socket.io/ {
       proxy_pass http://127.0.0.1:${program.port};${passedOn}
     }
     location / {
