@@ -92,7 +92,7 @@ func (h *Hub) join(v *viewer, ack Ack) {
 	written := make(chan struct{})
 	defer close(written)
 	v.writing = written
-	reason, drains, now := v.reason, v.client.drains, h.now()
+	reason, drains, now := v.reason, h.drains, h.now()
 	h.mu.Unlock()
 	packets := h.bootstrapPackets(v.room, b, reason, now)
 	if ack != nil {

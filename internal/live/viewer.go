@@ -21,32 +21,36 @@ type Client struct {
 	// viewer before: an old update behind its bootstrap would carry the page's
 	// position beyond samples that are only on their way, and a resume from there
 	// would miss them; an old bootstrap would throw the page back.
-	late   []<-chan struct{}
-	drains uint32 // how often Drained was called
+	late    []<-chan struct{}
+	drained uint64 // Hub.drains when Drained was called last
 
 	catalogue *watcher      // nil until asked for
 	asking    int           // histories that were asked for and not answered yet
 	turn      chan struct{} // of one: held while one of them is read; nil until then
 
-	mark uint32 // drains, as of the flush under way
-
 	// Scratch of the flusher.
-	queue           []Packet
-	listed, refused bool
+	sent    int32 // its parcel; 0: none
+	refused bool
 }
 
-// viewer is one client in one room: a cursor in the ring.
+// viewer is one client in one room: a cursor in the ring. A client has a dozen,
+// and nearly all of them are current nearly all the time: they have little, and
+// what is in behind only while they are not.
 type viewer struct {
 	client *Client
 	room   *Room
-	state  viewerState
-	slot   int32 // place in room.current
-
-	reason string // of what it is sent next: wire.Reason...
-	since  string // position that it continues from, when resuming
-
+	*behind
 	window int64 // ms
 	points int
+	slot   int32 // place in room.current
+	state  viewerState
+}
+
+// behind is what a viewer has while it is not current; nil while it is, when its
+// cursor is the room's.
+type behind struct {
+	reason string // of what it is sent next: wire.Reason...
+	since  string // position that it continues from, when resuming
 
 	writing <-chan struct{} // closed when the write of its bootstrap is over; nil: none is under way
 
@@ -105,7 +109,8 @@ func (c *Client) Drained() {
 	if c.closed {
 		return
 	}
-	c.drains++
+	h.drains++
+	c.drained = h.drains
 	for _, v := range c.viewers {
 		if v.state == lagging {
 			h.proceed(v)
@@ -135,13 +140,13 @@ func (h *Hub) welcome(v *viewer) {
 }
 
 // stall parks v until its connection has drained. The caller holds h.mu; drains
-// is what client.drains was before the Write that was refused: if Drained
-// was called in between, nobody will call it again for that refusal.
-func (h *Hub) stall(v *viewer, drains uint32) {
+// is what h.drains was before the Write that was refused: if the client's
+// Drained was called since, nobody will call it again for that refusal.
+func (h *Hub) stall(v *viewer, drains uint64) {
 	h.metrics.dropped.Inc()
 	v.reason = wire.ReasonSlow
 	v.state = lagging
-	if v.client.drains != drains {
+	if v.client.drained > drains {
 		h.proceed(v)
 	}
 }
@@ -150,13 +155,16 @@ func (h *Hub) stall(v *viewer, drains uint32) {
 func (h *Hub) settle(v *viewer) {
 	v.state = current
 	v.slot = int32(len(v.room.current))
-	v.since = ""
+	v.behind = nil
 	v.room.current = append(v.room.current, v)
 }
 
 // unsettle takes v out of its room's current viewers. The caller holds h.mu.
 func (h *Hub) unsettle(v *viewer) {
 	r := v.room
+	if r.lent { // the flush takes nobody twice, and leaves nobody out
+		r.current, r.lent = slices.Clone(r.current), false
+	}
 	last := len(r.current) - 1
 	r.current[v.slot] = r.current[last]
 	r.current[v.slot].slot = v.slot
