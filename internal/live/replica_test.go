@@ -242,6 +242,13 @@ func TestPagesOfReplicasHoldEverything(t *testing.T) {
 				case 0:
 					s.resend(rng, 1+rng.IntN(30))
 				case 1:
+					if rng.IntN(2) == 0 { // one server does not see what is lost
+						go rs[rng.IntN(2)].restart(true, 0, 2*time.Second)
+						for range 10 {
+							time.Sleep(50 * time.Millisecond)
+							s.publish(s.next(rng))
+						}
+					}
 					l.lose(rng.IntN(20))
 					for _, s := range sources {
 						s.resend(rng, 40)

@@ -22,7 +22,7 @@ type Room struct {
 
 	viewers   int       // all who are in the room, joining ones included
 	current   []*viewer // they are sent the broadcast
-	sending   []*viewer // the flusher's copy of current
+	lent      bool      // the flush under way reads current: it may grow, but what is in it stays
 	newcomers []*viewer // they are sent the ring from their cursors at the next flush
 	emptyAt   int64     // when the last viewer left, Unix ms
 

@@ -151,7 +151,7 @@ func (c *Client) enter(req subscription, sel selector) (*viewer, error) {
 	} else if len(c.viewers) >= h.o.Limits.Rooms {
 		return nil, &wire.Error{Code: wire.CodeTooManyRooms, Message: fmt.Sprintf("a connection may be in %d rooms; leave one first", h.o.Limits.Rooms)}
 	}
-	v := &viewer{client: c, room: h.room(id, sel, false, h.o.Limits.Series), window: req.window, points: req.points, reason: wire.ReasonJoin}
+	v := &viewer{client: c, room: h.room(id, sel, false, h.o.Limits.Series), window: req.window, points: req.points, behind: &behind{reason: wire.ReasonJoin}}
 	h.enroll(v)
 	return v, nil
 }
@@ -231,8 +231,8 @@ func (c *Client) JoinRoot() {
 		return
 	}
 	v := &viewer{
-		client: c, room: h.room(rootRoom, h.defaultSeries, true, 1), reason: wire.ReasonJoin,
-		window: h.o.Window.Milliseconds(), points: h.o.Limits.Points,
+		client: c, room: h.room(rootRoom, h.defaultSeries, true, 1),
+		window: h.o.Window.Milliseconds(), points: h.o.Limits.Points, behind: &behind{reason: wire.ReasonJoin},
 	}
 	h.enroll(v)
 	h.goJoin(v, nil)
