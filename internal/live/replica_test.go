@@ -251,6 +251,7 @@ func TestPagesOfReplicasHoldEverything(t *testing.T) {
 					}
 					l.lose(rng.IntN(20))
 					for _, s := range sources {
+						time.Sleep(time.Duration(rng.IntN(4000)) * time.Millisecond)
 						s.resend(rng, 40)
 					}
 				case 2:
