@@ -517,6 +517,7 @@ func TestCopiesInANewEpochAreForPagesFromOtherServers(t *testing.T) {
 		tick(two, 3) // both see that a new epoch has begun
 		p := newPage(t, b.hub, 1<<20)
 		p.ask(`{"query":"m{source=\"0\"}","window":3600}`)
+		time.Sleep(time.Second)
 		since := ""
 		for _, room := range p.rooms {
 			since = room.position
