@@ -182,7 +182,9 @@ func (h *Hub) canResume(v *viewer, since bus.Position) bool {
 // locate returns the index of the first entry after p, and whether the ring
 // covers all that came after p. The caller holds h.mu.
 func (h *Hub) locate(p bus.Position) (uint64, bool) {
-	if p.Epoch != h.ring.position(h.ring.end()).Epoch {
+	// While a new epoch's log is read again, rooms are not told what is known here,
+	// and a page that comes from another server may not know it.
+	if p.Epoch != h.ring.position(h.ring.end()).Epoch || h.progress.rereading {
 		return 0, false
 	}
 	return h.ring.find(p)
