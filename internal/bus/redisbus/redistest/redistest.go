@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // patience bounds the wait for a server to answer.
@@ -55,6 +57,7 @@ func Start(t testing.TB, o Options) *Server {
 
 // New starts a server that keeps its files in dir, for TestMain; end it with Kill9.
 func New(dir string, o Options) (*Server, error) {
+	logging.Disable() // the client writes a line for each try
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -65,7 +68,7 @@ func New(dir string, o Options) (*Server, error) {
 	}
 	s := &Server{Addr: addr, URL: "redis://" + addr, Dir: dir, options: o}
 	if o.Password != "" {
-		s.URL = "redis://:" + o.Password + "@" + addr
+		s.URL = (&url.URL{Scheme: "redis", User: url.UserPassword("", o.Password), Host: addr}).String()
 	}
 	return s, s.start()
 }
