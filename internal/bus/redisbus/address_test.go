@@ -78,6 +78,13 @@ func TestCluster(t *testing.T) {
 	check(t, "redis+cluster://"+s.Addr)
 }
 
+func TestSentinel(t *testing.T) {
+	s := start(t, redistest.Options{})
+	host, port, _ := net.SplitHostPort(s.Addr)
+	watch := start(t, redistest.Options{Sentinel: []string{fmt.Sprintf("sentinel monitor mine %s %s 1", host, port)}})
+	check(t, "redis+sentinel://"+watch.Addr+"?master_name=mine")
+}
+
 // pretend answers as a server of another version would.
 func pretend(t *testing.T, answers map[string]string) string {
 	t.Helper()

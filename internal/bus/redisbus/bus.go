@@ -236,9 +236,13 @@ func (b *Bus) with(ctx context.Context, f func(l *link) error) error {
 	l := b.spare
 	b.spare = nil
 	b.mu.Unlock()
-	if l != nil && l.greet(ctx) != nil { // it broke while nobody looked
-		l.close()
-		l = nil
+	if l != nil {
+		stop := context.AfterFunc(ctx, l.close)
+		err := l.greet(ctx)
+		if stop(); err != nil { // it broke while nobody looked
+			l.close()
+			l = nil
+		}
 	}
 	if l == nil {
 		var err error

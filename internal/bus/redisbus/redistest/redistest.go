@@ -31,6 +31,8 @@ type Options struct {
 	Persist bool
 	// Password, if any, is asked for.
 	Password string
+	// Sentinel, if any, are the lines of a sentinel's configuration: it is one then.
+	Sentinel []string
 }
 
 // Server is a Redis of a test's own, on a port of 127.0.0.1 that stays the same.
@@ -89,7 +91,16 @@ func (s *Server) start() error {
 	if s.options.Password != "" {
 		args = append(args, "--requirepass", s.options.Password)
 	}
-	s.cmd = exec.Command(name, append(args, s.options.Args...)...)
+	args = append(args, s.options.Args...)
+	if len(s.options.Sentinel) > 0 {
+		conf := filepath.Join(s.Dir, "sentinel.conf") // which it rewrites
+		lines := append([]string{"port " + port, "bind 127.0.0.1", "dir " + s.Dir}, s.options.Sentinel...)
+		if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			return err
+		}
+		args = []string{conf, "--sentinel", "--logfile", filepath.Join(s.Dir, "redis.log")}
+	}
+	s.cmd = exec.Command(name, args...)
 	s.cmd.SysProcAttr = dieWithParent()
 	if err := s.cmd.Start(); err != nil {
 		return err
