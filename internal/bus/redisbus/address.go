@@ -72,7 +72,7 @@ func (a *address) single(url string) error {
 	if err != nil {
 		return err
 	}
-	o.MaxRetries = -1 // a timed-out XADD may have been carried out
+	o.MaxRetries = -1 // a timed-out XADD may have been carried out; a Conn does not repeat it either, today
 	o.DialerRetries = 1
 	o.PoolSize = 2
 	o.PipelinePoolSize = -1
