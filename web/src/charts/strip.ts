@@ -61,12 +61,14 @@ export class Strip {
   constructor(root: HTMLElement, width: number, height: number, options: StripOptions) {
     this.#options = options;
     const { unit, inks, look } = options;
+    const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.#plot = new uPlot(
       {
         width,
         height,
         ms: 1,
-        padding: [8, MARGIN, 0, 0],
+        // The topmost tick's label stands half above the paper.
+        padding: [Math.round(0.6 * rem), MARGIN, 0, 0],
         legend: { show: false },
         cursor: {
           y: false,
@@ -81,7 +83,7 @@ export class Strip {
           x: { time: true, range: () => [this.#from, this.#to] },
           y: { range: (_plot, low, high) => valueRange(low ?? Number.NaN, high ?? Number.NaN, unit) },
         },
-        axes: axes(unit, look, Number.parseFloat(getComputedStyle(document.documentElement).fontSize)),
+        axes: axes(unit, look, rem),
         series: [{}, ...inks.map((_, i) => this.#series(i))],
         hooks: {
           drawClear: [

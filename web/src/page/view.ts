@@ -20,6 +20,9 @@ const GROUP = 'stripchart';
 /** However slowly the paper moves, a chart with something new is drawn after this many ms. */
 const LONGEST_PACE = 5_000;
 
+/** However rarely something comes, the paper rests no longer than this, ms: charts beside each other show one time. */
+const LONGEST_REST = 2_000;
+
 /** Distance of samples where the server does not know it yet, ms. */
 const UNKNOWN_INTERVAL = 1_000;
 
@@ -110,7 +113,8 @@ export class View implements Drawable {
   /** Time passed: the paper moves on, though nothing came. */
   pulse(): void {
     const quiet = this.#page.clock.now() - this.#drawnAt;
-    if (quiet > Math.max(this.#pace(), 1.2 * this.subscription.room.interval, 1_000)) this.#mark('some');
+    const due = Math.min(1.2 * this.subscription.room.interval, LONGEST_REST);
+    if (quiet > Math.max(this.#pace(), due, 1_000)) this.#mark('some');
   }
 
   repaint(): void {
