@@ -518,11 +518,11 @@ func TestCopiesInANewEpochAreForPagesFromOtherServers(t *testing.T) {
 		p := newPage(t, b.hub, 1<<20)
 		p.ask(`{"query":"m{source=\"0\"}","window":3600}`)
 		time.Sleep(time.Second)
+		p.close()
 		since := ""
 		for _, room := range p.rooms {
 			since = room.position
 		}
-		p.close()
 		one.resend(rng, 8)
 		q := newPage(t, a.hub, 1<<20)
 		q.rooms = p.rooms
