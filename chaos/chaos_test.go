@@ -1,0 +1,71 @@
+package chaos
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+var (
+	faultsFlag = flag.Int("chaos.faults", 0, "how many `faults` are injected; 0: each kind once")
+	seedFlag   = flag.Uint64("chaos.seed", 0, "`seed` of an earlier run; 0: a new one")
+	onlyFlag   = flag.String("chaos.only", "", "inject only faults whose names contain this `text`")
+	reportFlag = flag.String("chaos.report", "", "`file` that the table is written to")
+)
+
+// actAs makes the test binary a source of the harness.
+const actAs = "STRIPCHART_CHAOS_ACT_AS"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(actAs) == "source" {
+		os.Exit(Source(os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// stripchart builds the binary.
+func stripchart(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "stripchart")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "stripchart/cmd/stripchart")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build stripchart: %v\n%s", err, out)
+	}
+	return path
+}
+
+func chaos(t *testing.T, o Options) {
+	t.Helper()
+	o.Dir, o.Stripchart, o.SourceEnv, o.Log = t.ArtifactDir(), stripchart(t), []string{actAs + "=source"}, t.Logf
+	if o.Seed = *seedFlag; o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	o.Only = *onlyFlag
+	t.Logf("seed %d, logs in %s", o.Seed, o.Dir)
+	report, err := Run(o)
+	if report != nil {
+		fmt.Print(report.Markdown())
+		if broken := report.Broken(); broken != "" {
+			t.Errorf("the promise is broken (seed %d):\n%s", o.Seed, broken)
+		}
+		if *reportFlag != "" {
+			if err := os.WriteFile(*reportFlag, []byte(report.Markdown()), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err != nil {
+		t.Errorf("seed %d: %v", o.Seed, err)
+	}
+}
+
+// One process on one machine: collector, bus in memory and server.
+func TestAloneItKeepsEverySample(t *testing.T) {
+	chaos(t, Options{Shape: Shape{}, Faults: 8})
+}

@@ -1,0 +1,186 @@
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// truth is what is known of one series.
+type truth struct {
+	acknowledged []int64                            // times, ascending
+	possible     func(t int64) bool                 // it was published, acknowledged or not
+	refusable    func(t int64) bool                 // its source's clock was so wrong that servers may refuse it
+	value        func(t int64) (v float64, ok bool) // ok: the value can be known
+}
+
+// verdict is what the oracle found, in samples unless it says otherwise. Only
+// Acknowledged and Gapped are no faults.
+type verdict struct {
+	Acknowledged int // that the holders should have
+	Lost         int // acknowledged, not there, and in no declared gap
+	Doubled      int // two values for one sample, or twice in one answer
+	Order        int // times that do not ascend where they must
+	Wrong        int // another value than its source measured
+	Foreign      int // there, but never published
+	Undue        int // declared gaps (not samples) with a reason that no fault allows
+	Gapped       int // acknowledged, not there, in a declared gap
+	Gaps         int // declared gaps, not samples, each series' own counted
+	Notes        []string
+}
+
+// maxNotes bounds the details that are kept: where much is wrong, much is alike.
+const maxNotes = 40
+
+func (v *verdict) add(w verdict) {
+	v.Acknowledged += w.Acknowledged
+	v.Lost += w.Lost
+	v.Doubled += w.Doubled
+	v.Order += w.Order
+	v.Wrong += w.Wrong
+	v.Foreign += w.Foreign
+	v.Undue += w.Undue
+	v.Gapped += w.Gapped
+	v.Gaps += w.Gaps
+	v.Notes = append(v.Notes, w.Notes[:min(len(w.Notes), max(0, maxNotes-len(v.Notes)))]...)
+}
+
+// faulty reports whether the promise is broken.
+func (v *verdict) faulty() bool {
+	return v.Lost+v.Doubled+v.Order+v.Wrong+v.Foreign+v.Undue > 0
+}
+
+func (v *verdict) String() string {
+	return fmt.Sprintf("%d acknowledged: %d lost, %d doubled, %d out of order, %d wrong, %d foreign; %d in %d declared gaps, %d of them undue\n%s",
+		v.Acknowledged, v.Lost, v.Doubled, v.Order, v.Wrong, v.Foreign, v.Gapped, v.Gaps, v.Undue, strings.Join(v.Notes, "\n"))
+}
+
+// judge compares what somebody holds with the truth of each series that they
+// should hold, for the times from to to, both included. allowed are the reasons
+// for which a gap may be declared.
+func judge(h *holding, series map[string]truth, from, to int64, allowed []string) (v verdict) {
+	v.Doubled, v.Order = h.doubled, h.order
+	v.Notes = slices.Clone(h.notes)
+	for g := range h.gaps {
+		v.Gaps++
+		if !slices.Contains(allowed, g.reason) {
+			v.Undue++
+			v.note("%s: was told of a gap from %d to %d of %q for the reason %s, which no fault explains", h.who, g.from, g.to, g.series, g.reason)
+		}
+	}
+	bySeries := map[string][]gap{}
+	for g := range h.gaps {
+		bySeries[g.series] = append(bySeries[g.series], g)
+	}
+	for _, name := range slices.Sorted(maps.Keys(series)) {
+		of := series[name]
+		held := h.samples[name]
+		gaps := append(slices.Clone(bySeries[""]), bySeries[name]...)
+		var missing []int64
+		for _, t := range of.acknowledged {
+			if t < from || t > to {
+				continue
+			}
+			if _, there := held[t]; there {
+				v.Acknowledged++
+				continue
+			}
+			if of.refusable(t) {
+				continue
+			}
+			v.Acknowledged++
+			if slices.ContainsFunc(gaps, func(g gap) bool { return g.holds(name, t) }) {
+				v.Gapped++
+				continue
+			}
+			missing = append(missing, t)
+		}
+		if len(missing) > 0 {
+			v.Lost += len(missing)
+			v.note("%s: %s lacks %d acknowledged samples from %d to %d, such as %v", h.who, name, len(missing),
+				missing[0], missing[len(missing)-1], missing[:min(3, len(missing))])
+		}
+		for t, got := range held {
+			if t < from || t > to {
+				continue
+			}
+			want, ok := of.value(t)
+			switch {
+			case !of.possible(t):
+				v.Foreign++
+				v.note("%s: %s at %d was never published", h.who, name, t)
+			case ok && !same(want, got):
+				v.Wrong++
+				v.note("%s: %s at %d is %v, not %v", h.who, name, t, got, want)
+			}
+		}
+	}
+	for name, held := range h.samples {
+		if _, ok := series[name]; !ok {
+			for t := range held {
+				if from <= t && t <= to {
+					v.Foreign++
+				}
+			}
+			v.note("%s: holds %d samples of %s, which nobody published or it did not ask for", h.who, len(held), name)
+		}
+	}
+	return v
+}
+
+func (v *verdict) note(format string, args ...any) {
+	if len(v.Notes) < maxNotes {
+		v.Notes = append(v.Notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// agree compares holders that should have the same where nothing else is known of
+// the samples, those of a real collector: what one has all must have, with the same
+// value. It returns what that makes of each series.
+func agree(holders ...*holding) map[string]truth {
+	all := map[string]map[int64]float64{}
+	for _, h := range holders {
+		for name, samples := range h.samples {
+			if all[name] == nil {
+				all[name] = map[int64]float64{}
+			}
+			for t, x := range samples {
+				if _, there := all[name][t]; !there {
+					all[name][t] = x
+				}
+			}
+		}
+	}
+	out := map[string]truth{}
+	for name, samples := range all {
+		out[name] = truth{
+			acknowledged: slices.Sorted(maps.Keys(samples)),
+			possible:     func(t int64) bool { _, ok := samples[t]; return ok },
+			refusable:    func(int64) bool { return false },
+			value:        func(t int64) (float64, bool) { v, ok := samples[t]; return v, ok },
+		}
+	}
+	return out
+}
+
+// truths returns what a journal says of each of the n series of a source.
+func (a *account) truths(source, n int) map[string]truth {
+	times := make([]int64, 0, len(a.spooled))
+	for t, seq := range a.spooled {
+		if !a.dropped[seq] {
+			times = append(times, t)
+		}
+	}
+	slices.Sort(times)
+	possible := func(t int64) bool { _, ok := a.sent[t]; return ok }
+	// A server judges by the log's clock, which is that of the entry: at the earliest
+	// when the sample was measured.
+	refusable := func(t int64) bool { return t > a.sent[t]+59_000 || t < a.sent[t]-23*3_600_000 }
+	out := map[string]truth{}
+	for k := range n {
+		out[seriesName(seriesOf(source, k))] = truth{times, possible, refusable,
+			func(t int64) (float64, bool) { return valueAt(source, k, t), true }}
+	}
+	return out
+}
