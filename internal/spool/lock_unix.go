@@ -1,0 +1,12 @@
+//go:build unix
+
+package spool
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockBusy reports whether err of a lock attempt means that somebody has it.
+func lockBusy(err error) bool { return errors.Is(err, unix.EWOULDBLOCK) }

@@ -1,0 +1,258 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"stripchart/internal/bus"
+)
+
+// The pause after a publish that failed doubles from minBackoff to maxBackoff,
+// less up to a half by chance, so that sources do not come in step.
+const (
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = time.Second
+)
+
+// Publish puts a batch on the bus and owns it from then on, as bus.Bus's does.
+// Its errors are judged as guarantee 2 says.
+type Publish func(ctx context.Context, b *bus.Batch) error
+
+// Run publishes what is in the spool and what is appended to it, until ctx ends
+// or the spool is closed, and returns ctx's error or ErrClosed. One Run at a
+// time.
+func (s *Spool) Run(ctx context.Context, publish Publish) error {
+	s.mu.Lock()
+	if s.done || s.running {
+		defer s.mu.Unlock()
+		if s.done {
+			return ErrClosed
+		}
+		return errors.New("spool is being sent already: one Run at a time")
+	}
+	s.running = true
+	s.wg.Add(1)
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.running = false
+		s.mu.Unlock()
+		s.wg.Done()
+	}()
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.wg.Go(func() { // ends with Run, at the latest
+		select {
+		case <-s.closing:
+			cancel()
+		case <-inner.Done():
+		}
+	})
+	r := newReader(s)
+	defer r.reset()
+	sender := &sender{s: s, publish: publish, reader: r}
+	sender.rewind()
+	sender.run(inner)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return ErrClosed
+}
+
+// sender is the state of one Run.
+type sender struct {
+	s       *Spool
+	publish Publish
+	reader  *reader
+	cursor  uint64 // what is up to here is not to be sent (again)
+	alone   uint64 // up to this number batches are sent one by one
+
+	moved    bool   // something was acknowledged since the last rewind
+	resent   uint64 // the sent mark at the last rewind
+	rewinds  int    // since the sent mark moved
+	failures int    // of the episode
+	since    time.Time
+	backoff  time.Duration
+}
+
+// run sends until ctx ends.
+func (w *sender) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		entries, err := w.gather()
+		if err != nil {
+			w.failed(ctx, 0, err)
+			continue
+		}
+		if len(entries) == 0 {
+			w.s.caughtUp(w.cursor)
+			select {
+			case <-w.s.wake:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		w.offer(ctx, entries)
+	}
+}
+
+// offer publishes entries until they are acknowledged or refused, or until they
+// are to be gathered anew.
+//
+// A batch whose reply was lost may be in the log, and what is published next may
+// be merged differently from it. That is safe: readers skip a batch whose Seq
+// they have seen, and of one with First() <= seen < Seq they apply the samples
+// that they do not have, by series and time.
+func (w *sender) offer(ctx context.Context, entries []entry) {
+	b := merge(entries)
+	last := entries[len(entries)-1].seq
+	for {
+		err := w.publish(ctx, b)
+		switch {
+		case err == nil || errors.Is(err, bus.ErrNotStored):
+			w.succeeded()
+			w.cursor = last
+			w.s.acknowledge(entries)
+			w.s.metrics.sent.Add(float64(len(entries)))
+			w.s.metrics.publishes.Inc()
+			return
+		case errors.Is(err, ErrRefused) || errors.Is(err, bus.ErrTooLarge):
+			if len(entries) > 1 {
+				// One of them costs the others nothing.
+				w.alone = last
+				return
+			}
+			w.s.log.Error("the bus refuses a batch for good; it is dropped", "seq", b.Seq, "samples", b.Samples(), "err", err)
+			w.s.drop(b.Merged+1, "refused", "seq", b.Seq)
+			w.cursor = last
+			w.s.acknowledge(entries)
+			return
+		}
+		if !w.failed(ctx, last, err) {
+			return
+		}
+		// The log may have lost its end with its connection. Once for each time
+		// that something was acknowledged, so that an outage is not spent reading
+		// the same batches; what the sender has in hand is offered again as it is.
+		if w.moved && w.mayRewind() {
+			w.rewind()
+			return
+		}
+	}
+}
+
+// maxRewinds is how often the same batches are published again: a bus that fails
+// after every few batches must not keep the sender in the same 10 s for ever.
+const maxRewinds = 3
+
+func (w *sender) mayRewind() bool {
+	if w.s.sentMark() > w.resent {
+		w.rewinds = 0
+	}
+	w.rewinds++
+	return w.rewinds <= maxRewinds
+}
+
+// rewind goes back to the oldest batch of the last 10 s.
+func (w *sender) rewind() {
+	w.s.mu.Lock()
+	w.cursor, w.resent = w.s.sent, w.s.sent
+	if from := w.s.marks.from(); from <= w.cursor {
+		w.cursor = from - 1
+	}
+	w.s.mu.Unlock()
+	w.reader.reset()
+	w.moved = false
+}
+
+func (w *sender) succeeded() {
+	if w.failures > 0 {
+		w.s.log.Info("sending works again", "after", time.Since(w.since).Round(time.Millisecond), "failures", w.failures)
+	}
+	w.moved, w.failures, w.backoff = true, 0, 0
+}
+
+// failed notes an error and waits before the next attempt. It returns false when
+// ctx has ended.
+func (w *sender) failed(ctx context.Context, seq uint64, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	if w.failures == 0 {
+		w.since = time.Now()
+		w.s.log.Warn("cannot send; what is measured is kept in the spool and sent later", "seq", seq, "err", err)
+	}
+	w.failures++
+	w.s.metrics.publishFailures.Inc()
+	w.backoff = min(max(2*w.backoff, minBackoff), maxBackoff)
+	return wait(ctx, w.backoff-rand.N(w.backoff/2))
+}
+
+// gather returns the next batches to publish as one, or none when all that was
+// appended was sent. Errors are of the file system.
+func (w *sender) gather() ([]entry, error) {
+	limit := maxMergeBatches
+	if w.cursor < w.alone {
+		limit = 1
+	}
+	g := gathering{limit: limit}
+	s := w.s
+	for {
+		s.mu.Lock()
+		bound, from := s.newest, s.tail.from
+		if w.cursor+1 >= from {
+			for _, e := range s.tail.after(w.cursor) {
+				if !g.take(e) {
+					break
+				}
+			}
+			s.mu.Unlock()
+			return g.entries, nil
+		}
+		s.mu.Unlock()
+		cursor := w.cursor
+		for {
+			e, err := w.reader.next(cursor, bound)
+			if err != nil && len(g.entries) == 0 {
+				return nil, err
+			}
+			if err != nil || e == nil || !g.take(*e) {
+				break
+			}
+			cursor, w.reader.ahead = e.seq, nil
+		}
+		if len(g.entries) > 0 {
+			return g.entries, nil
+		}
+		// Neither the log nor the tail has anything in between: it was dropped.
+		w.cursor = max(w.cursor, min(bound, from-1))
+	}
+}
+
+// acknowledge moves the sent mark behind entries.
+func (s *Spool) acknowledge(entries []entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range entries {
+		s.marks.add(e.header)
+	}
+	s.sent = max(s.sent, entries[len(entries)-1].seq)
+	s.tail.forget(min(s.sent+1, s.marks.from()))
+}
+
+// caughtUp ends an episode of dropping.
+func (s *Spool) caughtUp(cursor uint64) {
+	s.mu.Lock()
+	n := s.episode
+	if cursor < s.newest {
+		n = 0 // something came meanwhile
+	} else {
+		s.sent = max(s.sent, cursor)
+		s.episode = 0
+	}
+	s.mu.Unlock()
+	if n > 0 {
+		s.log.Warn("everything that is left was sent; the batches dropped meanwhile are a gap", "dropped", n)
+	}
+}

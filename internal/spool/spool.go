@@ -1,0 +1,371 @@
+package spool
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/tsdb/fileutil"
+	"github.com/prometheus/prometheus/tsdb/wlog"
+
+	"stripchart/internal/bus"
+)
+
+// The defaults of Options, and the least MaxBytes.
+const (
+	DefaultMaxBytes = 256 << 20
+	MinMaxBytes     = 1 << 20
+	DefaultMaxAge   = 23 * time.Hour // servers refuse what is older than 24 h
+)
+
+// resendSpan is how much before the newest acknowledged batch, by the times of
+// the samples, is published again after a start or an error.
+const resendSpan = 10 * time.Second
+
+// segments is into how many parts MaxBytes and MaxAge are divided: what is
+// dropped at once is one of them.
+const segments = 16
+
+var (
+	// ErrNotWritten means that the disk did not take the batch. The caller keeps
+	// it and appends it again later.
+	ErrNotWritten = errors.New("batch could not be written to the spool")
+	// ErrRefused is wrapped by errors of publish that will never go away for this
+	// batch, such as HTTP 400 and 413. The batch is dropped.
+	ErrRefused = errors.New("the bus refuses this batch for good")
+	// ErrSequence means that a batch's sequence number was used before.
+	ErrSequence = errors.New("sequence number is not new")
+	// ErrClosed means that the spool was closed.
+	ErrClosed = errors.New("spool is closed")
+)
+
+// Options say where the spool is and how much it holds.
+type Options struct {
+	// Dir is the directory of the spool, created where it is missing.
+	Dir string
+	// MaxBytes bounds the log on disk. Zero is DefaultMaxBytes; less than
+	// MinMaxBytes is an error.
+	MaxBytes int64
+	// MaxAge bounds the age of the newest sample of a batch that waits. Zero is
+	// DefaultMaxAge; negative is an error.
+	MaxAge time.Duration
+	// Encode and Decode are the form of a batch in a record; both are needed.
+	// Decode must not keep its argument, and may leave Source, Seq and Merged
+	// empty: the spool sets them.
+	Encode func(*bus.Batch) []byte
+	Decode func([]byte) (*bus.Batch, error)
+	// NewSource returns the id of a source that begins here. Nil is
+	// "collect-<host>-<12 random>".
+	NewSource func() string
+	// Logger may be nil, for silence.
+	Logger *slog.Logger
+	// Registerer is given the spool's metrics. It may be nil.
+	Registerer prometheus.Registerer
+
+	bootID func() string // for tests
+}
+
+// Spool is a source's log of batches; see the package comment.
+type Spool struct {
+	o       Options
+	log     *slog.Logger
+	source  string
+	boot    string
+	logDir  string
+	segSize int64
+	release func() error
+	metrics *metrics
+	wake    chan struct{} // capacity 1: something was appended
+	kick    chan struct{} // capacity 1: the reservation is running out
+	closing chan struct{}
+	wg      sync.WaitGroup // keep and Run
+	once    sync.Once
+	closed  error // of Close
+
+	// The order of the three: logMu, saveMu, mu.
+
+	logMu sync.Mutex // guards the log's writing end: wl, and changes of segs
+	wl    *wlog.WL   // nil: to be made before the next write
+	bad   bool       // a write failed: wl and the log's end are to be mended
+
+	saveMu sync.Mutex // held while source.json is written
+
+	mu       sync.Mutex // guards what follows; never held over I/O
+	segs     []segment  // oldest first; the last is the active one
+	newest   uint64     // the highest sequence number in use
+	sent     uint64     // the highest that is acknowledged
+	state    state      // as source.json has it
+	marks    marks      // what to publish again
+	tail     tail       // the newest batches
+	dropped  uint64     // batches, since Open
+	episode  uint64     // batches dropped since the sender had last caught up
+	unsynced bool       // the active segment has writes that were not fsynced
+	newFile  bool       // a segment was made since the directory was fsynced
+	running  bool
+	done     bool // no more Append or Run
+}
+
+// Open opens or creates the spool in o.Dir and locks it. It reads the whole log
+// once. Errors say what to do.
+func Open(o Options) (_ *Spool, err error) {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.MaxAge == 0 {
+		o.MaxAge = DefaultMaxAge
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.NewSource == nil {
+		o.NewSource = newSource
+	}
+	if o.bootID == nil {
+		o.bootID = bootID
+	}
+	switch {
+	case o.Dir == "":
+		return nil, errors.New("spool needs a directory")
+	case o.MaxBytes < MinMaxBytes:
+		return nil, fmt.Errorf("spool of %d bytes is too small: choose at least %d", o.MaxBytes, MinMaxBytes)
+	case o.MaxAge < 0:
+		return nil, fmt.Errorf("age bound %v of the spool is negative", o.MaxAge)
+	case o.Encode == nil || o.Decode == nil:
+		return nil, errors.New("spool needs Encode and Decode")
+	}
+	s := &Spool{
+		o: o, log: o.Logger, boot: o.bootID(),
+		logDir:  filepath.Join(o.Dir, "log"),
+		segSize: o.MaxBytes / segments / pageSize * pageSize,
+		wake:    make(chan struct{}, 1),
+		kick:    make(chan struct{}, 1),
+		closing: make(chan struct{}),
+	}
+	if s.release, err = lockDir(o.Dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release())
+		}
+	}()
+	if err := os.MkdirAll(s.logDir, 0o777); err != nil {
+		return nil, fmt.Errorf("create spool: %w", err)
+	}
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	if s.metrics, err = newMetrics(o.Registerer, s); err != nil {
+		return nil, fmt.Errorf("register metrics of the spool: %w", err)
+	}
+	s.logMu.Lock()
+	s.prune(0) // what became too old while nobody was here
+	s.logMu.Unlock()
+	s.wg.Go(s.keep)
+	return s, nil
+}
+
+// load reads source.json and the log, decides where the sequence goes on, and
+// makes that durable.
+func (s *Spool) load() error {
+	st, err := readState(s.o.Dir, s.log)
+	if err != nil {
+		return err
+	}
+	if st.Source == "" {
+		st.Source = s.o.NewSource()
+		st.Boot = s.boot
+	}
+	s.source, s.sent = st.Source, st.Sent
+	damaged, err := s.scan()
+	if err != nil {
+		return err
+	}
+	s.newest = max(s.newest, st.Sent, st.Newest)
+	// What was written survives the process but not the kernel. Under the same
+	// boot id the log therefore holds every number that was used, and after a
+	// clean close source.json does. Otherwise batches may have been published
+	// that are no longer in the log: a jump makes servers declare a gap, where a
+	// number used twice would make them skip real data without a word. An unknown
+	// boot id is never the same.
+	if !st.Clean && (damaged || s.boot == "" || st.Boot != s.boot) && st.Reserved > s.newest {
+		s.log.Warn("the end of the spool may be missing; the sequence goes on after the reserved numbers, and servers declare a gap",
+			"newest", s.newest, "next", st.Reserved+1)
+		s.newest = st.Reserved
+	}
+	s.tail.from = s.newest + 1
+	s.state = st
+	return s.save(s.newest+reserveBlock, false)
+}
+
+// newSource returns an id for a source that begins now.
+func newSource() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "unknown"
+	}
+	return "collect-" + host + "-" + strings.ToLower(rand.Text()[:12])
+}
+
+// Source returns the id of the source whose batches are kept here.
+func (s *Spool) Source() string { return s.source }
+
+// NextSeq returns the sequence number of the next batch.
+func (s *Spool) NextSeq() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.newest + 1
+}
+
+// Dropped returns how many batches were dropped since Open without having been
+// sent, for whatever reason.
+func (s *Spool) Dropped() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dropped
+}
+
+// Close ends Run, waits for it, and makes the log and the sent mark durable.
+// Append and Run return ErrClosed from then on. Calls after the first return
+// what the first did.
+func (s *Spool) Close() error {
+	s.once.Do(func() {
+		s.mu.Lock()
+		s.done = true
+		s.mu.Unlock()
+		close(s.closing)
+		s.wg.Wait()
+		s.logMu.Lock() // waits for an Append
+		defer s.logMu.Unlock()
+		// The log first: source.json must not call clean what may not be durable.
+		// A log that cannot be closed because the disk is full leaves its last page
+		// unfinished, which the next Open mends. wlog keeps a goroutine then.
+		err := s.closeLog()
+		err = errors.Join(err, s.syncDir(), s.save(0, err == nil))
+		s.closed = errors.Join(err, s.release())
+	})
+	return s.closed
+}
+
+func (s *Spool) isDone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done
+}
+
+// syncDir makes the names of the segments durable.
+func (s *Spool) syncDir() error {
+	d, err := fileutil.OpenDir(s.logDir)
+	if err != nil {
+		return fmt.Errorf("sync spool: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// keepEvery is the rhythm of the background work: the most that power loss
+// costs.
+const keepEvery = time.Second
+
+// keep syncs, saves and tidies up in the background.
+func (s *Spool) keep() {
+	ticker := time.NewTicker(keepEvery)
+	defer ticker.Stop()
+	failing := false
+	saved := time.Now()
+	for {
+		tick := false
+		select {
+		case <-s.closing:
+			return
+		case <-s.kick:
+		case <-ticker.C:
+			tick = true
+		}
+		var err error
+		if tick {
+			err = s.sync()
+		}
+		s.mu.Lock()
+		low := s.state.Reserved < s.newest+reserveBlock/2
+		moved := s.sent != s.state.Sent
+		reserve := s.newest + reserveBlock
+		s.mu.Unlock()
+		if low || moved && time.Since(saved) >= saveEvery {
+			saved = time.Now()
+			err = errors.Join(err, s.save(reserve, false))
+		}
+		if tick {
+			s.logMu.Lock()
+			s.prune(0)
+			s.logMu.Unlock()
+		}
+		switch {
+		case err != nil && !failing:
+			s.log.Error("the spool cannot be made durable; power loss would cost what it holds", "dir", s.o.Dir, "err", err)
+		case err == nil && failing && tick:
+			s.log.Info("the spool is durable again", "dir", s.o.Dir)
+		}
+		if tick || err != nil {
+			failing = err != nil
+		}
+	}
+}
+
+// sync fsyncs the active segment through a descriptor of its own: wlog's Sync
+// is not safe beside its other methods, and Append must not wait for the disk.
+// wlog itself syncs each segment that it leaves.
+func (s *Spool) sync() error {
+	s.mu.Lock()
+	unsynced, newFile := s.unsynced, s.newFile
+	s.unsynced, s.newFile = false, false
+	var name string
+	if n := len(s.segs); n > 0 {
+		name = s.segs[n-1].name(s.logDir)
+	}
+	s.mu.Unlock()
+	var err error
+	if unsynced && name != "" {
+		var f *os.File
+		if f, err = os.OpenFile(name, os.O_RDWR, 0); err == nil {
+			err = errors.Join(f.Sync(), f.Close())
+		}
+	}
+	if newFile {
+		err = errors.Join(err, s.syncDir())
+	}
+	if err != nil {
+		s.mu.Lock()
+		s.unsynced, s.newFile = s.unsynced || unsynced, s.newFile || newFile
+		s.mu.Unlock()
+		return fmt.Errorf("sync spool: %w", err)
+	}
+	return nil
+}
+
+// nudge wakes the receiver of c, which has capacity 1.
+func nudge(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns false when ctx ended within d.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

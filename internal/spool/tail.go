@@ -1,0 +1,82 @@
+package spool
+
+import (
+	"sort"
+
+	"stripchart/internal/bus"
+)
+
+// maxTailBytes bounds, by bus.Batch.Size, the batches that are kept in memory to
+// be sent without reading them back. The oldest give way; they are in the log.
+const maxTailBytes = 4 << 20
+
+// maxMarks bounds what is known of the acknowledged batches: 10 s of one batch
+// every 50 ms are 200. The oldest give way.
+const maxMarks = 4096
+
+// entry is a batch that was written.
+type entry struct {
+	header
+	batch   *bus.Batch // shared with the bus: never changed
+	size    int        // by bus.Batch.Size
+	samples int
+}
+
+// tail is the newest batches of the log.
+type tail struct {
+	from    uint64  // every batch with this sequence number or a higher one is here
+	entries []entry // ascending
+	bytes   int
+}
+
+func (t *tail) push(e entry) {
+	t.entries = append(t.entries, e)
+	t.bytes += e.size
+	for t.bytes > maxTailBytes && len(t.entries) > 1 {
+		t.pop()
+	}
+}
+
+// forget lets go of the batches before seq.
+func (t *tail) forget(seq uint64) {
+	for len(t.entries) > 0 && t.entries[0].seq < seq {
+		t.pop()
+	}
+}
+
+func (t *tail) pop() {
+	e := &t.entries[0]
+	t.from = e.seq + 1
+	t.bytes -= e.size
+	*e = entry{}
+	t.entries = t.entries[1:]
+}
+
+// after returns the batches after seq, which is at least from-1.
+func (t *tail) after(seq uint64) []entry {
+	i := sort.Search(len(t.entries), func(i int) bool { return t.entries[i].seq > seq })
+	return t.entries[i:]
+}
+
+// marks are the newest acknowledged batches, those of resendSpan.
+type marks []header
+
+// add notes the acknowledgement of h, unless it was noted before.
+func (m *marks) add(h header) {
+	if n := len(*m); n > 0 && h.seq <= (*m)[n-1].seq {
+		return
+	}
+	*m = append(*m, h)
+	for len(*m) > maxMarks || (*m)[0].time <= h.time-resendSpan.Milliseconds() {
+		*m = (*m)[1:]
+	}
+}
+
+// from returns the first sequence number that is to be published again, or the
+// greatest there is.
+func (m marks) from() uint64 {
+	if len(m) == 0 {
+		return ^uint64(0)
+	}
+	return m[0].first()
+}
