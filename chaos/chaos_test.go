@@ -40,14 +40,30 @@ func stripchart(t *testing.T) string {
 	return path
 }
 
+// logs returns a folder that is kept, and named, when the test fails.
+func logs(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "stripchart-chaos-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("logs, journals and data are kept in %s", dir)
+		} else if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 func chaos(t *testing.T, o Options) {
 	t.Helper()
-	o.Dir, o.Stripchart, o.SourceEnv, o.Log = t.ArtifactDir(), stripchart(t), []string{actAs + "=source"}, t.Logf
+	o.Dir, o.Stripchart, o.SourceEnv, o.Log = logs(t), stripchart(t), []string{actAs + "=source"}, t.Logf
 	if o.Seed = *seedFlag; o.Seed == 0 {
 		o.Seed = rand.Uint64()
 	}
 	o.Only = *onlyFlag
-	t.Logf("seed %d, logs in %s", o.Seed, o.Dir)
 	report, err := Run(o)
 	if report != nil {
 		fmt.Print(report.Markdown())
