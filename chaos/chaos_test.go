@@ -85,3 +85,12 @@ func chaos(t *testing.T, o Options) {
 func TestAloneItKeepsEverySample(t *testing.T) {
 	chaos(t, Options{Shape: Shape{}, Faults: 8})
 }
+
+// Many processes and many servers that meet in Redis.
+func TestNothingAcknowledgedIsLostByManyProcesses(t *testing.T) {
+	n := *faultsFlag
+	if n == 0 {
+		n = len(faults())
+	}
+	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 3, Series: 10, Collectors: 1}, Faults: n})
+}

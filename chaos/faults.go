@@ -6,12 +6,9 @@ import (
 	"time"
 )
 
-// Reasons of declared gaps, docs/PROTOCOL.md.
-const (
-	logTrimmed    = "log_trimmed"
-	sourceDropped = "source_dropped"
-	logLost       = "log_lost"
-)
+// logLost is the only reason for a gap that a fault here allows: the log is kept
+// for longer than a rig lives, and spools hold more than it measures.
+const logLost = "log_lost"
 
 // fault is something that goes wrong, and is put right again before inject
 // returns.

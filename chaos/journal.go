@@ -42,7 +42,6 @@ func valueAt(source, k int, t int64) float64 {
 //	                   published; WALL is the true time: all in Unix ms
 //	s TIME SEQ         the spool has acknowledged them, as batch SEQ
 //	a FIRST LAST       the bus has acknowledged the batches FIRST to LAST
-//	d FIRST LAST       the spool was full and has dropped the batches FIRST to LAST
 type journal struct{ f *os.File }
 
 func openJournal(path string) (*journal, error) {
@@ -69,14 +68,12 @@ func (j *journal) spooled(t int64, seq uint64) error { return j.line('s', t, int
 func (j *journal) acknowledged(first, last uint64) error {
 	return j.line('a', int64(first), int64(last))
 }
-func (j *journal) dropped(first, last uint64) error { return j.line('d', int64(first), int64(last)) }
 
 // account is what a journal says, for every series of its source alike.
 type account struct {
 	sent    map[int64]int64 // time of a sample -> true time when it was published
 	spooled map[int64]uint64
 	bus     map[uint64]bool // batches that the bus has acknowledged
-	dropped map[uint64]bool // batches that did not fit into the spool
 }
 
 // readJournal reads the journal at path; a last line that a kill has cut short
@@ -87,7 +84,7 @@ func readJournal(path string) (*account, error) {
 		return nil, err
 	}
 	defer f.Close()
-	a := &account{sent: map[int64]int64{}, spooled: map[int64]uint64{}, bus: map[uint64]bool{}, dropped: map[uint64]bool{}}
+	a := &account{sent: map[int64]int64{}, spooled: map[int64]uint64{}, bus: map[uint64]bool{}}
 	late := map[int64]int64{}
 	for lines := bufio.NewReader(f); ; {
 		line, err := lines.ReadString('\n')
@@ -113,16 +110,12 @@ func readJournal(path string) (*account, error) {
 			if l, ok := late[x]; ok {
 				a.spooled[l] = uint64(y)
 			}
-		case 'a', 'd':
-			if _, err := fmt.Sscanf(line[1:], "%d %d\n", &x, &y); err != nil {
+		case 'a':
+			if _, err := fmt.Sscanf(line, "a %d %d\n", &x, &y); err != nil {
 				return nil, fmt.Errorf("%s: %q: %w", path, line, err)
 			}
-			to := a.bus
-			if line[0] == 'd' {
-				to = a.dropped
-			}
 			for ; x <= y; x++ {
-				to[uint64(x)] = true
+				a.bus[uint64(x)] = true
 			}
 		default:
 			return nil, fmt.Errorf("%s: %q is no line of a journal", path, line)

@@ -167,10 +167,8 @@ func agree(holders ...*holding) map[string]truth {
 // truths returns what a journal says of each of the n series of a source.
 func (a *account) truths(source, n int) map[string]truth {
 	times := make([]int64, 0, len(a.spooled))
-	for t, seq := range a.spooled {
-		if !a.dropped[seq] {
-			times = append(times, t)
-		}
+	for t := range a.spooled {
+		times = append(times, t)
 	}
 	slices.Sort(times)
 	possible := func(t int64) bool { _, ok := a.sent[t]; return ok }

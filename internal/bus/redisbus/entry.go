@@ -1,0 +1,78 @@
+package redisbus
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/bus/rw"
+)
+
+// The fields of an entry; see the package comment.
+const (
+	fieldSource = "s"
+	fieldSeq    = "n"
+	fieldMerged = "m"
+	fieldBatch  = "b"
+)
+
+// xadd returns the command that appends b, of which payload is the request.
+func xadd(key string, b *bus.Batch, payload []byte) []any {
+	args := make([]any, 0, 11)
+	args = append(args, "XADD", key, "*")
+	if b.Source != "" {
+		args = append(args, fieldSource, b.Source, fieldSeq, b.Seq)
+		if b.Merged > 0 {
+			args = append(args, fieldMerged, b.Merged)
+		}
+	}
+	return append(args, fieldBatch, payload)
+}
+
+// readEntry returns the batch of an entry.
+func readEntry(d *rw.Decoder, m redis.XMessage) (*bus.Batch, rw.Report, error) {
+	field := func(name string) (string, bool) { v, ok := m.Values[name].(string); return v, ok }
+	payload, ok := field(fieldBatch)
+	if !ok {
+		return nil, rw.Report{}, fmt.Errorf("no field %q", fieldBatch)
+	}
+	var head bus.Batch
+	head.Source, _ = field(fieldSource)
+	for name, to := range map[string]*uint64{fieldSeq: &head.Seq, fieldMerged: &head.Merged} {
+		if text, ok := field(name); ok {
+			var err error
+			if *to, err = strconv.ParseUint(text, 10, 64); err != nil {
+				return nil, rw.Report{}, fmt.Errorf("field %q is not a number", name)
+			}
+		}
+	}
+	if (head.Source == "") != (head.Seq == 0) || head.Merged > 0 && head.Merged >= head.Seq {
+		return nil, rw.Report{}, errors.New("source, sequence and merged do not fit together")
+	}
+	b, report, err := d.Decode([]byte(payload))
+	if err != nil {
+		return nil, rw.Report{}, err
+	}
+	b.Source, b.Seq, b.Merged = head.Source, head.Seq, head.Merged
+	return b, report, nil
+}
+
+// parseID reads an entry's ID.
+func parseID(id string) (o bus.Offset, err error) {
+	ms, seq, _ := strings.Cut(id, "-")
+	if o.Ms, err = strconv.ParseInt(ms, 10, 64); err == nil {
+		o.Seq, err = strconv.ParseUint(seq, 10, 64)
+	}
+	if err != nil {
+		return bus.Offset{}, fmt.Errorf("entry ID %.60q is not a time and a counter", id)
+	}
+	return o, nil
+}
+
+func formatID(o bus.Offset) string {
+	return strconv.FormatInt(o.Ms, 10) + "-" + strconv.FormatUint(o.Seq, 10)
+}

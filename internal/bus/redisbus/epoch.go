@@ -1,0 +1,126 @@
+package redisbus
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"stripchart/internal/bus"
+)
+
+// The epoch names one unbroken life of the log. It stands in a key of its own,
+// and, as the name of a consumer group without consumers, inside the stream: a
+// group comes and goes with the stream that holds it, through dumps and
+// replication. The key alone would outlive the stream: after DEL, or eviction,
+// publishers fill a new stream, and everything older than its first entry
+// would look trimmed although it was lost.
+//
+// It is read, judged and renewed in one script, so that of several servers that
+// see the same loss one renews it, and the others find that it is not theirs.
+const epochScript = `
+local log, key, fresh = KEYS[1], KEYS[2], ARGV[1]
+local function renew(old)
+  if old and redis.call('EXISTS', log) == 1 then redis.call('XGROUP', 'DESTROY', log, old) end
+  redis.call('XGROUP', 'CREATE', log, fresh, '0', 'MKSTREAM')
+  redis.call('SET', key, fresh)
+  return fresh
+end
+local epoch, alive = redis.call('GET', key), false
+if epoch and redis.call('EXISTS', log) == 1 then
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', log)) do alive = alive or group[2] == epoch end
+end
+if not alive then epoch = renew(epoch) end
+`
+
+// endScript returns the epoch and the newest entry's ID.
+const endScript = epochScript + `
+local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+return {epoch, newest and newest[1] or '0-0'}
+`
+
+// checkScript returns the epoch and "ok", "trimmed" or "lost" for the position
+// (ARGV[2], ARGV[3]). With no ID only the epoch is judged; with no epoch nothing is.
+//
+// The entry at the position must still be there. It is not, with nothing said
+// by XREAD: after a restore from an older dump, and after failover to a replica
+// that lagged (the log ends before the position, so that XREAD returns nothing
+// until Redis's clock has passed it; or new entries have passed it already, and
+// XREAD goes on behind what was lost). That is a new epoch. It is none when all
+// that is left is newer: trimmed.
+//
+// IDs are compared by XRANGE: their counters do not fit Lua's numbers.
+const checkScript = epochScript + `
+local want, id = ARGV[2], ARGV[3]
+if want == '' then return {epoch, 'ok'} end
+if want ~= epoch then return {epoch, 'lost'} end
+if id == '' then return {epoch, 'ok'} end
+if id == '0-0' then
+  local info, field = redis.call('XINFO', 'STREAM', log), {}
+  for i = 1, #info, 2 do field[info[i]] = info[i + 1] end
+  local added = field['entries-added']
+  if field['length'] == 0 and added == nil or added == field['length'] then return {epoch, 'ok'} end
+  return {epoch, 'trimmed'}
+end
+if #redis.call('XRANGE', log, id, id, 'COUNT', 1) == 1 then return {epoch, 'ok'} end
+if redis.call('XLEN', log) > 0 and #redis.call('XRANGE', log, '-', id, 'COUNT', 1) == 0 then return {epoch, 'trimmed'} end
+renew(epoch)
+return {fresh, 'lost'}
+`
+
+// newEpoch returns a random name.
+func newEpoch() string { return rand.Text()[:12] }
+
+// end returns the epoch and the newest entry.
+func (b *Bus) end(ctx context.Context, l *link) (bus.Position, error) {
+	epoch, id, err := pair(l.conn.Eval(ctx, endScript, b.keys(), newEpoch()))
+	if err != nil {
+		return bus.Position{}, err
+	}
+	offset, err := parseID(id)
+	return bus.Position{Epoch: epoch, Offset: offset}, err
+}
+
+// check judges whether the log still holds what follows p, and that the server
+// is still a master. started is false for a Tail that has delivered nothing
+// from the beginning of what is retained, which may move. It returns the log's
+// epoch, and ErrPositionLost.
+func (b *Bus) check(ctx context.Context, l *link, p bus.Position, started bool) (epoch string, err error) {
+	id := ""
+	if started {
+		id = formatID(p.Offset)
+	}
+	pipe := l.conn.Pipeline()
+	judged := pipe.Eval(ctx, checkScript, b.keys(), newEpoch(), p.Epoch, id)
+	hello := pipe.Do(ctx, "HELLO")
+	_, _ = pipe.Exec(ctx) // each answer has its own error
+	if err := judge(ctx, l, hello); err != nil {
+		return "", err
+	}
+	epoch, verdict, err := pair(judged)
+	if err != nil {
+		return "", err
+	}
+	switch verdict {
+	case "ok":
+		return epoch, nil
+	case "trimmed":
+		return epoch, fmt.Errorf("%w: trimmed up to beyond %s", bus.ErrPositionLost, p)
+	default:
+		return epoch, fmt.Errorf("%w: the log lost its past, and its epoch is %s now, not %s", bus.ErrPositionLost, epoch, p.Epoch)
+	}
+}
+
+// pair reads a script's answer of two strings.
+func pair(c *redis.Cmd) (first, second string, err error) {
+	s, err := c.StringSlice()
+	if err != nil {
+		return "", "", err
+	}
+	if len(s) != 2 {
+		return "", "", errors.New("the script's answer is not a pair")
+	}
+	return s[0], s[1], nil
+}

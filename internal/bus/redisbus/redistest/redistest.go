@@ -1,0 +1,180 @@
+// Package redistest starts a real Redis for tests. A machine without
+// redis-server (or valkey-server) fails them.
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// patience bounds the wait for a server to answer.
+const patience = 20 * time.Second
+
+// Options of Start.
+type Options struct {
+	// Args are appended to the command line: "--maxmemory", "10mb".
+	Args []string
+	// Persist keeps an append-only file, synced with every command. Without it
+	// a restart is empty, whatever it is told to keep.
+	Persist bool
+	// Password, if any, is asked for.
+	Password string
+}
+
+// Server is a Redis of a test's own, on a port of 127.0.0.1 that stays the same.
+type Server struct {
+	Addr string // host:port
+	URL  string // redis://..., with the password
+	Dir  string // its data
+
+	options Options
+	cmd     *exec.Cmd
+	exited  chan struct{}
+}
+
+// Start starts a server, which ends with the test.
+func Start(t testing.TB, o Options) *Server {
+	t.Helper()
+	s, err := New(t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill9)
+	return s
+}
+
+// New starts a server that keeps its files in dir, for TestMain; end it with Kill9.
+func New(dir string, o Options) (*Server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	s := &Server{Addr: addr, URL: "redis://" + addr, Dir: dir, options: o}
+	if o.Password != "" {
+		s.URL = "redis://:" + o.Password + "@" + addr
+	}
+	return s, s.start()
+}
+
+func (s *Server) start() error {
+	name, err := exec.LookPath("redis-server")
+	if err != nil {
+		if name, err = exec.LookPath("valkey-server"); err != nil {
+			return fmt.Errorf("redis-server is needed (make deps): %w", err)
+		}
+	}
+	_, port, _ := net.SplitHostPort(s.Addr)
+	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--daemonize", "no",
+		"--logfile", filepath.Join(s.Dir, "redis.log"), "--unixsocket", filepath.Join(s.Dir, "redis.sock")}
+	if s.options.Persist {
+		args = append(args, "--appendonly", "yes", "--appendfsync", "always")
+	}
+	if s.options.Password != "" {
+		args = append(args, "--requirepass", s.options.Password)
+	}
+	s.cmd = exec.Command(name, append(args, s.options.Args...)...)
+	s.cmd.SysProcAttr = dieWithParent()
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	cmd, exited := s.cmd, make(chan struct{})
+	s.exited = exited
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait() // killed, in the end
+	}()
+	return s.await()
+}
+
+// await waits until the server answers with its data loaded.
+func (s *Server) await() error {
+	c := s.newClient()
+	defer func() { _ = c.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		err := c.Ping(ctx).Err()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("redis-server does not answer: %w", err)
+		case <-s.exited:
+			log, _ := os.ReadFile(filepath.Join(s.Dir, "redis.log"))
+			return fmt.Errorf("redis-server ended: %s", strings.TrimSpace(string(log)))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Server) newClient() *redis.Client {
+	o, err := redis.ParseURL(s.URL)
+	if err != nil {
+		panic(err) // it is ours
+	}
+	o.DialerRetries = 1
+	o.MaxRetries = -1
+	return redis.NewClient(o)
+}
+
+// Client returns a client, which is closed with the test.
+func (s *Server) Client(t testing.TB) *redis.Client {
+	t.Helper()
+	c := s.newClient()
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// Kill9 kills the server and waits for its end. Its data stay on disk.
+func (s *Server) Kill9() {
+	_ = s.cmd.Process.Kill() // it may have ended
+	<-s.exited
+}
+
+// Restart starts the server again, after Kill9 or instead of it: with the data
+// that are on disk, or without any.
+func (s *Server) Restart(t testing.TB, keep bool) {
+	t.Helper()
+	s.Kill9()
+	if !keep {
+		for _, name := range []string{"appendonlydir", "appendonly.aof", "dump.rdb"} {
+			if err := os.RemoveAll(filepath.Join(s.Dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Pause stops the server as a debugger would: connections stay, and nothing answers.
+func (s *Server) Pause(t testing.TB) { s.signal(t, syscall.SIGSTOP) }
+
+// Resume ends Pause.
+func (s *Server) Resume(t testing.TB) { s.signal(t, syscall.SIGCONT) }
+
+func (s *Server) signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Socket returns the path of the server's Unix socket.
+func (s *Server) Socket() string { return filepath.Join(s.Dir, "redis.sock") }

@@ -1,0 +1,456 @@
+package rw
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"stripchart/internal/bus"
+)
+
+var (
+	// ErrMalformed means that the bytes are not a request. Nothing of it was kept.
+	ErrMalformed = errors.New("not a Remote-Write 2.0 request")
+	// ErrTooLarge means that the request exceeds one of Limits. Nothing of it was
+	// kept; it must be split.
+	ErrTooLarge = errors.New("request is too large")
+)
+
+// Limits bound one request. 0 is the default of each.
+type Limits struct {
+	Bytes   int // after decompression; default 32 MiB
+	Series  int // entries in timeseries; default 100,000
+	Samples int // of all series; default 1,000,000
+}
+
+const (
+	defaultBytes   = 32 << 20
+	defaultSeries  = 100_000
+	defaultSamples = 1_000_000
+
+	maxLabels = 256 // of one series
+	maxErrors = 8   // in a Report
+)
+
+// Report says what of a request is not in its batch. All zero: everything is.
+type Report struct {
+	// Series counts the refused series, and Refused the samples in them: their
+	// labels are not valid or not in the symbols.
+	Series, Refused int
+	// Conflicts counts samples of a series and time that had another value
+	// before; the first in the request was kept.
+	Conflicts int
+	// Histograms and Exemplars count what has no place in a batch.
+	Histograms, Exemplars int
+	// Errors says for the first few refused series which and why.
+	Errors []error
+}
+
+// Lost reports whether anything but exemplars was left out.
+func (r *Report) Lost() bool { return r.Series+r.Conflicts+r.Histograms > 0 }
+
+// Decode reads one request. Errors are of the kind ErrMalformed or ErrTooLarge.
+func Decode(p []byte, l Limits) (*bus.Batch, Report, error) { return NewDecoder(l).Decode(p) }
+
+// Decoder reads requests. It remembers the labels that it has seen, so that the
+// same series of many requests is checked once and shares its memory. It is
+// for one goroutine at a time.
+//
+// It reads the wire format itself where the generated type would do, for two
+// reasons: the generated type makes two bytes of a request into 200 bytes of
+// memory before anything can be counted, and it allocates for every series.
+type Decoder struct {
+	limits Limits
+	known  map[string]*series // by key; see appendKey
+	held   int                // about how many bytes known occupies
+	count  uint64             // of requests
+
+	// Of the request that is being read.
+	raw     []byte // decompressed
+	symbols [][]byte
+	series  [][]byte // encoded
+	refs    []uint64
+	key     []byte
+	builder labels.ScratchBuilder
+	report  Report
+}
+
+// series is what a Decoder remembers.
+type series struct {
+	labels labels.Labels
+	err    error  // why the series is refused
+	seen   uint64 // the last request that held it
+	index  int    // in that request's batch
+}
+
+// maxKnownBytes bounds what a Decoder remembers from one request to the next.
+// When it is full, all is forgotten: that is rare, cheap to rebuild, and needs no
+// order of use.
+const maxKnownBytes = 32 << 20
+
+// NewDecoder returns a Decoder that keeps to l.
+func NewDecoder(l Limits) *Decoder {
+	if l.Bytes <= 0 {
+		l.Bytes = defaultBytes
+	}
+	if l.Series <= 0 {
+		l.Series = defaultSeries
+	}
+	if l.Samples <= 0 {
+		l.Samples = defaultSamples
+	}
+	return &Decoder{limits: l, known: map[string]*series{}, builder: labels.NewScratchBuilder(16)}
+}
+
+// Decode reads one request; the batch keeps nothing of p. Its Source, Seq and
+// Merged are for the caller to set.
+func (d *Decoder) Decode(p []byte) (*bus.Batch, Report, error) {
+	defer d.release()
+	if err := d.decompress(p); err != nil {
+		return nil, Report{}, err
+	}
+	if err := d.split(); err != nil {
+		return nil, Report{}, err
+	}
+	samples, err := d.countSamples()
+	if err != nil {
+		return nil, Report{}, err
+	}
+	b, err := d.batch(samples)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	return b, d.report, nil
+}
+
+// decompress fills d.raw.
+func (d *Decoder) decompress(p []byte) error {
+	n, err := snappy.DecodedLen(p)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if n > d.limits.Bytes {
+		return fmt.Errorf("%w: %d bytes decompressed, at most %d", ErrTooLarge, n, d.limits.Bytes)
+	}
+	if d.raw, err = snappy.Decode(d.raw[:cap(d.raw)], p); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return nil
+}
+
+// Field numbers of the messages; see types.proto of Prometheus's write/v2.
+const (
+	requestSymbols    protowire.Number = 4
+	requestTimeseries protowire.Number = 5
+
+	seriesLabels     protowire.Number = 1
+	seriesSamples    protowire.Number = 2
+	seriesHistograms protowire.Number = 3
+	seriesExemplars  protowire.Number = 4
+
+	sampleValue     protowire.Number = 1
+	sampleTimestamp protowire.Number = 2
+)
+
+// split finds the symbols and series in d.raw. It counts before it keeps
+// anything: an empty symbol is two bytes in the request and 24 here.
+func (d *Decoder) split() error {
+	d.symbols, d.series = d.symbols[:0], d.series[:0]
+	return fields(d.raw, func(n protowire.Number, t protowire.Type, v []byte, _ uint64) error {
+		switch {
+		case n == requestSymbols && t == protowire.BytesType:
+			d.symbols = append(d.symbols, v)
+		case n == requestTimeseries && t == protowire.BytesType:
+			if len(d.series) == d.limits.Series {
+				return fmt.Errorf("%w: more than %d series", ErrTooLarge, d.limits.Series)
+			}
+			d.series = append(d.series, v)
+		}
+		return nil
+	})
+}
+
+// countSamples walks over all series, so that their samples can be put into
+// one piece of memory, and so that a request that is malformed anywhere is
+// refused as a whole.
+func (d *Decoder) countSamples() (total int, err error) {
+	d.report = Report{}
+	for _, s := range d.series {
+		err := fields(s, func(n protowire.Number, t protowire.Type, _ []byte, _ uint64) error {
+			if t != protowire.BytesType {
+				return nil
+			}
+			switch n {
+			case seriesSamples:
+				total++
+			case seriesHistograms:
+				d.report.Histograms++
+			case seriesExemplars:
+				d.report.Exemplars++
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	if total > d.limits.Samples {
+		return 0, fmt.Errorf("%w: %d samples, at most %d", ErrTooLarge, total, d.limits.Samples)
+	}
+	return total, nil
+}
+
+// batch makes the batch.
+func (d *Decoder) batch(total int) (*bus.Batch, error) {
+	d.count++
+	if d.held > maxKnownBytes { // here and not below: within a request, a series must be found again
+		clear(d.known)
+		d.held = 0
+	}
+	b := &bus.Batch{Series: make([]bus.Series, 0, len(d.series))}
+	arena := make([]bus.Sample, 0, total)
+	for i, raw := range d.series {
+		from := len(arena)
+		var err error
+		if arena, err = d.readSeries(raw, arena); err != nil {
+			return nil, err
+		}
+		samples := arena[from:len(arena):len(arena)]
+		if len(samples) == 0 {
+			continue // metadata, a histogram or an exemplar
+		}
+		s := d.lookUp()
+		if s.err != nil {
+			d.refuse(i, s.err, len(samples))
+			arena = arena[:from]
+			continue
+		}
+		if s.seen == d.count { // the specification allows a series twice
+			had := &b.Series[s.index].Samples
+			*had = append(*had, samples...) // a copy: the arena's piece has no room
+			continue
+		}
+		s.seen, s.index = d.count, len(b.Series)
+		b.Series = append(b.Series, bus.Series{Labels: s.labels, Samples: samples})
+	}
+	for i := range b.Series {
+		b.Series[i].Samples = d.ascending(b.Series[i].Samples)
+	}
+	return b, nil
+}
+
+func (d *Decoder) refuse(index int, err error, samples int) {
+	d.report.Series++
+	d.report.Refused += samples
+	if len(d.report.Errors) < maxErrors {
+		d.report.Errors = append(d.report.Errors, fmt.Errorf("series %d: %w", index, err))
+	}
+}
+
+// readSeries puts the label references into d.refs and appends the samples.
+func (d *Decoder) readSeries(raw []byte, samples []bus.Sample) ([]bus.Sample, error) {
+	d.refs = d.refs[:0]
+	err := fields(raw, func(n protowire.Number, t protowire.Type, v []byte, x uint64) error {
+		switch {
+		case n == seriesLabels && t == protowire.VarintType: // not packed: allowed, and rare
+			d.refs = append(d.refs, x)
+		case n == seriesLabels && t == protowire.BytesType:
+			for len(v) > 0 && len(d.refs) <= 2*maxLabels {
+				x, n := protowire.ConsumeVarint(v)
+				if n < 0 {
+					return ErrMalformed
+				}
+				d.refs, v = append(d.refs, x), v[n:]
+			}
+		case n == seriesSamples && t == protowire.BytesType:
+			s, err := readSample(v)
+			if err != nil {
+				return err
+			}
+			samples = append(samples, s)
+		}
+		return nil
+	})
+	return samples, err
+}
+
+func readSample(raw []byte) (s bus.Sample, err error) {
+	err = fields(raw, func(n protowire.Number, t protowire.Type, _ []byte, x uint64) error {
+		switch {
+		case n == sampleValue && t == protowire.Fixed64Type:
+			s.V = math.Float64frombits(x)
+		case n == sampleTimestamp && t == protowire.VarintType:
+			s.T = int64(x)
+		}
+		return nil
+	})
+	return s, err
+}
+
+// fields calls f for each field of a message: with v where it has a length,
+// with x where it is a number. Unknown fields are f's to pass over.
+func fields(p []byte, f func(n protowire.Number, t protowire.Type, v []byte, x uint64) error) error {
+	for len(p) > 0 {
+		num, typ, n := protowire.ConsumeTag(p)
+		if n < 0 {
+			return fmt.Errorf("%w: %w", ErrMalformed, protowire.ParseError(n))
+		}
+		p = p[n:]
+		var v []byte
+		var x uint64
+		switch typ {
+		case protowire.VarintType:
+			x, n = protowire.ConsumeVarint(p)
+		case protowire.Fixed64Type:
+			x, n = protowire.ConsumeFixed64(p)
+		case protowire.BytesType:
+			v, n = protowire.ConsumeBytes(p)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, p)
+		}
+		if n < 0 {
+			return fmt.Errorf("%w: %w", ErrMalformed, protowire.ParseError(n))
+		}
+		p = p[n:]
+		if err := f(num, typ, v, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookUp returns what is known of the series with d.refs, and learns it first
+// if need be.
+func (d *Decoder) lookUp() *series {
+	if err := d.appendKey(); err != nil {
+		return &series{err: err}
+	}
+	if s := d.known[string(d.key)]; s != nil {
+		return s
+	}
+	s := &series{}
+	s.labels, s.err = d.build()
+	if s.err != nil {
+		return s // not remembered: a stranger could fill the memory with them
+	}
+	const overhead = 160 // of the map's and the struct's
+	size := 2*len(d.key) + overhead
+	// Other spellings of the same labels (in another order) lead to one series:
+	// a batch holds each series once.
+	canonical := d.canonicalKey(s.labels)
+	if same := d.known[canonical]; same != nil {
+		s = same
+	} else {
+		d.known[canonical] = s
+		d.held += size
+	}
+	if canonical != string(d.key) {
+		d.known[string(d.key)] = s
+		d.held += size
+	}
+	return s
+}
+
+// appendKey writes the labels of d.refs, resolved, into d.key: names and values,
+// each behind its length. It does not depend on the request's symbols.
+func (d *Decoder) appendKey() error {
+	switch {
+	case len(d.refs) > 2*maxLabels: // readSeries reads no further
+		return fmt.Errorf("more than %d labels", maxLabels)
+	case len(d.refs)%2 != 0:
+		return errors.New("labels_refs has an odd length")
+	}
+	d.key = d.key[:0]
+	for _, r := range d.refs {
+		if r >= uint64(len(d.symbols)) {
+			return fmt.Errorf("label reference %d is outside of the %d symbols", r, len(d.symbols))
+		}
+		d.key = protowire.AppendBytes(d.key, d.symbols[r])
+	}
+	return nil
+}
+
+func (d *Decoder) canonicalKey(l labels.Labels) string {
+	var key []byte
+	l.Range(func(l labels.Label) {
+		key = protowire.AppendString(protowire.AppendString(key, l.Name), l.Value)
+	})
+	return string(key)
+}
+
+// build returns the labels of d.refs, which appendKey has checked.
+func (d *Decoder) build() (labels.Labels, error) {
+	d.builder.Reset()
+	for i := 0; i < len(d.refs); i += 2 {
+		name, value := d.symbols[d.refs[i]], d.symbols[d.refs[i+1]]
+		switch {
+		case len(name) == 0:
+			return labels.EmptyLabels(), errors.New("a label has no name")
+		case !utf8.Valid(name) || !utf8.Valid(value):
+			return labels.EmptyLabels(), fmt.Errorf("label %q: not UTF-8", name)
+		case len(name) >= maxStringBytes || len(value) >= maxStringBytes:
+			return labels.EmptyLabels(), fmt.Errorf("label %.40q: longer than %d bytes", name, maxStringBytes)
+		}
+		d.builder.Add(string(name), string(value))
+	}
+	d.builder.Sort()
+	l := d.builder.Labels()
+	if name, twice := l.HasDuplicateLabelNames(); twice {
+		return labels.EmptyLabels(), fmt.Errorf("label %q is there twice", name)
+	}
+	if l.Get(model.MetricNameLabel) == "" {
+		return labels.EmptyLabels(), errors.New("no metric name")
+	}
+	return l, nil
+}
+
+// maxStringBytes bounds a label's name and value. labels.Labels panics at 16 MiB.
+const maxStringBytes = 1 << 20
+
+// ascending puts the samples of one series in order, and of several at one time
+// keeps the first. One with the same value is no loss; others are counted.
+func (d *Decoder) ascending(s []bus.Sample) []bus.Sample {
+	ordered := true
+	for i := 1; i < len(s) && ordered; i++ {
+		ordered = s[i-1].T < s[i].T
+	}
+	if ordered {
+		return s
+	}
+	slices.SortStableFunc(s, func(a, b bus.Sample) int {
+		switch {
+		case a.T < b.T:
+			return -1
+		case a.T > b.T:
+			return 1
+		}
+		return 0
+	})
+	kept := s[:1]
+	for _, x := range s[1:] {
+		last := kept[len(kept)-1]
+		if x.T != last.T {
+			kept = append(kept, x)
+		} else if math.Float64bits(x.V) != math.Float64bits(last.V) {
+			d.report.Conflicts++
+		}
+	}
+	return kept
+}
+
+// release lets go of what is large or belongs to the caller now.
+func (d *Decoder) release() {
+	d.report = Report{}
+	clear(d.symbols)
+	clear(d.series)
+	if cap(d.raw)+24*(cap(d.symbols)+cap(d.series)) > maxKeptBytes {
+		d.raw, d.symbols, d.series = nil, nil, nil
+	}
+}
