@@ -76,8 +76,9 @@ deps: has-go ## install, or name, what the tests need besides Go, Node and npm
 	@scripts/deps.sh
 
 .PHONY: bench
-bench: has-go ## the Go benchmarks
+bench: has-go ## the Go benchmarks, and viewers against the floor in two minutes
 	go test -run '^$$' -bench . -benchmem ./...
+	go run ./bench/viewers -quick
 
 # --- Looking after the code -------------------------------------------------
 

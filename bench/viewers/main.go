@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	for i, s := range scenarios {
 		names[i] = s.name
 	}
-	quick := flags.Bool("quick", false, "a small form of everything, in about a minute")
+	quick := flags.Bool("quick", false, "a small form of everything, in about two minutes")
 	only := flags.String("scenario", "all", "what to run: "+strings.Join(names, ", ")+", several with commas, or all")
 	binary := flags.String("binary", "", "the stripchart program to measure; built from ./cmd/stripchart unless given")
 	pairs := flags.Int("pairs", 5, "paired runs of which the median is reported; 1 when quick")

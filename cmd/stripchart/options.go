@@ -29,8 +29,11 @@ type options struct {
 	DefaultSeries string   `help:"Selector of the series for pages of the Flask-SocketIO recipe, and for /plotly. Default: this host's total CPU." placeholder:"SELECTOR"`
 	Retention     duration `help:"How long history is kept." default:"30d"`
 	Insecure      bool     `help:"Allow an address that other machines can reach. Anybody there can watch."`
+	Compress      bool     `help:"Compress packets of 512 bytes and more for pages whose browser offers it (permessage-deflate), once for all of them."`
 	LogFormat     string   `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text"`
 	LogLevel      string   `help:"Least level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+
+	limits `embed:"" group:"limits"`
 
 	Run     struct{} `cmd:"" default:"1" hidden:""`
 	Version struct{} `cmd:"" help:"Print the version."`
@@ -47,6 +50,7 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		kong.Description("This machine, live in a browser, with its history. Starts a collector and a server in one process and prints the page's address."),
 		kong.DefaultEnvars("STRIPCHART"),
 		kong.Vars{"data_dir": defaultDataDir()},
+		kong.ExplicitGroups([]kong.Group{{Key: "limits", Title: "Limits, each also in /metrics:"}}),
 		kong.Writers(stdout, stdout),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -79,6 +83,9 @@ func (o *options) check() error {
 		if err := live.CheckSelector(o.DefaultSeries); err != nil {
 			return fmt.Errorf("--default-series %q: %w", o.DefaultSeries, err)
 		}
+	}
+	if err := o.limits.check(); err != nil {
+		return err
 	}
 	if o.DataDir == "" {
 		o.DataDir = defaultDataDir()

@@ -77,7 +77,7 @@ func open(o options, stderr io.Writer) (p *program, err error) {
 		return p, err
 	}
 	p.bus = membus.New(membus.Options{})
-	p.sockets = socketio.NewServer(socketio.Config{Logger: p.log, MaxConnsPerAddr: o.connsPerAddress()})
+	p.sockets = socketio.NewServer(o.sockets(p.log))
 	p.hub, err = live.New(live.Options{
 		Bus: p.bus, Store: live.NewStore(p.store), Transport: server.Transport(p.sockets), Log: p.log, Registry: registry,
 		Build: version, Window: time.Duration(o.Window), DefaultSeries: o.defaultSeries(host), Accept: acceptance,
@@ -199,15 +199,6 @@ func (o *options) defaultSeries(host string) string {
 		return o.DefaultSeries
 	}
 	return "cpu_usage_percent{cpu=\"total\",host=" + strconv.Quote(host) + "}"
-}
-
-// connsPerAddress returns the bound of connections of one address; -1 is none.
-// On the loopback interface everybody has the same one, a proxy's viewers too.
-func (o *options) connsPerAddress() int {
-	if server.IsLoopback(o.listen()) {
-		return -1
-	}
-	return 0 // socketio's default
 }
 
 // reachable returns an address that a browser on this machine can open.

@@ -12,6 +12,9 @@ var (
 	ErrPositionLost = errors.New("position is no longer in the log")
 	// ErrClosed means that the bus was closed.
 	ErrClosed = errors.New("bus is closed")
+	// ErrUnusable means that what is at the other end will not do, whenever it is
+	// asked: a Redis that is too old, say. The error says what to do.
+	ErrUnusable = errors.New("the bus cannot be used")
 	// ErrNotStored means that the batch went to the pages that watch it, but is
 	// not recorded, because the disk is full. Sources do not publish it again.
 	ErrNotStored = errors.New("shown but not recorded: the disk is full")

@@ -38,14 +38,15 @@ func (a acceptance) refuses(t int64) string {
 	return ""
 }
 
-// accept returns the samples of in that are accepted for s, in ascending order.
-// The result is in itself when all are. The caller holds h.mu.
+// accept returns the samples of in that are accepted for s, in ascending order,
+// and those of them that are new. Both are in itself when all are. The caller
+// holds h.mu.
 //
 // A sample newer than everything that the store may hold of the series is surely
 // new. Any other one may be a copy (a source that resends, a log that is read
 // again), so the store is asked: the first value wins. A copy of a sample that was
 // streamed but not stored is not recognised.
-func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance) ([]bus.Sample, error) {
+func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance) (accepted, fresh []bus.Sample, err error) {
 	known := max(s.lastT, s.floor)
 	plain := true
 	prev := int64(math.MinInt64)
@@ -57,7 +58,7 @@ func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance) ([]bus.Sample,
 		prev = x.T
 	}
 	if plain {
-		return in, nil
+		return in, in, nil
 	}
 
 	out := make([]bus.Sample, 0, len(in))
@@ -79,30 +80,29 @@ func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance) ([]bus.Sample,
 		out = append(out, x)
 	}
 	if late == 0 {
-		return out, nil
+		return out, out, nil
 	}
 	times := make([]int64, late)
 	for i := range times {
 		times[i] = out[i].T
 	}
-	exists, err := h.store.Existing(h.ctx, s.labels, times)
+	values, exists, err := h.store.Existing(h.ctx, s.labels, times)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	kept := out[:0]
+	fresh = make([]bus.Sample, 0, len(out))
 	for i, x := range out {
 		if i < late && exists[i] {
-			first, doubtful := h.doubts[s][x.T]
-			if !doubtful {
+			out[i].V = values[i]
+			if _, doubtful := h.doubts[s][x.T]; !doubtful {
 				h.metrics.refused.WithLabelValues(refusedDuplicate).Inc()
 				continue
 			}
-			x.V = first
 		}
-		kept = append(kept, x)
+		fresh = append(fresh, out[i])
 	}
 	h.metrics.late.Add(float64(late))
-	return kept, nil
+	return out, fresh, nil
 }
 
 // maxDoubts bounds the samples in Hub.doubts. Beyond it all are forgotten: those
@@ -117,7 +117,7 @@ const maxDoubts = 1 << 16
 func (h *Hub) doubt(e entry) {
 	n := 0
 	for _, p := range e.parts {
-		n += len(p.samples)
+		n += len(p.fresh)
 	}
 	if h.doubtful += n; h.doubtful > maxDoubts {
 		clear(h.doubts)
@@ -126,13 +126,11 @@ func (h *Hub) doubt(e entry) {
 	for _, p := range e.parts {
 		values := h.doubts[p.series]
 		if values == nil {
-			values = map[int64]float64{}
+			values = map[int64]struct{}{}
 			h.doubts[p.series] = values
 		}
-		for _, x := range p.samples {
-			if _, there := values[x.T]; !there { // the first value is the one that may be stored
-				values[x.T] = x.V
-			}
+		for _, x := range p.fresh {
+			values[x.T] = struct{}{}
 			p.series.floor = max(p.series.floor, x.T) // have the store asked
 		}
 	}

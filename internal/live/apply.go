@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -11,68 +12,173 @@ import (
 
 // apply takes one batch in: it is accepted, committed, put into the ring, and
 // its rooms are marked, all under the lock and in log order. Nothing else writes.
-func (h *Hub) apply(d bus.Delivery) error {
+//
+// Where the log keeps the batch whatever becomes of it here, nobody will publish it
+// again: a commit that fails is tried until it succeeds.
+func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 	began := time.Now()
 	err := h.commit(d)
+	for wait := retryFirst; d.Kept && isFailure(err); wait = min(2*wait, retryMost) {
+		if wait == retryFirst {
+			h.log.Error("a batch could not be recorded; trying until it can", "position", d.Position.String(), "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		err = h.commit(d)
+	}
 	h.metrics.apply.Observe(time.Since(began).Seconds())
+	if errors.Is(err, errApplyAgain) {
+		d.Done(nil)
+		return err
+	}
 	d.Done(err)
 	return nil
+}
+
+// isFailure reports whether a commit may succeed another time.
+func isFailure(err error) bool {
+	return err != nil && !errors.Is(err, bus.ErrNotStored) && !errors.Is(err, errApplyAgain)
 }
 
 func (h *Hub) commit(d bus.Delivery) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	e, err := h.acceptBatch(d)
-	if errors.Is(err, store.ErrUnavailable) && h.store.Append(nil) == nil {
-		// Only an Append opens the store again after a failure; looking for late
-		// samples does not, and would stand in the way of the first Append for ever.
-		e, err = h.acceptBatch(d)
+	if h.progress.wasApplied(d.Position) {
+		return h.recordAgain(d)
 	}
+	h.misses(d.Position)
+	now := h.now()
+	src := h.sources.of(d.Batch)
+	e := entry{position: d.Position, at: now, size: d.Batch.Size()}
+	if replayed := h.progress.replays(d.Position); src != nil && !replayed {
+		if src.isCopy(d.Batch) {
+			h.metrics.copies.Inc()
+			h.ring.add(e)
+			h.progress.advance(d.Position)
+			return nil
+		}
+		if src.jumps(d.Batch) {
+			h.declare(&e, h.missingBefore(src, d.Batch))
+		}
+	}
+	stored, err := h.acceptAndRecord(&e, d)
 	if err != nil {
+		h.undeclare(e)
 		return err
 	}
-	stored := h.record(e)
-	if stored != nil && !errors.Is(stored, bus.ErrNotStored) {
-		h.doubt(e)
-		return stored
+	if src != nil {
+		src.took(d.Batch, now)
 	}
-	h.settleDoubts(e)
+	h.declare(&e, h.watchLoss(d.Position.LogTime(), now))
 
 	h.ring.add(e)
 	for _, p := range e.parts {
+		p.series.source = src
 		intervalChanged := p.series.seen(p, e.at)
 		h.newestT = max(h.newestT, p.series.lastT)
 		for _, m := range p.series.members {
 			h.put(m.room, m.member, p, intervalChanged)
 		}
-		h.metrics.samples.Add(float64(len(p.samples)))
+		h.metrics.samples.Add(float64(len(p.fresh)))
 	}
+	h.tellGaps(e)
 	h.metrics.batches.Inc()
 	h.metrics.ring(&h.ring)
+	return h.progressed(d, stored)
+}
+
+// acceptAndRecord makes e's parts, and commits them. stored is bus.ErrNotStored
+// when they can be shown but not recorded. The caller holds h.mu.
+func (h *Hub) acceptAndRecord(e *entry, d bus.Delivery) (stored, err error) {
+	e.parts, err = h.acceptBatch(d, e.at)
+	if errors.Is(err, store.ErrUnavailable) && h.store.Append(nil) == nil {
+		// Only an Append opens the store again after a failure; looking for late
+		// samples does not, and would stand in the way of the first Append for ever.
+		e.parts, err = h.acceptBatch(d, e.at)
+	}
+	if err != nil {
+		return nil, err
+	}
+	stored = h.record(*e)
+	switch {
+	case errors.Is(stored, store.ErrInvalidSeries) && d.Kept:
+		// No try will ever record it, and nothing of it can be told apart.
+		h.log.Error("a batch in the log is not valid; it is left out", "position", d.Position.String(), "source", d.Batch.Source, "err", stored)
+		e.parts = nil
+		return nil, nil
+	case stored != nil && !errors.Is(stored, bus.ErrNotStored):
+		h.doubt(*e)
+		return nil, stored
+	}
+	h.settleDoubts(*e)
+	return stored, nil
+}
+
+// progressed notes that d was applied. When the disk was full, and the log still
+// has what could only be shown meanwhile, it has the log read again from there.
+// The caller holds h.mu.
+func (h *Hub) progressed(d bus.Delivery, stored error) error {
+	p := &h.progress
+	full := errors.Is(stored, bus.ErrNotStored)
+	if full && d.Kept && !p.isUnstored {
+		p.isUnstored, p.unstored, p.unstoredAt = true, p.known(), h.ring.end()-1
+	}
+	p.advance(d.Position)
+	if p.isUnstored && !full {
+		return errApplyAgain
+	}
 	return stored
 }
 
-// acceptBatch makes the ring's entry of d: what is accepted of it.
-// The caller holds h.mu.
-func (h *Hub) acceptBatch(d bus.Delivery) (entry, error) {
-	e := entry{position: d.Position, at: h.now(), parts: make([]part, 0, len(d.Batch.Series)), size: d.Batch.Size()}
+// recordAgain records what of a batch was only shown before: this process has
+// applied it while the disk was full. The caller holds h.mu.
+func (h *Hub) recordAgain(d bus.Delivery) error {
+	e := entry{position: d.Position, at: h.now()}
+	stored, err := h.acceptAndRecord(&e, d)
+	if err != nil {
+		return err
+	}
+	p := &h.progress
+	p.first = false
+	if errors.Is(stored, bus.ErrNotStored) {
+		p.againFailed = true // the next batch that is recorded starts this anew
+		return stored
+	}
+	if d.Position == p.applied {
+		if !p.againFailed {
+			p.isUnstored, p.unstored = false, bus.Position{}
+			h.log.Info("recorded everything that was only shown")
+			h.rejoinPartial()
+		}
+		p.againFailed = false
+	}
+	return nil
+}
+
+// acceptBatch returns what is accepted of d. The caller holds h.mu.
+func (h *Hub) acceptBatch(d bus.Delivery, now int64) ([]part, error) {
+	parts := make([]part, 0, len(d.Batch.Series))
 	rule := acceptanceAt(d.Position.LogTime(), h.o.Accept.Milliseconds())
 	for i := range d.Batch.Series {
 		b := &d.Batch.Series[i]
-		samples, err := h.acceptable(b, rule)
+		samples, fresh, err := h.acceptable(b, rule)
 		if err != nil {
-			return e, fmt.Errorf("look for samples that are stored already: %w", err)
+			return nil, fmt.Errorf("look for samples that are stored already: %w", err)
 		}
 		if len(samples) == 0 {
 			continue
 		}
-		e.parts = append(e.parts, part{h.seriesOf(b, e.at), samples})
+		parts = append(parts, part{h.seriesOf(b, now), samples, fresh})
 	}
-	return e, nil
+	return parts, nil
 }
 
-// acceptable returns the accepted samples of b. The caller holds h.mu.
-func (h *Hub) acceptable(b *bus.Series, rule acceptance) ([]bus.Sample, error) {
+// acceptable returns the accepted samples of b, and the new ones among them. The
+// caller holds h.mu.
+func (h *Hub) acceptable(b *bus.Series, rule acceptance) (samples, fresh []bus.Sample, err error) {
 	s := h.index.get(b.Labels)
 	if s == nil {
 		// Not in the index before something of it is accepted: what is refused must
@@ -109,7 +215,9 @@ func (h *Hub) seriesOf(b *bus.Series, now int64) *series {
 func (h *Hub) record(e entry) error {
 	h.rows = h.rows[:0]
 	for _, p := range e.parts {
-		h.rows = append(h.rows, store.Row{Ref: &p.series.ref, Labels: p.series.labels, Samples: p.samples})
+		if len(p.fresh) > 0 {
+			h.rows = append(h.rows, store.Row{Ref: &p.series.ref, Labels: p.series.labels, Samples: p.fresh})
+		}
 	}
 	err := h.store.Append(h.rows)
 	full := errors.Is(err, store.ErrDiskFull)

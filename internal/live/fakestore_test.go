@@ -24,6 +24,8 @@ type memStore struct {
 	fail    func() error         // nil: never
 	delay   func() time.Duration // how long a History takes
 	reads   int
+	notes   map[store.Note][]byte
+	damaged bool
 }
 
 type memSeries struct {
@@ -39,7 +41,7 @@ type memSample struct {
 }
 
 func newMemStore() *memStore {
-	return &memStore{series: map[string]*memSeries{}, delay: func() time.Duration {
+	return &memStore{series: map[string]*memSeries{}, notes: map[store.Note][]byte{}, delay: func() time.Duration {
 		return time.Duration(rand.IntN(200)) * time.Millisecond
 	}}
 }
@@ -86,17 +88,35 @@ func (s *memStore) MaxTime() int64 {
 	return newest
 }
 
-func (s *memStore) Existing(_ context.Context, l labels.Labels, times []int64) ([]bool, error) {
+func (s *memStore) Existing(_ context.Context, l labels.Labels, times []int64) ([]float64, []bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]bool, len(times))
+	values, there := make([]float64, len(times)), make([]bool, len(times))
 	if m := s.series[l.String()]; m != nil {
 		for i, t := range times {
-			_, out[i] = m.find(t)
+			at, ok := m.find(t)
+			if there[i] = ok; ok {
+				values[i] = m.samples[at].V
+			}
 		}
 	}
-	return out, nil
+	return values, there, nil
 }
+
+func (s *memStore) Keep(n store.Note, b []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes[n] = b
+	return nil
+}
+
+func (s *memStore) Kept(n store.Note) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.notes[n], nil
+}
+
+func (s *memStore) Intact() bool { return !s.damaged }
 
 func (s *memStore) Series(_ context.Context, ms []*labels.Matcher, from, to int64) ([]labels.Labels, error) {
 	snapshot, _ := s.Snapshot(from, to)

@@ -88,6 +88,7 @@ type job struct {
 
 	update    wire.Update // the broadcast's, without blocks
 	pending   []chunk
+	gaps      []wire.Gap
 	rootFrom  int64 // newest time that namespace / was sent before
 	state     string
 	since     int64
@@ -105,7 +106,8 @@ type party struct {
 	since       string // not "": they resume, and are sent a bootstrap from there
 	reason      string
 	chunks      []chunk
-	samples     int   // in chunks
+	samples     int // in chunks
+	gaps        []wire.Gap
 	lastT       int64 // newest time of their bootstrap, for namespace /
 	descriptors []wire.Descriptor
 }
@@ -127,7 +129,7 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 		r.sending = append(r.sending[:0], r.current...)
 		j := job{
 			room: r, from: r.from, position: position, now: now, state: r.state, since: r.since, tellState: r.tellState,
-			pending: r.pending, rootFrom: r.rootT, current: r.sending,
+			pending: r.pending, gaps: r.messages(r.gaps), rootFrom: r.rootT, current: r.sending,
 			update: wire.Update{Room: r.id, Position: position.String(), Now: now, Gone: r.gone},
 		}
 		for _, m := range r.descriptors {
@@ -138,7 +140,7 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 			j.update.Matched = &n
 		}
 		j.parties = h.takeNewcomers(r, end)
-		if len(r.pending) == 0 {
+		if len(r.pending) == 0 && len(r.gaps) == 0 {
 			j.from = end // a status, say: nothing that would have to be sent again
 		}
 		for _, v := range j.current {
@@ -147,7 +149,7 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 		if r.root {
 			_, r.rootT = newer(r.pending, r.rootT)
 		}
-		r.pending, r.descriptors, r.gone, r.tellMatched, r.tellState = nil, nil, nil, false, false
+		r.pending, r.gaps, r.descriptors, r.gone, r.tellMatched, r.tellState = nil, nil, nil, nil, false, false
 		jobs = append(jobs, j)
 	}
 	h.dirty = h.dirty[:0]
@@ -203,6 +205,7 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 			}
 			parties = append(parties, party{
 				cursor: v.cursor, since: v.since, reason: v.reason, chunks: chunks, samples: n, lastT: v.lastT,
+				gaps:        r.messages(missed.gapsFrom(v.cursor)),
 				descriptors: h.describe(r, chunks, v.since != ""),
 			})
 		}
@@ -241,6 +244,9 @@ type missed struct {
 	chunks []chunk
 	index  []uint64 // of each chunk's entry, ascending
 	total  []int    // samples up to and with each chunk
+
+	gaps   []*gap
+	gapsAt []uint64 // index of each gap's entry, ascending
 }
 
 // missedBy gathers what the newcomers of r have missed, in one pass over the ring
@@ -259,6 +265,10 @@ func (h *Hub) missedBy(r *Room) missed {
 	var m missed
 	samples := 0
 	for i, e := range h.ring.from(first) {
+		for _, g := range e.gaps {
+			m.gaps = append(m.gaps, g)
+			m.gapsAt = append(m.gapsAt, first+uint64(i))
+		}
 		for _, p := range e.parts {
 			for _, ms := range p.series.members {
 				if ms.room == r {
@@ -284,6 +294,12 @@ func (m *missed) from(i uint64) ([]chunk, int) {
 		before = m.total[n-1]
 	}
 	return m.chunks[n:], m.total[len(m.total)-1] - before
+}
+
+// gapsFrom returns the gaps that entry i and later ones have revealed.
+func (m *missed) gapsFrom(i uint64) []*gap {
+	n, _ := slices.BinarySearch(m.gapsAt, i)
+	return m.gaps[n:]
 }
 
 // describe returns the descriptors of the members in chunks and, for viewers
@@ -395,6 +411,7 @@ func (h *Hub) broadcastPackets(j *job) []Packet {
 		j.update.Blocks = blocksOf(rowsOf(j.pending))
 		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventUpdate, j.update.AppendJSON(nil)))
 	}
+	ps = append(ps, h.gapPackets(j.gaps)...)
 	if j.tellState {
 		ps = append(ps, h.statusPacket(j))
 	}
@@ -426,6 +443,7 @@ func (h *Hub) partyPackets(j *job, p *party) []Packet {
 		u := wire.Update{Room: j.room.id, Position: j.position.String(), Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors, Matched: j.update.Matched}
 		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventUpdate, u.AppendJSON(nil)))
 	}
+	ps = append(ps, h.gapPackets(p.gaps)...)
 	// Who resumes may have been told another state before.
 	if j.state != wire.StateLive || p.since != "" {
 		ps = append(ps, h.statusPacket(j))

@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -34,6 +33,10 @@ type Options struct {
 	Window        time.Duration  // default window; 100 s
 	DefaultSeries string         // selector of namespace /; required
 	Zone          *time.Location // of the times in namespace /; time.Local
+
+	// Replica says that the log outlives this process and is read by others as well:
+	// how far it was applied is saved, and a bus that is away is waited for.
+	Replica bool
 
 	Accept    time.Duration // W of the acceptance rule; 24 h
 	RingBytes int           // 32 MiB
@@ -105,11 +108,16 @@ type Hub struct {
 	clients        map[*Client]struct{}
 	feeds          map[string]*feed // by canonical selectors
 	bootstrapBytes int
-	newestT        int64                         // newest time of any series, Unix ms
-	notStored      bool                          // the last commit found the disk full
-	doubts         map[*series]map[int64]float64 // samples of failed commits: time -> value
-	doubtful       int                           // samples in doubts, doubly counted where a time was tried twice
-	rows           []store.Row                   // scratch of record
+	newestT        int64                          // newest time of any series, Unix ms
+	notStored      bool                           // the last commit found the disk full
+	doubts         map[*series]map[int64]struct{} // times of the samples of failed commits
+	doubtful       int                            // times in doubts, doubly counted where one was tried twice
+	rows           []store.Row                    // scratch of record
+	progress       progress
+	sources        sources
+	loss           *loss // the newest; nil: none so far
+	gaps           []*gap
+	gapsChanged    bool
 
 	// Scratch of the flusher.
 	outgoing  []Outgoing
@@ -129,60 +137,12 @@ func New(o Options) (*Hub, error) {
 		wake:    make(chan struct{}, 1), reads: make(chan struct{}, maxReads),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
-		doubts: map[*series]map[int64]float64{}, newestT: o.Store.MaxTime(),
+		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{},
 	}
 	h.ready = make(chan struct{})
 	h.setReady = sync.OnceFunc(func() { close(h.ready) })
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
-}
-
-// Run tails the log until ctx ends (then it returns nil) or the bus fails. It is
-// called once.
-func (h *Hub) Run(ctx context.Context) error {
-	end, err := h.bus.End(ctx)
-	if err != nil {
-		return fmt.Errorf("find the log's end: %w", err)
-	}
-	if err := h.loadIndex(ctx); err != nil {
-		return err
-	}
-	h.mu.Lock()
-	h.ring.before = bus.Position{Epoch: end.Epoch}
-	h.mu.Unlock()
-	h.background.Go(h.flusher)
-	h.background.Go(h.watch)
-	h.passed(bus.Offset{}, end)
-	err = h.bus.Tail(ctx, bus.Position{}, func(d bus.Delivery) error {
-		err := h.apply(d)
-		h.passed(d.Position.Offset, end)
-		return err
-	})
-	if ctx.Err() != nil || errors.Is(err, bus.ErrClosed) {
-		return nil
-	}
-	return fmt.Errorf("tail the log: %w", err)
-}
-
-// passed makes the hub ready once the tail has passed the log's end as seen at
-// the start: before, a bootstrap would lack what is still to be applied.
-func (h *Hub) passed(at bus.Offset, end bus.Position) {
-	if at.Compare(end.Offset) >= 0 {
-		h.setReady()
-	}
-}
-
-// Ready is closed once viewers may join.
-func (h *Hub) Ready() <-chan struct{} { return h.ready }
-
-// IsReady reports whether viewers may join.
-func (h *Hub) IsReady() bool {
-	select {
-	case <-h.ready:
-		return true
-	default:
-		return false
-	}
 }
 
 // Bye sends what is pending, then tells every page that the server is about to

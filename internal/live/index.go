@@ -24,6 +24,7 @@ type series struct {
 	lastDelta int64
 	seenAt    int64 // server's clock at the last sample, Unix ms
 
+	source    *source      // that wrote it last; nil: none with a sequence, or not known
 	members   []membership // the rooms that send it
 	forgotten bool         // a room has forgotten it: match it again when it is back
 }

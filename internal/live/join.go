@@ -43,7 +43,11 @@ type bootstrap struct {
 	cursor uint64
 	lastT  int64    // newest time that it holds, for namespace /
 	parts  [][]byte // messages, but for the reason at their ends
-	size   int      // bytes of parts and of packets; guarded by Hub.mu
+	// partial says that what the disk had no room for is missing in it, because the
+	// ring does not go back to there.
+	partial bool
+	gaps    []Packet // what is told of the gaps in the window
+	size    int      // bytes of parts and of packets; guarded by Hub.mu
 
 	mu      sync.Mutex         // guards packets; never held together with Hub.mu
 	packets map[string]stamped // by reason
@@ -113,6 +117,7 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		return
 	}
 	v.reason, v.since, v.cursor, v.lastT = wire.ReasonJoin, "", b.cursor, b.lastT
+	v.partial = b.partial
 	if v.room.root {
 		v.room.rootT = max(v.room.rootT, b.lastT)
 	}
@@ -248,11 +253,13 @@ func (h *Hub) read(r *Room, b *bootstrap) {
 	}
 	h.mu.Lock()
 	known := h.identify(r, m)
+	gaps := r.messages(m.gaps)
 	h.mu.Unlock()
 	if r.root {
 		b.parts, b.lastT = encodeRootBootstrap(m, known, h.o.Zone)
 	} else {
 		b.parts = encodeBootstrap(m, known)
+		b.gaps = h.gapPackets(gaps)
 	}
 	h.keep(b, b.parts)
 	h.metrics.bootstraps.Inc()
@@ -265,6 +272,7 @@ type pastOfRoom struct {
 	now      int64
 	series   []store.History
 	others   []labels.Labels // that match as well, but for which the room has no place
+	gaps     []*gap
 }
 
 // readHistory notes the ring's end and opens the querier under the lock, then
@@ -286,7 +294,14 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 	// every column coarse.
 	from, to := m.now-b.window, min(max(m.now, h.newestT), m.now+FutureBound)
 	b.cursor = h.ring.end()
+	if h.progress.isUnstored {
+		// The store lacks what came since the disk was full; the ring has it, as far
+		// as it goes back.
+		b.cursor = max(h.progress.unstoredAt, h.ring.first)
+		b.partial = b.cursor != h.progress.unstoredAt
+	}
 	m.position = h.ring.position(b.cursor)
+	m.gaps = h.gapsIn(from, to)
 	snapshot, err := h.store.Snapshot(from, to)
 	places := r.places()
 	h.mu.Unlock()
@@ -335,6 +350,7 @@ func (h *Hub) bootstrapPackets(r *Room, b *bootstrap, reason string, now int64) 
 		message := wire.AppendReason(wire.Restamp(part, now), reason)
 		s.packets = append(s.packets, h.transport.Encode(NamespaceLive, wire.EventBootstrap, message))
 	}
+	s.packets = append(s.packets, b.gaps...)
 	b.packets[reason] = s
 	return s.packets
 }

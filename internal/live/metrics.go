@@ -1,11 +1,17 @@
 package live
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stripchart/internal/wire"
+)
 
 // metrics are the hub's own, at /metrics.
 type metrics struct {
 	batches, samples, late, dropped, bootstraps prometheus.Counter
-	refused                                     *prometheus.CounterVec
+	copies, missing, epochs                     prometheus.Counter
+	refused, gaps                               *prometheus.CounterVec
+	behind                                      prometheus.Gauge
 	series, rooms, viewers                      prometheus.Gauge
 	ringBatches, ringBytes                      prometheus.Gauge
 	join, apply                                 prometheus.Histogram
@@ -33,6 +39,13 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		late:       counter("stripchart_samples_late_total", "Samples that were looked up in the store because they may have been there already."),
 		dropped:    counter("stripchart_viewer_stalls_total", "Times that a viewer was parked because its connection's output queue was full."),
 		bootstraps: counter("stripchart_history_reads_total", "Histories read for bootstraps."),
+		copies:     counter("stripchart_batches_copied_total", "Batches that a source had published before, and that were skipped."),
+		missing:    counter("stripchart_batches_missing_total", "Batches that sources have numbered and that never came: see the declared gaps."),
+		epochs:     counter("stripchart_log_epochs_total", "Times that the log was found to have lost its past."),
+		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stripchart_gaps_total", Help: "Declared gaps, by reason.",
+		}, []string{"reason"}),
+		behind: gauge("stripchart_log_behind_seconds", "How far the server is behind the log's end as seen at its start; 0 once it is ready."),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_samples_refused_total", Help: "Samples refused, by reason.",
 		}, []string{"reason"}),
@@ -44,7 +57,10 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		join:        histogram("stripchart_join_seconds", "Time from a viewer's request to its bootstrap being written.", 0.0005),
 		apply:       histogram("stripchart_apply_seconds", "Time to apply one batch.", 0.00002),
 	}
-	reg.MustRegister(m.refused)
+	reg.MustRegister(m.refused, m.gaps)
+	for _, reason := range []string{wire.GapLogTrimmed, wire.GapLogLost, wire.GapSourceDropped} {
+		m.gaps.WithLabelValues(reason)
+	}
 	for _, reason := range []string{refusedTooOld, refusedTooNew, refusedDuplicate, refusedOrder} {
 		m.refused.WithLabelValues(reason)
 	}

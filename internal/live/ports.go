@@ -13,9 +13,17 @@ import (
 type Store interface {
 	Append(rows []store.Row) error
 	MaxTime() int64
-	Existing(ctx context.Context, l labels.Labels, times []int64) ([]bool, error)
+	Existing(ctx context.Context, l labels.Labels, times []int64) (values []float64, there []bool, err error)
 	Series(ctx context.Context, ms []*labels.Matcher, from, to int64) ([]labels.Labels, error)
 	Snapshot(from, to int64) (Snapshot, error)
+	Notes
+}
+
+// Notes are small files that belong to the history.
+type Notes interface {
+	Keep(n store.Note, b []byte) error
+	Kept(n store.Note) ([]byte, error)
+	Intact() bool
 }
 
 // Snapshot is an open querier: it sees what was committed before it was opened.

@@ -25,12 +25,17 @@ type entry struct {
 	at       int64 // when it was applied, the server's clock, Unix ms
 	size     int
 	parts    []part
+	gaps     []*gap // that the batch has revealed
 }
 
-// part is the accepted samples of one series.
+// part is the accepted samples of one series, as the store has them after the
+// commit. Those that it had before are among them: a page that comes from another
+// server, on which they were new behind the position that it has seen, is sent
+// them from here.
 type part struct {
 	series  *series
 	samples []bus.Sample // ascending; shared with the batch
+	fresh   []bus.Sample // those that the store did not have; often all
 }
 
 // end returns the index that the next entry will have.
@@ -64,6 +69,13 @@ func (r *ring) find(p bus.Position) (uint64, bool) {
 		return r.entries[i].position.Compare(p.Offset) > 0
 	})
 	return r.first + uint64(i), true
+}
+
+// restart empties the ring, which then begins after a position of the log. Whoever
+// still stands in what it held is not covered any more.
+func (r *ring) restart(before bus.Position) {
+	r.first = r.end()
+	r.entries, r.bytes, r.before = nil, 0, before
 }
 
 // add appends e and drops what is beyond the bounds.

@@ -29,6 +29,7 @@ type Room struct {
 	// What the next broadcast has to tell.
 	from        uint64 // ring index of the first entry in pending
 	pending     []chunk
+	gaps        []*gap
 	descriptors []*member
 	gone        []int
 	tellMatched bool
@@ -181,14 +182,23 @@ func (h *Hub) put(r *Room, m *member, p part, intervalChanged bool) {
 		m.announced = true
 		r.descriptors = append(r.descriptors, m)
 	}
-	newest := p.samples[len(p.samples)-1].T
+	if len(p.fresh) == 0 {
+		return
+	}
+	newest := p.fresh[len(p.fresh)-1].T
 	m.lastT = max(m.lastT, newest)
 	r.lastT = max(r.lastT, newest)
-	if len(r.pending) == 0 {
-		r.from = h.ring.end() - 1 // the entry is in the ring already
-	}
-	r.pending = append(r.pending, chunk{m, p.samples})
+	r.fromHere(h)
+	r.pending = append(r.pending, chunk{m, p.fresh})
 	h.markDirty(r)
+}
+
+// fromHere notes, before the first thing of the log that the next broadcast tells,
+// which ring entry it belongs to: the last one. The caller holds h.mu.
+func (r *Room) fromHere(h *Hub) {
+	if len(r.pending) == 0 && len(r.gaps) == 0 {
+		r.from = h.ring.end() - 1
+	}
 }
 
 // markDirty has r flushed soon. The caller holds h.mu.

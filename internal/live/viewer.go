@@ -50,10 +50,11 @@ type viewer struct {
 
 	writing <-chan struct{} // closed when the write of its bootstrap is over; nil: none is under way
 
-	anew   bool       // its last bootstrap was not sent: it needs another
-	cursor uint64     // index of the first entry that it was not sent
-	ahead  bus.Offset // a position it has seen that this server has not reached
-	lastT  int64      // of namespace /: newest time that it was sent
+	partial bool       // its bootstrap lacks what was shown while the disk was full
+	anew    bool       // its last bootstrap was not sent: it needs another
+	cursor  uint64     // index of the first entry that it was not sent
+	ahead   bus.Offset // a position it has seen that this server has not reached
+	lastT   int64      // of namespace /: newest time that it was sent
 }
 
 // viewerState says who moves the cursor next.
@@ -132,6 +133,34 @@ func (h *Hub) welcome(v *viewer) {
 	v.state = newcomer
 	v.room.newcomers = append(v.room.newcomers, v)
 	h.markDirty(v.room)
+}
+
+// rejoinPartial has the viewers bootstrapped anew whose bootstraps lacked what
+// has been recorded since. The caller holds h.mu.
+func (h *Hub) rejoinPartial() {
+	for _, r := range h.rooms {
+		r.expire(h.ring.end())
+	}
+	for c := range h.clients {
+		for _, v := range c.viewers {
+			if !v.partial {
+				continue
+			}
+			v.partial = false
+			switch v.state {
+			case current:
+				h.unsettle(v)
+				c.follow(h.inFlight)
+			case newcomer:
+				v.room.newcomers = slices.DeleteFunc(v.room.newcomers, func(x *viewer) bool { return x == v })
+			default:
+				v.anew = true
+				continue
+			}
+			v.state, v.reason, v.ahead = joining, wire.ReasonLost, bus.Offset{}
+			h.goJoin(v, nil)
+		}
+	}
 }
 
 // stall parks v until its connection has drained. The caller holds h.mu; drains

@@ -41,6 +41,9 @@ func (h *Hub) watch() {
 		if n%4 == 0 {
 			h.tellCatalogue()
 		}
+		if n%20 == 0 {
+			h.save(false)
+		}
 		if n%40 == 0 {
 			h.tidy()
 		}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stripchart/internal/socketio"
@@ -13,6 +15,7 @@ type socketMetrics struct {
 	figures []figure
 	closed  *prometheus.Desc
 	refused *prometheus.Desc
+	limit   *prometheus.Desc
 }
 
 type figure struct {
@@ -26,6 +29,7 @@ func newSocketMetrics(s *socketio.Server) *socketMetrics {
 		sockets: s,
 		closed:  prometheus.NewDesc("stripchart_connections_closed_total", "Connections that ended, by reason.", []string{"reason"}, nil),
 		refused: prometheus.NewDesc("stripchart_connections_refused_total", "Requests for a connection that were refused, by the answer.", []string{"answer"}, nil),
+		limit:   prometheus.NewDesc("stripchart_limit", "Bounds that are kept, +Inf for none: see the flags of --help.", []string{"limit"}, nil),
 	}
 	add := func(kind prometheus.ValueType, name, help string, value func(*socketio.Stats) float64) {
 		m.figures = append(m.figures, figure{prometheus.NewDesc(name, help, nil, nil), kind, value})
@@ -50,6 +54,7 @@ func (m *socketMetrics) Describe(out chan<- *prometheus.Desc) {
 	}
 	out <- m.closed
 	out <- m.refused
+	out <- m.limit
 }
 
 // Collect implements prometheus.Collector.
@@ -64,4 +69,23 @@ func (m *socketMetrics) Collect(out chan<- prometheus.Metric) {
 	for answer, n := range s.Rejected {
 		out <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(n), answer)
 	}
+	c := m.sockets.Config()
+	for limit, n := range map[string]float64{
+		"connections":             count(c.MaxConns),
+		"connections_per_address": count(c.MaxConnsPerAddr),
+		"connect_seconds":         c.ConnectTimeout.Seconds(),
+		"packet_bytes":            count(c.MaxPayload),
+		"events_per_second":       count(c.EventsPerSecond),
+		"output_bytes":            count(c.OutputBytes),
+	} {
+		out <- prometheus.MustNewConstMetric(m.limit, prometheus.GaugeValue, n, limit)
+	}
+}
+
+// count is a bound of socketio.Config as a metric.
+func count(n int) float64 {
+	if n == math.MaxInt {
+		return math.Inf(1)
+	}
+	return float64(n)
 }

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"time"
@@ -73,7 +74,7 @@ func (c Config) withDefaults() Config {
 		if *n == 0 {
 			*n = def
 		} else if *n < 0 {
-			*n = int(^uint(0) >> 1)
+			*n = math.MaxInt
 		}
 	}
 	orDuration(&c.PingInterval, 25*time.Second)

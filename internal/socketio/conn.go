@@ -22,9 +22,10 @@ const (
 	ReasonForcedClose     = "forced server close"         // Conn.Close
 	ReasonShutdown        = "server shutting down"
 	ReasonTooManyMessages = "too many messages"
-	ReasonTooSlow         = "too slow"        // the queue did not drain in time
-	ReasonTooManyAcks     = "too many acks"   // unread ones, beyond the bound
-	ReasonConnectTimeout  = "connect timeout" // no namespace within ConnectTimeout
+	ReasonTooLarge        = "packet too large" // beyond MaxPayload
+	ReasonTooSlow         = "too slow"         // the queue did not drain in time
+	ReasonTooManyAcks     = "too many acks"    // unread ones, beyond the bound
+	ReasonConnectTimeout  = "connect timeout"  // no namespace within ConnectTimeout
 )
 
 // closeGrace is how long a closed connection may take to say goodbye: to read

@@ -161,3 +161,33 @@ func TestAskIsAnsweredOnceOrTold(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+func TestTooLargeAPacketClosesTheConnection(t *testing.T) {
+	large := `42["` + strings.Repeat("x", 1000) + `"]`
+	t.Run("WebSocket", func(t *testing.T) {
+		a := newApp()
+		st := newSite(t, Config{MaxPayload: 1000}, map[string]Namespace{"/": a})
+		c := st.join("/")
+		c.send(large)
+		if code := c.expectClose(); code != ws.StatusMessageTooBig {
+			t.Fatalf("closed with %d", code)
+		}
+		c.conn.Close()
+		if got := await(t, a.disconnected, "Disconnected"); got != ReasonTooLarge {
+			t.Fatalf("reason %q", got)
+		}
+	})
+	t.Run("polling", func(t *testing.T) {
+		a := newApp()
+		st := newSite(t, Config{MaxPayload: 1000}, map[string]Namespace{"/": a})
+		q := st.pollSession()
+		st.expect("POST", q, "40", 200, "ok")
+		st.expect("POST", q, large, 413, "{")
+		if got := await(t, a.disconnected, "Disconnected"); got != ReasonTooLarge {
+			t.Fatalf("reason %q", got)
+		}
+		if n := st.server.Stats().Rejected[refusePayload.reason]; n != 1 {
+			t.Fatalf("%d refused", n)
+		}
+	})
+}

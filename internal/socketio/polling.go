@@ -193,8 +193,8 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 	case err == nil:
 	case errors.Is(err, errGoodbye):
 		c.shut(ReasonTransportClose, ws.StatusNormalClosure, goodbyeWait)
-	case errors.As(err, &tooLarge):
-		c.shut(ReasonParseError, ws.StatusMessageTooBig, 0)
+	case errors.As(err, &tooLarge), errors.Is(err, errTooBig):
+		c.shut(ReasonTooLarge, ws.StatusMessageTooBig, 0)
 		return refusePayload, false
 	case errors.Is(err, errRate):
 		c.shut(ReasonTooManyMessages, ws.StatusPolicyViolation, 0)

@@ -54,6 +54,10 @@ func NewServer(cfg Config) *Server {
 	return s
 }
 
+// Config returns the configuration with every default filled in. A count that has
+// no limit is math.MaxInt.
+func (s *Server) Config() Config { return s.cfg }
+
 // Handle sets the handler of a namespace, "/" or "/name". It must not be called
 // once the server serves. It panics on a name that no client could ask for.
 func (s *Server) Handle(name string, h Namespace) {

@@ -126,6 +126,8 @@ func (c *Conn) readEnded(err error) {
 		c.shut(ReasonTransportClose, ws.StatusNormalClosure, closeGrace)
 	case errors.Is(err, errRate):
 		c.shut(ReasonTooManyMessages, closeStatus(err), closeGrace)
+	case errors.Is(err, errTooBig):
+		c.shut(ReasonTooLarge, closeStatus(err), closeGrace)
 	default:
 		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr.name, "error", err)
 		c.shut(ReasonParseError, closeStatus(err), closeGrace)

@@ -60,7 +60,7 @@ func firstWins(t *testing.T, s *Store, rows []Row) {
 	var fresh []Row
 	for _, r := range rows {
 		times, _ := split(r.Samples)
-		there, err := s.Existing(context.Background(), r.Labels, times)
+		_, there, err := s.Existing(context.Background(), r.Labels, times)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,14 +218,17 @@ func TestExistingLooksEverywhereAndAtThisSeriesOnly(t *testing.T) {
 	s := open(t, options(dir))
 	l, longer := series("a"), series("a", "host", "x")
 	appendRows(t, s, row(l, ramp(300, 1000)...)) // several chunks
-	appendRows(t, s, row(l, bus.Sample{T: base + 500, V: math.NaN()}), row(longer, bus.Sample{T: base + 700, V: 1}))
+	appendRows(t, s, row(l, bus.Sample{T: base + 500, V: math.Inf(1)}), row(longer, bus.Sample{T: base + 700, V: 1}))
 	times := []int64{base - 1, base, base + 1, base + 500, base + 700, base + 200_000, base + 299_000, base + 299_001}
 	want := []bool{false, true, false, true, false, true, true, false}
 	check := func(s *Store, when string) {
 		t.Helper()
-		got, err := s.Existing(context.Background(), l, times)
+		values, got, err := s.Existing(context.Background(), l, times)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v (%v)", when, got, want, err)
+		}
+		if values[3] != math.Inf(1) || values[6] != values[5]+99 {
+			t.Errorf("%s: values %v", when, values)
 		}
 	}
 	check(s, "in the head")
@@ -244,7 +247,7 @@ func TestExistingLooksEverywhereAndAtThisSeriesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(open(t, options(dir)), "after a restart")
-	if got, err := open(t, options(t.TempDir())).Existing(context.Background(), l, nil); err != nil || len(got) != 0 {
+	if _, got, err := open(t, options(t.TempDir())).Existing(context.Background(), l, nil); err != nil || len(got) != 0 {
 		t.Errorf("no times: %v, %v", got, err)
 	}
 }
@@ -328,7 +331,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			return err
 		})
 	}
-	loop(func(int64) error { _, err := s.Existing(ctx, series("a"), []int64{base, base + 1000}); return err })
+	loop(func(int64) error { _, _, err := s.Existing(ctx, series("a"), []int64{base, base + 1000}); return err })
 	loop(func(int64) error { _, err := s.Series(ctx, all(), base, base+1000); return err })
 	loop(func(int64) error { s.MaxTime(); s.Size(); s.Repaired(); return s.Writable() })
 	loop(func(int64) error { return s.SetAddress("http://127.0.0.1:5000") })

@@ -28,8 +28,10 @@
 //
 //	VERSION        the format's number, decimal, and a newline
 //	LOCK           locked by the process that has the store open
-//	running.json   that process's {"pid":4711,"address":"http://127.0.0.1:5000"};
+//	running.json   that process's {"pid":4711,"address":"http://127.0.0.1:5000","boot":"..."};
 //	               Close removes it, so a kill is noticed at the next start
+//	progress.json  how far the log was applied; see Note
+//	gaps.json      the declared gaps; see Note
 //	tsdb/          the database, in Prometheus's own format
 //
 // Every method of Store may be called at any time from any goroutine, also

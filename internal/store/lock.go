@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/prometheus/prometheus/tsdb/fileutil"
 )
@@ -22,13 +23,15 @@ const (
 type dirLock struct {
 	dir string
 	rel fileutil.Releaser
-	// clean tells that the owner before closed the store.
-	clean bool
+	// clean tells that the owner before closed the store, and rebooted that the
+	// machine may have been started since then.
+	clean, rebooted bool
 }
 
 type running struct {
 	PID     int    `json:"pid"`
 	Address string `json:"address,omitempty"`
+	Boot    string `json:"boot,omitempty"` // of the machine; see bootID
 }
 
 // takeDir creates dir where it is missing, locks it, and makes sure of its
@@ -63,7 +66,8 @@ func takeDir(dir string) (_ *dirLock, err error) {
 		}
 	}
 	_, err = os.Lstat(filepath.Join(dir, runningName))
-	l := &dirLock{dir: dir, rel: rel, clean: errors.Is(err, os.ErrNotExist)}
+	boot := readRunning(dir).Boot
+	l := &dirLock{dir: dir, rel: rel, clean: errors.Is(err, os.ErrNotExist), rebooted: boot == "" || boot != bootID()}
 	if err := l.setAddress(""); err != nil {
 		return nil, notWritable(dir, err)
 	}
@@ -71,7 +75,7 @@ func takeDir(dir string) (_ *dirLock, err error) {
 }
 
 func (l *dirLock) setAddress(address string) error {
-	b, err := json.Marshal(running{PID: os.Getpid(), Address: address})
+	b, err := json.Marshal(running{PID: os.Getpid(), Address: address, Boot: bootID()})
 	if err != nil {
 		return err
 	}
@@ -87,6 +91,16 @@ func (l *dirLock) release(clean bool) error {
 		err = os.Remove(filepath.Join(l.dir, runningName))
 	}
 	return errors.Join(err, l.rel.Release())
+}
+
+// bootID names the time since the machine was started, or is "" where that is not
+// known.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
 }
 
 // readRunning returns the zero value when there is nothing legible: it only

@@ -39,20 +39,21 @@ func (s *Store) Series(ctx context.Context, ms []*labels.Matcher, from, to int64
 	return all, nil
 }
 
-// Existing reports which of the ascending times have a committed sample of
-// exactly the series l.
-func (s *Store) Existing(ctx context.Context, l labels.Labels, times []int64) ([]bool, error) {
-	found := make([]bool, len(times))
+// Existing returns the committed samples of exactly the series l at the ascending
+// times: there[i] says whether there is one at times[i], and values[i] is its
+// value.
+func (s *Store) Existing(ctx context.Context, l labels.Labels, times []int64) (values []float64, there []bool, err error) {
+	values, there = make([]float64, len(times)), make([]bool, len(times))
 	if len(times) == 0 {
-		return found, nil
+		return values, there, nil
 	}
 	ms := make([]*labels.Matcher, 0, l.Len())
 	l.Range(func(lb labels.Label) {
 		ms = append(ms, labels.MustNewMatcher(labels.MatchEqual, lb.Name, lb.Value))
 	})
 	from, to := times[0], times[len(times)-1]
-	err := s.view(ctx, from, to, func(ctx context.Context, sq storage.Querier) error {
-		clear(found)
+	err = s.view(ctx, from, to, func(ctx context.Context, sq storage.Querier) error {
+		clear(there)
 		set := sq.Select(ctx, false, &storage.SelectHints{Start: from, End: to}, ms...)
 		for set.Next() {
 			// The matchers also accept series with further labels.
@@ -64,10 +65,15 @@ func (s *Store) Existing(ctx context.Context, l labels.Labels, times []int64) ([
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if it.Seek(t) == chunkenc.ValNone {
+				kind := it.Seek(t)
+				if kind == chunkenc.ValNone {
 					break
 				}
-				found[i] = it.AtT() == t
+				if kind != chunkenc.ValFloat || it.AtT() != t {
+					continue
+				}
+				there[i] = true
+				_, values[i] = it.At()
 			}
 			if err := it.Err(); err != nil {
 				return err
@@ -76,9 +82,9 @@ func (s *Store) Existing(ctx context.Context, l labels.Labels, times []int64) ([
 		return set.Err()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look up samples: %w", err)
+		return nil, nil, fmt.Errorf("look up samples: %w", err)
 	}
-	return found, nil
+	return values, there, nil
 }
 
 // view calls f with a querier that is open for the call, again when the

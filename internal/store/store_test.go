@@ -201,7 +201,7 @@ func TestMethodsOfAClosedStoreSayClosed(t *testing.T) {
 	}
 	_, snapshotErr := s.Snapshot(base, base)
 	_, seriesErr := s.Series(ctx, all(), base, base)
-	_, existingErr := s.Existing(ctx, series("a"), []int64{base})
+	_, _, existingErr := s.Existing(ctx, series("a"), []int64{base})
 	for name, err := range map[string]error{
 		"Append": s.Append(nil), "Snapshot": snapshotErr, "Series": seriesErr, "Existing": existingErr, "SetAddress": s.SetAddress("x"),
 	} {

@@ -118,6 +118,13 @@ type Gap struct {
 	Reason string `json:"reason"`
 }
 
+// Reasons of a Gap.
+const (
+	GapLogTrimmed    = "log_trimmed"    // a server was away for longer than the log is kept
+	GapLogLost       = "log_lost"       // the log lost its past
+	GapSourceDropped = "source_dropped" // a source's spool was full
+)
+
 // Bye announces a planned stop.
 type Bye struct {
 	RetryMS int `json:"retry_ms"`

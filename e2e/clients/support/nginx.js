@@ -48,7 +48,7 @@ http {
   }
   server {
     listen 127.0.0.1:${port};
-    location /socket.io {
+    location /socket.io/ {
       proxy_pass http://127.0.0.1:${program.port};${passedOn}
     }
     location / {

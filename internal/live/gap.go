@@ -1,0 +1,212 @@
+package live
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/store"
+	"stripchart/internal/wire"
+)
+
+const (
+	// maxGaps is how many declared gaps are kept; the oldest go first.
+	maxGaps = 1000
+	// lossPatience is how long sources are waited for after the log has lost
+	// something, in ms: those that come back tell by their numbers what is missing,
+	// of the others nothing is known.
+	lossPatience = 15_000
+)
+
+// gap is a span of time in which samples may be missing; both ends are excluded.
+// Immutable once declared.
+type gap struct {
+	from, to int64 // Unix ms
+	reason   string
+	series   map[string]labels.Labels // by key of their labels
+}
+
+// loss is what happened to the log, until it is known whom it concerns.
+type loss struct {
+	reason string
+	from   int64 // log time of the last entry before, Unix ms
+	to     int64 // log time of the first entry after; 0: not seen yet
+	at     int64 // when it was noticed, the server's clock, Unix ms
+	over   bool  // declared
+}
+
+// savedGap is the form of an element of store.Gaps.
+type savedGap struct {
+	From   int64           `json:"from"`
+	To     int64           `json:"to"`
+	Reason string          `json:"reason"`
+	Series []labels.Labels `json:"series"`
+}
+
+// watchLoss returns the gap of those who were not heard of since the log lost
+// something, once they have had time: series without numbered batches, and of
+// sources that are gone. The caller holds h.mu.
+func (h *Hub) watchLoss(logTime, now int64) *gap {
+	l := h.loss
+	if l == nil || l.over {
+		return nil
+	}
+	if l.to == 0 && logTime > l.from {
+		l.to = logTime
+	}
+	if l.to == 0 || now-l.at < lossPatience {
+		return nil
+	}
+	l.over = true
+	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
+	for key, s := range h.index.byKey {
+		if s.source == nil || s.source.heardAt < l.at {
+			g.series[key] = s.labels
+		}
+	}
+	if len(g.series) == 0 {
+		return nil
+	}
+	return g
+}
+
+// declare adds gaps to the entry that revealed them, which puts them into the
+// order of the log: whoever is sent the ring from before it is told. The caller
+// holds h.mu and has not yet added e to the ring.
+func (h *Hub) declare(e *entry, gs ...*gap) {
+	for _, g := range gs {
+		if g == nil {
+			continue
+		}
+		e.gaps = append(e.gaps, g)
+		h.gaps = append(h.gaps, g)
+		h.gapsChanged = true
+	}
+	if n := len(h.gaps) - maxGaps; n > 0 {
+		h.gaps = slices.Delete(h.gaps, 0, n)
+	}
+}
+
+// undeclare takes back what was declared with an entry that could not be applied:
+// it will be tried again. The caller holds h.mu.
+func (h *Hub) undeclare(e entry) {
+	h.gaps = h.gaps[:max(0, len(h.gaps)-len(e.gaps))]
+}
+
+// tellGaps has the rooms that e's gaps concern tell them. The caller holds h.mu
+// and has added e to the ring.
+func (h *Hub) tellGaps(e entry) {
+	for _, g := range e.gaps {
+		h.metrics.gaps.WithLabelValues(g.reason).Inc()
+		for _, r := range h.rooms {
+			if r.root || len(g.members(r)) == 0 {
+				continue
+			}
+			r.fromHere(h)
+			r.gaps = append(r.gaps, g)
+			h.markDirty(r)
+		}
+	}
+}
+
+// members returns the ids of r's members that g concerns, ascending. The caller
+// holds Hub.mu.
+func (g *gap) members(r *Room) []int {
+	var ids []int
+	for key, m := range r.members {
+		if _, concerned := g.series[key]; concerned {
+			ids = append(ids, m.id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// messages returns what a room is told of gaps. The caller holds Hub.mu.
+func (r *Room) messages(gs []*gap) []wire.Gap {
+	var out []wire.Gap
+	for _, g := range gs {
+		if ids := g.members(r); len(ids) > 0 {
+			out = append(out, wire.Gap{Room: r.id, IDs: ids, From: g.from, To: g.to, Reason: g.reason})
+		}
+	}
+	return out
+}
+
+// gapsIn returns the declared gaps that reach into a span of time. The caller
+// holds h.mu.
+func (h *Hub) gapsIn(from, to int64) []*gap {
+	var out []*gap
+	for _, g := range h.gaps {
+		if g.to > from && g.from < to {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// gapPackets encodes what is told of gaps.
+func (h *Hub) gapPackets(gs []wire.Gap) []Packet {
+	var ps []Packet
+	for _, g := range gs {
+		ps = append(ps, h.encode(wire.EventGap, g))
+	}
+	return ps
+}
+
+// saveGaps keeps the declared gaps when they have changed, without those that no
+// window reaches any more.
+func (h *Hub) saveGaps() {
+	h.mu.Lock()
+	if !h.gapsChanged {
+		h.mu.Unlock()
+		return
+	}
+	h.gapsChanged = false
+	oldest := h.now() - h.o.Limits.Window*int64(time.Second/time.Millisecond)
+	h.gaps = slices.DeleteFunc(h.gaps, func(g *gap) bool { return g.to < oldest })
+	gs := slices.Clone(h.gaps)
+	h.mu.Unlock()
+	saved := make([]savedGap, len(gs))
+	for i, g := range gs {
+		saved[i] = savedGap{From: g.from, To: g.to, Reason: g.reason}
+		for _, ls := range g.series {
+			saved[i].Series = append(saved[i].Series, ls)
+		}
+	}
+	b, err := json.Marshal(saved)
+	if err == nil {
+		err = h.store.Keep(store.Gaps, b)
+	}
+	if err != nil {
+		h.log.Warn("the declared gaps could not be saved", "err", err)
+		h.mu.Lock()
+		h.gapsChanged = true
+		h.mu.Unlock()
+	}
+}
+
+// restoreGaps takes up the gaps that were declared before. The caller holds h.mu.
+func (h *Hub) restoreGaps() error {
+	b, err := h.store.Kept(store.Gaps)
+	if err != nil {
+		return fmt.Errorf("read the declared gaps: %w", err)
+	}
+	var saved []savedGap
+	if b != nil {
+		if err := json.Unmarshal(b, &saved); err != nil {
+			h.log.Warn("the declared gaps are not legible", "file", store.Gaps, "err", err)
+		}
+	}
+	for _, s := range saved {
+		g := &gap{from: s.From, to: s.To, reason: s.Reason, series: make(map[string]labels.Labels, len(s.Series))}
+		for _, ls := range s.Series {
+			g.series[string(h.index.key(ls))] = ls
+		}
+		h.gaps = append(h.gaps, g)
+	}
+	return nil
+}

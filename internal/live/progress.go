@@ -1,0 +1,210 @@
+package live
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/store"
+)
+
+const (
+	// replaySpan is how far before the saved position the log is applied again
+	// after a start, in ms: what the kernel had not written when the power failed,
+	// and late samples that a kill may have cost (docs/decisions/0005).
+	replaySpan = 60_000
+	// checkpointEvery is the distance of the places that a replay can begin at, in ms.
+	checkpointEvery = 5_000
+	// sourceMemory is how long a source's sequence is remembered after its last
+	// batch, in ms: longer than a spool can hold a batch back.
+	sourceMemory = 48 * 3600 * 1000
+)
+
+// progress is how far the log was applied. Guarded by Hub.mu.
+//
+// What is saved of it lags behind the commits, so that after a kill everything up
+// to the saved position is in the store. After a start the log is read from the
+// replay position, and what lies up to the saved one is applied without regard to
+// sequence numbers: the numbers that were saved are those at the saved position,
+// and would have it all skipped.
+type progress struct {
+	// saved is the position that a life before this one has saved; zero: none.
+	saved bus.Position
+	// applied is the newest position that this process has applied; zero: none.
+	applied bus.Position
+	// unstored is the newest position before the first batch that was not recorded
+	// because the disk was full; everything after it is applied again when there is room.
+	unstored   bus.Position
+	isUnstored bool
+	unstoredAt uint64 // ring index of that batch
+
+	againFailed bool // the disk was full once more meanwhile
+	intact      bool // the store holds everything up to saved
+	first       bool // the next entry is the first of a log that is read from its beginning
+	checkpoints []bus.Position
+}
+
+// savedProgress is the form of store.Progress.
+type savedProgress struct {
+	Version  int                    `json:"version"` // 1
+	Position string                 `json:"position,omitempty"`
+	Replay   string                 `json:"replay,omitempty"`
+	Sources  map[string]savedSource `json:"sources"`
+}
+
+type savedSource struct {
+	Seq      uint64 `json:"seq"`
+	EpochSeq uint64 `json:"epoch_seq,omitempty"`
+	LastT    int64  `json:"last_t"`   // Unix ms
+	HeardAt  int64  `json:"heard_at"` // Unix ms
+}
+
+// known returns the newest position up to which the store holds everything.
+func (p *progress) known() bus.Position {
+	if !p.applied.IsZero() {
+		return p.applied
+	}
+	return p.saved
+}
+
+// replays reports whether the entry at a position was applied by a life before
+// this one.
+func (p *progress) replays(at bus.Position) bool {
+	return at.Epoch == p.saved.Epoch && at.Compare(p.saved.Offset) <= 0
+}
+
+// wasApplied reports whether this process has applied the entry already, and
+// perhaps not recorded it.
+func (p *progress) wasApplied(at bus.Position) bool {
+	return at.Epoch == p.applied.Epoch && at.Compare(p.applied.Offset) <= 0
+}
+
+// newEpoch forgets places of the log that was.
+func (p *progress) newEpoch() {
+	p.saved, p.applied, p.checkpoints = bus.Position{}, bus.Position{}, nil
+	p.unstored, p.isUnstored = bus.Position{}, false
+}
+
+// advance notes that the entry at a position was applied.
+func (p *progress) advance(at bus.Position) {
+	p.applied = at
+	if n := len(p.checkpoints); n == 0 || at.LogTime() >= p.checkpoints[n-1].LogTime()+checkpointEvery {
+		p.checkpoints = append(p.checkpoints, at)
+	}
+}
+
+// replay returns the newest checkpoint that is replaySpan before the applied
+// position; the zero Position, the log's beginning, when there is none.
+func (p *progress) replay() bus.Position {
+	limit := p.applied.LogTime() - replaySpan
+	n := 0
+	for n+1 < len(p.checkpoints) && p.checkpoints[n+1].LogTime() <= limit {
+		n++
+	}
+	p.checkpoints = p.checkpoints[n:]
+	if len(p.checkpoints) == 0 || p.checkpoints[0].LogTime() > limit {
+		return bus.Position{}
+	}
+	return p.checkpoints[0]
+}
+
+// restore takes up what a life before this one has saved, and returns where to
+// read the log from.
+func (h *Hub) restore() (from bus.Position, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.restoreGaps(); err != nil {
+		return from, err
+	}
+	b, err := h.store.Kept(store.Progress)
+	if err != nil {
+		return from, fmt.Errorf("read how far the log was applied: %w", err)
+	}
+	if len(b) == 0 {
+		return from, nil
+	}
+	if !h.o.Replica {
+		// A log in memory cannot be read again, so after a kill the sequence numbers
+		// would lag behind what was applied: they count once, after a clean stop.
+		if err := h.store.Keep(store.Progress, nil); err != nil {
+			return from, err
+		}
+	}
+	var s savedProgress
+	if err := json.Unmarshal(b, &s); err != nil || s.Version != 1 {
+		// Only more is read than is needed: all that the log retains.
+		h.log.Warn("it is not legible how far the log was applied; reading all of it", "file", store.Progress)
+		return from, nil
+	}
+	for id, x := range s.Sources {
+		h.sources[id] = &source{seq: x.Seq, epochSeq: x.EpochSeq, lastT: x.LastT, heardAt: x.HeardAt}
+	}
+	if !h.o.Replica {
+		h.sources.newEpoch() // a log in memory begins anew with every process
+		return from, nil
+	}
+	p := &h.progress
+	if p.saved, err = bus.ParsePosition(s.Position); err != nil {
+		return from, nil
+	}
+	p.intact = h.store.Intact()
+	if !p.intact {
+		h.log.Warn("the machine was restarted, or the history repaired: applying all that the log retains again")
+		return from, nil
+	}
+	from, err = bus.ParsePosition(s.Replay)
+	if err != nil {
+		from = bus.Position{}
+	}
+	if !from.IsZero() {
+		p.checkpoints = append(p.checkpoints, from)
+	}
+	return from, nil
+}
+
+// save keeps how far the log was applied, and the gaps that were declared on the
+// way there: the gaps first, since what lies before the saved position is not
+// judged again. final is for the last one of this process.
+func (h *Hub) save(final bool) {
+	b := h.progressToSave()
+	h.saveGaps()
+	if b == nil || !h.o.Replica && !final {
+		return
+	}
+	if err := h.store.Keep(store.Progress, b); err != nil {
+		// The one before is still there: only more is read again after a start.
+		h.log.Warn("how far the log was applied could not be saved", "err", err)
+	}
+}
+
+// progressToSave returns nil while the saved position has to stand still: before
+// anything was applied, and while something is shown that is not recorded.
+func (h *Hub) progressToSave() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := &h.progress
+	if p.isUnstored || p.applied.IsZero() {
+		return nil
+	}
+	s := savedProgress{Version: 1, Sources: make(map[string]savedSource, len(h.sources))}
+	if h.o.Replica {
+		at := p.applied
+		if p.replays(at) {
+			at = p.saved
+		}
+		s.Position, s.Replay = at.String(), p.replay().String()
+	}
+	oldest := h.now() - sourceMemory
+	for id, x := range h.sources {
+		if x.heardAt < oldest {
+			delete(h.sources, id)
+			continue
+		}
+		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt}
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("live: progress: %v", err)) // our own types always have a JSON form
+	}
+	return b
+}

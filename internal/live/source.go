@@ -1,0 +1,95 @@
+package live
+
+import (
+	"math"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/wire"
+)
+
+// source is a publisher whose batches are numbered. Guarded by Hub.mu.
+type source struct {
+	seq      uint64 // highest sequence number that was applied, in any epoch
+	epochSeq uint64 // highest one in this epoch of the log
+	lastT    int64  // newest time of its samples, Unix ms
+	heardAt  int64  // when its last batch was applied, the server's clock, Unix ms
+	here     bool   // heard by this process
+}
+
+// sources are the publishers by their ids.
+type sources map[string]*source
+
+// newEpoch forgets what the log held: the same batches may come again.
+func (x sources) newEpoch() {
+	for _, s := range x {
+		s.epochSeq = 0
+	}
+}
+
+// of returns the source of b, nil for a writer without a sequence.
+func (x sources) of(b *bus.Batch) *source {
+	if b.Source == "" || b.Seq == 0 {
+		return nil
+	}
+	s := x[b.Source]
+	if s == nil {
+		s = &source{lastT: math.MinInt64}
+		x[b.Source] = s
+	}
+	return s
+}
+
+// isCopy reports whether everything in b was in this epoch's log before. What
+// the log of an epoch before held is no copy in this sense: a page that comes from
+// another server, which did not see that log's end, needs it from the ring.
+func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq }
+
+// jumps reports whether batches before b are missing for good: those of one source
+// arrive in order. A source that was not heard of before may have begun anywhere.
+func (s *source) jumps(b *bus.Batch) bool { return s.seq > 0 && b.First() > s.seq+1 }
+
+// took notes that b was applied.
+func (s *source) took(b *bus.Batch, now int64) {
+	s.seq = max(s.seq, b.Seq)
+	s.epochSeq = max(s.epochSeq, b.Seq)
+	s.heardAt, s.here = now, true
+	for i := range b.Series {
+		if n := len(b.Series[i].Samples); n > 0 {
+			s.lastT = max(s.lastT, b.Series[i].Samples[n-1].T)
+		}
+	}
+}
+
+// missingBefore declares what is missing before b, whose number jumps.
+// The caller holds h.mu.
+func (h *Hub) missingBefore(s *source, b *bus.Batch) *gap {
+	next := int64(math.MaxInt64)
+	for i := range b.Series {
+		if x := b.Series[i].Samples; len(x) > 0 {
+			next = min(next, x[0].T)
+		}
+	}
+	if next == math.MaxInt64 || s.lastT == math.MinInt64 {
+		return nil // nothing to stand between
+	}
+	g := &gap{from: min(s.lastT, next), to: max(s.lastT, next), reason: wire.GapSourceDropped, series: map[string]labels.Labels{}}
+	if h.loss != nil && s.heardAt < h.loss.at {
+		g.reason = h.loss.reason
+	}
+	for i := range b.Series {
+		ls := b.Series[i].Labels
+		g.series[string(h.index.key(ls))] = ls
+	}
+	// A source does not write all its series every time. Before this process has
+	// heard of it, any that nobody was heard to write may be its.
+	for key, x := range h.index.byKey {
+		if x.source == s || !s.here && x.source == nil {
+			g.series[key] = x.labels
+		}
+	}
+	h.log.Warn("batches of a source are missing", "source", b.Source, "last", s.seq, "next", b.First(), "reason", g.reason)
+	h.metrics.missing.Add(float64(b.First() - s.seq - 1))
+	return g
+}

@@ -1,0 +1,173 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/wire"
+)
+
+// errApplyAgain ends a Tail because there is room on the disk again: what was only
+// shown is read once more, and recorded.
+var errApplyAgain = errors.New("apply again what was not recorded")
+
+const (
+	// retryFirst and retryMost are the pauses between two tries of what has to
+	// succeed: a commit of a batch that its source was told is in the log, a bus
+	// that is away.
+	retryFirst = 100 * time.Millisecond
+	retryMost  = time.Second
+	// catchUpLog is how often progress is logged while the server catches up.
+	catchUpLog = 5 * time.Second
+)
+
+// Run tails the log until ctx ends (then it returns nil) or the bus fails for
+// good. It is called once.
+func (h *Hub) Run(ctx context.Context) error {
+	from, err := h.restore()
+	if err != nil {
+		return err
+	}
+	if err := h.loadIndex(ctx); err != nil {
+		return err
+	}
+	h.background.Go(h.flusher)
+	h.background.Go(h.watch)
+	defer h.save(true)
+	for {
+		err := h.tail(ctx, from)
+		switch {
+		case ctx.Err() != nil || errors.Is(err, bus.ErrClosed):
+			return nil
+		case errors.Is(err, errApplyAgain):
+			h.mu.Lock()
+			from = h.progress.unstored
+			h.mu.Unlock()
+			h.log.Info("recording what was only shown while the disk was full")
+		case errors.Is(err, bus.ErrPositionLost):
+			// What is left of the log is read from its beginning; the first entry
+			// tells what is missing (see misses).
+			h.log.Warn("the log does not go back to where this server was; reading what is left of it", "position", from.String())
+			from = bus.Position{}
+		default:
+			return fmt.Errorf("tail the log: %w", err)
+		}
+	}
+}
+
+// tail reads the log after from, until something stops it.
+func (h *Hub) tail(ctx context.Context, from bus.Position) error {
+	end, err := h.logEnd(ctx)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	if !from.IsZero() && h.progress.applied.IsZero() {
+		h.ring.restart(from)
+	} else if h.ring.before.Epoch == "" {
+		h.ring.restart(bus.Position{Epoch: end.Epoch})
+	}
+	h.progress.first = from.IsZero()
+	h.mu.Unlock()
+	told := time.Now()
+	h.passed(from, end)
+	return h.bus.Tail(ctx, from, func(d bus.Delivery) error {
+		err := h.apply(ctx, d)
+		if !h.IsReady() {
+			h.passed(d.Position, end)
+			if behind := end.LogTime() - d.Position.LogTime(); time.Since(told) > catchUpLog {
+				told = time.Now()
+				h.log.Info("catching up with the log", "behind", (time.Duration(behind) * time.Millisecond).Round(time.Second))
+			}
+		}
+		return err
+	})
+}
+
+// logEnd returns the log's end. A bus that outlives this process may be away for
+// a while: it is waited for.
+func (h *Hub) logEnd(ctx context.Context) (bus.Position, error) {
+	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		end, err := h.bus.End(ctx)
+		if err == nil || !h.o.Replica || errors.Is(err, bus.ErrClosed) || errors.Is(err, bus.ErrUnusable) {
+			if err != nil {
+				err = fmt.Errorf("find the log's end: %w", err)
+			}
+			return end, err
+		}
+		select {
+		case <-ctx.Done():
+			return end, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// passed makes the hub ready once the tail has passed the log's end as seen at
+// the start: before, a bootstrap would lack what is still to be applied.
+func (h *Hub) passed(at, end bus.Position) {
+	if at.Epoch == "" {
+		at.Epoch = end.Epoch
+	}
+	// Another epoch than the end's: the log has lost its past since, and its end.
+	if at.Epoch != end.Epoch || at.Compare(end.Offset) >= 0 {
+		h.metrics.behind.Set(0)
+		h.setReady()
+		return
+	}
+	h.metrics.behind.Set(float64(end.LogTime()-at.LogTime()) / 1000)
+}
+
+// Ready is closed once viewers may join.
+func (h *Hub) Ready() <-chan struct{} { return h.ready }
+
+// IsReady reports whether viewers may join.
+func (h *Hub) IsReady() bool { return isClosed(h.ready) }
+
+// misses finds out, from the first entry of a log that is read from its beginning,
+// and from an entry of a new epoch, what this server cannot have seen.
+// The caller holds h.mu.
+func (h *Hub) misses(at bus.Position) {
+	p := &h.progress
+	first := p.first
+	p.first = false
+	known := p.known()
+	switch {
+	case known.Epoch == "":
+		// It knows nothing of any log yet: the ring begins here.
+		if first && h.o.Replica {
+			h.ring.restart(before(at))
+		}
+		return
+	case at.Epoch != known.Epoch:
+		h.log.Warn("the log has lost its past: a new epoch begins", "was", known.String(), "is", at.String())
+		h.metrics.epochs.Inc()
+		h.sources.newEpoch()
+		h.loss = &loss{reason: wire.GapLogLost, from: known.LogTime(), at: h.now()}
+		if p.applied.IsZero() && !p.intact {
+			h.loss.from -= replaySpan
+		}
+		h.ring.restart(before(at))
+		p.newEpoch()
+	case first && at.Compare(known.Offset) > 0:
+		h.log.Warn("this server was away for longer than the log is kept", "was", known.String(), "is", at.String())
+		h.loss = &loss{reason: wire.GapLogTrimmed, from: known.LogTime(), at: h.now()}
+		h.ring.restart(before(at))
+	case first && p.applied.IsZero():
+		h.ring.restart(before(at)) // a start that reads everything again
+	}
+}
+
+// before returns the place right before p.
+func before(p bus.Position) bus.Position {
+	if p.Seq > 0 {
+		p.Seq--
+	} else {
+		p.Ms, p.Seq = p.Ms-1, math.MaxUint64
+	}
+	return p
+}
