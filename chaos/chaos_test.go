@@ -16,6 +16,7 @@ var (
 	faultsFlag = flag.Int("chaos.faults", 0, "how many `faults` are injected; 0: each kind once")
 	seedFlag   = flag.Uint64("chaos.seed", 0, "`seed` of an earlier run; 0: a new one")
 	onlyFlag   = flag.String("chaos.only", "", "inject only faults whose names contain this `text`")
+	binaryFlag = flag.String("chaos.binary", "", "`path` of the stripchart that is tested; empty: it is built")
 	reportFlag = flag.String("chaos.report", "", "`file` that the table is written to")
 )
 
@@ -32,6 +33,9 @@ func TestMain(m *testing.M) {
 // stripchart builds the binary.
 func stripchart(t *testing.T) string {
 	t.Helper()
+	if *binaryFlag != "" {
+		return *binaryFlag
+	}
 	path := filepath.Join(t.TempDir(), "stripchart")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "stripchart/cmd/stripchart")
 	if out, err := cmd.CombinedOutput(); err != nil {
