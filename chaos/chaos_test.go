@@ -14,6 +14,7 @@ import (
 
 var (
 	faultsFlag = flag.Int("chaos.faults", 0, "how many `faults` are injected; 0: each kind once")
+	forFlag    = flag.Duration("chaos.for", 0, "for how `long` faults are injected, instead of a number of them")
 	seedFlag   = flag.Uint64("chaos.seed", 0, "`seed` of an earlier run; 0: a new one")
 	onlyFlag   = flag.String("chaos.only", "", "inject only faults whose names contain this `text`")
 	binaryFlag = flag.String("chaos.binary", "", "`path` of the stripchart that is tested; empty: it is built")
@@ -67,7 +68,7 @@ func chaos(t *testing.T, o Options) {
 	if o.Seed = *seedFlag; o.Seed == 0 {
 		o.Seed = rand.Uint64()
 	}
-	o.Only = *onlyFlag
+	o.Only, o.For = *onlyFlag, *forFlag
 	report, err := Run(o)
 	if report != nil {
 		fmt.Print(report.Markdown())
@@ -96,5 +97,5 @@ func TestNothingAcknowledgedIsLostByManyProcesses(t *testing.T) {
 	if n == 0 {
 		n = len(faults())
 	}
-	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 3, Series: 10, Collectors: 1}, Faults: n})
+	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 3, Series: 10, Collectors: 0}, Faults: n})
 }

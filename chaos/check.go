@@ -38,7 +38,7 @@ func (r *rig) truths(from, to int64) (_ map[string]truth, slices []int64, err er
 // check asks the oracle about everything with a time from from to to: each server's
 // history and each viewer. It gives what is on its way some time to arrive, as
 // long as nothing but arrival is missing.
-func (r *rig) check(from, to int64, allowed []string) (verdict, error) {
+func (r *rig) check(from, to int64, allowed []allowance) (verdict, error) {
 	var v verdict
 	var err error
 	for deadline := time.Now().Add(patience); ; time.Sleep(300 * time.Millisecond) {
@@ -50,7 +50,7 @@ func (r *rig) check(from, to int64, allowed []string) (verdict, error) {
 }
 
 // checkOnce is check without waiting.
-func (r *rig) checkOnce(from, to int64, allowed []string) (v verdict, err error) {
+func (r *rig) checkOnce(from, to int64, allowed []allowance) (v verdict, err error) {
 	published, parts, err := r.truths(from, to)
 	if err != nil {
 		return v, err

@@ -19,8 +19,8 @@ type fault struct {
 	inject func(r *rig) error
 	// fits reports whether the rig has what the fault needs. Nil: any rig.
 	fits func(r *rig) bool
-	// allowed are the reasons for which gaps may be declared because of it; later
-	// too, to those who were away.
+	// allowed are the reasons for gaps that may be declared because of it, in the time
+	// that it took.
 	allowed []string
 }
 
@@ -147,7 +147,7 @@ func networkFaults() (out []fault) {
 		{"cut", []toxic{{"timeout", up, map[string]int{"timeout": 0}}, {"timeout", down, map[string]int{"timeout": 0}}}, time.Second, 8 * time.Second},
 		{"reset", []toxic{{"reset_peer", up, map[string]int{"timeout": 0}}, {"reset_peer", down, map[string]int{"timeout": 0}}}, 100 * time.Millisecond, time.Second},
 		{"late", []toxic{{"latency", up, map[string]int{"latency": 300, "jitter": 200}}, {"latency", down, map[string]int{"latency": 300, "jitter": 200}}}, time.Second, 4 * time.Second},
-		{"narrow (10 KB/s)", []toxic{{"bandwidth", up, map[string]int{"rate": 10}}, {"bandwidth", down, map[string]int{"rate": 10}}}, time.Second, 4 * time.Second},
+		{"narrow (1 KB/s)", []toxic{{"bandwidth", up, map[string]int{"rate": 1}}, {"bandwidth", down, map[string]int{"rate": 1}}}, time.Second, 4 * time.Second},
 	}
 	for _, kind := range kinds {
 		for _, pair := range pairs {

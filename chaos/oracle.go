@@ -11,6 +11,7 @@ import (
 type truth struct {
 	acknowledged []int64                            // times, ascending
 	possible     func(t int64) bool                 // it was published, acknowledged or not
+	onBus        func(t int64) bool                 // its acknowledgement came from the bus too, not only from the spool
 	refusable    func(t int64) bool                 // its source's clock was so wrong that servers may refuse it
 	value        func(t int64) (v float64, ok bool) // ok: the value can be known
 }
@@ -56,15 +57,24 @@ func (v *verdict) String() string {
 		v.Acknowledged, v.Lost, v.Doubled, v.Order, v.Wrong, v.Foreign, v.Gapped, v.Gaps, v.Undue, strings.Join(v.Notes, "\n"))
 }
 
+// allowance is a reason for which gaps may be declared, and where they may lie.
+type allowance struct {
+	reason   string
+	from, to int64 // Unix ms
+}
+
+func (a allowance) allows(g gap) bool {
+	return a.reason == g.reason && a.from <= g.from && g.to <= a.to
+}
+
 // judge compares what somebody holds with the truth of each series that they
-// should hold, for the times from to to, both included. allowed are the reasons
-// for which a gap may be declared.
-func judge(h *holding, series map[string]truth, from, to int64, allowed []string) (v verdict) {
+// should hold, for the times from to to, both included.
+func judge(h *holding, series map[string]truth, from, to int64, allowed []allowance) (v verdict) {
 	v.Doubled, v.Order = h.doubled, h.order
 	v.Notes = slices.Clone(h.notes)
 	for g := range h.gaps {
 		v.Gaps++
-		if !slices.Contains(allowed, g.reason) {
+		if !slices.ContainsFunc(allowed, func(a allowance) bool { return a.allows(g) }) {
 			v.Undue++
 			v.note("%s: was told of a gap from %d to %d of %q for the reason %s, which no fault explains", h.who, g.from, g.to, g.series, g.reason)
 		}
@@ -98,7 +108,13 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []string
 		}
 		if len(missing) > 0 {
 			v.Lost += len(missing)
-			v.note("%s: %s lacks %d acknowledged samples from %d to %d, such as %v", h.who, name, len(missing),
+			onBus := 0
+			for _, t := range missing {
+				if of.onBus(t) {
+					onBus++
+				}
+			}
+			v.note("%s: %s lacks %d acknowledged samples (%d of them by the bus) from %d to %d, such as %v", h.who, name, len(missing), onBus,
 				missing[0], missing[len(missing)-1], missing[:min(3, len(missing))])
 		}
 		for t, got := range held {
@@ -157,6 +173,7 @@ func agree(holders ...*holding) map[string]truth {
 		out[name] = truth{
 			acknowledged: slices.Sorted(maps.Keys(samples)),
 			possible:     func(t int64) bool { _, ok := samples[t]; return ok },
+			onBus:        func(int64) bool { return false },
 			refusable:    func(int64) bool { return false },
 			value:        func(t int64) (float64, bool) { v, ok := samples[t]; return v, ok },
 		}
@@ -172,12 +189,13 @@ func (a *account) truths(source, n int) map[string]truth {
 	}
 	slices.Sort(times)
 	possible := func(t int64) bool { _, ok := a.sent[t]; return ok }
+	onBus := func(t int64) bool { return a.bus[a.spooled[t]] }
 	// A server judges by the log's clock, which is that of the entry: at the earliest
 	// when the sample was measured.
 	refusable := func(t int64) bool { return t > a.sent[t]+59_000 || t < a.sent[t]-23*3_600_000 }
 	out := map[string]truth{}
 	for k := range n {
-		out[seriesName(seriesOf(source, k))] = truth{times, possible, refusable,
+		out[seriesName(seriesOf(source, k))] = truth{times, possible, onBus, refusable,
 			func(t int64) (float64, bool) { return valueAt(source, k, t), true }}
 	}
 	return out

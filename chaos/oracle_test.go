@@ -33,17 +33,18 @@ func TestTheOracleFindsWhatIsBroken(t *testing.T) {
 	between := gap{one, 1450, 1550, "log_lost"}
 	for name, c := range map[string]struct {
 		spoil   func(h *holding)
-		allowed []string
+		allowed []allowance
 		want    verdict
 	}{
 		"nothing":                         {func(*holding) {}, nil, verdict{Acknowledged: 20}},
 		"a lost sample":                   {func(h *holding) { delete(h.samples[one], 1500) }, nil, verdict{Acknowledged: 20, Lost: 1}},
 		"a series that is not there":      {func(h *holding) { clear(h.samples) }, nil, verdict{Acknowledged: 20, Lost: 20}},
-		"a lost sample in a declared gap": {func(h *holding) { delete(h.samples[one], 1500); h.gaps[between] = true }, []string{"log_lost"}, verdict{Acknowledged: 20, Gapped: 1, Gaps: 1}},
-		"a gap of every series":           {func(h *holding) { delete(h.samples[one], 1500); h.gaps[gap{"", 1450, 1550, "log_lost"}] = true }, []string{"log_lost"}, verdict{Acknowledged: 20, Gapped: 1, Gaps: 1}},
-		"a lost sample at a gap's edge":   {func(h *holding) { delete(h.samples[one], 1450); h.gaps[between] = true }, []string{"log_lost"}, verdict{Acknowledged: 20, Lost: 1, Gaps: 1}},
-		"a lost sample in another's gap":  {func(h *holding) { delete(h.samples[one], 1500); h.gaps[gap{"x", 1450, 1550, "log_lost"}] = true }, []string{"log_lost"}, verdict{Acknowledged: 20, Lost: 1, Gaps: 1}},
-		"a gap that no fault explains":    {func(h *holding) { h.gaps[between] = true }, []string{"source_dropped"}, verdict{Acknowledged: 20, Gaps: 1, Undue: 1}},
+		"a lost sample in a declared gap": {func(h *holding) { delete(h.samples[one], 1500); h.gaps[between] = true }, []allowance{{"log_lost", 1400, 1600}}, verdict{Acknowledged: 20, Gapped: 1, Gaps: 1}},
+		"a gap of every series":           {func(h *holding) { delete(h.samples[one], 1500); h.gaps[gap{"", 1450, 1550, "log_lost"}] = true }, []allowance{{"log_lost", 1400, 1600}}, verdict{Acknowledged: 20, Gapped: 1, Gaps: 1}},
+		"a lost sample at a gap's edge":   {func(h *holding) { delete(h.samples[one], 1450); h.gaps[between] = true }, []allowance{{"log_lost", 1400, 1600}}, verdict{Acknowledged: 20, Lost: 1, Gaps: 1}},
+		"a lost sample in another's gap":  {func(h *holding) { delete(h.samples[one], 1500); h.gaps[gap{"x", 1450, 1550, "log_lost"}] = true }, []allowance{{"log_lost", 1400, 1600}}, verdict{Acknowledged: 20, Lost: 1, Gaps: 1}},
+		"a gap that no fault explains":    {func(h *holding) { h.gaps[between] = true }, []allowance{{"source_dropped", 1400, 1600}}, verdict{Acknowledged: 20, Gaps: 1, Undue: 1}},
+		"a gap somewhere else":            {func(h *holding) { h.gaps[between] = true }, []allowance{{"log_lost", 1500, 1600}}, verdict{Acknowledged: 20, Gaps: 1, Undue: 1}},
 		"an unacknowledged sample":        {func(h *holding) { h.put(one, 2000, valueAt(1, 0, 2000)) }, nil, verdict{Acknowledged: 20}},
 		"a sample that nobody sent":       {func(h *holding) { h.put(one, 2050, valueAt(1, 0, 2050)) }, nil, verdict{Acknowledged: 20, Foreign: 1}},
 		"a series that nobody sent":       {func(h *holding) { h.put("x", 1000, 1) }, nil, verdict{Acknowledged: 20, Foreign: 1}},

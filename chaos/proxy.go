@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -27,6 +28,7 @@ type network struct {
 }
 
 func newNetwork(p *ports) *network {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some toxics write to standard error whatever logger they are given
 	metrics := toxiproxy.NewMetricsContainer(prometheus.NewRegistry())
 	return &network{server: toxiproxy.NewServer(metrics, zerolog.Nop()), ports: p}
 }
@@ -83,7 +85,10 @@ func (l *link) poison(t toxic) (heal func(), err error) {
 func (l *link) refuse() (heal func(), err error) {
 	l.proxy.Stop()
 	return func() {
-		_ = until(patience, func() bool { return l.proxy.Start() == nil })
+		_ = until(patience, func() bool {
+			err := l.proxy.Start()
+			return err == nil || errors.Is(err, toxiproxy.ErrProxyAlreadyStarted)
+		})
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type Options struct {
 	// Faults is how many are injected at least; each kind that fits the rig has its
 	// turn before any has its next.
 	Faults int
+	// For, unless zero, is for how long faults are injected instead.
+	For time.Duration
 	// Only, unless empty, injects only the faults whose names contain it.
 	Only string
 	// Seed repeats the choices of an earlier run. What happens between processes
@@ -59,18 +62,30 @@ func Run(o Options) (*Report, error) {
 		return nil, err
 	}
 	run := &run{o: o, kit: k, rand: rand.New(rand.NewPCG(o.Seed, 0)), report: &Report{Seed: o.Seed, began: time.Now()}}
-	for n := 1; run.done < o.Faults; n++ {
+	var errs []error
+	for n := 1; !run.over() && len(errs) < maxFailures; n++ {
+		name := fmt.Sprint("rig", n)
 		before := run.done
-		if err := run.rig(fmt.Sprint("rig", n)); err != nil {
-			return run.report, fmt.Errorf("rig%d (seed %d): %w", n, o.Seed, err)
-		}
-		if run.done == before {
+		err := run.rig(name)
+		switch {
+		case err != nil:
+			// What comes next is told by another rig.
+			o.Log("%s: %v", name, err)
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		case run.done == before:
 			return run.report, fmt.Errorf("no fault fits %+v and %q", o.Shape, o.Only)
+		case run.report.Broken() == "":
+			if err := os.RemoveAll(filepath.Join(o.Dir, name)); err != nil {
+				return run.report, err
+			}
 		}
 	}
 	run.report.Took = time.Since(run.report.began)
-	return run.report, nil
+	return run.report, errors.Join(errs...)
 }
+
+// maxFailures is after how many rigs that failed a run gives up.
+const maxFailures = 5
 
 // run is what Run knows.
 type run struct {
@@ -80,6 +95,14 @@ type run struct {
 	report *Report
 	queue  []fault // still to come before each has its next turn
 	done   int
+}
+
+// over reports whether there were enough faults.
+func (x *run) over() bool {
+	if x.o.For > 0 {
+		return time.Since(x.report.began) > x.o.For
+	}
+	return x.done >= x.o.Faults
 }
 
 // next returns the next fault that fits the rig, or nil.
@@ -110,24 +133,27 @@ func (x *run) rig(name string) (err error) {
 		return fmt.Errorf("before the first fault: %w", err)
 	}
 	from := time.Now().UnixMilli()
-	var allowed []string // by the faults of this rig so far
-	for n := 0; n < faultsOfRig && x.done < x.o.Faults && time.Since(r.began) < lifeOfRig && !r.worn(); n++ {
+	var allowed []allowance // by the faults of this rig so far
+	for n := 0; n < faultsOfRig && !x.over() && time.Since(r.began) < lifeOfRig && !r.worn(); n++ {
 		f := x.next(r)
 		if f == nil {
 			return nil
 		}
-		allowed = append(allowed, f.allowed...)
-		if from, err = x.one(r, f, from, allowed); err != nil {
+		x.done++
+		if from, err = x.one(r, f, from, &allowed); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
-		x.done++
 	}
 	return x.last(r, allowed)
 }
 
+// lagBefore is how long before a fault a gap may begin that it explains: servers
+// may have been behind a little.
+const lagBefore = 5 * time.Second
+
 // one injects one fault and judges what was measured from from on. It returns
 // up to when.
-func (x *run) one(r *rig, f *fault, from int64, allowed []string) (int64, error) {
+func (x *run) one(r *rig, f *fault, from int64, allowed *[]allowance) (int64, error) {
 	r.between(200*time.Millisecond, 1200*time.Millisecond)
 	for _, v := range r.viewers {
 		v.pause()
@@ -147,19 +173,22 @@ func (x *run) one(r *rig, f *fault, from int64, allowed []string) (int64, error)
 		return from, err
 	}
 	to := time.Now().UnixMilli() - lateBy - tick
-	v, err := r.check(from, to, allowed)
+	for _, reason := range f.allowed {
+		*allowed = append(*allowed, allowance{reason, began.Add(-lagBefore).UnixMilli(), time.Now().UnixMilli()})
+	}
+	v, err := r.check(from, to, *allowed)
 	if err != nil {
 		return from, err
 	}
 	v.Gaps = r.gaps() - gaps
 	x.report.add(f.name, v, recovery, longest)
-	x.o.Log("%3d %s, for %v: viewers live %v later, without samples for at most %v; %v", x.done+1, f.name,
+	x.o.Log("%3d %s, for %v: viewers live %v later, without samples for at most %v; %v", x.done, f.name,
 		took.Round(time.Millisecond), recovery.Round(time.Millisecond), longest.Round(time.Millisecond), &v)
 	return to, r.failures()
 }
 
 // last judges everything once more, also the samples of clocks that were wrong.
-func (x *run) last(r *rig, allowed []string) error {
+func (x *run) last(r *rig, allowed []allowance) error {
 	const all = 26 * time.Hour // clocks that were wrong, too
 	now := time.Now()
 	v, err := r.check(now.Add(-all).UnixMilli(), now.UnixMilli()-lateBy-tick, allowed)
