@@ -86,11 +86,12 @@ type kit struct {
 	source     []string // environment that makes this binary a source
 	self       string   // this binary
 	shim       string
+	ports      ports
 }
 
 // build starts a rig, in a folder of its own.
 func (k *kit) build(shape Shape, name string, random *rand.Rand) (r *rig, err error) {
-	r = &rig{shape: shape, dir: filepath.Join(k.dir, name), began: time.Now(), rand: random, disks: os.Geteuid() == 0, ports: &ports{}, leave: func() {}}
+	r = &rig{shape: shape, dir: filepath.Join(k.dir, name), began: time.Now(), rand: random, disks: os.Geteuid() == 0, ports: &k.ports, leave: func() {}}
 	r.network = newNetwork(r.ports)
 	defer func() {
 		if err != nil {

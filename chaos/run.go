@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type Options struct {
 	SourceEnv []string
 	// Shape is of every rig.
 	Shape Shape
+	// Rigs is how many rigs are hurt side by side. Zero is one.
+	Rigs int
 	// Faults is how many are injected at least; each kind that fits the rig has its
 	// turn before any has its next.
 	Faults int
@@ -61,27 +64,14 @@ func Run(o Options) (*Report, error) {
 	if k.shim, err = buildShim(o.Dir); err != nil {
 		return nil, err
 	}
-	run := &run{o: o, kit: k, rand: rand.New(rand.NewPCG(o.Seed, 0)), report: &Report{Seed: o.Seed, began: time.Now()}}
-	var errs []error
-	for n := 1; !run.over() && len(errs) < maxFailures; n++ {
-		name := fmt.Sprint("rig", n)
-		before := run.done
-		err := run.rig(name)
-		switch {
-		case err != nil:
-			// What comes next is told by another rig.
-			o.Log("%s: %v", name, err)
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		case run.done == before:
-			return run.report, fmt.Errorf("no fault fits %+v and %q", o.Shape, o.Only)
-		case run.report.Broken() == "":
-			if err := os.RemoveAll(filepath.Join(o.Dir, name)); err != nil {
-				return run.report, err
-			}
-		}
+	x := &run{o: o, kit: k, queueRand: rand.New(rand.NewPCG(o.Seed, 0)), report: &Report{Seed: o.Seed, began: time.Now()}}
+	var workers sync.WaitGroup
+	for n := range max(o.Rigs, 1) {
+		workers.Go(func() { x.work(n, rand.New(rand.NewPCG(o.Seed, uint64(n)+1))) })
 	}
-	run.report.Took = time.Since(run.report.began)
-	return run.report, errors.Join(errs...)
+	workers.Wait()
+	x.report.Took = time.Since(x.report.began)
+	return x.report, errors.Join(x.failures...)
 }
 
 // maxFailures is after how many rigs that failed a run gives up.
@@ -89,24 +79,61 @@ const maxFailures = 5
 
 // run is what Run knows.
 type run struct {
-	o      Options
-	kit    *kit
-	rand   *rand.Rand
-	report *Report
-	queue  []fault // still to come before each has its next turn
-	done   int
+	o   Options
+	kit *kit
+
+	mu        sync.Mutex // guards what follows
+	report    *Report
+	failures  []error
+	queue     []fault // still to come before each has its next turn
+	queueRand *rand.Rand
+	done      int
 }
 
-// over reports whether there were enough faults.
+// work hurts one rig after the other until there were enough faults, or too many
+// failures.
+func (x *run) work(worker int, random *rand.Rand) {
+	for n := 1; !x.over(); n++ {
+		name := fmt.Sprintf("rig%d-%d", worker+1, n)
+		faults, err := x.rig(name, random)
+		if err == nil && faults == 0 && !x.over() {
+			err = fmt.Errorf("no fault fits %+v and %q", x.o.Shape, x.o.Only)
+		}
+		x.mu.Lock()
+		if err != nil {
+			// What comes next is told by another rig.
+			x.o.Log("%s: %v", name, err)
+			x.failures = append(x.failures, fmt.Errorf("%s: %w", name, err))
+		}
+		healthy := err == nil && x.report.Broken() == ""
+		x.mu.Unlock()
+		if healthy {
+			_ = os.RemoveAll(filepath.Join(x.o.Dir, name)) // it would only be in the way
+		}
+	}
+}
+
+// over reports whether there were enough faults, or too many failures.
 func (x *run) over() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.failures) >= maxFailures {
+		return true
+	}
 	if x.o.For > 0 {
 		return time.Since(x.report.began) > x.o.For
 	}
 	return x.done >= x.o.Faults
 }
 
-// next returns the next fault that fits the rig, or nil.
-func (x *run) next(r *rig) *fault {
+// next returns the next fault that fits the rig and its number, or nil: there were
+// enough, or none fits.
+func (x *run) next(r *rig) (*fault, int) {
+	if x.over() {
+		return nil, 0
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	fits := func(f fault) bool {
 		return (f.fits == nil || f.fits(r)) && strings.Contains(f.name, x.o.Only)
 	}
@@ -114,37 +141,38 @@ func (x *run) next(r *rig) *fault {
 		if i := slices.IndexFunc(x.queue, fits); i >= 0 {
 			f := x.queue[i]
 			x.queue = slices.Delete(x.queue, i, i+1)
-			return &f
+			x.done++
+			return &f, x.done
 		}
 		x.queue = faults()
-		x.rand.Shuffle(len(x.queue), func(i, j int) { x.queue[i], x.queue[j] = x.queue[j], x.queue[i] })
+		x.queueRand.Shuffle(len(x.queue), func(i, j int) { x.queue[i], x.queue[j] = x.queue[j], x.queue[i] })
 	}
-	return nil
+	return nil, 0
 }
 
-// rig builds a rig and hurts it for as long as it lives.
-func (x *run) rig(name string) (err error) {
-	r, err := x.kit.build(x.o.Shape, name, x.rand)
+// rig builds a rig and hurts it for as long as it lives. It returns how many
+// faults that were.
+func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
+	r, err := x.kit.build(x.o.Shape, name, random)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	if _, err := r.recover(); err != nil {
-		return fmt.Errorf("before the first fault: %w", err)
+		return 0, fmt.Errorf("before the first fault: %w", err)
 	}
 	from := time.Now().UnixMilli()
 	var allowed []allowance // by the faults of this rig so far
-	for n := 0; n < faultsOfRig && !x.over() && time.Since(r.began) < lifeOfRig && !r.worn(); n++ {
-		f := x.next(r)
+	for ; n < faultsOfRig && time.Since(r.began) < lifeOfRig && !r.worn(); n++ {
+		f, number := x.next(r)
 		if f == nil {
-			return nil
+			break
 		}
-		x.done++
-		if from, err = x.one(r, f, from, &allowed); err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+		if from, err = x.one(r, f, number, from, &allowed); err != nil {
+			return n, fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
-	return x.last(r, allowed)
+	return n, x.last(r, allowed)
 }
 
 // lagBefore is how long before a fault a gap may begin that it explains: servers
@@ -153,7 +181,7 @@ const lagBefore = 5 * time.Second
 
 // one injects one fault and judges what was measured from from on. It returns
 // up to when.
-func (x *run) one(r *rig, f *fault, from int64, allowed *[]allowance) (int64, error) {
+func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance) (int64, error) {
 	r.between(200*time.Millisecond, 1200*time.Millisecond)
 	for _, v := range r.viewers {
 		v.pause()
@@ -181,8 +209,10 @@ func (x *run) one(r *rig, f *fault, from int64, allowed *[]allowance) (int64, er
 		return from, err
 	}
 	v.Gaps = r.gaps() - gaps
+	x.mu.Lock()
 	x.report.add(f.name, v, recovery, longest)
-	x.o.Log("%3d %s, for %v: viewers live %v later, without samples for at most %v; %v", x.done, f.name,
+	x.mu.Unlock()
+	x.o.Log("%3d %s, for %v: viewers live %v later, without samples for at most %v; %v", number, f.name,
 		took.Round(time.Millisecond), recovery.Round(time.Millisecond), longest.Round(time.Millisecond), &v)
 	return to, r.failures()
 }
@@ -196,7 +226,9 @@ func (x *run) last(r *rig, allowed []allowance) error {
 		return fmt.Errorf("check at the end: %w", err)
 	}
 	v.Gaps = 0
+	x.mu.Lock()
 	x.report.addEnd(v)
+	x.mu.Unlock()
 	x.o.Log("    all of the rig, at its end: %v", &v)
 	return nil
 }

@@ -57,6 +57,7 @@ type Collector struct {
 	log       *slog.Logger
 	metrics   *metrics
 	sampler   *sampler
+	slow      *slowSampler
 	queue     *queue
 	publisher *publisher
 }
@@ -67,7 +68,13 @@ func New(o Options) (*Collector, error) {
 	return newCollector(o, gopsutilProber{})
 }
 
-func newCollector(o Options, p prober) (*Collector, error) {
+// machine is all that can be read of one.
+type machine interface {
+	prober
+	slowProber
+}
+
+func newCollector(o Options, p machine) (*Collector, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
@@ -104,6 +111,7 @@ func newCollector(o Options, p prober) (*Collector, error) {
 		log:       o.Logger,
 		metrics:   m,
 		sampler:   newSampler(&o, p, m),
+		slow:      newSlowSampler(&o, p, m),
 		queue:     q,
 		publisher: &publisher{queue: q, publish: o.Publish, log: o.Logger, metrics: m},
 	}, nil
@@ -138,12 +146,23 @@ func (c *Collector) Run(ctx context.Context) error {
 func (c *Collector) measureUntil(ctx context.Context) {
 	now := time.Now().UnixNano()
 	ticks := newSchedule(c.interval, now)
-	timer := time.NewTimer(ticks.sleep(now))
+	// Rounds have a schedule of their own: not every interval divides theirs.
+	// The timer is the same, so that they do not wake the processor once more.
+	rounds := newSchedule(max(c.interval, roundInterval), now)
+	timer := time.NewTimer(min(ticks.sleep(now), rounds.sleep(now)))
 	defer timer.Stop()
+	var round chan *bus.Batch // of the round under way, or nil
 	for {
 		select {
 		case <-ctx.Done():
+			if round != nil {
+				c.queueBatch(<-round)
+			}
 			return
+		case b := <-round:
+			round = nil
+			c.queueBatch(b)
+			continue
 		case <-timer.C:
 		}
 		tick, ok, skipped := ticks.due(time.Now().UnixNano())
@@ -151,7 +170,14 @@ func (c *Collector) measureUntil(ctx context.Context) {
 		if ok {
 			c.measure(ctx, tick/int64(time.Millisecond))
 		}
-		timer.Reset(ticks.sleep(time.Now().UnixNano()))
+		if tick, ok, _ := rounds.due(time.Now().UnixNano()); ok && round == nil {
+			round = make(chan *bus.Batch, 1)
+			go func(done chan<- *bus.Batch) {
+				done <- c.slow.measure(ctx, tick/int64(time.Millisecond))
+			}(round)
+		}
+		now := time.Now().UnixNano()
+		timer.Reset(min(ticks.sleep(now), rounds.sleep(now)))
 	}
 }
 
@@ -160,6 +186,11 @@ func (c *Collector) measure(ctx context.Context, tick int64) {
 	began := time.Now()
 	b := c.sampler.measure(ctx, tick)
 	c.metrics.measuring.Observe(time.Since(began).Seconds())
+	c.queueBatch(b)
+}
+
+// queueBatch gives b its place in the sequence and queues it.
+func (c *Collector) queueBatch(b *bus.Batch) {
 	if len(b.Series) == 0 {
 		return // nothing can be measured here, or not yet
 	}

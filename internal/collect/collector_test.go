@@ -35,6 +35,9 @@ func TestOneBatchPerTickWithTheSeriesOfTheHost(t *testing.T) {
 			`{__name__="memory_used_bytes", host="h"}`:      3e9,
 			`{__name__="memory_available_bytes", host="h"}`: 5e9,
 			`{__name__="memory_total_bytes", host="h"}`:     8e9,
+			`{__name__="memory_cached_bytes", host="h"}`:    1e9,
+			`{__name__="processes_running", host="h"}`:      2,
+			`{__name__="processes_blocked", host="h"}`:      1,
 			`{__name__="swap_used_bytes", host="h"}`:        0,
 		}
 		for i, b := range bus.arrivals() {
@@ -60,6 +63,12 @@ func TestOneBatchPerTickWithTheSeriesOfTheHost(t *testing.T) {
 				`{__name__="cpu_usage_percent", cpu="total", host="h"}`:                   50,
 				`{__name__="cpu_usage_percent", cpu="0", host="h"}`:                       0,
 				`{__name__="cpu_usage_percent", cpu="1", host="h"}`:                       100,
+				`{__name__="cpu_mode_percent", host="h", mode="user"}`:                    25,
+				`{__name__="cpu_mode_percent", host="h", mode="system"}`:                  25,
+				`{__name__="cpu_mode_percent", host="h", mode="idle"}`:                    50,
+				`{__name__="pressure_some_percent", host="h", resource="cpu"}`:            0,
+				`{__name__="pressure_some_percent", host="h", resource="memory"}`:         100,
+				`{__name__="disk_busy_percent", device="sda", host="h"}`:                  25,
 				`{__name__="disk_read_bytes_per_second", device="sda", host="h"}`:         1000,
 				`{__name__="disk_write_bytes_per_second", device="sda", host="h"}`:        0,
 				`{__name__="network_receive_bytes_per_second", device="eth0", host="h"}`:  0,
@@ -108,7 +117,9 @@ func TestLateTicksAreSkippedNotMadeUpFor(t *testing.T) {
 			for _, s := range b.Series {
 				// The counters are linear in time, so any rate that is not this
 				// was divided by the wrong time.
-				if v := s.Samples[0].V; s.Labels.Get("device") == "sda" && v != 0 && v != 1000 {
+				v := s.Samples[0].V
+				want := map[string]float64{"disk_read_bytes_per_second": 1000, "disk_busy_percent": 25}[s.Labels.Get(metricName)]
+				if s.Labels.Get("device") == "sda" && v != want {
 					t.Errorf("tick %d: %v = %v", ticks[len(ticks)-1], s.Labels, v)
 				}
 			}
@@ -153,7 +164,7 @@ func TestSlowBusDoesNotDelayMeasuring(t *testing.T) {
 
 func TestLongOutageDropsTheOldestAndLeavesAJumpInSeq(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const outage = 20 * time.Minute // 1,200 batches of 14 series
+		const outage = 20 * time.Minute // 1,200 batches of 23 series
 		began := time.Now()
 		fake := fakeBus{answer: func(context.Context, int, *bus.Batch) error {
 			if time.Since(began) < outage {
@@ -320,16 +331,16 @@ func TestWhatTheSystemLacksIsOneLogLine(t *testing.T) {
 		if warn := r.lines("WARN"); len(warn) != 1 || !strings.Contains(warn[0], "probe=memory") {
 			t.Errorf("want one line about memory:\n%s", r.logged)
 		}
-		if n := len(bus.arrivals()[200].Series); n != 10 {
-			t.Errorf("%d series without memory, want 10", n)
+		if n := len(bus.arrivals()[200].Series); n != 18 {
+			t.Errorf("%d series without memory, want 18", n)
 		}
 		h.noMemory.Store(false)
 		time.Sleep(5 * time.Second)
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(bus.arrivals()[len(bus.arrivals())-1].Series); n != 14 {
-			t.Errorf("%d series after memory came back, want 14", n)
+		if n := len(bus.arrivals()[len(bus.arrivals())-1].Series); n != 23 {
+			t.Errorf("%d series after memory came back, want 23", n)
 		}
 		if info := r.lines("INFO"); len(info) != 1 {
 			t.Errorf("want one line about the return of memory:\n%s", r.logged)

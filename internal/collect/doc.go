@@ -4,7 +4,9 @@
 //
 //  1. There is one batch per tick, and ticks are the multiples of the interval
 //     since the Unix epoch, so that hosts measure together and nothing drifts.
-//     Every sample of a batch has the tick as its time.
+//     Every sample of a batch has the tick as its time. What changes slowly, is
+//     dear to read or may hang is measured in rounds, at the multiples of 10 s
+//     (or of the interval, if that is longer), and each round is one more batch.
 //  2. A tick that is a whole interval late (machine suspended, process
 //     stopped) is skipped, never made up for in a burst. When the wall clock is
 //     set, the ticks follow it.
@@ -14,25 +16,45 @@
 //     negative.
 //  4. What this system lacks is left out with one log line, and appears when
 //     the system has it.
-//  5. Measuring never waits for the bus. Batches wait in a queue of at most
+//  5. A filesystem or sensor that does not answer (a dead file server) delays no
+//     other series, nor the end. A round waits for it for 2 s; rounds after that go
+//     on without it until it has answered. At most 64 filesystems and 32 sensors
+//     are measured, the first that the system lists.
+//  6. Measuring never waits for the bus. Batches wait in a queue of at most
 //     1,000 batches and 4 MiB; when it is full the oldest is dropped, counted
 //     and logged once per episode. The jump in Seq that this leaves is what
 //     servers declare as a gap.
-//  6. One Publish is in flight, in the order of Seq. A batch that was refused
+//  7. One Publish is in flight, in the order of Seq. A batch that was refused
 //     is tried again, unchanged, until it is taken or dropped.
 //
 // The series, all of them with the label host. Values are rounded to what can
 // be told apart, because each digit is sent to every viewer.
 //
-//	cpu_usage_percent{cpu="total"|"0"|"1"...}   0 to 100, 2 decimals; waiting for disks is not use
+//	cpu_usage_percent{cpu="total"|"0"|"1"...}   0 to 100, 2 decimals, as all percentages; waiting for disks is not use
+//	cpu_mode_percent{mode="user"|"system"...}   all cores together; the modes make 100
 //	load1, load5, load15                        2 decimals
 //	memory_used_bytes                           total - available
 //	memory_available_bytes, memory_total_bytes
+//	memory_cached_bytes                         contents of files, most of them part of the available
 //	swap_used_bytes
+//	processes_running, processes_blocked        at the tick: threads that run or could, and that wait for a disk (Linux)
+//	pressure_some_percent{resource="cpu"|"memory"|"io"}  share of the time in which some task waited for it (Linux)
 //	disk_read_bytes_per_second{device}          integers, as all byte rates
 //	disk_write_bytes_per_second{device}
+//	disk_busy_percent{device}                   share of the time in which it had anything to do (Linux, FreeBSD)
 //	network_receive_bytes_per_second{device}
 //	network_transmit_bytes_per_second{device}
+//
+// And in rounds:
+//
+//	filesystem_size_bytes{mountpoint,fstype}    of what is on a device, on a server or in a pool, once each
+//	filesystem_used_bytes{mountpoint,fstype}
+//	filesystem_used_percent{mountpoint,fstype}  of what users may use, as df counts
+//	processes                                   Linux
+//	temperature_celsius{sensor}                 not on Windows; a second sensor of a name has _2 behind it
+//
+// The modes are user, nice, system, irq, softirq, steal, iowait and idle. One
+// in which the machine never was is left out.
 //
 // Linux counts CPU time in hundredths of a second, so at an interval of 50 ms
 // the use of one core moves in steps of about 20 %.

@@ -18,7 +18,9 @@ import (
 )
 
 // fakeHost is a machine with two cores, of which the second is busy, a disk
-// that reads 1,000 bytes a second, and an interface that sends 10,000.
+// that reads 1,000 bytes a second and is busy for a quarter of it, and an
+// interface that sends 10,000. Something waits for memory all the time. What is
+// measured in rounds it only has if it is set.
 type fakeHost struct {
 	born time.Time
 	// stall, when set, is how long the CPU reading number n (1, 2, ...) takes.
@@ -26,19 +28,26 @@ type fakeHost struct {
 	// noMemory makes memory fail.
 	noMemory atomic.Bool
 	readings int
+
+	processesThere int // zero fails
+	sensors        []temperature
+	mounted        []mount
+	// ask, when set, is how a filesystem answers.
+	ask func(ctx context.Context, mountpoint string) (space, error)
 }
 
 func newFakeHost() *fakeHost { return &fakeHost{born: time.Now().Add(-time.Hour)} }
 
 func (h *fakeHost) age() float64 { return time.Since(h.born).Seconds() }
 
-func (h *fakeHost) cpu(context.Context) ([]cpuTimes, error) {
+func (h *fakeHost) cpu(context.Context) ([]cpuTimes, []modeTime, error) {
 	h.readings++
 	if h.stall != nil {
 		time.Sleep(h.stall(h.readings))
 	}
 	up := h.age()
-	return []cpuTimes{{"total", up, up}, {"0", 0, up}, {"1", up, 0}}, nil
+	return []cpuTimes{{"total", up, up}, {"0", 0, up}, {"1", up, 0}},
+		[]modeTime{{"user", up / 2}, {"nice", 0}, {"system", up / 2}, {"idle", up}}, nil
 }
 
 func (h *fakeHost) load(context.Context) ([]gauge, error) {
@@ -49,15 +58,46 @@ func (h *fakeHost) memory(context.Context) ([]gauge, error) {
 	if h.noMemory.Load() {
 		return nil, errors.New("no such file")
 	}
-	return []gauge{{"memory_used_bytes", 3e9}, {"memory_available_bytes", 5e9}, {"memory_total_bytes", 8e9}, {"swap_used_bytes", 0}}, nil
+	return []gauge{{"memory_used_bytes", 3e9}, {"memory_available_bytes", 5e9}, {"memory_total_bytes", 8e9}, {"memory_cached_bytes", 1e9}, {"swap_used_bytes", 0}}, nil
 }
 
 func (h *fakeHost) disks(context.Context) ([]ioCounters, error) {
-	return []ioCounters{{"sda", uint64(1000 * h.age()), 5}, {"sda1", 9, 9}}, nil
+	return []ioCounters{{"sda", uint64(1000 * h.age()), 5, time.Duration(h.age() * 0.25e9)}, {"sda1", 9, 9, 9}}, nil
 }
 
 func (h *fakeHost) networks(context.Context) ([]ioCounters, error) {
-	return []ioCounters{{"lo", 9, 9}, {"eth0", 1, uint64(10_000 * h.age())}}, nil
+	return []ioCounters{{"lo", 9, 9, 0}, {"eth0", 1, uint64(10_000 * h.age()), 0}}, nil
+}
+
+func (h *fakeHost) processes(context.Context) ([]gauge, error) {
+	return []gauge{{"processes_running", 2}, {"processes_blocked", 1}}, nil
+}
+
+func (h *fakeHost) pressure(context.Context) ([]stall, error) {
+	return []stall{{"cpu", 0}, {"memory", time.Since(h.born)}}, nil
+}
+
+func (h *fakeHost) processCount(context.Context) (int, error) {
+	if h.processesThere == 0 {
+		return 0, errLacks
+	}
+	return h.processesThere, nil
+}
+
+func (h *fakeHost) temperatures(context.Context) ([]temperature, error) {
+	if h.sensors == nil {
+		return nil, errLacks
+	}
+	return h.sensors, nil
+}
+
+func (h *fakeHost) mounts(context.Context) ([]mount, error) { return h.mounted, nil }
+
+func (h *fakeHost) filesystem(ctx context.Context, mountpoint string) (space, error) {
+	if h.ask != nil {
+		return h.ask(ctx, mountpoint)
+	}
+	return space{size: 1000, used: 300, free: 600}, nil
 }
 
 // fakeBus takes batches and remembers them.
@@ -127,7 +167,7 @@ type rig struct {
 	stop func() error
 }
 
-func start(t *testing.T, h prober, publish func(context.Context, *bus.Batch) error, interval time.Duration) *rig {
+func start(t *testing.T, h machine, publish func(context.Context, *bus.Batch) error, interval time.Duration) *rig {
 	t.Helper()
 	r := &rig{logged: new(lockedBuffer), metrics: prometheus.NewRegistry()}
 	c, err := newCollector(Options{
@@ -136,7 +176,7 @@ func start(t *testing.T, h prober, publish func(context.Context, *bus.Batch) err
 		Source:     "test",
 		FirstSeq:   41,
 		Publish:    publish,
-		Logger:     slog.New(slog.NewTextHandler(r.logged, nil)),
+		Logger:     slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer: r.metrics,
 	}, h)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/shirou/gopsutil/v4/cpu"
 	"github.com/shirou/gopsutil/v4/disk"
@@ -17,11 +18,13 @@ import (
 // prober reads the state of a machine at this moment. A method returns what it
 // could read, and an error that says what it could not; both may be there.
 type prober interface {
-	cpu(context.Context) ([]cpuTimes, error)
+	cpu(context.Context) ([]cpuTimes, []modeTime, error)
 	load(context.Context) ([]gauge, error)
 	memory(context.Context) ([]gauge, error)
 	disks(context.Context) ([]ioCounters, error)
 	networks(context.Context) ([]ioCounters, error)
+	processes(context.Context) ([]gauge, error)
+	pressure(context.Context) ([]stall, error)
 }
 
 // cpuTimes is what one core, or all together, did since the machine started,
@@ -38,22 +41,26 @@ type gauge struct {
 }
 
 // ioCounters counts bytes since the machine started, or since the device
-// appeared: read and written, or received and transmitted.
+// appeared: read and written, or received and transmitted; and the time in
+// which a disk was at work. Busy is zero where that is not counted.
 type ioCounters struct {
 	device  string
 	in, out uint64
+	busy    time.Duration
 }
 
 // errNone is for a list that should not be empty; gopsutil reports some
 // failures that way.
 var errNone = errors.New("this system lists none")
 
-// gopsutilProber measures with gopsutil. Reading everything costs 0.1 ms in a
-// loop on Linux (go test -bench Measure ./internal/collect). Once a second, with
-// cold caches, a whole tick costs 0.9 ms of CPU time, of which waking up is a
-// third: 0.1 % of a core (at 50 ms, 1.7 %). Parsing /proc ourselves would not
-// change the reading, so it is not done. Two calls were found dear, and are
-// avoided or kept for a reason:
+// gopsutilProber measures with gopsutil. A tick costs 0.3 ms in a loop on Linux
+// (go test -bench 'Measure|Round' ./internal/collect). Once a second, with cold
+// caches, it costs 1.0 ms of CPU time, of which waking up is a third: 0.1 % of a
+// core (at 50 ms, 1.6 %). A round costs 0.2 ms: listing the mounts and listing the
+// processes are 80 µs each on a small machine and grow with their number. Parsing
+// /proc ourselves would not change the reading, so it is done only for what
+// gopsutil lacks (proc.go). Two calls were found dear, and are avoided or kept
+// for a reason:
 //
 //   - mem.SwapMemory (40 µs) parses all of /proc/vmstat for counters that we
 //     do not use, while mem.VirtualMemory (19 µs) has the swap's size already.
@@ -62,7 +69,7 @@ var errNone = errors.New("this system lists none")
 //     would only spare the partitions.
 type gopsutilProber struct{}
 
-func (gopsutilProber) cpu(ctx context.Context) ([]cpuTimes, error) {
+func (gopsutilProber) cpu(ctx context.Context) ([]cpuTimes, []modeTime, error) {
 	// The total is a reading of its own (8 µs) rather than the sum of the
 	// cores: the kernel rounds each core's times down to hundredths of a second,
 	// and at 50 ms their sum would be visibly coarser than its total.
@@ -75,13 +82,15 @@ func (gopsutilProber) cpu(ctx context.Context) ([]cpuTimes, error) {
 		errCores = errNone
 	}
 	times := make([]cpuTimes, 0, len(total)+len(cores))
-	for i := range total {
-		times = append(times, sumTimes("total", &total[i]))
+	var modes []modeTime
+	if len(total) > 0 {
+		times = append(times, sumTimes("total", &total[0]))
+		modes = modeTimes(&total[0])
 	}
 	for i := range cores {
 		times = append(times, sumTimes(strings.TrimPrefix(cores[i].CPU, "cpu"), &cores[i]))
 	}
-	return times, errors.Join(wrap("CPU total", errTotal), wrap("CPU cores", errCores))
+	return times, modes, errors.Join(wrap("CPU total", errTotal), wrap("CPU cores", errCores))
 }
 
 // sumTimes counts as psutil and top do: waiting for a disk is idle time, time
@@ -92,6 +101,15 @@ func sumTimes(name string, t *cpu.TimesStat) cpuTimes {
 		cpu:  name,
 		busy: t.User + t.Nice + t.System + t.Irq + t.Softirq + t.Steal,
 		idle: t.Idle + t.Iowait,
+	}
+}
+
+// modeTimes leaves out the time of guests, as it is in user and nice.
+func modeTimes(t *cpu.TimesStat) []modeTime {
+	return []modeTime{
+		{"user", t.User}, {"nice", t.Nice}, {"system", t.System},
+		{"irq", t.Irq}, {"softirq", t.Softirq}, {"steal", t.Steal},
+		{"iowait", t.Iowait}, {"idle", t.Idle},
 	}
 }
 
@@ -113,6 +131,9 @@ func (gopsutilProber) memory(ctx context.Context) ([]gauge, error) {
 		{"memory_available_bytes", float64(m.Available)},
 		{"memory_total_bytes", float64(m.Total)},
 	}
+	if m.Cached > 0 { // not every system tells
+		gauges = append(gauges, gauge{"memory_cached_bytes", float64(m.Cached)})
+	}
 	if runtime.GOOS == "linux" {
 		return append(gauges, gauge{"swap_used_bytes", float64(m.SwapTotal - m.SwapFree)}), nil
 	}
@@ -123,6 +144,10 @@ func (gopsutilProber) memory(ctx context.Context) ([]gauge, error) {
 	return append(gauges, gauge{"swap_used_bytes", float64(swap.Used)}), nil
 }
 
+// countsBusy is whether gopsutil's IoTime is the time in which a disk had
+// anything to do. On macOS it is the sum over all requests.
+const countsBusy = runtime.GOOS == "linux" || runtime.GOOS == "freebsd"
+
 func (gopsutilProber) disks(ctx context.Context) ([]ioCounters, error) {
 	byName, err := disk.IOCountersWithContext(ctx)
 	if err == nil && len(byName) == 0 {
@@ -130,7 +155,11 @@ func (gopsutilProber) disks(ctx context.Context) ([]ioCounters, error) {
 	}
 	all := make([]ioCounters, 0, len(byName))
 	for name, c := range byName {
-		all = append(all, ioCounters{name, c.ReadBytes, c.WriteBytes})
+		busy := time.Duration(c.IoTime) * time.Millisecond
+		if !countsBusy {
+			busy = 0
+		}
+		all = append(all, ioCounters{name, c.ReadBytes, c.WriteBytes, busy})
 	}
 	return all, wrap("disks", err)
 }
@@ -142,7 +171,7 @@ func (gopsutilProber) networks(ctx context.Context) ([]ioCounters, error) {
 	}
 	all := make([]ioCounters, 0, len(list))
 	for i := range list {
-		all = append(all, ioCounters{list[i].Name, list[i].BytesRecv, list[i].BytesSent})
+		all = append(all, ioCounters{device: list[i].Name, in: list[i].BytesRecv, out: list[i].BytesSent})
 	}
 	return all, wrap("networks", err)
 }

@@ -2,7 +2,6 @@ package collect
 
 import (
 	"context"
-	"log/slog"
 	"math"
 	"time"
 
@@ -11,44 +10,35 @@ import (
 	"stripchart/internal/bus"
 )
 
-// quiet is the least time between two log lines about the same probe, should
-// it come and go.
-const quiet = time.Minute
-
 // sampler turns readings into the series of a batch. It remembers the last
 // reading, for rates, and the labels of every series, which are built once.
 type sampler struct {
-	host    string
-	prober  prober
-	log     *slog.Logger
-	metrics *metrics
+	host   string
+	prober prober
+	lacks  *lacks
 
 	usage    *usage
+	modes    *modes
 	disks    *throughput
 	networks *throughput
+	pressure *pressure
 	gauges   map[string]labels.Labels // by metric name
-	lacks    map[string]*lack         // by probe
 	series   int                      // of the last batch, to size the next
-}
-
-// lack is what is known about the failures of one probe.
-type lack struct {
-	failing  bool
-	reported bool // this episode was logged, so its end is logged too
-	logged   time.Time
 }
 
 func newSampler(o *Options, p prober, m *metrics) *sampler {
 	return &sampler{
-		host:     o.Host,
-		prober:   p,
-		log:      o.Logger,
-		metrics:  m,
-		usage:    newUsage(o.Host),
-		disks:    newThroughput(o.Host, "disk_read_bytes_per_second", "disk_write_bytes_per_second", keepDisks(o.Disks)),
-		networks: newThroughput(o.Host, "network_receive_bytes_per_second", "network_transmit_bytes_per_second", keepNetworks(o.Networks)),
+		host:   o.Host,
+		prober: p,
+		lacks:  newLacks(o.Logger, m),
+		usage:  newUsage(o.Host),
+		modes:  newModes(o.Host),
+		disks: newThroughput(o.Host, keepDisks(o.Disks),
+			"disk_read_bytes_per_second", "disk_write_bytes_per_second", "disk_busy_percent"),
+		networks: newThroughput(o.Host, keepNetworks(o.Networks),
+			"network_receive_bytes_per_second", "network_transmit_bytes_per_second", ""),
+		pressure: newPressure(o.Host),
 		gauges:   make(map[string]labels.Labels),
-		lacks:    make(map[string]*lack),
 	}
 }
 
@@ -60,24 +50,33 @@ func (s *sampler) measure(ctx context.Context, tick int64) *bus.Batch {
 
 	// A probe that failed altogether forgets its last reading, because the
 	// next rate would be measured over more than the interval before its tick.
-	times, err := s.prober.cpu(ctx)
-	s.note(ctx, "cpu", err)
+	times, modes, err := s.prober.cpu(ctx)
+	s.lacks.note(ctx, "cpu", err)
 	s.usage.measure(times, emit)
+	s.modes.measure(modes, emit)
 
 	gauges, err := s.prober.load(ctx)
-	s.note(ctx, "load", err)
+	s.lacks.note(ctx, "load", err)
 	s.emitGauges(gauges, emit)
 
 	gauges, err = s.prober.memory(ctx)
-	s.note(ctx, "memory", err)
+	s.lacks.note(ctx, "memory", err)
 	s.emitGauges(gauges, emit)
 
+	gauges, err = s.prober.processes(ctx)
+	s.lacks.note(ctx, "processes", err)
+	s.emitGauges(gauges, emit)
+
+	stalls, err := s.prober.pressure(ctx)
+	s.lacks.note(ctx, "pressure", err)
+	s.pressure.measure(time.Now(), stalls, emit)
+
 	counters, err := s.prober.disks(ctx)
-	s.note(ctx, "disks", err)
+	s.lacks.note(ctx, "disks", err)
 	s.disks.measure(time.Now(), counters, emit)
 
 	counters, err = s.prober.networks(ctx)
-	s.note(ctx, "networks", err)
+	s.lacks.note(ctx, "networks", err)
 	s.networks.measure(time.Now(), counters, emit)
 
 	s.series = len(b.Series)
@@ -93,28 +92,4 @@ func (s *sampler) emitGauges(gauges []gauge, emit func(labels.Labels, float64)) 
 		}
 		emit(l, math.Round(100*g.value)/100)
 	}
-}
-
-// note logs when a probe begins to fail and when it works again, not each
-// failure.
-func (s *sampler) note(ctx context.Context, probe string, err error) {
-	if ctx.Err() != nil {
-		return // it fails because we are ending
-	}
-	l := s.lacks[probe]
-	if l == nil {
-		l = &lack{}
-		s.lacks[probe] = l
-	}
-	if err != nil {
-		s.metrics.lacking.WithLabelValues(probe).Inc()
-		if !l.failing && (l.logged.IsZero() || time.Since(l.logged) >= quiet) {
-			s.log.Warn("this system does not give a measurement; it is left out until it does", "probe", probe, "err", err)
-			l.reported, l.logged = true, time.Now()
-		}
-	} else if l.failing && l.reported {
-		s.log.Info("a measurement is there again", "probe", probe)
-		l.reported = false
-	}
-	l.failing = err != nil
 }

@@ -60,11 +60,12 @@ func (u *usage) measure(times []cpuTimes, emit func(labels.Labels, float64)) {
 	}
 }
 
-// throughput turns ioCounters into byte rates per device.
+// throughput turns ioCounters into byte rates per device, and into how busy it
+// was.
 type throughput struct {
-	host                string
-	inMetric, outMetric string
-	keep                keep
+	host                            string
+	keep                            keep
+	inMetric, outMetric, busyMetric string // the last is empty for networks
 
 	at      time.Time // of the last reading
 	reading uint64
@@ -72,21 +73,26 @@ type throughput struct {
 }
 
 type device struct {
-	in, out             uint64
-	reading             uint64 // the last that had this device
-	kept                bool
-	inLabels, outLabels labels.Labels // only when kept
+	in, out                         uint64
+	busy                            time.Duration
+	reading                         uint64 // the last that had this device
+	kept                            bool
+	inLabels, outLabels, busyLabels labels.Labels // only when kept
 }
 
-func newThroughput(host, inMetric, outMetric string, k keep) *throughput {
-	return &throughput{host: host, inMetric: inMetric, outMetric: outMetric, keep: k, devices: make(map[string]*device)}
+func newThroughput(host string, k keep, inMetric, outMetric, busyMetric string) *throughput {
+	return &throughput{
+		host: host, keep: k, inMetric: inMetric, outMetric: outMetric, busyMetric: busyMetric,
+		devices: make(map[string]*device),
+	}
 }
 
 // measure emits the rates of each kept device since the last call, for those
 // that both readings have and that ever moved a byte: an unused port or an
 // empty card reader would only take up room. counters were read at at.
 func (t *throughput) measure(at time.Time, counters []ioCounters, emit func(labels.Labels, float64)) {
-	seconds := at.Sub(t.at).Seconds()
+	passed := at.Sub(t.at)
+	seconds := passed.Seconds()
 	t.at = at
 	t.reading++
 	for _, now := range counters {
@@ -102,8 +108,11 @@ func (t *throughput) measure(at time.Time, counters []ioCounters, emit func(labe
 			// the other's difference means nothing either.
 			emit(d.inLabels, math.Round(float64(now.in-d.in)/seconds))
 			emit(d.outLabels, math.Round(float64(now.out-d.out)/seconds))
+			if v, ok := percentOf(now.busy-d.busy, passed); ok && now.busy > 0 {
+				emit(d.busyLabels, v)
+			}
 		}
-		d.in, d.out, d.reading = now.in, now.out, t.reading
+		d.in, d.out, d.busy, d.reading = now.in, now.out, now.busy, t.reading
 	}
 	for name, d := range t.devices {
 		if d.reading != t.reading {
@@ -119,7 +128,7 @@ func (t *throughput) newDevice(name string, all []ioCounters) *device {
 	of := func(metric string) labels.Labels {
 		return labels.FromStrings(metricName, metric, "host", t.host, "device", valid(name))
 	}
-	return &device{kept: true, inLabels: of(t.inMetric), outLabels: of(t.outMetric)}
+	return &device{kept: true, inLabels: of(t.inMetric), outLabels: of(t.outMetric), busyLabels: of(t.busyMetric)}
 }
 
 // valid makes s fit for a label value: the kernel allows any bytes in the name

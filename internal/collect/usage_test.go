@@ -69,7 +69,7 @@ func TestCoreThatComesBackHasNoUsageAcrossItsAbsence(t *testing.T) {
 }
 
 func TestByteRatesOverTheTimeThatPassed(t *testing.T) {
-	second := []ioCounters{{"eth0", 1000, 2000}}
+	second := []ioCounters{{"eth0", 1000, 2000, 0}}
 	for _, c := range []struct {
 		name     string
 		elapsed  time.Duration
@@ -77,21 +77,21 @@ func TestByteRatesOverTheTimeThatPassed(t *testing.T) {
 		want     map[string]float64
 	}{
 		{"first reading", time.Second, nil, second, nil},
-		{"one second", time.Second, []ioCounters{{"eth0", 400, 1999}}, second, map[string]float64{"in eth0": 600, "out eth0": 1}},
-		{"rounded to integers", 3 * time.Second, []ioCounters{{"eth0", 0, 1999}}, second, map[string]float64{"in eth0": 333, "out eth0": 0}},
-		{"50 ms", 50 * time.Millisecond, []ioCounters{{"eth0", 900, 1900}}, second, map[string]float64{"in eth0": 2000, "out eth0": 2000}},
+		{"one second", time.Second, []ioCounters{{"eth0", 400, 1999, 0}}, second, map[string]float64{"in eth0": 600, "out eth0": 1}},
+		{"rounded to integers", 3 * time.Second, []ioCounters{{"eth0", 0, 1999, 0}}, second, map[string]float64{"in eth0": 333, "out eth0": 0}},
+		{"50 ms", 50 * time.Millisecond, []ioCounters{{"eth0", 900, 1900, 0}}, second, map[string]float64{"in eth0": 2000, "out eth0": 2000}},
 		{"idle", time.Second, second, second, map[string]float64{"in eth0": 0, "out eth0": 0}},
-		{"one counter went back", time.Second, []ioCounters{{"eth0", 1001, 0}}, second, nil},
+		{"one counter went back", time.Second, []ioCounters{{"eth0", 1001, 0, 0}}, second, nil},
 		{"device is gone", time.Second, second, nil, nil},
-		{"device is new", time.Second, []ioCounters{{"eth1", 1, 1}}, second, nil},
-		{"never moved a byte", time.Second, []ioCounters{{"eth0", 0, 0}}, []ioCounters{{"eth0", 0, 0}}, nil},
-		{"its first bytes", time.Second, []ioCounters{{"eth0", 0, 0}}, []ioCounters{{"eth0", 7, 0}}, map[string]float64{"in eth0": 7, "out eth0": 0}},
+		{"device is new", time.Second, []ioCounters{{"eth1", 1, 1, 0}}, second, nil},
+		{"never moved a byte", time.Second, []ioCounters{{"eth0", 0, 0, 0}}, []ioCounters{{"eth0", 0, 0, 0}}, nil},
+		{"its first bytes", time.Second, []ioCounters{{"eth0", 0, 0, 0}}, []ioCounters{{"eth0", 7, 0, 0}}, map[string]float64{"in eth0": 7, "out eth0": 0}},
 		{"listed twice", time.Second, second, []ioCounters{second[0], second[0]}, map[string]float64{"in eth0": 0, "out eth0": 0}},
-		{"not wanted", time.Second, []ioCounters{{"veth0", 0, 0}}, []ioCounters{{"veth0", 9, 9}}, nil},
-		{"no time has passed", 0, []ioCounters{{"eth0", 0, 0}}, second, nil},
+		{"not wanted", time.Second, []ioCounters{{"veth0", 0, 0, 0}}, []ioCounters{{"veth0", 9, 9, 0}}, nil},
+		{"no time has passed", 0, []ioCounters{{"eth0", 0, 0, 0}}, second, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newThroughput("h", "in", "out", keepNetworks(nil))
+			r := newThroughput("h", keepNetworks(nil), "in", "out", "")
 			began := time.Now()
 			if c.was != nil {
 				r.measure(began, c.was, func(l labels.Labels, v float64) { t.Errorf("first reading emitted %v = %v", l, v) })
@@ -109,10 +109,10 @@ func TestByteRatesOverTheTimeThatPassed(t *testing.T) {
 }
 
 func TestLabelValuesAreValid(t *testing.T) {
-	r := newThroughput("h", "in", "out", keepNetworks(nil))
+	r := newThroughput("h", keepNetworks(nil), "in", "out", "")
 	name := "e\xff0"
-	r.measure(time.Unix(1, 0), []ioCounters{{name, 1, 1}}, nil)
-	r.measure(time.Unix(2, 0), []ioCounters{{name, 2, 2}}, func(l labels.Labels, _ float64) {
+	r.measure(time.Unix(1, 0), []ioCounters{{name, 1, 1, 0}}, nil)
+	r.measure(time.Unix(2, 0), []ioCounters{{name, 2, 2, 0}}, func(l labels.Labels, _ float64) {
 		if got := l.Get("device"); got != "e\uFFFD0" {
 			t.Errorf("device = %q", got)
 		}

@@ -70,7 +70,7 @@ func (h *Hub) commit(d bus.Delivery) error {
 		return err
 	}
 	if src != nil {
-		src.took(d.Batch, now)
+		src.took(d.Batch, d.Position.LogTime())
 	}
 	h.declare(&e, h.watchLoss(d.Position.LogTime(), now))
 

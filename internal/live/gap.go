@@ -63,7 +63,7 @@ func (h *Hub) watchLoss(logTime, now int64) *gap {
 	l.over = true
 	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
 	for key, s := range h.index.byKey {
-		if s.source == nil || s.source.heardAt < l.at {
+		if s.source == nil || s.source.heardAt <= l.from {
 			g.series[key] = s.labels
 		}
 	}

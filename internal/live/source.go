@@ -14,7 +14,7 @@ type source struct {
 	seq      uint64 // highest sequence number that was applied, in any epoch
 	epochSeq uint64 // highest one in this epoch of the log
 	lastT    int64  // newest time of its samples, Unix ms
-	heardAt  int64  // when its last batch was applied, the server's clock, Unix ms
+	heardAt  int64  // log time of its last batch, Unix ms
 	here     bool   // heard by this process
 }
 
@@ -51,10 +51,10 @@ func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq }
 func (s *source) jumps(b *bus.Batch) bool { return s.seq > 0 && b.First() > s.seq+1 }
 
 // took notes that b was applied.
-func (s *source) took(b *bus.Batch, now int64) {
+func (s *source) took(b *bus.Batch, logTime int64) {
 	s.seq = max(s.seq, b.Seq)
 	s.epochSeq = max(s.epochSeq, b.Seq)
-	s.heardAt, s.here = now, true
+	s.heardAt, s.here = logTime, true
 	for i := range b.Series {
 		if n := len(b.Series[i].Samples); n > 0 {
 			s.lastT = max(s.lastT, b.Series[i].Samples[n-1].T)
@@ -75,7 +75,7 @@ func (h *Hub) missingBefore(s *source, b *bus.Batch) *gap {
 		return nil // nothing to stand between
 	}
 	g := &gap{from: min(s.lastT, next), to: max(s.lastT, next), reason: wire.GapSourceDropped, series: map[string]labels.Labels{}}
-	if h.loss != nil && s.heardAt < h.loss.at {
+	if h.loss != nil && s.heardAt <= h.loss.from {
 		g.reason = h.loss.reason
 	}
 	for i := range b.Series {

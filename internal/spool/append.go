@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
@@ -202,6 +201,6 @@ func (s *Spool) mendLog() error {
 	}
 	s.mu.Unlock()
 	s.bad = false
-	s.log.Info("the spool can be written again", "dir", s.o.Dir, "at", time.Now().Format(time.TimeOnly))
+	s.log.Info("the spool can be written again", "dir", s.o.Dir)
 	return nil
 }

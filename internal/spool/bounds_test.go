@@ -27,7 +27,7 @@ func diskUsage(t *testing.T, dir string) (n int64) {
 }
 
 func TestAFullSpoolDropsTheOldestAndSaysSo(t *testing.T) {
-	var logged strings.Builder
+	var logged output
 	o := options(t.TempDir())
 	o.MaxBytes = MinMaxBytes
 	o.Logger = slog.New(slog.NewTextHandler(&logged, nil))

@@ -44,7 +44,7 @@ func runChild(dir string) int {
 	})
 	for {
 		seq, v := s.NextSeq(), rand.Float64()
-		b := batch(seq, v, rand.N(60_000))
+		b := batch(seq, v, rand.N(20_000)*rand.N(4))
 		b.Series[0].Samples[0].T = base + int64(seq)*step
 		if err := s.Append(context.Background(), b); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -64,7 +64,7 @@ func runChild(dir string) int {
 func TestKilledCollectorLosesNothingThatWasAppended(t *testing.T) {
 	dir := t.TempDir()
 	appended, published := map[int64]float64{}, map[int64]float64{}
-	kills := 25
+	kills := 12
 	if testing.Short() {
 		kills = 5
 	}
@@ -79,9 +79,12 @@ func TestKilledCollectorLosesNothingThatWasAppended(t *testing.T) {
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
-		wait := time.AfterFunc(time.Duration(50+rand.N(150))*time.Millisecond, func() { child.Process.Kill() })
+		var death *time.Timer
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
+			if death == nil { // it works
+				death = time.AfterFunc(rand.N(300*time.Millisecond), func() { child.Process.Kill() })
+			}
 			var kind string
 			var n int64
 			var v float64
@@ -101,7 +104,10 @@ func TestKilledCollectorLosesNothingThatWasAppended(t *testing.T) {
 			into[n] = v
 		}
 		child.Wait() // killed
-		wait.Stop()
+		if death == nil {
+			t.Fatal("the collector wrote nothing")
+		}
+		death.Stop()
 	}
 	if len(appended) < kills {
 		t.Fatalf("only %d batches were appended in %d lives", len(appended), kills)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -203,7 +204,15 @@ func (s *Spool) load() error {
 	}
 	s.tail.from = s.newest + 1
 	s.state = st
-	return s.save(s.newest+reserveBlock, false)
+	err = s.save(s.newest+reserveBlock, false)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		// What waits can be sent all the same. Nothing is reserved, so Append fails
+		// until source.json is written: it may still say clean.
+		s.state = state{}
+		s.log.Error("the disk of the spool is full; make room and it goes on by itself", "dir", s.o.Dir, "err", err)
+		return nil
+	}
+	return err
 }
 
 // newSource returns an id for a source that begins now.
@@ -253,12 +262,6 @@ func (s *Spool) Close() error {
 		s.closed = errors.Join(err, s.release())
 	})
 	return s.closed
-}
-
-func (s *Spool) isDone() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.done
 }
 
 // syncDir makes the names of the segments durable.

@@ -99,7 +99,7 @@ func TestUnfinishedRecordIsCutWithoutAJump(t *testing.T) {
 			if err := os.Truncate(wlog.SegmentName(filepath.Join(again, "log"), 0), info.Size()-cut); err != nil {
 				t.Fatal(err)
 			}
-			var logged strings.Builder
+			var logged output
 			o := options(again)
 			o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 			s := open(t, o)

@@ -1,0 +1,118 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"stripchart/internal/bus"
+)
+
+// fakeLog is a log that outlives its readers, like Redis's, and can lose its end
+// or its beginning.
+type fakeLog struct {
+	mu      sync.Mutex
+	cond    *sync.Cond
+	epochs  int
+	entries []bus.Delivery
+	last    bus.Offset
+	writing map[string]bool // sources with a Publish in flight
+}
+
+func newFakeLog() *fakeLog {
+	l := &fakeLog{epochs: 1}
+	l.cond = sync.NewCond(&l.mu)
+	return l
+}
+
+func (l *fakeLog) epoch() string { return fmt.Sprint("e", l.epochs) }
+
+func (l *fakeLog) Publish(_ context.Context, b *bus.Batch) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now().UnixMilli(); now > l.last.Ms {
+		l.last = bus.Offset{Ms: now}
+	} else {
+		l.last.Seq++
+	}
+	l.entries = append(l.entries, bus.Delivery{
+		Batch: b, Position: bus.Position{Epoch: l.epoch(), Offset: l.last}, Kept: true, Done: func(error) {},
+	})
+	l.cond.Broadcast()
+	return nil
+}
+
+// lose drops the newest n entries, as a restart from an older dump does.
+func (l *fakeLog) lose(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = slices.Clone(l.entries[:max(0, len(l.entries)-n)])
+	l.last = bus.Offset{}
+	l.epochs++
+	for i := range l.entries {
+		l.entries[i].Position.Epoch = l.epoch()
+		l.last = l.entries[i].Position.Offset
+	}
+	l.cond.Broadcast()
+}
+
+// trim drops all but the newest n entries.
+func (l *fakeLog) trim(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = slices.Clone(l.entries[max(0, len(l.entries)-n):])
+	l.cond.Broadcast()
+}
+
+func (l *fakeLog) Tail(ctx context.Context, from bus.Position, handle func(bus.Delivery) error) error {
+	defer context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.cond.Broadcast()
+	})()
+	for {
+		d, err := l.next(ctx, from)
+		if err != nil {
+			return err
+		}
+		from = d.Position
+		if err := handle(d); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *fakeLog) next(ctx context.Context, from bus.Position) (bus.Delivery, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		if ctx.Err() != nil {
+			return bus.Delivery{}, ctx.Err()
+		}
+		i := 0
+		if !from.IsZero() {
+			i = slices.IndexFunc(l.entries, func(d bus.Delivery) bool { return d.Position == from }) + 1
+			if i == 0 {
+				return bus.Delivery{}, bus.ErrPositionLost
+			}
+		}
+		if i < len(l.entries) {
+			return l.entries[i], nil
+		}
+		l.cond.Wait()
+	}
+}
+
+func (l *fakeLog) End(ctx context.Context) (bus.Position, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	end := bus.Position{Epoch: l.epoch()}
+	if n := len(l.entries); n > 0 {
+		end = l.entries[n-1].Position
+	}
+	return end, ctx.Err()
+}
+
+func (l *fakeLog) Close() error { return nil }

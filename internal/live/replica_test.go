@@ -1,0 +1,486 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/store"
+	"stripchart/internal/wire"
+)
+
+// replica is a server on a log that others read as well. Its store outlives it.
+type replica struct {
+	t     testing.TB
+	log   *fakeLog
+	store *memStore
+
+	mu   sync.RWMutex // guards hub against a restart
+	hub  *Hub
+	stop func()
+}
+
+func newReplica(t testing.TB, l *fakeLog) *replica {
+	r := &replica{t: t, log: l, store: newMemStore()}
+	r.start()
+	return r
+}
+
+func (r *replica) start() {
+	h, err := New(Options{Bus: r.log, Store: r.store, Transport: fakeTransport{}, DefaultSeries: `m{source="0"}`, Window: time.Hour, Replica: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := h.Run(ctx); err != nil {
+			r.t.Errorf("run: %v", err)
+		}
+	})
+	<-h.Ready()
+	r.hub = h
+	r.stop = func() {
+		cancel()
+		wg.Wait()
+		h.Close()
+	}
+}
+
+// restart ends the server and starts it again. After a kill the notes are those
+// of up to five seconds ago; after a power loss the newest commits are gone too.
+func (r *replica) restart(kill bool, lostCommits int, away time.Duration) {
+	for !r.mu.TryLock() { // waiting for a mutex would hold up the bubble's time
+		time.Sleep(time.Millisecond)
+	}
+	defer r.mu.Unlock()
+	r.store.mu.Lock()
+	notes := maps.Clone(r.store.notes)
+	r.store.mu.Unlock()
+	r.stop()
+	if kill {
+		r.store.notes = notes
+	}
+	r.store.damaged = lostCommits > 0
+	r.store.forget(lostCommits)
+	time.Sleep(away)
+	r.start()
+}
+
+// forget drops the newest n commits.
+func (s *memStore) forget(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.series {
+		m.samples = slices.DeleteFunc(m.samples, func(x memSample) bool { return x.commit > s.commits-n })
+		m.maxT = 0
+		if len(m.samples) > 0 {
+			m.maxT = m.samples[len(m.samples)-1].T
+		}
+	}
+}
+
+// publisher is a source that resends its newest batches when it is told to, in
+// order, as one does after a reconnect.
+type publisher struct {
+	log    *fakeLog
+	source int
+	seq    uint64
+	sent   []*bus.Batch
+	want   *sharedTruth
+}
+
+type sharedTruth struct {
+	mu sync.Mutex
+	truth
+}
+
+func (p *publisher) next(rng *rand.Rand) *bus.Batch {
+	p.seq++
+	b := &bus.Batch{Source: fmt.Sprint(p.source), Seq: p.seq}
+	now := ms()
+	for n := range 3 {
+		x := bus.Series{Labels: seriesLabels(p.source, n), Samples: []bus.Sample{{T: now, V: float64(p.seq)}}}
+		if rng.IntN(10) == 0 { // late, perhaps a copy with another value
+			x.Samples = slices.Insert(x.Samples, 0, bus.Sample{T: now - int64(rng.IntN(500)+1), V: rng.Float64()})
+		}
+		b.Series = append(b.Series, x)
+	}
+	p.sent = append(p.sent, b)
+	return b
+}
+
+func (p *publisher) publish(b *bus.Batch) {
+	_ = p.log.Publish(context.Background(), b)
+	p.want.mu.Lock()
+	defer p.want.mu.Unlock()
+	for _, x := range b.Series {
+		for _, y := range x.Samples {
+			p.want.add(x.Labels, y.T, y.V)
+		}
+	}
+}
+
+// resend publishes the newest n batches again; merged into one, now and then.
+func (p *publisher) resend(rng *rand.Rand, n int) {
+	again := p.sent[max(0, len(p.sent)-n):]
+	if len(again) > 1 && rng.IntN(3) == 0 {
+		m := &bus.Batch{Source: again[0].Source, Seq: again[len(again)-1].Seq, Merged: uint64(len(again) - 1)}
+		byKey := map[string]int{}
+		for _, b := range again {
+			for _, x := range b.Series {
+				i, there := byKey[x.Labels.String()]
+				if !there {
+					i = len(m.Series)
+					byKey[x.Labels.String()] = i
+					m.Series = append(m.Series, bus.Series{Labels: x.Labels})
+				}
+				for _, y := range x.Samples {
+					at, there := slices.BinarySearchFunc(m.Series[i].Samples, y.T, func(a bus.Sample, t int64) int { return int(a.T - t) })
+					if !there {
+						m.Series[i].Samples = slices.Insert(m.Series[i].Samples, at, y)
+					}
+				}
+			}
+		}
+		again = []*bus.Batch{m}
+	}
+	for _, b := range again {
+		_ = p.log.Publish(context.Background(), b)
+	}
+}
+
+// roam is the life of a page that goes from one server to the other.
+func roam(t testing.TB, rs []*replica, rng *rand.Rand, stop <-chan struct{}) *page {
+	query := fmt.Sprintf(`m{source="%d"}`, rng.IntN(2))
+	var p *page
+	connect := func(since string, rooms map[string]*pageRoom) {
+		for range 10_000 {
+			r := rs[rng.IntN(len(rs))]
+			if !r.mu.TryRLock() {
+				time.Sleep(10 * time.Millisecond)
+				continue
+			}
+			p = newPage(t, r.hub, 4000)
+			if rooms != nil {
+				p.rooms = rooms
+			}
+			_, err := p.subscribe(query, since)
+			r.mu.RUnlock()
+			if err == nil {
+				return
+			}
+			p.close()
+			time.Sleep(100 * time.Millisecond)
+		}
+		t.Error("the page could not connect")
+	}
+	connect("", nil)
+	for {
+		select {
+		case <-stop:
+			p.pause(false)
+			return p
+		case <-time.After(time.Duration(rng.IntN(2000)) * time.Millisecond):
+		}
+		if rng.IntN(4) == 0 {
+			p.pause(true)
+			time.Sleep(time.Duration(rng.IntN(500)) * time.Millisecond)
+			p.pause(false)
+			continue
+		}
+		p.close()
+		since := ""
+		for _, room := range p.rooms {
+			if room.more {
+				room.more, room.position = false, ""
+			}
+			since = room.position
+		}
+		connect(since, p.rooms)
+	}
+}
+
+// The promise with several servers: two replicas, of which each is restarted,
+// killed and loses power, on a log that is restored from older states; sources
+// that resend; pages that go from one to the other. Nothing is missing anywhere,
+// and as what the log loses is resent, no gap is declared.
+func TestPagesOfReplicasHoldEverything(t *testing.T) {
+	for seed := range uint64(6) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 99))
+			l := newFakeLog()
+			want := &sharedTruth{truth: truth{}}
+			rs := []*replica{newReplica(t, l), newReplica(t, l)}
+			n := 0
+			rs[0].store.fail = func() error {
+				if n++; n%53 == 0 {
+					return errCommit
+				}
+				return nil
+			}
+			stop := make(chan struct{})
+			var visitors sync.WaitGroup
+			pages := make([]*page, 12)
+			for i := range pages {
+				visitors.Go(func() { pages[i] = roam(t, rs, rand.New(rand.NewPCG(seed, uint64(i))), stop) })
+			}
+			sources := []*publisher{{log: l, source: 0, want: want}, {log: l, source: 1, want: want}}
+			for step := range 1500 {
+				time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
+				s := sources[rng.IntN(2)]
+				s.publish(s.next(rng))
+				switch rng.IntN(150) {
+				case 0:
+					s.resend(rng, 1+rng.IntN(30))
+				case 1:
+					l.lose(rng.IntN(20))
+					for _, s := range sources {
+						s.resend(rng, 40)
+					}
+				case 2:
+					go rs[rng.IntN(2)].restart(rng.IntN(2) == 0, 0, time.Duration(rng.IntN(20))*time.Second)
+				case 3:
+					if step%3 == 0 {
+						go rs[rng.IntN(2)].restart(true, rng.IntN(50), time.Second)
+					}
+				}
+			}
+			time.Sleep(time.Minute) // for what is restarting
+			close(stop)
+			visitors.Wait()
+			settleReplicas(t, seed, pages, want)
+			for _, p := range pages {
+				p.close()
+			}
+			for i, r := range rs {
+				if len(r.hub.gaps) > 0 {
+					t.Errorf("seed %d: server %d declared %d gaps, and nothing is missing: %+v", seed, i, len(r.hub.gaps), *r.hub.gaps[0])
+				}
+				r.stop()
+			}
+		})
+	}
+}
+
+func settleReplicas(t *testing.T, seed uint64, pages []*page, want *sharedTruth) {
+	t.Helper()
+	var err error
+	for range 100 {
+		time.Sleep(100 * time.Millisecond)
+		err = nil
+		for i, p := range pages {
+			p.mu.Lock()
+			for _, room := range p.rooms {
+				if e := room.compare(want.truth, room.keep()); e != nil {
+					err = fmt.Errorf("page %d: %w", i, e)
+				}
+			}
+			p.mu.Unlock()
+		}
+		if err == nil {
+			return
+		}
+	}
+	t.Errorf("seed %d: %v", seed, err)
+}
+
+// told returns the gaps that a stub was told of.
+func told(t *testing.T, s *stub) []wire.Gap {
+	t.Helper()
+	var out []wire.Gap
+	for _, b := range s.sent(wire.EventGap) {
+		var g wire.Gap
+		if err := json.Unmarshal(b, &g); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+func TestASequenceThatJumpsIsADeclaredGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		p := &publisher{log: l, want: &sharedTruth{truth: truth{}}}
+		rng := rand.New(rand.NewPCG(1, 1))
+		tick := func(n int) {
+			for range n {
+				p.publish(p.next(rng))
+				time.Sleep(time.Second)
+			}
+		}
+		join := func(since string) *stub {
+			s := &stub{}
+			c := r.hub.NewClient(s)
+			t.Cleanup(c.Close)
+			arg, _ := json.Marshal(map[string]any{"query": "m", "window": 3600, "since": since})
+			c.Subscribe(arg, nil)
+			time.Sleep(time.Second)
+			return s
+		}
+		tick(5)
+		here := join("")
+		before, _ := l.End(t.Context())
+		from := ms() - 1000
+		for range 7 {
+			p.next(rng) // measured, dropped
+			time.Sleep(time.Second)
+		}
+		to := ms()
+		tick(5)
+		check := func(who string, s *stub) {
+			t.Helper()
+			gs := told(t, s)
+			if len(gs) != 1 || len(gs[0].IDs) != 3 || gs[0].Reason != wire.GapSourceDropped || gs[0].From > from || gs[0].To < to-1000 || gs[0].To > to {
+				t.Errorf("%s was told %+v; missing is what lies between %d and %d", who, gs, from, to)
+			}
+		}
+		check("a viewer that was there", here)
+		check("one that comes later", join(""))
+		check("one that resumes", join(before.String()))
+		tick(20)
+		r.restart(true, 0, time.Second)
+		tick(3)
+		check("one that comes after a restart", join(""))
+		r.stop()
+	})
+}
+
+func TestAServerThatWasAwayForTooLongSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		p := &publisher{log: l, want: &sharedTruth{truth: truth{}}}
+		rng := rand.New(rand.NewPCG(1, 1))
+		for range 90 {
+			p.publish(p.next(rng))
+			time.Sleep(time.Second)
+		}
+		from := ms() - 1000
+		go func() {
+			for range 60 {
+				p.publish(p.next(rng))
+				time.Sleep(time.Second)
+			}
+			l.trim(5)
+		}()
+		r.restart(false, 0, 61*time.Second)
+		for range 30 {
+			p.publish(p.next(rng))
+			time.Sleep(time.Second)
+		}
+		s := &stub{}
+		c := r.hub.NewClient(s)
+		defer c.Close()
+		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
+		time.Sleep(time.Second)
+		gs := told(t, s)
+		if len(gs) != 1 || gs[0].Reason != wire.GapLogTrimmed || gs[0].From > from+1000 || gs[0].To < from+50_000 {
+			t.Errorf("told %+v; missing is most of the minute after %d", gs, from)
+		}
+		r.stop()
+	})
+}
+
+// Nothing tells of a source that published into what the log lost and then died,
+// except that it is not heard of any more.
+func TestASourceThatDiedWithTheLogsEndIsInAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		rng := rand.New(rand.NewPCG(1, 1))
+		want := &sharedTruth{truth: truth{}}
+		lives, dies := &publisher{log: l, source: 0, want: want}, &publisher{log: l, source: 1, want: want}
+		for range 20 {
+			lives.publish(lives.next(rng))
+			dies.publish(dies.next(rng))
+			time.Sleep(time.Second)
+		}
+		l.lose(3)
+		for range 40 {
+			lives.publish(lives.next(rng))
+			time.Sleep(time.Second)
+		}
+		s := &stub{}
+		c := r.hub.NewClient(s)
+		defer c.Close()
+		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
+		time.Sleep(time.Second)
+		gs := told(t, s)
+		if len(gs) != 1 || len(gs[0].IDs) != 3 || gs[0].Reason != wire.GapLogLost {
+			t.Errorf("told %+v, want one gap of the three series of the source that died", gs)
+		}
+		r.stop()
+	})
+}
+
+// While the disk is full, samples are shown and the saved position stands still;
+// afterwards the log is read again, and everybody has everything.
+func TestWhatWasOnlyShownIsRecordedWhenThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		want := &sharedTruth{truth: truth{}}
+		p := &publisher{log: l, want: want}
+		rng := rand.New(rand.NewPCG(1, 1))
+		tick := func(n int) {
+			for range n {
+				p.publish(p.next(rng))
+				time.Sleep(time.Second)
+			}
+		}
+		var full bool
+		r.store.fail = func() error {
+			if full {
+				return store.ErrDiskFull
+			}
+			return nil
+		}
+		visit := func() *page {
+			q := newPage(t, r.hub, 1<<20)
+			q.ask(`{"query":"m","window":3600,"points":20000}`)
+			return q
+		}
+		tick(90)
+		pages := []*page{visit()}
+		r.store.mu.Lock()
+		full = true
+		r.store.mu.Unlock()
+		tick(20)
+		pages = append(pages, visit())
+		tick(400) // the ring does not go back to where the disk was full
+		pages = append(pages, visit())
+		tick(20)
+		for i, q := range pages {
+			for _, room := range q.rooms {
+				if room.state != wire.StateNotStored {
+					t.Errorf("page %d sees the state %s", i, room.state)
+				}
+			}
+		}
+		r.store.mu.Lock()
+		full = false
+		r.store.mu.Unlock()
+		tick(10)
+		pages = append(pages, visit())
+		settleReplicas(t, 0, pages, want)
+		for _, q := range pages {
+			q.close()
+		}
+		r.restart(true, 0, time.Second)
+		q := visit()
+		settleReplicas(t, 0, []*page{q}, want)
+		q.close()
+		r.stop()
+	})
+}
