@@ -28,7 +28,7 @@ type options struct {
 	Window        duration `help:"Span of time that a chart shows unless the page asks otherwise." default:"100s"`
 	DefaultSeries string   `help:"Selector of the series for pages of the Flask-SocketIO recipe, and for /plotly. Default: this host's total CPU." placeholder:"SELECTOR"`
 	Retention     duration `help:"How long history is kept." default:"30d"`
-	Insecure      bool     `help:"Allow an address that other machines can reach. Anybody there can watch."`
+	Insecure      bool     `help:"Allow an address that other machines can reach. Anybody there can watch and write."`
 	Compress      bool     `help:"Compress packets of 512 bytes and more for pages whose browser offers it (permessage-deflate), once for all of them."`
 	LogFormat     string   `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text"`
 	LogLevel      string   `help:"Least level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`

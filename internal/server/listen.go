@@ -26,7 +26,7 @@ func CheckAddress(address string, insecure bool) error {
 		return fmt.Errorf("--listen %q: the port must be 0 to 65535", address)
 	}
 	if !insecure && !isLoopbackName(host) {
-		return fmt.Errorf("--listen %s can be reached from other machines, and anybody there could watch: set --insecure if that is what you want, or listen on %s", address, DefaultAddress)
+		return fmt.Errorf("--listen %s can be reached from other machines, and anybody there could watch and write: set --insecure if that is what you want, or listen on %s", address, DefaultAddress)
 	}
 	return nil
 }

@@ -25,6 +25,9 @@ type Options struct {
 	// AnyHost lets every Host header in (--insecure). Otherwise only names of the
 	// loopback interface pass.
 	AnyHost bool
+	// Ingest takes the requests of writers, of any method; nil is a server that
+	// cannot be written to.
+	Ingest http.Handler
 }
 
 // Server answers HTTP requests. It implements http.Handler.
@@ -51,6 +54,9 @@ func New(o Options) (*Server, error) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { sayOK(w) })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}))
+	if o.Ingest != nil {
+		mux.Handle("/api/v1/write", o.Ingest)
+	}
 	mux.Handle("/", page)
 	s.http = &http.Server{
 		Handler: s.guard(mux),

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -8,13 +9,17 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"stripchart/internal/bus"
+	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/membus"
+	"stripchart/internal/ingest"
 	"stripchart/internal/live"
 	"stripchart/internal/socketio"
 	"stripchart/internal/store"
@@ -38,9 +43,16 @@ func newServer(t *testing.T, anyHost bool) http.Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { hub.Close() })
+	door, err := ingest.New(ingest.Options{
+		Publish: func(context.Context, *bus.Batch) error { return nil },
+		Decode:  func([]byte) (*bus.Batch, ingest.Report, error) { return &bus.Batch{}, ingest.Report{}, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := New(Options{
 		Sockets: sockets, Hub: hub, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
-		Window: 100 * time.Second, AnyHost: anyHost,
+		Window: 100 * time.Second, AnyHost: anyHost, Ingest: door,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +118,55 @@ func TestForeignHostsAndOriginsAreRefused(t *testing.T) {
 	}
 }
 
+// Programs write, and this server's own page may; pages of others may not, nor may
+// they find out by the answer what is here.
+func TestPagesOfOtherOriginsCannotWrite(t *testing.T) {
+	var published atomic.Int32
+	door, err := ingest.New(ingest.Options{
+		Publish: func(context.Context, *bus.Batch) error { published.Add(1); return nil },
+		Decode: func([]byte) (*bus.Batch, ingest.Report, error) {
+			return &bus.Batch{Series: []bus.Series{{Samples: []bus.Sample{{T: time.Now().UnixMilli()}}}}}, ingest.Report{}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard := (&Server{}).guard
+	s := httptest.NewServer(guard(door))
+	defer s.Close()
+	for _, c := range []struct {
+		origin, host string
+		status       int
+		published    int32
+	}{
+		{"", "", 204, 1},
+		{s.URL, "", 204, 1},
+		{"http://evil.example", "", 403, 0},
+		{"null", "", 403, 0},
+		{"", "evil.example", 403, 0},
+	} {
+		published.Store(0)
+		r, err := http.NewRequest("POST", s.URL+httpbus.WritePath, strings.NewReader("\x00"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", httpbus.ContentType)
+		r.Header.Set("Content-Encoding", httpbus.ContentEncoding)
+		if c.origin != "" {
+			r.Header.Set("Origin", c.origin)
+		}
+		r.Host = c.host
+		answer, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b := body(t, answer); answer.StatusCode != c.status || published.Load() != c.published {
+			t.Errorf("origin %q, host %q: %d %s, %d published", c.origin, c.host, answer.StatusCode, b, published.Load())
+		}
+		answer.Body.Close()
+	}
+}
+
 func TestNobodyJoinsBeforeTheLogIsRead(t *testing.T) {
 	h := newServer(t, false)
 	for _, path := range []string{"/readyz", "/socket.io/?EIO=4&transport=polling"} {
@@ -138,6 +199,8 @@ func TestErrorsAreJSONWithACode(t *testing.T) {
 	}{
 		{"GET", "/nothing", 404, "not_found"},
 		{"GET", "/go.mod", 404, "not_found"},
+		{"GET", "/api/v1/write", 405, "method_not_allowed"},
+		{"POST", "/api/v1/write", 415, "unsupported_media_type"},
 		{"GET", "/placeholder.txt/x", 404, "not_found"},
 	} {
 		r := ask(h, c.method, c.path, nil)

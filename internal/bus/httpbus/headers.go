@@ -1,0 +1,104 @@
+package httpbus
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"stripchart/internal/bus"
+)
+
+// What both ends agree on, beyond the body.
+const (
+	// WritePath is the door's path below the server's address.
+	WritePath = "/api/v1/write"
+	// ContentType is that of Remote-Write 2.0.
+	ContentType = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
+	// ContentEncoding is snappy's block format.
+	ContentEncoding = "snappy"
+
+	// The fields of bus.Batch that Remote-Write has no place for, for example
+	//
+	//	Stripchart-Source: collect-web1-4QXK2M7TZ5AB
+	//	Stripchart-Seq: 1042
+	//	Stripchart-Merged: 0
+	//
+	// A request has all three, or none and then no sequence.
+	HeaderSource = "Stripchart-Source"
+	HeaderSeq    = "Stripchart-Seq"
+	HeaderMerged = "Stripchart-Merged"
+
+	// HeaderSamplesWritten and its siblings count what a receiver took. Remote-Write
+	// 2.0 requires them; their absence gives away a server that is none.
+	HeaderSamplesWritten    = "X-Prometheus-Remote-Write-Samples-Written"
+	HeaderHistogramsWritten = "X-Prometheus-Remote-Write-Histograms-Written"
+	HeaderExemplarsWritten  = "X-Prometheus-Remote-Write-Exemplars-Written"
+
+	// CodeNotRecorded is the error code with which a server says bus.ErrNotStored.
+	CodeNotRecorded = "not_recorded"
+)
+
+// MaxSource bounds the bytes of a source's name.
+const MaxSource = 128
+
+// Sequence is a batch's place among those of its source. The zero value is
+// that of a writer without a sequence.
+type Sequence struct {
+	Source      string // 1 to MaxSource bytes of visible ASCII
+	Seq, Merged uint64 // Merged < Seq
+}
+
+func (s Sequence) check() error {
+	if s.Source == "" || len(s.Source) > MaxSource {
+		return fmt.Errorf("%s must have 1 to %d bytes, not %d", HeaderSource, MaxSource, len(s.Source))
+	}
+	for _, c := range []byte(s.Source) {
+		if c <= ' ' || c > '~' {
+			return fmt.Errorf("%s must be visible ASCII without spaces", HeaderSource)
+		}
+	}
+	if s.Merged >= s.Seq {
+		return fmt.Errorf("%s must be less than %s, and that at least 1", HeaderMerged, HeaderSeq)
+	}
+	return nil
+}
+
+// WriteSequence sets the headers for b; none when it has no sequence.
+func WriteSequence(h http.Header, b *bus.Batch) error {
+	s := Sequence{b.Source, b.Seq, b.Merged}
+	if s == (Sequence{}) {
+		return nil
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	h.Set(HeaderSource, s.Source)
+	h.Set(HeaderSeq, strconv.FormatUint(s.Seq, 10))
+	h.Set(HeaderMerged, strconv.FormatUint(s.Merged, 10))
+	return nil
+}
+
+// ReadSequence returns what WriteSequence wrote. Headers that are incomplete,
+// doubled or out of bounds are an error: a guess at a sequence number would make
+// readers skip batches that they have not seen.
+func ReadSequence(h http.Header) (s Sequence, err error) {
+	source, seq, merged := h.Values(HeaderSource), h.Values(HeaderSeq), h.Values(HeaderMerged)
+	if len(source)+len(seq)+len(merged) == 0 {
+		return s, nil
+	}
+	if len(source) != 1 || len(seq) != 1 || len(merged) != 1 {
+		return s, errors.New("send " + HeaderSource + ", " + HeaderSeq + " and " + HeaderMerged + " once each, or none of them")
+	}
+	s.Source = source[0]
+	if s.Seq, err = strconv.ParseUint(seq[0], 10, 64); err != nil {
+		return Sequence{}, errors.New(HeaderSeq + " must be a whole number, 1 to 2^64-1")
+	}
+	if s.Merged, err = strconv.ParseUint(merged[0], 10, 64); err != nil {
+		return Sequence{}, errors.New(HeaderMerged + " must be a whole number, 0 to 2^64-1")
+	}
+	if err := s.check(); err != nil {
+		return Sequence{}, err
+	}
+	return s, nil
+}

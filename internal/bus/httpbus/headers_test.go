@@ -1,0 +1,46 @@
+package httpbus
+
+import (
+	"net/http"
+	"testing"
+
+	"stripchart/internal/bus"
+)
+
+func TestSequenceIsWholeOrAbsent(t *testing.T) {
+	for _, c := range []struct {
+		source, seq, merged []string
+		ok                  bool
+	}{
+		{nil, nil, nil, true},
+		{[]string{"a"}, []string{"1"}, []string{"0"}, true},
+		{[]string{"a"}, []string{"18446744073709551615"}, []string{"18446744073709551614"}, true},
+		{[]string{"a"}, []string{"1"}, nil, false},
+		{[]string{"a"}, nil, []string{"0"}, false},
+		{nil, []string{"1"}, []string{"0"}, false},
+		{[]string{"a", "b"}, []string{"1"}, []string{"0"}, false},
+		{[]string{"a"}, []string{"1", "1"}, []string{"0"}, false},
+		{[]string{""}, []string{"1"}, []string{"0"}, false},
+		{[]string{"a"}, []string{"0"}, []string{"0"}, false},
+		{[]string{"a"}, []string{"2"}, []string{"2"}, false},
+		{[]string{"a"}, []string{"+2"}, []string{"0"}, false},
+		{[]string{"a"}, []string{"2"}, []string{"-1"}, false},
+		{[]string{"a\x00"}, []string{"2"}, []string{"0"}, false},
+	} {
+		h := http.Header{HeaderSource: c.source, HeaderSeq: c.seq, HeaderMerged: c.merged}
+		s, err := ReadSequence(h)
+		if (err == nil) != c.ok || err != nil && s != (Sequence{}) {
+			t.Errorf("%v: %+v, %v", h, s, err)
+		}
+		if err != nil {
+			continue
+		}
+		again := http.Header{}
+		if err := WriteSequence(again, &bus.Batch{Source: s.Source, Seq: s.Seq, Merged: s.Merged}); err != nil {
+			t.Error(err)
+		}
+		if s2, err := ReadSequence(again); err != nil || s2 != s {
+			t.Errorf("%+v became %+v, %v", s, s2, err)
+		}
+	}
+}

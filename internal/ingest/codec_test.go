@@ -1,0 +1,117 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/golang/snappy"
+	writev2 "github.com/prometheus/client_golang/exp/api/remote/genproto/v2"
+	"github.com/prometheus/prometheus/model/labels"
+	"google.golang.org/protobuf/proto"
+
+	"stripchart/internal/bus"
+)
+
+// encode and decode are a small codec over Prometheus's own types, in the shape
+// that Options.Decode and httpbus.Options.Encode ask for.
+func encode(b *bus.Batch) []byte { return compress(request(b)) }
+
+func compress(r *writev2.Request) []byte {
+	raw, err := proto.Marshal(r)
+	if err != nil {
+		panic(err)
+	}
+	return snappy.Encode(nil, raw)
+}
+
+func request(b *bus.Batch) *writev2.Request {
+	symbols := writev2.NewSymbolTable()
+	r := &writev2.Request{}
+	for _, s := range b.Series {
+		ts := &writev2.TimeSeries{}
+		s.Labels.Range(func(l labels.Label) {
+			ts.LabelsRefs = append(ts.LabelsRefs, symbols.Symbolize(l.Name), symbols.Symbolize(l.Value))
+		})
+		for _, x := range s.Samples {
+			ts.Samples = append(ts.Samples, &writev2.Sample{Timestamp: x.T, Value: x.V})
+		}
+		r.Timeseries = append(r.Timeseries, ts)
+	}
+	r.Symbols = symbols.Symbols()
+	return r
+}
+
+func decode(body []byte) (*bus.Batch, Report, error) {
+	var report Report
+	raw, err := snappy.Decode(nil, body)
+	if err != nil {
+		return nil, report, err
+	}
+	var r writev2.Request
+	if err := proto.Unmarshal(raw, &r); err != nil {
+		return nil, report, err
+	}
+	b := &bus.Batch{}
+	seen := map[string]bool{}
+	builder := labels.NewScratchBuilder(8)
+	for _, ts := range r.Timeseries {
+		report.Histograms += len(ts.Histograms)
+		report.Exemplars += len(ts.Exemplars)
+		builder.Reset()
+		for i, ref := range ts.LabelsRefs {
+			if int(ref) >= len(r.Symbols) || len(ts.LabelsRefs)%2 == 1 {
+				return nil, report, errors.New("a label refers to no symbol")
+			}
+			if i%2 == 1 {
+				builder.Add(r.Symbols[ts.LabelsRefs[i-1]], r.Symbols[ref])
+			}
+		}
+		builder.Sort()
+		l := builder.Labels()
+		s := bus.Series{Labels: l}
+		_, twice := l.HasDuplicateLabelNames()
+		for i, x := range ts.Samples {
+			switch {
+			case l.Get("__name__") == "" || twice || seen[l.String()]:
+				report.refuse("invalid_labels", func() string { return l.String() })
+			case i > 0 && x.Timestamp <= ts.Samples[i-1].Timestamp:
+				report.refuse("not_ascending", func() string { return fmt.Sprint(x.Timestamp) })
+			default:
+				s.Samples = append(s.Samples, bus.Sample{T: x.Timestamp, V: x.Value})
+			}
+		}
+		if len(s.Samples) > 0 {
+			seen[l.String()] = true
+			b.Series = append(b.Series, s)
+		}
+	}
+	return b, report, nil
+}
+
+// batch returns one sample of one series for each of ages, which are how long
+// before now.
+func batch(ages ...time.Duration) *bus.Batch {
+	b := &bus.Batch{}
+	for i, age := range ages {
+		b.Series = append(b.Series, bus.Series{
+			Labels:  labels.FromStrings("__name__", "m", "n", fmt.Sprint(i)),
+			Samples: []bus.Sample{{T: time.Now().Add(-age).UnixMilli(), V: float64(i)}},
+		})
+	}
+	return b
+}
+
+func sequenced(source string, seq, merged uint64, ages ...time.Duration) *bus.Batch {
+	b := batch(ages...)
+	b.Source, b.Seq, b.Merged = source, seq, merged
+	return b
+}
+
+func TestCodecOfTheseTests(t *testing.T) {
+	b, report, err := decode(encode(batch(0, time.Hour)))
+	if err != nil || len(b.Series) != 2 || b.Samples() != 2 || report.sentence(2) != "" || !labels.Equal(b.Series[1].Labels, labels.FromStrings("__name__", "m", "n", "1")) {
+		t.Fatalf("%+v, %+v, %v", b, report, err)
+	}
+}

@@ -1,0 +1,251 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/bus/httpbus"
+)
+
+// Options of New. Zero values mean the default given with each.
+type Options struct {
+	// Publish is bus.Bus's. Required.
+	Publish func(ctx context.Context, b *bus.Batch) error
+	// Decode reads a body of Remote-Write 2.0, still compressed. Its batch keeps
+	// what bus.Batch promises, has neither source nor sequence, and may refer to
+	// body. What it had to leave out is in the report; an error means that nothing
+	// could be read. bus.ErrTooLarge says that a bound was exceeded. Required.
+	Decode func(body []byte) (*bus.Batch, Report, error)
+	// Writable returns an error while the store has no room. nil: there always is.
+	Writable func() error
+
+	MaxBody     int64 // bytes of a body as sent; 4 MiB
+	MaxDecoded  int64 // bytes of it decompressed; 32 MiB
+	MaxWrites   int   // requests under way; 64
+	MaxInFlight int64 // bytes of their bodies, compressed and decompressed; 128 MiB
+
+	Behind time.Duration // W, how old a sample may be; 24 h
+	Ahead  time.Duration // how far in the future it may lie; 60 s
+
+	ReadTimeout    time.Duration // for a body to arrive; 10 s
+	PublishTimeout time.Duration // for the bus to acknowledge; 10 s
+
+	Logger     *slog.Logger          // nil: none
+	Registerer prometheus.Registerer // nil: none
+}
+
+// retrySoon is what writers are told to wait: long enough to calm a crowd of
+// them, short beside what a source can keep.
+const retrySoon = time.Second
+
+// Handler is the door, an http.Handler for any path. It needs no Close: it has no
+// goroutines, and requests end with their server.
+type Handler struct {
+	o       Options
+	load    load
+	metrics metrics
+	failing atomic.Bool // the bus did not take the last batch; kept to log changes only
+}
+
+// New returns a Handler.
+func New(o Options) (*Handler, error) {
+	setDefault(&o.MaxBody, 4<<20)
+	setDefault(&o.MaxDecoded, 32<<20)
+	setDefault(&o.MaxWrites, 64)
+	setDefault(&o.MaxInFlight, 128<<20)
+	setDefault(&o.Behind, 24*time.Hour)
+	setDefault(&o.Ahead, time.Minute)
+	setDefault(&o.ReadTimeout, 10*time.Second)
+	setDefault(&o.PublishTimeout, 10*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Writable == nil {
+		o.Writable = func() error { return nil }
+	}
+	if o.MaxInFlight < o.MaxBody+o.MaxDecoded {
+		return nil, fmt.Errorf("%d bytes in flight do not hold one request of the largest size, %d", o.MaxInFlight, o.MaxBody+o.MaxDecoded)
+	}
+	h := &Handler{o: o, load: load{maxWrites: o.MaxWrites, maxBytes: o.MaxInFlight}}
+	var err error
+	h.metrics, err = newMetrics(o.Registerer, &h.load)
+	return h, err
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// A body that trickles in must not keep its place, nor, where the answer comes
+	// before it, the connection: net/http reads on for a while then. It lifts the
+	// deadline itself when the body is complete.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.o.ReadTimeout)) // tests' writers have none
+	a := negotiate(r)
+	if a.status == 0 {
+		var written int
+		a, written = h.write(w, r)
+		w.Header().Set(httpbus.HeaderSamplesWritten, fmt.Sprint(written))
+		w.Header().Set(httpbus.HeaderHistogramsWritten, "0")
+		w.Header().Set(httpbus.HeaderExemplarsWritten, "0")
+	}
+	h.metrics.answered(a.status)
+	a.send(w)
+}
+
+// negotiate returns the answer for a request that is not Remote-Write 2.0, and
+// the zero answer for one that is.
+func negotiate(r *http.Request) answer {
+	if r.Method != http.MethodPost {
+		return answer{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "this address takes writes: POST a Remote-Write 2.0 request", allow: http.MethodPost}
+	}
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch proto := params["proto"]; {
+	case err != nil || media != "application/x-protobuf":
+		return answer{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "want Content-Type: " + httpbus.ContentType}
+	case proto == "" || proto == "prometheus.WriteRequest":
+		return answer{status: http.StatusUnsupportedMediaType, code: "remote_write_1", message: "this is Remote-Write 1.0, which is not supported yet; in Prometheus set protobuf_message: io.prometheus.write.v2.Request"}
+	case proto != "io.prometheus.write.v2.Request":
+		return answer{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "unknown protobuf message; want Content-Type: " + httpbus.ContentType}
+	case !strings.EqualFold(r.Header.Get("Content-Encoding"), httpbus.ContentEncoding):
+		return answer{status: http.StatusUnsupportedMediaType, code: "unsupported_encoding", message: "want Content-Encoding: " + httpbus.ContentEncoding + " (block format)"}
+	}
+	return answer{}
+}
+
+// write carries a request out and returns its answer and how many samples were
+// written. What costs nothing to find out is found out first, and the body is
+// read only when there is a place for it.
+func (h *Handler) write(w http.ResponseWriter, r *http.Request) (a answer, written int) {
+	sequence, err := httpbus.ReadSequence(r.Header)
+	if err != nil {
+		return answer{status: http.StatusBadRequest, code: "bad_sequence", message: err.Error()}, 0
+	}
+	if err := h.o.Writable(); err != nil {
+		return answer{status: http.StatusInsufficientStorage, code: "disk_full", message: "nothing was written, because the server's disk is full; try again later", retry: 10 * retrySoon}, 0
+	}
+	size := r.ContentLength
+	if size < 0 { // not said: it may be anything up to the bound
+		size = h.o.MaxBody
+	}
+	if size > h.o.MaxBody {
+		return tooLarge("compressed", h.o.MaxBody), 0
+	}
+	place, ok := h.load.enter(size)
+	if !ok {
+		return overloaded(), 0
+	}
+	defer place.leave()
+	body, a := h.read(w, r)
+	if a.status != 0 {
+		return a, 0
+	}
+	// The decompressed size is taken from the first bytes and judged before that
+	// much memory is.
+	decoded, err := snappy.DecodedLen(body)
+	if err != nil {
+		return badBody(err), 0
+	}
+	if int64(decoded) > h.o.MaxDecoded {
+		return tooLarge("decompressed", h.o.MaxDecoded), 0
+	}
+	if !place.grow(int64(decoded)) {
+		return overloaded(), 0
+	}
+	b, report, err := h.o.Decode(body)
+	if errors.Is(err, bus.ErrTooLarge) {
+		return answer{status: http.StatusRequestEntityTooLarge, code: "too_large", message: "nothing was written: " + err.Error() + "; send smaller requests"}, 0
+	} else if err != nil {
+		return badBody(err), 0
+	}
+	b.Source, b.Seq, b.Merged = sequence.Source, sequence.Seq, sequence.Merged
+	if b.Seq == 0 {
+		h.judgeTimes(b, &report, time.Now())
+	}
+	written = b.Samples() // before the bus owns b
+	if a := h.publish(r.Context(), b); a.status != 0 {
+		return a, 0
+	}
+	h.metrics.wrote(written, report)
+	if sentence := report.sentence(written); sentence != "" {
+		return answer{status: http.StatusBadRequest, code: "not_all_written", message: sentence}, written
+	}
+	return answer{status: http.StatusNoContent}, written
+}
+
+// read returns the body. The zero answer means that it is complete.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, answer) {
+	var body []byte
+	var err error
+	from := http.MaxBytesReader(w, r.Body, h.o.MaxBody)
+	if r.ContentLength >= 0 {
+		body = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(from, body)
+	} else {
+		body, err = io.ReadAll(from)
+	}
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, tooLarge("compressed", h.o.MaxBody)
+	case err != nil:
+		// 408 would be the word, but to Remote-Write it is for good, as any 4xx.
+		return nil, answer{status: http.StatusServiceUnavailable, code: "incomplete", message: "the body did not arrive in full in time; send the same again", retry: retrySoon, closing: true}
+	}
+	return body, answer{}
+}
+
+// publish brings b to the bus. The zero answer means that it is there.
+func (h *Handler) publish(ctx context.Context, b *bus.Batch) answer {
+	// An empty batch matters only for its number: without it readers would take
+	// the place in the sequence for a loss.
+	if b.Seq == 0 && len(b.Series) == 0 {
+		return answer{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.o.PublishTimeout)
+	defer cancel()
+	err := h.o.Publish(ctx, b)
+	switch {
+	case err == nil:
+		if h.failing.CompareAndSwap(true, false) {
+			h.o.Logger.Info("the bus takes writes again")
+		}
+		return answer{}
+	case errors.Is(err, bus.ErrTooLarge):
+		return answer{status: http.StatusRequestEntityTooLarge, code: "too_large", message: "nothing was written: the bus takes no batch of this size; send smaller requests"}
+	case errors.Is(err, bus.ErrNotStored):
+		return answer{status: http.StatusInsufficientStorage, code: httpbus.CodeNotRecorded, message: "the samples are shown on open pages, but not recorded, because the server's disk is full", retry: 10 * retrySoon}
+	}
+	if ctx.Err() != context.Canceled && h.failing.CompareAndSwap(false, true) { // canceled: the client has gone
+		h.o.Logger.Warn("the bus does not take writes; writers are told to try again", "err", err)
+	}
+	return answer{status: http.StatusServiceUnavailable, code: "unavailable", message: "the bus has not acknowledged the write; send the same again", retry: retrySoon}
+}
+
+func tooLarge(state string, bound int64) answer {
+	return answer{status: http.StatusRequestEntityTooLarge, code: "too_large", message: fmt.Sprintf("nothing was written: a body may have %d bytes %s; send smaller requests", bound, state)}
+}
+
+func overloaded() answer {
+	return answer{status: http.StatusTooManyRequests, code: "overloaded", message: "too many writes are under way; try again", retry: retrySoon}
+}
+
+func badBody(err error) answer {
+	return answer{status: http.StatusBadRequest, code: "bad_body", message: "nothing was written: the body is not a Remote-Write 2.0 request: " + err.Error()}
+}

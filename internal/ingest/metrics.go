@@ -1,0 +1,62 @@
+package ingest
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the door's own, at /metrics.
+type metrics struct {
+	requests *prometheus.CounterVec // by status code
+	samples  prometheus.Counter
+	refused  *prometheus.CounterVec // by reason
+}
+
+// newMetrics registers the door's metrics with r, unless it is nil.
+func newMetrics(r prometheus.Registerer, l *load) (metrics, error) {
+	m := metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stripchart_write_requests_total", Help: "Write requests answered, by status code.",
+		}, []string{"code"}),
+		samples: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "stripchart_write_samples_total", Help: "Samples of write requests that the bus acknowledged.",
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stripchart_write_refused_total", Help: "What write requests held and was not written, by reason; their writers were told.",
+		}, []string{"reason"}),
+	}
+	if r == nil {
+		return m, nil
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "stripchart_write_" + name, Help: help}, value)
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		m.requests, m.samples, m.refused,
+		gauge("in_flight", "Write requests under way.", func() float64 { n, _ := l.held(); return float64(n) }),
+		gauge("in_flight_bytes", "Bytes that their bodies occupy, compressed and decompressed.", func() float64 { _, n := l.held(); return float64(n) }),
+		gauge("in_flight_limit", "The most write requests that may be under way; others are answered 429.", func() float64 { return float64(l.maxWrites) }),
+		gauge("in_flight_limit_bytes", "The most bytes that they may occupy; others are answered 429.", func() float64 { return float64(l.maxBytes) }),
+	} {
+		errs = append(errs, r.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+func (m *metrics) answered(status int) { m.requests.WithLabelValues(strconv.Itoa(status)).Inc() }
+
+func (m *metrics) wrote(samples int, r Report) {
+	m.samples.Add(float64(samples))
+	for _, x := range r.Refused {
+		m.refused.WithLabelValues(x.Reason).Add(float64(x.Samples))
+	}
+	if r.Histograms > 0 {
+		m.refused.WithLabelValues("histogram").Add(float64(r.Histograms))
+	}
+	if r.Exemplars > 0 {
+		m.refused.WithLabelValues("exemplar").Add(float64(r.Exemplars))
+	}
+}

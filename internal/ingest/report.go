@@ -1,0 +1,103 @@
+package ingest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"stripchart/internal/bus"
+)
+
+// Report says what a request held and its batch does not.
+type Report struct {
+	Histograms int // histogram samples, which are not taken
+	Exemplars  int // likewise
+	Refused    []Refusal
+}
+
+// Refusal counts the samples that were left out for one reason.
+type Refusal struct {
+	Reason  string // one of a few fixed words, also in /metrics
+	Samples int
+	First   string // the first of them, and what is wrong with it
+}
+
+// Reasons of this package's own.
+const (
+	refusedTooOld = "too_old"
+	refusedTooNew = "too_new"
+)
+
+func (r *Report) refuse(reason string, first func() string) {
+	for i := range r.Refused {
+		if r.Refused[i].Reason == reason {
+			r.Refused[i].Samples++
+			return
+		}
+	}
+	r.Refused = append(r.Refused, Refusal{Reason: reason, Samples: 1, First: first()})
+}
+
+// sentence tells a writer what was not written; "" when everything was.
+func (r *Report) sentence(written int) string {
+	var parts []string
+	for _, x := range r.Refused {
+		parts = append(parts, fmt.Sprintf("%d %s (the first: %s)", x.Samples, x.Reason, x.First))
+	}
+	if r.Histograms > 0 {
+		parts = append(parts, fmt.Sprintf("%d histogram (not supported)", r.Histograms))
+	}
+	if r.Exemplars > 0 {
+		parts = append(parts, fmt.Sprintf("%d exemplar (not supported)", r.Exemplars))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("samples written: %d; not written: %s", written, strings.Join(parts, "; "))
+}
+
+// judgeTimes leaves out of b what the rule of acceptance refuses at now, which is
+// about the log time that the batch is going to have, and reports it: this is how
+// a writer learns the reason.
+//
+// It is for batches without a sequence only. One with a sequence must reach the
+// log as its source has made it. The judge is apply, by log time, alike on every
+// server and at every replay; this clock is another. A batch that is sent again
+// (the first answer was lost, a spool kept it) would be cut here later than the
+// first time, and of two copies with one number readers take either for the whole.
+// And one that has grown too old in a spool must use up its number like any other,
+// or servers declare a loss where there is only age. What apply refuses of it is
+// counted in stripchart_samples_refused_total.
+func (h *Handler) judgeTimes(b *bus.Batch, report *Report, now time.Time) {
+	from, to := now.Add(-h.o.Behind).UnixMilli(), now.Add(h.o.Ahead).UnixMilli()
+	series := b.Series[:0]
+	for _, s := range b.Series {
+		samples := s.Samples[:0]
+		for _, x := range s.Samples {
+			switch {
+			case x.T < from:
+				report.refuse(refusedTooOld, func() string { return offender(&s, x) + " lies more than " + h.o.Behind.String() + " back" })
+			case x.T > to:
+				report.refuse(refusedTooNew, func() string {
+					return offender(&s, x) + " lies more than " + h.o.Ahead.String() + " ahead of this server's clock"
+				})
+			default:
+				samples = append(samples, x)
+			}
+		}
+		if s.Samples = samples; len(samples) > 0 {
+			series = append(series, s)
+		}
+	}
+	b.Series = series
+}
+
+// offender names a sample, in a bounded number of bytes.
+func offender(s *bus.Series, x bus.Sample) string {
+	const maxName = 200
+	name := s.Labels.String()
+	if len(name) > maxName {
+		name = name[:maxName] + "..."
+	}
+	return fmt.Sprintf("%s at %s", name, time.UnixMilli(x.T).UTC().Format("2006-01-02T15:04:05.000Z"))
+}
