@@ -27,7 +27,7 @@ var mayImport = map[string]struct {
 	"internal/server":                 {[]string{"internal/live", "internal/socketio", "internal/ingest", "internal/api", "internal/store", "internal/wire", "web"}, "the server joins rooms to sockets; it is handed a bus and a collector's batches by main, not by import"},
 	"internal/live":                   {[]string{"internal/bus", "internal/store", "internal/wire"}, "apply, rooms and viewers know neither HTTP nor sockets, so that they can be tested to exhaustion without either"},
 	"internal/api":                    {[]string{"internal/store"}, "the Prometheus API reads history and nothing else"},
-	"internal/ingest":               {[]string{"internal/bus", "internal/bus/httpbus"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
+	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
 	"internal/collect":                {[]string{"internal/bus"}, "a collector runs on machines without a server"},
 	"internal/store":                  {[]string{"internal/bus"}, "history knows batches and positions, not who reads it"},
 	"internal/wire":                   {[]string{"internal/bus"}, "messages are pure data: built from samples, sent by others"},
@@ -39,11 +39,11 @@ var mayImport = map[string]struct {
 	"internal/bus/rw":                 {[]string{"internal/bus"}, "how a batch is written is the same on Redis and over HTTP, and knows neither"},
 	"internal/bus/redisbus":           {[]string{"internal/bus", "internal/bus/rw"}, "an implementation of the bus is known to main alone"},
 	"internal/bus/redisbus/redistest": {nil, "it starts a Redis for tests of any package"},
-	"internal/bus/httpbus":          {[]string{"internal/bus"}, "a way to a server's bus runs on machines without a server, and knows of it what travels over HTTP"},
+	"internal/bus/httpbus":            {[]string{"internal/bus"}, "a way to a server's bus runs on machines without a server, and knows of it what travels over HTTP"},
 	"internal/deptest":                {nil, "it looks at packages from outside"},
 	"web":                             {nil, "the page is files"},
 	"bench/...":                       {[]string{"..."}, "load generators measure any part"},
-	"chaos/...": {[]string{"..."}, "faults are injected into real processes, and the sources among them publish with the product's own parts"},
+	"chaos/...":                       {[]string{"..."}, "faults are injected into real processes, and the sources among them publish with the product's own parts"},
 	"internal/spool":                  {[]string{"internal/bus"}, "it keeps batches for a bus that it is handed, whichever that is"},
 }
 
@@ -88,9 +88,11 @@ var alone = map[string]struct {
 	imports []string
 	why     string
 }{
+	"internal/socketio": {
 		[]string{"github.com/gobwas", "golang.org/x/sys/unix"},
 		"the Socket.IO server could be a module of its own: the standard library, system calls and its WebSocket library",
 	},
+	"web": {nil, "the page is files"},
 }
 
 // listed is what go list says of a package.
