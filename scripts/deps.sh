@@ -37,10 +37,12 @@ need 'a C compiler (for the race detector)' 'gcc libc6-dev' cc gcc clang
 need 'Chromium (for the end-to-end tests)' 'chromium fonts-liberation' \
   "${CHROMIUM:-chromium}" chromium chromium-browser google-chrome google-chrome-stable
 need 'nginx (for the tests behind a proxy)' nginx nginx
+need 'openssl (for the test of nginx with TLS)' openssl openssl
+need 'systemd-analyze (for the test of the systemd units)' systemd systemd-analyze
 need_python 'socketio, websocket, requests' 'python3-socketio python3-websocket python3-requests'
 
 if ((${#missing[@]} == 0)); then
-  echo 'deps: a C compiler, Chromium, nginx and python3-socketio are there'
+  echo 'deps: a C compiler, Chromium, nginx, openssl, systemd-analyze and python3-socketio are there'
   exit
 fi
 

@@ -29,6 +29,7 @@ var mayImport = map[string]struct {
 	"internal/api":                    {[]string{"internal/store"}, "the Prometheus API reads history and nothing else"},
 	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
 	"internal/collect":                {[]string{"internal/bus"}, "a collector runs on machines without a server"},
+	"internal/spool":                  {[]string{"internal/bus"}, "it keeps batches for a bus that it is handed, whichever that is"},
 	"internal/store":                  {[]string{"internal/bus"}, "history knows batches and positions, not who reads it"},
 	"internal/wire":                   {[]string{"internal/bus"}, "messages are pure data: built from samples, sent by others"},
 	"internal/socketio":               {nil, "the Socket.IO server knows neither rooms nor samples, so that it can be judged by the protocol's own tests"},
@@ -36,15 +37,15 @@ var mayImport = map[string]struct {
 	"internal/bus":                    {nil, "the contract comes before everything that keeps it"},
 	"internal/bus/bustest":            {[]string{"internal/bus"}, "the suite tests the contract, not one implementation"},
 	"internal/bus/membus":             {[]string{"internal/bus"}, "an implementation of the bus is known to main alone"},
-	"internal/bus/rw":                 {[]string{"internal/bus"}, "how a batch is written is the same on Redis and over HTTP, and knows neither"},
 	"internal/bus/redisbus":           {[]string{"internal/bus", "internal/bus/rw"}, "an implementation of the bus is known to main alone"},
+	"internal/bus/rw":                 {[]string{"internal/bus"}, "how a batch is written is the same on Redis and over HTTP, and knows neither"},
 	"internal/bus/redisbus/redistest": {nil, "it starts a Redis for tests of any package"},
 	"internal/bus/httpbus":            {[]string{"internal/bus"}, "a way to a server's bus runs on machines without a server, and knows of it what travels over HTTP"},
+	"internal/sdnotify":               {nil, "what systemd is told is asked of functions, so that any command can use it"},
 	"internal/deptest":                {nil, "it looks at packages from outside"},
 	"web":                             {nil, "the page is files"},
 	"bench/...":                       {[]string{"..."}, "load generators measure any part"},
 	"chaos/...":                       {[]string{"..."}, "faults are injected into real processes, and the sources among them publish with the product's own parts"},
-	"internal/spool":                  {[]string{"internal/bus"}, "it keeps batches for a bus that it is handed, whichever that is"},
 }
 
 // doors lists the modules and packages that only some packages may import. The
@@ -75,6 +76,10 @@ var doors = []struct {
 		[]string{"github.com/gobwas", "github.com/lxzan/gws", "github.com/coder/websocket", "github.com/gorilla/websocket"},
 		[]string{"internal/socketio", "bench", "chaos"},
 		"WebSocket frames are the Socket.IO server's business; load generators and the viewers of the fault tests write their own",
+	}, {
+		[]string{"github.com/coreos/go-systemd"},
+		[]string{"internal/sdnotify"},
+		"systemd is one of many that may start the program; one package knows it",
 	}, {
 		[]string{"github.com/alecthomas/kong"},
 		[]string{"cmd/stripchart"},
@@ -122,10 +127,11 @@ func TestBrokenRulesAreFound(t *testing.T) {
 	}{
 		{"internal/live", "stripchart/internal/store", ""},
 		{"internal/live", "net/url", ""},
-		{"internal/ingest", "stripchart/internal/bus/httpbus", ""},
 		{"internal/live", "github.com/prometheus/prometheus/model/labels", ""},
 		{"internal/store", "github.com/prometheus/prometheus/tsdb/chunkenc", ""},
 		{"internal/socketio", "github.com/gobwas/ws", ""},
+		{"internal/ingest", "stripchart/internal/bus/httpbus", ""},
+		{"internal/bus/httpbus", "stripchart/internal/ingest", "without a server"},
 		{"internal/spool", "github.com/prometheus/prometheus/tsdb/wlog", ""},
 		{"internal/spool", "github.com/prometheus/prometheus/tsdb", "behind store and api"},
 		{"internal/live", "github.com/prometheus/prometheus/tsdb/wlog", "uses that part"},
@@ -133,7 +139,6 @@ func TestBrokenRulesAreFound(t *testing.T) {
 		{"bench/fanout", "stripchart/internal/socketio", ""},
 		{"internal/store", "stripchart/internal/live", "not who reads it"},
 		{"internal/live", "stripchart/internal/bus/membus", "neither HTTP nor sockets"},
-		{"internal/bus/httpbus", "stripchart/internal/ingest", "without a server"},
 		{"internal/live", "github.com/prometheus/prometheus/tsdb", "behind store and api"},
 		{"internal/server", "github.com/shirou/gopsutil/v4/cpu", "only the collector"},
 		{"internal/socketio", "github.com/prometheus/prometheus/model/labels", "module of its own"},

@@ -64,6 +64,20 @@ func daySeries(b *testing.B) (*Store, int64) {
 	return s, base + day*1000
 }
 
+// BenchmarkSizeOnDisk reports what a sample takes in a block: noise with one
+// decimal, which compresses worse than counters and constants do.
+func BenchmarkSizeOnDisk(b *testing.B) {
+	s, _ := daySeries(b)
+	var bytes, samples float64
+	for _, block := range s.eng.db.Blocks() {
+		bytes += float64(block.Size())
+		samples += float64(block.Meta().Stats.NumSamples)
+	}
+	for b.Loop() {
+	}
+	b.ReportMetric(bytes/samples, "B/sample")
+}
+
 func BenchmarkHistoryOf24HoursOf4Series(b *testing.B) {
 	s, to := daySeries(b)
 	for name, points := range map[string]int{"raw": 1 << 20, "1200_columns": 4800} {

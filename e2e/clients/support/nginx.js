@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { startChild } from '../../support/children.js';
@@ -21,9 +22,40 @@ const PASSED_ON = `
  * @param {NginxOptions} [options]
  */
 export async function startNginx(scene, program, { root = '', passedOn = PASSED_ON } = {}) {
+  const port = await freePort();
+  return runNginx(
+    scene,
+    `http://127.0.0.1:${port}`,
+    `
+  types { text/html html; text/javascript js; }
+  map $http_upgrade $connection_upgrade {
+    default upgrade;
+    ''      '';
+  }
+  server {
+    listen 127.0.0.1:${port};
+    location /socket.io/ {
+      proxy_pass http://127.0.0.1:${program.port};${passedOn}
+    }
+    location / {
+      ${root ? `root ${root};` : `proxy_pass http://127.0.0.1:${program.port};${passedOn}`}
+    }
+  }
+`,
+  );
+}
+
+/**
+ * Starts nginx with sites of one's own, and has it ended with the scene.
+ *
+ * @param {import('../../support/scene.js').Scene} scene
+ * @param {string} url of the site that is waited for
+ * @param {string} sites what stands in nginx's `http` block
+ */
+export async function runNginx(scene, url, sites) {
+  await assertFree(Number(new URL(url).port || 80));
   const folder = scene.path('nginx');
   await mkdir(folder, { recursive: true });
-  const port = await freePort();
   const configuration = join(folder, 'nginx.conf');
   // One process, so that ending it ends all of it; and nothing is written outside of the folder.
   await writeFile(
@@ -41,20 +73,7 @@ http {
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
-  types { text/html html; text/javascript js; }
-  map $http_upgrade $connection_upgrade {
-    default upgrade;
-    ''      '';
-  }
-  server {
-    listen 127.0.0.1:${port};
-    location /socket.io/ {
-      proxy_pass http://127.0.0.1:${program.port};${passedOn}
-    }
-    location / {
-      ${root ? `root ${root};` : `proxy_pass http://127.0.0.1:${program.port};${passedOn}`}
-    }
-  }
+${sites}
 }
 `,
   );
@@ -68,10 +87,9 @@ http {
     child.kill('SIGTERM');
     await exited;
   });
-  const url = `http://127.0.0.1:${port}`;
   await until('nginx to answer', async () => {
     if (isOver) throw new Error(`nginx ended at its start: ${await said}`);
-    return fetch(url).then(
+    return fetch(url, { redirect: 'manual' }).then(
       () => true,
       () => false,
     );
@@ -83,6 +101,24 @@ http {
       return (await readFile(join(folder, 'access.log'), 'utf8')).split('\n');
     },
   };
+}
+
+/**
+ * Fails, and says what to do, when nobody can listen on the port.
+ *
+ * @param {number} port
+ */
+function assertFree(port) {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', error => {
+      const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+      const what =
+        code === 'EACCES' ? 'only root may listen on it here; run the tests as root' : `${code}; free it`;
+      reject(new Error(`this test needs port ${port} of 127.0.0.1: ${what}`));
+    });
+    server.listen(port, '127.0.0.1', () => server.close(resolve));
+  });
 }
 
 /** The program of that name; most systems keep it where only the administrator's path leads. */
