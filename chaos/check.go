@@ -73,7 +73,9 @@ func (r *rig) checkOnce(from, to int64, allowed []allowance) (v verdict, err err
 			// A server's gaps are those that it told its own viewer.
 			own := viewers[i]
 			own.mu.Lock()
-			maps.Copy(histories[i].gaps, own.held.gaps)
+			for g := range own.held.gaps {
+				histories[i].gaps[g] = false // judged there
+			}
 			own.mu.Unlock()
 		}
 		known := published

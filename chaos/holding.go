@@ -26,7 +26,7 @@ func (g gap) holds(series string, t int64) bool {
 type holding struct {
 	who     string
 	samples map[string]map[int64]float64 // by series (its labels as text), by time
-	gaps    map[gap]bool
+	gaps    map[gap]bool                 // true: not judged yet
 
 	doubled int // two values for one sample, or one message with a sample twice
 	order   int // times that do not ascend where they must
@@ -47,6 +47,13 @@ func (h *holding) note(format string, args ...any) {
 
 // clear forgets all samples: a bootstrap that replaces begins.
 func (h *holding) clear() { clear(h.samples) }
+
+// told notes a declared gap.
+func (h *holding) told(g gap) {
+	if _, known := h.gaps[g]; !known {
+		h.gaps[g] = true
+	}
+}
 
 // put upserts a sample and reports whether it is new. The first value of a
 // sample stays: a second one is a fault.

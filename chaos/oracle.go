@@ -11,6 +11,7 @@ import (
 type truth struct {
 	acknowledged []int64                            // times, ascending
 	possible     func(t int64) bool                 // it was published, acknowledged or not
+	published    func(t int64) int64                // the newest time of the batch that it was in
 	onBus        func(t int64) bool                 // its acknowledgement came from the bus too, not only from the spool
 	refusable    func(t int64) bool                 // its source's clock was so wrong that servers may refuse it
 	value        func(t int64) (v float64, ok bool) // ok: the value can be known
@@ -72,13 +73,22 @@ func (a allowance) allows(g gap) bool {
 func judge(h *holding, series map[string]truth, from, to int64, allowed []allowance) (v verdict) {
 	v.Doubled, v.Order = h.doubled, h.order
 	v.Notes = slices.Clone(h.notes)
-	for g := range h.gaps {
+	undue := map[gap]int{}
+	for g, isNew := range h.gaps {
+		if !isNew {
+			continue
+		}
+		h.gaps[g] = false
 		v.Gaps++
 		if !slices.ContainsFunc(allowed, func(a allowance) bool { return a.allows(g) }) {
 			v.Undue++
-			v.note("%s: was told of a gap from %d to %d of %q for the reason %s, which no fault explains", h.who, g.from, g.to, g.series, g.reason)
+			undue[gap{"", g.from, g.to, g.reason}]++
 		}
 	}
+	for g, n := range undue {
+		v.note("%s: was told of a gap of %d series from %d to %d for the reason %s, which no fault explains", h.who, n, g.from, g.to, g.reason)
+	}
+	details := 0
 	bySeries := map[string][]gap{}
 	for g := range h.gaps {
 		bySeries[g.series] = append(bySeries[g.series], g)
@@ -100,7 +110,7 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []allowa
 				continue
 			}
 			v.Acknowledged++
-			if slices.ContainsFunc(gaps, func(g gap) bool { return g.holds(name, t) }) {
+			if slices.ContainsFunc(gaps, func(g gap) bool { return g.holds(name, t) || g.holds(name, of.published(t)) }) {
 				v.Gapped++
 				continue
 			}
@@ -114,7 +124,7 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []allowa
 					onBus++
 				}
 			}
-			v.note("%s: %s lacks %d acknowledged samples (%d of them by the bus) from %d to %d, such as %v", h.who, name, len(missing), onBus,
+			v.notice(&details, "%s: %s lacks %d acknowledged samples (%d of them by the bus) from %d to %d, such as %v", h.who, name, len(missing), onBus,
 				missing[0], missing[len(missing)-1], missing[:min(3, len(missing))])
 		}
 		for t, got := range held {
@@ -125,10 +135,10 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []allowa
 			switch {
 			case !of.possible(t):
 				v.Foreign++
-				v.note("%s: %s at %d was never published", h.who, name, t)
+				v.notice(&details, "%s: %s at %d was never published", h.who, name, t)
 			case ok && !same(want, got):
 				v.Wrong++
-				v.note("%s: %s at %d is %v, not %v", h.who, name, t, got, want)
+				v.notice(&details, "%s: %s at %d is %v, not %v", h.who, name, t, got, want)
 			}
 		}
 	}
@@ -143,6 +153,14 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []allowa
 		}
 	}
 	return v
+}
+
+// notice notes one of the first few details of a holder: what goes wrong with one
+// series mostly does with all.
+func (v *verdict) notice(details *int, format string, args ...any) {
+	if *details++; *details <= 3 {
+		v.note(format, args...)
+	}
 }
 
 func (v *verdict) note(format string, args ...any) {
@@ -173,6 +191,7 @@ func agree(holders ...*holding) map[string]truth {
 		out[name] = truth{
 			acknowledged: slices.Sorted(maps.Keys(samples)),
 			possible:     func(t int64) bool { _, ok := samples[t]; return ok },
+			published:    func(t int64) int64 { return t },
 			onBus:        func(int64) bool { return false },
 			refusable:    func(int64) bool { return false },
 			value:        func(t int64) (float64, bool) { v, ok := samples[t]; return v, ok },
@@ -189,13 +208,20 @@ func (a *account) truths(source, n int) map[string]truth {
 	}
 	slices.Sort(times)
 	possible := func(t int64) bool { _, ok := a.sent[t]; return ok }
+	// A late sample goes with its batch: nobody can know of a lost one how late it was.
+	published := func(t int64) int64 {
+		if t%tick >= tick/2 {
+			return t + lateBy - tick/2
+		}
+		return t
+	}
 	onBus := func(t int64) bool { return a.bus[a.spooled[t]] }
 	// A server judges by the log's clock, which is that of the entry: at the earliest
 	// when the sample was measured.
 	refusable := func(t int64) bool { return t > a.sent[t]+59_000 || t < a.sent[t]-23*3_600_000 }
 	out := map[string]truth{}
 	for k := range n {
-		out[seriesName(seriesOf(source, k))] = truth{times, possible, onBus, refusable,
+		out[seriesName(seriesOf(source, k))] = truth{times, possible, published, onBus, refusable,
 			func(t int64) (float64, bool) { return valueAt(source, k, t), true }}
 	}
 	return out

@@ -239,14 +239,14 @@ func (r *room) gap(m *wire.Gap) error {
 	}
 	r.addNote("%s gap %d to %d of %d series: %s", time.Now().Format("15:04:05.000"), m.From, m.To, len(m.IDs), m.Reason)
 	if len(m.IDs) == 0 {
-		r.held.gaps[gap{"", m.From, m.To, m.Reason}] = true
+		r.held.told(gap{"", m.From, m.To, m.Reason})
 	}
 	for _, id := range m.IDs {
 		name, known := r.names[id]
 		if !known {
 			return fmt.Errorf("gap of an unknown series with id %d", id)
 		}
-		r.held.gaps[gap{name, m.From, m.To, m.Reason}] = true
+		r.held.told(gap{name, m.From, m.To, m.Reason})
 	}
 	return nil
 }
