@@ -88,11 +88,13 @@ func chaos(t *testing.T, o Options) {
 
 // One process on one machine: collector, bus in memory and server.
 func TestAloneItKeepsEverySample(t *testing.T) {
-	chaos(t, Options{Shape: Shape{}, Faults: 8})
+	t.Parallel()
+	chaos(t, Options{Shape: Shape{}, Faults: 7})
 }
 
 // Many processes and many servers that meet in Redis.
 func TestNothingAcknowledgedIsLostByManyProcesses(t *testing.T) {
+	t.Parallel()
 	n := *faultsFlag
 	if n == 0 {
 		n = len(faults())

@@ -83,6 +83,7 @@ func (r *rig) checkOnce(from, to int64, allowed []allowance) (v verdict, err err
 			known = agree(histories...)
 		}
 		count(&v, known, from, to)
+		v.merge(alike(known, histories, from, to))
 		for _, h := range histories {
 			v.merge(judge(h, known, from, to, allowed))
 		}
@@ -100,6 +101,25 @@ func (r *rig) checkOnce(from, to int64, allowed []allowance) (v verdict, err err
 		}
 	}
 	return v, nil
+}
+
+// alike checks that every server has refused the same of what may be refused.
+func alike(series map[string]truth, histories []*holding, from, to int64) (v verdict) {
+	for name, of := range series {
+		for _, t := range of.acknowledged {
+			if t < from || t > to || !of.refusable(t) {
+				continue
+			}
+			_, first := histories[0].samples[name][t]
+			for _, h := range histories[1:] {
+				if _, there := h.samples[name][t]; there != first {
+					v.Lost++
+					v.note("%s at %d: one of %s and %s has refused it, the other has not", name, t, histories[0].who, h.who)
+				}
+			}
+		}
+	}
+	return v
 }
 
 // only returns the series whose names contain the text.
@@ -123,10 +143,13 @@ func count(v *verdict, series map[string]truth, from, to int64) {
 	}
 }
 
-// merge adds what one holder's verdict says, but for what was acknowledged.
+// merge adds what one holder's verdict says, but for what was acknowledged; of
+// what lies in gaps the most that one holder lacks counts.
 func (v *verdict) merge(w verdict) {
 	w.Acknowledged = 0
+	most := max(v.Gapped, w.Gapped)
 	v.add(w)
+	v.Gapped = most
 }
 
 // recover waits until every viewer is live again: holds samples that were

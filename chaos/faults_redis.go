@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -197,22 +198,37 @@ func (r *rig) failOver() error {
 // clockFaults set clocks. Redis's is that of the log.
 func clockFaults() (out []fault) {
 	for _, c := range []struct {
-		name  string
-		shift time.Duration
+		name    string
+		shift   time.Duration
+		refused bool // by every server, which counts it
 	}{
-		{"30 s ahead", 30 * time.Second}, {"1 h behind", -time.Hour}, {"2 min ahead: beyond what servers accept", 2 * time.Minute},
-		{"25 h behind: beyond what servers accept", -25 * time.Hour},
+		{"30 s ahead", 30 * time.Second, false},
+		{"1 h behind", -time.Hour, false},
+		{"2 min ahead: beyond what servers accept", 2 * time.Minute, true},
+		{"25 h behind: beyond what servers accept", -25 * time.Hour, true},
 	} {
 		out = append(out, fault{
 			name: "a source's clock is " + c.name,
-			fits: func(r *rig) bool { return withSources(r) },
+			fits: func(r *rig) bool { return withSources(r) && withRedis(r) },
 			inject: func(r *rig) error {
+				before := make([]float64, len(r.servers))
+				for i, s := range r.servers {
+					before[i] = s.refused()
+				}
 				s := some(r, r.sources)
 				if err := s.say("shift " + c.shift.String()); err != nil {
 					return err
 				}
 				r.between(time.Second, 3*time.Second)
-				return s.say("shift 0s")
+				if err := s.say("shift 0s"); err != nil {
+					return err
+				}
+				for i, s := range r.servers {
+					if c.refused && !until(patience, func() bool { return s.refused() > before[i] }) {
+						return fmt.Errorf("%s does not count what it has to refuse", s.name)
+					}
+				}
+				return nil
 			},
 		})
 	}

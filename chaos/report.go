@@ -15,7 +15,8 @@ type Report struct {
 	began time.Time
 }
 
-// Row is what came of one kind of fault.
+// Row is what came of one kind of fault. A sample that several holders lack is
+// lost as often; one that lies in declared gaps of several counts once.
 type Row struct {
 	Fault   string
 	Times   int

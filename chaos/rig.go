@@ -1,10 +1,12 @@
 package chaos
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,7 +78,6 @@ type sourceProcess struct {
 	remote
 	number  int
 	journal string
-	shift   time.Duration // of its clock
 }
 
 // kit is what all rigs of a run share.
@@ -213,6 +214,25 @@ func (s *server) start() error {
 		return fmt.Errorf("%s is not ready after %v; see %s", s.name, patience, s.log)
 	}
 	return nil
+}
+
+// refused returns how many samples the server has refused because of their times since
+// it started.
+func (s *server) refused() (n float64) {
+	resp, err := http.Get("http://" + s.address + "/metrics")
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		var x float64
+		for _, reason := range []string{"too_new", "too_old"} {
+			if _, err := fmt.Sscanf(lines.Text(), `stripchart_samples_refused_total{reason="`+reason+`"} %g`, &x); err == nil {
+				n += x
+			}
+		}
+	}
+	return n
 }
 
 func (s *server) ready() bool { return healthy("http://" + s.address + "/readyz") }
