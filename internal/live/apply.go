@@ -79,8 +79,13 @@ func (h *Hub) commit(d bus.Delivery) error {
 		p.series.source = src
 		intervalChanged := p.series.seen(p, e.at)
 		h.newestT = max(h.newestT, p.series.lastT)
+		tell := p.fresh
+		if h.o.Replica && !h.progress.rereading {
+			// A page that has come from another server may lack what is known here.
+			tell = p.samples
+		}
 		for _, m := range p.series.members {
-			h.put(m.room, m.member, p, intervalChanged)
+			h.put(m.room, m.member, tell, intervalChanged)
 		}
 		h.metrics.samples.Add(float64(len(p.fresh)))
 	}

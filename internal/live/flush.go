@@ -67,16 +67,16 @@ func (h *Hub) flush() {
 	}
 	h.mu.Lock()
 	h.inFlight = nil
+	for i := range jobs {
+		jobs[i].room.lent = false
+	}
 	h.mu.Unlock()
 	// Nothing of who leaves now may be kept until the next flush.
 	for i, c := range clients {
 		c.refused = false
-		clear(c.queue)
 		clients[i], out[i] = nil, Outgoing{}
 	}
-	for i := range jobs {
-		clear(jobs[i].current)
-	}
+	h.parcels.clear()
 }
 
 // job is what one room has to send in a flush, taken under the lock.
@@ -93,8 +93,9 @@ type job struct {
 	state     string
 	since     int64
 	tellState bool
+	drains    uint64 // Hub.drains
 
-	current []*viewer
+	current []*viewer // as of the flush's beginning
 	parties []party
 }
 
@@ -126,10 +127,10 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 	jobs := make([]job, 0, len(h.dirty))
 	for _, r := range h.dirty {
 		r.dirty = false
-		r.sending = append(r.sending[:0], r.current...)
+		r.lent = true
 		j := job{
 			room: r, from: r.from, position: position, now: now, state: r.state, since: r.since, tellState: r.tellState,
-			pending: r.pending, gaps: r.messages(r.gaps), rootFrom: r.rootT, current: r.sending,
+			pending: r.pending, gaps: r.messages(r.gaps), rootFrom: r.rootT, drains: h.drains, current: r.current,
 			update: wire.Update{Room: r.id, Position: position.String(), Now: now, Gone: r.gone},
 		}
 		for _, m := range r.descriptors {
@@ -142,9 +143,6 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 		j.parties = h.takeNewcomers(r, end)
 		if len(r.pending) == 0 && len(r.gaps) == 0 {
 			j.from = end // a status, say: nothing that would have to be sent again
-		}
-		for _, v := range j.current {
-			v.client.mark = v.client.drains
 		}
 		if r.root {
 			_, r.rootT = newer(r.pending, r.rootT)
@@ -218,7 +216,6 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 				h.joinAnew(v)
 				continue
 			}
-			v.client.mark = v.client.drains
 			h.settle(v)
 		}
 		return p.samples > maxResume
@@ -332,34 +329,30 @@ func (h *Hub) describe(r *Room, chunks []chunk, resumes bool) []wire.Descriptor 
 // whose connection out[i] is. Both are used again by the next flush.
 func (h *Hub) address(jobs []job) (out []Outgoing, clients []*Client) {
 	clients = h.addressed[:0]
-	send := func(v *viewer, ps []Packet) {
-		c := v.client
-		if !c.listed {
-			c.listed = true
-			c.queue = c.queue[:0]
-			clients = append(clients, c)
+	send := func(viewers []*viewer, ps []Packet) {
+		if len(ps) == 0 {
+			return
 		}
-		c.queue = append(c.queue, ps...)
+		h.parcels.next(ps)
+		for _, v := range viewers {
+			c := v.client
+			if c.sent == 0 {
+				clients = append(clients, c)
+			}
+			c.sent = h.parcels.extend(c.sent)
+		}
 	}
 	for i := range jobs {
 		j := &jobs[i]
-		if ps := h.broadcastPackets(j); len(ps) > 0 {
-			for _, v := range j.current {
-				send(v, ps)
-			}
-		}
+		send(j.current, h.broadcastPackets(j))
 		for k := range j.parties {
-			if ps := h.partyPackets(j, &j.parties[k]); len(ps) > 0 {
-				for _, v := range j.parties[k].viewers {
-					send(v, ps)
-				}
-			}
+			send(j.parties[k].viewers, h.partyPackets(j, &j.parties[k]))
 		}
 	}
 	out = h.outgoing[:0]
 	for _, c := range clients {
-		c.listed = false
-		out = append(out, Outgoing{Conn: c.conn, Packets: c.queue})
+		out = append(out, Outgoing{Conn: c.conn, Packets: h.parcels.packets(c.sent)})
+		c.sent = 0
 	}
 	h.outgoing, h.addressed = out, clients
 	return out, clients
@@ -370,18 +363,18 @@ func (h *Hub) address(jobs []job) (out []Outgoing, clients []*Client) {
 func (h *Hub) takeBack(jobs []job) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	back := func(v *viewer, cursor uint64) {
+	back := func(v *viewer, cursor, drains uint64) {
 		if !v.client.refused || v.state != current {
 			return // it was sent, or has left meanwhile
 		}
 		h.unsettle(v)
-		v.cursor = cursor
-		h.stall(v, v.client.mark)
+		v.behind = &behind{cursor: cursor}
+		h.stall(v, drains)
 	}
 	for i := range jobs {
 		j := &jobs[i]
 		for _, v := range j.current {
-			back(v, j.from)
+			back(v, j.from, j.drains)
 		}
 		// They have missed this as well; everybody is told again.
 		if j.update.Matched != nil || len(j.update.Gone) > 0 {
@@ -391,7 +384,7 @@ func (h *Hub) takeBack(jobs []job) {
 		}
 		for _, p := range j.parties {
 			for _, v := range p.viewers {
-				back(v, p.cursor)
+				back(v, p.cursor, j.drains)
 			}
 		}
 	}

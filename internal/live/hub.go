@@ -105,6 +105,7 @@ type Hub struct {
 	rooms          map[string]*Room
 	dirty          []*Room
 	inFlight       <-chan struct{} // closed at the end of the flush under way; nil: none is
+	drains         uint64          // how often a Client's Drained was called
 	clients        map[*Client]struct{}
 	feeds          map[string]*feed // by canonical selectors
 	bootstrapBytes int
@@ -122,6 +123,7 @@ type Hub struct {
 	// Scratch of the flusher.
 	outgoing  []Outgoing
 	addressed []*Client
+	parcels   parcels
 }
 
 // New returns a hub that is started by Run.

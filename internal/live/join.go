@@ -96,7 +96,7 @@ func (h *Hub) join(v *viewer, ack Ack) {
 	written := make(chan struct{})
 	defer close(written)
 	v.writing = written
-	reason, drains, now := v.reason, v.client.drains, h.now()
+	reason, drains, now := v.reason, h.drains, h.now()
 	h.mu.Unlock()
 	packets := h.bootstrapPackets(v.room, b, reason, now)
 	if ack != nil {
@@ -117,7 +117,12 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		return
 	}
 	v.reason, v.since, v.cursor, v.lastT = wire.ReasonJoin, "", b.cursor, b.lastT
-	v.partial = b.partial
+	if v.partial = b.partial; b.partial && !h.progress.isUnstored {
+		// What it lacks has been recorded while it was on its way.
+		v.partial, v.reason = false, wire.ReasonLost
+		h.goJoin(v, nil)
+		return
+	}
 	if v.room.root {
 		v.room.rootT = max(v.room.rootT, b.lastT)
 	}

@@ -60,7 +60,7 @@ type Conn interface {
 // Outgoing is what a flush sends to one connection.
 type Outgoing struct {
 	Conn    Conn
-	Packets []Packet // valid during the call of Broadcast
+	Packets []Packet // valid during the call of Broadcast; one slice for many who are sent the same
 	OK      bool     // set by Broadcast: what Write would have returned
 }
 

@@ -39,6 +39,10 @@ type progress struct {
 	unstoredAt uint64 // ring index of that batch
 
 	againFailed bool // the disk was full once more meanwhile
+	// end is the log's end as it was when the tail began, and rereading says that the
+	// log of a new epoch is being read up to there: mostly what is known already.
+	end         bus.Position
+	rereading   bool
 	intact      bool // the store holds everything up to saved
 	first       bool // the next entry is the first of a log that is read from its beginning
 	checkpoints []bus.Position
@@ -88,6 +92,9 @@ func (p *progress) newEpoch() {
 // advance notes that the entry at a position was applied.
 func (p *progress) advance(at bus.Position) {
 	p.applied = at
+	if p.rereading && (at.Epoch != p.end.Epoch || at.Compare(p.end.Offset) >= 0) {
+		p.rereading = false
+	}
 	if n := len(p.checkpoints); n == 0 || at.LogTime() >= p.checkpoints[n-1].LogTime()+checkpointEvery {
 		p.checkpoints = append(p.checkpoints, at)
 	}

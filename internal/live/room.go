@@ -22,7 +22,7 @@ type Room struct {
 
 	viewers   int       // all who are in the room, joining ones included
 	current   []*viewer // they are sent the broadcast
-	sending   []*viewer // the flusher's copy of current
+	lent      bool      // the flush under way reads current: it may grow, but what is in it stays
 	newcomers []*viewer // they are sent the ring from their cursors at the next flush
 	emptyAt   int64     // when the last viewer left, Unix ms
 
@@ -173,7 +173,7 @@ func (h *Hub) fill(r *Room, since int64) {
 
 // put adds the accepted samples of a member to what the next broadcast tells.
 // The caller holds h.mu.
-func (h *Hub) put(r *Room, m *member, p part, intervalChanged bool) {
+func (h *Hub) put(r *Room, m *member, samples []bus.Sample, intervalChanged bool) {
 	if intervalChanged && m.series != nil && m.interval != m.series.interval {
 		m.interval = m.series.interval
 		m.announced = false // tell it again, with the interval
@@ -182,14 +182,14 @@ func (h *Hub) put(r *Room, m *member, p part, intervalChanged bool) {
 		m.announced = true
 		r.descriptors = append(r.descriptors, m)
 	}
-	if len(p.fresh) == 0 {
+	if len(samples) == 0 {
 		return
 	}
-	newest := p.fresh[len(p.fresh)-1].T
+	newest := samples[len(samples)-1].T
 	m.lastT = max(m.lastT, newest)
 	r.lastT = max(r.lastT, newest)
 	r.fromHere(h)
-	r.pending = append(r.pending, chunk{m, p.fresh})
+	r.pending = append(r.pending, chunk{m, samples})
 	h.markDirty(r)
 }
 

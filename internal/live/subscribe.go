@@ -151,7 +151,7 @@ func (c *Client) enter(req subscription, sel selector) (*viewer, error) {
 	} else if len(c.viewers) >= h.o.Limits.Rooms {
 		return nil, &wire.Error{Code: wire.CodeTooManyRooms, Message: fmt.Sprintf("a connection may be in %d rooms; leave one first", h.o.Limits.Rooms)}
 	}
-	v := &viewer{client: c, room: h.room(id, sel, false, h.o.Limits.Series), window: req.window, points: req.points, reason: wire.ReasonJoin}
+	v := &viewer{client: c, room: h.room(id, sel, false, h.o.Limits.Series), window: req.window, points: req.points, behind: &behind{reason: wire.ReasonJoin}}
 	h.enroll(v)
 	return v, nil
 }
@@ -182,7 +182,9 @@ func (h *Hub) canResume(v *viewer, since bus.Position) bool {
 // locate returns the index of the first entry after p, and whether the ring
 // covers all that came after p. The caller holds h.mu.
 func (h *Hub) locate(p bus.Position) (uint64, bool) {
-	if p.Epoch != h.ring.position(h.ring.end()).Epoch {
+	// While a new epoch's log is read again, rooms are not told what is known here,
+	// and a page that comes from another server may not know it.
+	if p.Epoch != h.ring.position(h.ring.end()).Epoch || h.progress.rereading {
 		return 0, false
 	}
 	return h.ring.find(p)
@@ -231,8 +233,8 @@ func (c *Client) JoinRoot() {
 		return
 	}
 	v := &viewer{
-		client: c, room: h.room(rootRoom, h.defaultSeries, true, 1), reason: wire.ReasonJoin,
-		window: h.o.Window.Milliseconds(), points: h.o.Limits.Points,
+		client: c, room: h.room(rootRoom, h.defaultSeries, true, 1),
+		window: h.o.Window.Milliseconds(), points: h.o.Limits.Points, behind: &behind{reason: wire.ReasonJoin},
 	}
 	h.enroll(v)
 	h.goJoin(v, nil)

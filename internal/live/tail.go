@@ -71,7 +71,7 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 	} else if h.ring.before.Epoch == "" {
 		h.ring.restart(bus.Position{Epoch: end.Epoch})
 	}
-	h.progress.first = from.IsZero()
+	h.progress.first, h.progress.end = from.IsZero(), end
 	h.mu.Unlock()
 	told := time.Now()
 	h.passed(from, end)
@@ -153,6 +153,7 @@ func (h *Hub) misses(at bus.Position) {
 		}
 		h.ring.restart(before(at))
 		p.newEpoch()
+		p.rereading = true
 	case first && at.Compare(known.Offset) > 0:
 		h.log.Warn("this server was away for longer than the log is kept", "was", known.String(), "is", at.String())
 		h.loss = &loss{reason: wire.GapLogTrimmed, from: known.LogTime(), at: h.now()}

@@ -21,40 +21,45 @@ type Client struct {
 	// viewer before: an old update behind its bootstrap would carry the page's
 	// position beyond samples that are only on their way, and a resume from there
 	// would miss them; an old bootstrap would throw the page back.
-	late   []<-chan struct{}
-	drains uint32 // how often Drained was called
+	late    []<-chan struct{}
+	drained uint64 // Hub.drains when Drained was called last
 
 	catalogue *watcher      // nil until asked for
 	asking    int           // histories that were asked for and not answered yet
 	turn      chan struct{} // of one: held while one of them is read; nil until then
 
-	mark uint32 // drains, as of the flush under way
-
 	// Scratch of the flusher.
-	queue           []Packet
-	listed, refused bool
+	sent    int32 // its parcel; 0: none
+	refused bool
 }
 
-// viewer is one client in one room: a cursor in the ring.
+// viewer is one client in one room: a cursor in the ring. A client has a dozen,
+// and nearly all of them are current nearly all the time: they have little, and
+// what is in behind only while they are not.
 type viewer struct {
 	client *Client
 	room   *Room
-	state  viewerState
+	*behind
+	window int64 // ms
+	points int
 	slot   int32 // place in room.current
+	state  viewerState
 
+	partial bool // its bootstrap lacks what was shown while the disk was full
+}
+
+// behind is what a viewer has while it is not current; nil while it is, when its
+// cursor is the room's.
+type behind struct {
 	reason string // of what it is sent next: wire.Reason...
 	since  string // position that it continues from, when resuming
 
-	window int64 // ms
-	points int
-
 	writing <-chan struct{} // closed when the write of its bootstrap is over; nil: none is under way
 
-	partial bool       // its bootstrap lacks what was shown while the disk was full
-	anew    bool       // its last bootstrap was not sent: it needs another
-	cursor  uint64     // index of the first entry that it was not sent
-	ahead   bus.Offset // a position it has seen that this server has not reached
-	lastT   int64      // of namespace /: newest time that it was sent
+	anew   bool       // its last bootstrap was not sent: it needs another
+	cursor uint64     // index of the first entry that it was not sent
+	ahead  bus.Offset // a position it has seen that this server has not reached
+	lastT  int64      // of namespace /: newest time that it was sent
 }
 
 // viewerState says who moves the cursor next.
@@ -106,7 +111,8 @@ func (c *Client) Drained() {
 	if c.closed {
 		return
 	}
-	c.drains++
+	h.drains++
+	c.drained = h.drains
 	for _, v := range c.viewers {
 		if v.state == lagging {
 			h.proceed(v)
@@ -151,8 +157,11 @@ func (h *Hub) rejoinPartial() {
 			case current:
 				h.unsettle(v)
 				c.follow(h.inFlight)
+				v.behind = &behind{}
 			case newcomer:
 				v.room.newcomers = slices.DeleteFunc(v.room.newcomers, func(x *viewer) bool { return x == v })
+			case joining:
+				continue // see join
 			default:
 				v.anew = true
 				continue
@@ -164,13 +173,13 @@ func (h *Hub) rejoinPartial() {
 }
 
 // stall parks v until its connection has drained. The caller holds h.mu; drains
-// is what client.drains was before the Write that was refused: if Drained
-// was called in between, nobody will call it again for that refusal.
-func (h *Hub) stall(v *viewer, drains uint32) {
+// is what h.drains was before the Write that was refused: if the client's
+// Drained was called since, nobody will call it again for that refusal.
+func (h *Hub) stall(v *viewer, drains uint64) {
 	h.metrics.dropped.Inc()
 	v.reason = wire.ReasonSlow
 	v.state = lagging
-	if v.client.drains != drains {
+	if v.client.drained > drains {
 		h.proceed(v)
 	}
 }
@@ -179,13 +188,16 @@ func (h *Hub) stall(v *viewer, drains uint32) {
 func (h *Hub) settle(v *viewer) {
 	v.state = current
 	v.slot = int32(len(v.room.current))
-	v.since = ""
+	v.behind = nil
 	v.room.current = append(v.room.current, v)
 }
 
 // unsettle takes v out of its room's current viewers. The caller holds h.mu.
 func (h *Hub) unsettle(v *viewer) {
 	r := v.room
+	if r.lent { // the flush takes nobody twice, and leaves nobody out
+		r.current, r.lent = slices.Clone(r.current), false
+	}
 	last := len(r.current) - 1
 	r.current[v.slot] = r.current[last]
 	r.current[v.slot].slot = v.slot

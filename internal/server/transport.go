@@ -23,21 +23,17 @@ func (t *transport) Encode(namespace, event string, arg []byte) live.Packet {
 }
 
 func (t *transport) Broadcast(out []live.Outgoing) {
-	n := 0
+	t.out, t.packets = t.out[:0], t.packets[:0]
+	var packets []*socketio.Packet // those of out[i-1]
 	for i := range out {
-		n += len(out[i].Packets)
-	}
-	t.out = t.out[:0]
-	if cap(t.packets) < n {
-		t.packets = make([]*socketio.Packet, 0, n)
-	}
-	t.packets = t.packets[:0]
-	for i := range out {
-		first := len(t.packets)
-		for _, p := range out[i].Packets {
-			t.packets = append(t.packets, p.(*socketio.Packet))
+		if i == 0 || !isSame(out[i].Packets, out[i-1].Packets) {
+			first := len(t.packets)
+			for _, p := range out[i].Packets {
+				t.packets = append(t.packets, p.(*socketio.Packet))
+			}
+			packets = t.packets[first:len(t.packets):len(t.packets)]
 		}
-		t.out = append(t.out, socketio.Outgoing{Conn: out[i].Conn.(connection).Conn, Packets: t.packets[first:]})
+		t.out = append(t.out, socketio.Outgoing{Conn: out[i].Conn.(connection).Conn, Packets: packets})
 	}
 	t.sockets.Broadcast(t.out)
 	for i := range out {
@@ -45,6 +41,12 @@ func (t *transport) Broadcast(out []live.Outgoing) {
 	}
 	clear(t.out) // keep nobody who leaves now until the next time
 	clear(t.packets)
+}
+
+// isSame reports whether a and b are one slice, as the hub passes it for many
+// connections that are sent the same.
+func isSame(a, b []live.Packet) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
 }
 
 // connection is a socketio.Conn as package live sees it.

@@ -85,6 +85,7 @@ type Conn struct {
 	polling  *polling        // nil if the session began on a WebSocket
 
 	beat beat
+	idle idleNumber // guarded by idle.mu
 }
 
 // ID is the Engine.IO session id. Who knows a polling session's id can take it
@@ -221,11 +222,12 @@ func (c *Conn) shut(reason string, code ws.StatusCode, grace time.Duration) {
 	}
 	c.mu.Unlock()
 	if err != nil {
-		cut(conn) // the reader reports the end
-		return
+		cut(conn)
+	} else {
+		// A failure means that the connection is closed, which is what is wanted.
+		_ = conn.SetReadDeadline(time.Now().Add(grace))
 	}
-	// A failure means that the connection is closed, which is what is wanted.
-	_ = conn.SetReadDeadline(time.Now().Add(grace))
+	c.server.idle.leave(c) // the reader reports the end
 }
 
 // closing tells whether the connection has said goodbye.
@@ -250,7 +252,8 @@ func (c *Conn) kill(reason string) {
 	conn := c.net
 	c.mu.Unlock()
 	if conn != nil {
-		cut(conn) // wakes the reader, which finishes
+		cut(conn)
+		c.server.idle.leave(c) // wakes the reader, which finishes
 	}
 }
 
@@ -323,8 +326,8 @@ type beat struct {
 	connectBy atomic.Int64 // until then a namespace must be connected
 
 	// Guarded by heartbeat.mu.
-	slot       int32
 	prev, next *Conn
+	slot       int32
 	listed     bool // in a slot
 	known      bool // counted
 	gone       bool // never to be listed again

@@ -21,6 +21,7 @@ type Server struct {
 	cfg        Config
 	namespaces map[string]*namespace // written before serving only
 	heartbeat  *heartbeat
+	idle       idle
 	buffers    bufferPool
 	senders    sync.Pool // of *sender
 	flate      flatePool
@@ -51,6 +52,7 @@ func NewServer(cfg Config) *Server {
 		tally:      tally{closed: map[string]int64{}, rejected: map[string]int64{}},
 	}
 	s.heartbeat = newHeartbeat(s)
+	s.idle.server = s
 	return s
 }
 
@@ -166,6 +168,7 @@ func (s *Server) register(c *Conn) error {
 // unregister is the last that is done with a connection.
 func (s *Server) unregister(c *Conn) {
 	s.heartbeat.remove(c)
+	s.idle.retire(c)
 	s.mu.Lock()
 	delete(s.conns, c)
 	delete(s.sessions, c.id)

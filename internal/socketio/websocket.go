@@ -28,11 +28,11 @@ const residentReadSize = 512
 // ends the connection when reading ends. early is what was read before.
 //
 // Nearly all connections are silent nearly all the time, so what counts is what
-// a waiting one holds. It waits for the socket to become readable without a
-// buffer, on a goroutine that has never done anything else: one that has
-// handled a message has grown its stack to 4 or 8 KB, and the runtime does not
-// shrink it to the 2 KB that waiting takes. So the waiting goroutine starts one
-// to read and handle, and that one starts the next to wait.
+// a waiting one holds: nothing, where idle waits for it. Otherwise it waits for the
+// socket to become readable without a buffer, on a goroutine that has never done
+// anything else: one that has handled a message has grown its stack to 4 or 8 KB,
+// and the runtime does not shrink it to the 2 KB that waiting takes. So who waits
+// starts a goroutine to read and handle, and that one has somebody wait again.
 func (c *Conn) startReading(early []byte) {
 	switch {
 	case c.raw == nil:
@@ -40,6 +40,13 @@ func (c *Conn) startReading(early []byte) {
 	case early != nil:
 		go c.handleRead(early, nil)
 	default:
+		c.wait()
+	}
+}
+
+// wait has handleRead called when there is something to read.
+func (c *Conn) wait() {
+	if !c.server.idle.enter(c) {
 		go c.await()
 	}
 }
@@ -71,7 +78,7 @@ func (c *Conn) handleRead(early []byte, err error) {
 		c.readEnded(err)
 		return
 	}
-	go c.await()
+	c.wait()
 }
 
 // readResident is the reader of a connection that can only be waited for with a
