@@ -99,5 +99,5 @@ func TestNothingAcknowledgedIsLostByManyProcesses(t *testing.T) {
 	if n == 0 {
 		n = len(faults())
 	}
-	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 3, Series: 10, Collectors: 0}, Rigs: 2, Faults: n})
+	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 3, Series: 10, Collectors: 1}, Rigs: 2, Faults: n})
 }
