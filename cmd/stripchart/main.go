@@ -39,20 +39,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		fmt.Fprintf(stderr, "stripchart: %v\nTry stripchart --help.\n", err)
 		return exitUsage
-	case command == "version":
+	case command == commandVersion:
 		fmt.Fprintln(stdout, "stripchart", version)
 		return exitOK
 	}
-	if err := serve(ctx, o, stderr); err != nil {
+	if err := runParts(ctx, o, command, stderr); err != nil {
 		fmt.Fprintf(stderr, "stripchart: %v\n", err)
 		return exitError
 	}
 	return exitOK
 }
 
-// serve runs the collector and the server in this process.
-func serve(ctx context.Context, o options, stderr io.Writer) (err error) {
-	p, err := open(o, stderr)
+// runParts runs what a command names.
+func runParts(ctx context.Context, o options, command string, stderr io.Writer) (err error) {
+	p, err := open(o, command, stderr)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ var mayImport = map[string]struct {
 	"internal/server":                 {[]string{"internal/live", "internal/socketio", "internal/ingest", "internal/api", "internal/store", "internal/wire", "web"}, "the server joins rooms to sockets; it is handed a bus and a collector's batches by main, not by import"},
 	"internal/live":                   {[]string{"internal/bus", "internal/store", "internal/wire"}, "apply, rooms and viewers know neither HTTP nor sockets, so that they can be tested to exhaustion without either"},
 	"internal/api":                    {[]string{"internal/store"}, "the Prometheus API reads history and nothing else"},
-	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
+	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus", "internal/bus/rw"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
 	"internal/collect":                {[]string{"internal/bus"}, "a collector runs on machines without a server"},
 	"internal/spool":                  {[]string{"internal/bus"}, "it keeps batches for a bus that it is handed, whichever that is"},
 	"internal/store":                  {[]string{"internal/bus"}, "history knows batches and positions, not who reads it"},

@@ -51,7 +51,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		case errors.Is(err, bus.ErrPositionLost):
 			// What is left of the log is read from its beginning; the first entry
 			// tells what is missing (see misses).
-			h.log.Warn("the log does not go back to where this server was; reading what is left of it", "position", from.String())
+			h.log.Warn("the log does not go back to where this server was; reading what is left of it", "position", h.knownPosition().String())
 			from = bus.Position{}
 		default:
 			return fmt.Errorf("tail the log: %w", err)
@@ -171,4 +171,11 @@ func before(p bus.Position) bus.Position {
 		p.Ms, p.Seq = p.Ms-1, math.MaxUint64
 	}
 	return p
+}
+
+// knownPosition returns how far the log is known.
+func (h *Hub) knownPosition() bus.Position {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.progress.known()
 }
