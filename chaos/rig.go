@@ -283,7 +283,7 @@ func (r *rig) addNginx() error {
 		return err
 	}
 	conf := fmt.Sprintf(`
-daemon off; worker_processes 1; pid %[1]s/pid; error_log stderr;
+daemon off; master_process off; pid %[1]s/pid; error_log stderr;
 events { worker_connections 1000; }
 http {
   access_log off;
@@ -371,7 +371,7 @@ func (r *rig) close() error {
 	}
 	r.network.close()
 	for _, m := range r.mounts {
-		errs = append(errs, syscall.Unmount(m, 0))
+		errs = append(errs, syscall.Unmount(m, syscall.MNT_DETACH))
 	}
 	return errors.Join(errs...)
 }
