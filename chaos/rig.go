@@ -1,20 +1,15 @@
 package chaos
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"stripchart/internal/wire"
 )
 
 // Shape is what a rig consists of.
@@ -64,13 +59,6 @@ type remote struct {
 	*process
 	bus *link
 	dir string
-}
-
-// server is a `stripchart serve`, or a `stripchart`.
-type server struct {
-	remote
-	address string // of its own
-	door    *link  // how viewers reach it
 }
 
 // sourceProcess is a source of the harness.
@@ -205,38 +193,6 @@ func (r *rig) mount(dir, size string) error {
 	return nil
 }
 
-// start starts the server and waits until it is ready.
-func (s *server) start() error {
-	if err := s.process.start(); err != nil {
-		return err
-	}
-	if !until(patience, s.ready) {
-		return fmt.Errorf("%s is not ready after %v; see %s", s.name, patience, s.log)
-	}
-	return nil
-}
-
-// refused returns how many samples the server has refused because of their times since
-// it started.
-func (s *server) refused() (n float64) {
-	resp, err := http.Get("http://" + s.address + "/metrics")
-	if err != nil {
-		return 0
-	}
-	defer resp.Body.Close()
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		var x float64
-		for _, reason := range []string{"too_new", "too_old"} {
-			if _, err := fmt.Sscanf(lines.Text(), `stripchart_samples_refused_total{reason="`+reason+`"} %g`, &x); err == nil {
-				n += x
-			}
-		}
-	}
-	return n
-}
-
-func (s *server) ready() bool { return healthy("http://" + s.address + "/readyz") }
-
 func (r *rig) addSource(k *kit, n int) error {
 	name := fmt.Sprint("source", n)
 	bus, flags, err := r.toBus(name)
@@ -265,59 +221,6 @@ func (r *rig) addCollector(k *kit, n int) error {
 	c := &remote{&process{name: name, log: r.logOf(name), bin: k.stripchart, args: args}, bus, dir}
 	r.collectors = append(r.collectors, c)
 	return c.start()
-}
-
-// addNginx puts nginx before all servers; it goes to the next one when one is
-// gone.
-func (r *rig) addNginx() error {
-	var upstream strings.Builder
-	for _, s := range r.servers {
-		fmt.Fprintf(&upstream, "server %s max_fails=1 fail_timeout=1s;\n", s.door.address)
-	}
-	var err error
-	if r.door, err = r.ports.next(); err != nil {
-		return err
-	}
-	dir := filepath.Join(r.dir, "nginx")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	conf := fmt.Sprintf(`
-daemon off; master_process off; pid %[1]s/pid; error_log stderr;
-events { worker_connections 1000; }
-http {
-  access_log off;
-  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
-  upstream servers { %[2]s }
-  server {
-    listen %[3]s;
-    location / {
-      proxy_pass http://servers;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection upgrade;
-      proxy_connect_timeout 2s;
-      proxy_read_timeout 60s;
-    }
-  }
-}
-`, dir, upstream.String(), r.door)
-	path := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
-		return err
-	}
-	r.nginx = &process{name: "nginx", log: r.logOf("nginx"), bin: "nginx", args: []string{"-c", path, "-p", dir}, env: []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin"}}
-	if _, err := os.Stat("/usr/sbin/nginx"); err == nil {
-		r.nginx.bin = "/usr/sbin/nginx" // where a user's path may not lead
-	}
-	if err := r.nginx.start(); err != nil {
-		return err
-	}
-	if !until(patience, func() bool { return healthy("http://" + r.door + "/readyz") }) {
-		return fmt.Errorf("nginx does not lead to a server; see %s", r.nginx.log)
-	}
-	return nil
 }
 
 // Queries of viewers: what the harness's sources publish, one of them, and what a
@@ -409,36 +312,4 @@ func (r *rig) failures() error {
 		v.mu.Unlock()
 	}
 	return errors.Join(errs...)
-}
-
-// slice is the span of one request for history, in ms: no series has more samples
-// in it than points.
-const slice = 60_000
-
-// history reads what a server holds of the query in the slices that begin at the
-// given times.
-func (s *server) history(query string, slices []int64) (*holding, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	c, err := dial(ctx, s.address)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	h := newHolding("history of " + s.name)
-	for _, from := range slices {
-		n := points
-		var a wire.HistoryAnswer
-		if err := c.ask(wire.EventHistory, wire.History{Query: query, From: from, To: from + slice - 1, Points: &n}, &a); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
-		}
-		names := map[int]string{}
-		for _, d := range a.Series {
-			names[d.ID] = seriesName(d.Labels)
-		}
-		if _, _, err := h.blocks(a.Blocks, names, nil); err != nil {
-			return nil, err
-		}
-	}
-	return h, nil
 }
