@@ -13,7 +13,7 @@ import (
 type source struct {
 	seq      uint64 // highest sequence number that was applied, in any epoch
 	epochSeq uint64 // highest one in this epoch of the log
-	lastT    int64  // newest time of its samples, Unix ms
+	lastT    int64  // newest time in batch seq, Unix ms
 	heardAt  int64  // log time of its last batch, Unix ms
 	here     bool   // heard by this process
 }
@@ -52,26 +52,37 @@ func (s *source) jumps(b *bus.Batch) bool { return s.seq > 0 && b.First() > s.se
 
 // took notes that b was applied.
 func (s *source) took(b *bus.Batch, logTime int64) {
-	s.seq = max(s.seq, b.Seq)
 	s.epochSeq = max(s.epochSeq, b.Seq)
 	s.heardAt, s.here = logTime, true
-	for i := range b.Series {
-		if n := len(b.Series[i].Samples); n > 0 {
-			s.lastT = max(s.lastT, b.Series[i].Samples[n-1].T)
-		}
+	if b.Seq < s.seq {
+		return
+	}
+	s.seq = b.Seq
+	if t := newest(b); t != math.MinInt64 {
+		s.lastT = t
 	}
 }
 
-// missingBefore declares what is missing before b, whose number jumps.
-// The caller holds h.mu.
-func (h *Hub) missingBefore(s *source, b *bus.Batch) *gap {
-	next := int64(math.MaxInt64)
+// newest returns the newest time in b, math.MinInt64 when it has no samples. It is
+// when the batch was measured: others in it may be late. Of a merged batch, when the
+// last was.
+func newest(b *bus.Batch) int64 {
+	t := int64(math.MinInt64)
 	for i := range b.Series {
-		if x := b.Series[i].Samples; len(x) > 0 {
-			next = min(next, x[0].T)
+		if n := len(b.Series[i].Samples); n > 0 {
+			t = max(t, b.Series[i].Samples[n-1].T)
 		}
 	}
-	if next == math.MaxInt64 || s.lastT == math.MinInt64 {
+	return t
+}
+
+// missingBefore declares what is missing before b, whose number jumps: what lies
+// between the newest times of the batch before and of b. Not the newest time ever
+// heard of the source, because its clock may have been ahead; nor the oldest in b,
+// which may be late. The caller holds h.mu.
+func (h *Hub) missingBefore(s *source, b *bus.Batch) *gap {
+	next := newest(b)
+	if next == math.MinInt64 || s.lastT == math.MinInt64 {
 		return nil // nothing to stand between
 	}
 	g := &gap{from: min(s.lastT, next), to: max(s.lastT, next), reason: wire.GapSourceDropped, series: map[string]labels.Labels{}}
