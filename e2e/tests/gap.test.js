@@ -27,7 +27,9 @@ test(
     const note = page.locator('.gaps summary');
     assert.equal(await note.count(), 0, 'nothing is missing yet');
 
-    await write(program.url, 'lab', 5, LABELS, samples(now - 20_000, now));
+    // Behind a hole a source sends what it measured next by itself, so that the gap ends there.
+    await write(program.url, 'lab', 5, LABELS, samples(now - 20_000, now - 20_000));
+    await write(program.url, 'lab', 6, LABELS, samples(now - 19_000, now));
     await until('the chart to tell', async () => (await note.count()) === 1);
     const gap = { from: now - 40_000, to: now - 20_000, reason: 'source_dropped' };
     await assertTold(tab, gap);
