@@ -73,7 +73,7 @@ func (s *source) run(dir, path, url string) (err error) {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	b, err := redisbus.Open(ctx, redisbus.Options{URL: url, Logger: log})
+	b, err := redisbus.Open(ctx, redisbus.Options{URL: url, Logger: log, ResendAge: -1})
 	if err != nil {
 		return err
 	}

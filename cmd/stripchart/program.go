@@ -56,6 +56,7 @@ type program struct {
 	// A collector has these; the spool and its way out only with a bus that can be away.
 	collector *collect.Collector
 	spool     *spool.Spool
+	out       bus.Bus // of the spool alone, which resends what it has to
 	pusher    *httpbus.Publisher
 	measured  atomic.Int64 // Unix ms when it last had a batch to publish
 	interval  time.Duration
@@ -75,10 +76,10 @@ func open(o options, command string, stderr io.Writer) (p *program, err error) {
 	if err != nil {
 		return p, fmt.Errorf("find this host's name: %w", err)
 	}
-	if err := p.openBus(o, command); err != nil {
-		return p, err
-	}
 	if command != commandCollect {
+		if err := p.openBus(o); err != nil {
+			return p, err
+		}
 		if err := p.openServer(o, command, host); err != nil {
 			return p, err
 		}
@@ -91,25 +92,38 @@ func open(o options, command string, stderr io.Writer) (p *program, err error) {
 	return p, nil
 }
 
-// openBus opens the bus that batches go to and come from. A collector that pushes
-// to a server has none.
-func (p *program) openBus(o options, command string) (err error) {
-	switch scheme, _, _ := strings.Cut(o.Bus, "://"); scheme {
-	case busMemory:
+// openBus opens a server's bus, which batches come from, and those of its writers
+// go to.
+func (p *program) openBus(o options) error {
+	if o.Bus == busMemory {
 		p.bus = membus.New(membus.Options{})
-	case "http", "https":
+		return nil
+	}
+	b, err := redisbus.Open(context.Background(), redisbus.Options{
+		URL: o.Bus, Stream: o.Stream, Logger: p.log, Registerer: p.registry,
+		Trim: true, RetainAge: time.Duration(o.BusRetention), RetainBytes: int64(o.BusBytes),
+	})
+	if err != nil {
+		return fmt.Errorf("--bus: %w", err)
+	}
+	p.bus = b
+	return nil
+}
+
+// openOut opens the spool's way to a bus that can be away.
+func (p *program) openOut(o options) (err error) {
+	if scheme, _, _ := strings.Cut(o.Bus, "://"); scheme == "http" || scheme == "https" {
 		p.pusher, err = httpbus.New(httpbus.Options{
 			URL: o.Bus, Encode: rw.Encode, UserAgent: "stripchart/" + version, Registerer: p.registry,
 		})
-	default:
-		// Not a typed nil: Close asks whether there is a bus.
+	} else {
+		out := redisbus.Options{URL: o.Bus, Stream: o.Stream, Logger: p.log, ResendAge: -1}
+		if p.bus == nil { // a server's has the metrics
+			out.Registerer = p.registry
+		}
 		var b *redisbus.Bus
-		b, err = redisbus.Open(context.Background(), redisbus.Options{
-			URL: o.Bus, Stream: o.Stream, Logger: p.log, Registerer: p.registry,
-			Trim: command != commandCollect, RetainAge: time.Duration(o.BusRetention), RetainBytes: int64(o.BusBytes),
-		})
-		if err == nil {
-			p.bus = b
+		if b, err = redisbus.Open(context.Background(), out); err == nil {
+			p.out = b
 		}
 	}
 	if err != nil {
@@ -173,6 +187,9 @@ func (p *program) openCollector(o options, host string) (err error) {
 		Publish: p.publish, Logger: p.log, Registerer: p.registry,
 	}
 	if o.Bus != busMemory {
+		if err := p.openOut(o); err != nil {
+			return err
+		}
 		dir := filepath.Join(o.DataDir, "spool")
 		p.spool, err = spool.Open(spool.Options{
 			Dir: dir, MaxBytes: int64(o.Spool), MaxAge: acceptance - time.Hour, Encode: rw.Encode, Decode: decode,
@@ -214,7 +231,7 @@ func (p *program) toSpool(ctx context.Context, b *bus.Batch) error {
 // send is the spool's way to the bus.
 func (p *program) send(ctx context.Context, b *bus.Batch) error {
 	if p.pusher == nil {
-		return p.bus.Publish(ctx, b)
+		return p.out.Publish(ctx, b)
 	}
 	err := p.pusher.Publish(ctx, b)
 	// At a wrong address no batch succeeds, and none is to blame: they are kept.
@@ -238,6 +255,9 @@ func (p *program) Close() error {
 	}
 	if p.pusher != nil {
 		errs = append(errs, p.pusher.Close())
+	}
+	if p.out != nil {
+		errs = append(errs, p.out.Close())
 	}
 	if p.sockets != nil {
 		errs = append(errs, p.sockets.Close())

@@ -8,6 +8,7 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/store"
+	"stripchart/internal/wire"
 )
 
 // apply takes one batch in: it is accepted, committed, put into the ring, and
@@ -147,6 +148,9 @@ func (h *Hub) recordAgain(d bus.Delivery) error {
 		return err
 	}
 	p := &h.progress
+	if p.first && !p.unstored.IsZero() && d.Position.Compare(p.unstored.Offset) > 0 {
+		h.loss = &loss{reason: wire.GapLogTrimmed, from: p.unstored.LogTime(), to: d.Position.LogTime(), at: e.at, all: true}
+	}
 	p.first = false
 	if errors.Is(stored, bus.ErrNotStored) {
 		p.againFailed = true // the next batch that is recorded starts this anew

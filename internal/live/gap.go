@@ -35,6 +35,7 @@ type loss struct {
 	from   int64 // log time of the last entry before, Unix ms
 	to     int64 // log time of the first entry after; 0: not seen yet
 	at     int64 // when it was noticed, the server's clock, Unix ms
+	all    bool  // also those who are heard of: what is missing here was in the log
 	over   bool  // declared
 }
 
@@ -63,7 +64,7 @@ func (h *Hub) watchLoss(logTime, now int64) *gap {
 	l.over = true
 	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
 	for key, s := range h.index.byKey {
-		if s.source == nil || s.source.heardAt <= l.from {
+		if l.all || s.source == nil || s.source.heardAt <= l.from {
 			g.series[key] = s.labels
 		}
 	}

@@ -574,3 +574,50 @@ func TestAGapIsNotMovedByAClockNorByALateSample(t *testing.T) {
 		r.stop()
 	})
 }
+
+// What was only shown can be recorded from the log alone; what the log has dropped
+// by then is a gap.
+func TestWhatTheLogDroppedWhileTheDiskWasFullIsAGap(t *testing.T) {
+	for name, lose := range map[string]func(*fakeLog){
+		wire.GapLogTrimmed: func(l *fakeLog) { l.trim(3) },
+		wire.GapLogLost:    func(l *fakeLog) { l.lose(1000) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newFakeLog()
+			r := newReplica(t, l)
+			p := &publisher{log: l, want: &sharedTruth{truth: truth{}}}
+			rng := rand.New(rand.NewPCG(1, 1))
+			tick := func(n int) {
+				for range n {
+					p.publish(p.next(rng))
+					time.Sleep(time.Second)
+				}
+			}
+			tick(30)
+			full := true
+			r.store.fail = func() error {
+				if full {
+					return store.ErrDiskFull
+				}
+				return nil
+			}
+			from := ms()
+			tick(20)
+			to := ms()
+			lose(l)
+			r.store.mu.Lock()
+			full = false
+			r.store.mu.Unlock()
+			tick(40)
+			s := &stub{}
+			c := r.hub.NewClient(s)
+			defer c.Close()
+			c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
+			time.Sleep(time.Second)
+			if gs := told(t, s); len(gs) != 1 || gs[0].Reason != name || gs[0].From > from || gs[0].To < to-4000 {
+				t.Errorf("%s: told %+v; not recorded is what lies between %d and %d", name, gs, from, to)
+			}
+			r.stop()
+		})
+	}
+}

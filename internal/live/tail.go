@@ -151,6 +151,9 @@ func (h *Hub) misses(at bus.Position) {
 		if p.applied.IsZero() && !p.intact {
 			h.loss.from -= replaySpan
 		}
+		if p.isUnstored {
+			h.loss.from, h.loss.all = p.unstored.LogTime(), true
+		}
 		h.ring.restart(before(at))
 		p.newEpoch()
 		p.rereading = true

@@ -51,7 +51,9 @@ type Options struct {
 	// beyond it waits. Default 16 MiB.
 	QueueBytes int
 	// ResendAge and ResendBytes bound the acknowledged batches that are sent again
-	// after a reconnect. Defaults 10 s and 16 MiB.
+	// after a reconnect. Defaults 10 s and 16 MiB; a negative age is none, for a
+	// source that resends from its spool: two resends that begin at different
+	// places would bring older batches behind newer ones.
 	ResendAge   time.Duration
 	ResendBytes int
 	// Trim makes this program trim the log: servers do, publishers never.

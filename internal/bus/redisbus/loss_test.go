@@ -230,6 +230,11 @@ func TestTheWindowIsWhatWasYoungAtTheLoss(t *testing.T) {
 	if early := w.prune(now); early != 3 || w.bytes != 1000 {
 		t.Errorf("%d went early, %d bytes are left; want 3 and 1000", early, w.bytes)
 	}
+	none := window{age: -1, limit: 1000}
+	none.add(&item{bytes: 100, acked: now})
+	if early := none.prune(now); early != 0 || none.len() != 0 {
+		t.Error("a negative age keeps something")
+	}
 }
 
 // Were #6 taken while #5, lost by Redis, is refused, servers would skip #5.
