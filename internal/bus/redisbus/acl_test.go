@@ -1,10 +1,13 @@
 package redisbus
 
 import (
+	"errors"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus/redistest"
@@ -38,7 +41,7 @@ func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
 	// Every round of trimming takes something out.
 	server := open(t, Options{URL: urls[1], Trim: true, RetainBytes: 1})
 
-	reading := tail(t, server, bus.Position{})
+	reading := tail(t, server, end(t, server)) // an empty log has a position too
 	insist(t, source, one("a", 1))
 	insist(t, server, one("b", 1)) // what came over HTTP
 	reading.wait(t, 2)
@@ -55,14 +58,23 @@ func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
 	end(t, server)
 	trim(t, server)
 
-	// A lost log: a new epoch.
-	if err := admin.Del(t.Context(), server.logKey).Err(); err != nil {
-		t.Fatal(err)
+	// A lost log, and one that others have filled since: new epochs.
+	for seq := uint64(201); seq < 203; seq++ {
+		lost := admin.TxPipeline()
+		lost.Del(t.Context(), server.logKey)
+		if seq == 202 {
+			lost.XAdd(t.Context(), &redis.XAddArgs{Stream: server.logKey, Values: []string{"not", "ours"}})
+		}
+		if _, err := lost.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		insist(t, source, one("a", seq))
+		if err := reading.ends(t); !errors.Is(err, bus.ErrPositionLost) {
+			t.Errorf("Tail on a lost log returned %v", err)
+		}
+		reading = tail(t, server, bus.Position{})
+		reading.wait(t, 1)
 	}
-	insist(t, source, one("a", 201))
-	_ = reading.ends(t)
-	reading = tail(t, server, bus.Position{})
-	reading.wait(t, 1)
 
 	refused, err := admin.Do(t.Context(), "ACL", "LOG").Slice()
 	if err != nil || len(refused) > 0 {
