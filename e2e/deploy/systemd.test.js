@@ -39,13 +39,17 @@ test(
   }),
 );
 
-test('an example of an environment file sets each variable once, and sets it', async () => {
-  for (const name of ['serve.env', 'collect.env']) {
-    const lines = (await readFile(join(UNITS, name), 'utf8')).split('\n');
+test('an example of an environment file sets options of its command, and each once', async () => {
+  for (const command of ['serve', 'collect']) {
+    const file = `${command}.env`;
+    const lines = (await readFile(join(UNITS, file), 'utf8')).split('\n');
     const set = lines.filter(line => line && !line.startsWith('#'));
-    for (const line of set) assert.match(line, /^STRIPCHART_[A-Z_]+=\S+$/, name);
+    for (const line of set) assert.match(line, /^STRIPCHART_[A-Z_]+=\S+$/, file);
     const names = set.map(line => line.split('=')[0]);
-    assert.deepEqual(names, [...new Set(names)], name);
+    assert.deepEqual(names, [...new Set(names)], file);
+    const { stdout: help } = await promisify(execFile)(stripchart(), [command, '--help']);
+    for (const name of names)
+      assert.ok(help.includes(`$${name})`), `${file}: ${name} is not in ${command} --help`);
   }
 });
 
