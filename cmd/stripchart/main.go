@@ -18,7 +18,9 @@ var version = "dev"
 const (
 	exitOK    = 0
 	exitError = 1 // it could not start, or failed
-	exitUsage = 2 // the command line is wrong
+	// The command line is wrong: EX_USAGE of sysexits.h. It is not 2, with which Go
+	// ends after a panic: systemd has to tell the one, which it cannot cure, from the other.
+	exitUsage = 64
 )
 
 func main() {

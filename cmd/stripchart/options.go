@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/common/model"
 
+	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/redisbus"
 	"stripchart/internal/collect"
 	"stripchart/internal/live"
@@ -146,17 +147,24 @@ func (o *options) checkBus(command string) error {
 	switch {
 	case o.Bus == busMemory && command == commandCollect:
 		return errors.New("collect needs --bus: redis://host:6379/0, or http://server:5000")
-	case o.Bus == busMemory, http && command == commandCollect:
+	case o.Bus == busMemory:
 		return nil
+	case http && command == commandCollect:
+		return named("--bus", httpbus.CheckURL(o.Bus))
 	case http:
 		return errors.New("--bus http(s):// is for stripchart collect, which pushes to a server; a server reads from redis:// or memory")
 	case !isURL:
 		return errors.New("--bus must be memory, redis://... or, for collect, http(s)://...")
 	}
-	if err := redisbus.CheckURL(o.Bus); err != nil {
-		return fmt.Errorf("--bus: %w", err)
+	return named("--bus", redisbus.CheckURL(o.Bus))
+}
+
+// named says which flag an error is about, if it is one.
+func named(flag string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s: %w", flag, err)
 }
 
 func (c *collecting) check() error {

@@ -67,7 +67,8 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// start runs the program and waits until it says where it listens, or ends.
+// start runs the program and waits until it says where it listens, or, as a
+// collector, where its batches wait; or ends.
 func start(t testing.TB, as string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), log: &safeBuffer{}, done: make(chan error, 1)}
@@ -86,7 +87,7 @@ func start(t testing.TB, as string, args ...string) *process {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		find := regexp.MustCompile(`url=(http://\S+)`)
+		find := regexp.MustCompile(`url=(http://\S+)|spool=`)
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
 			p.log.add(lines.Text())

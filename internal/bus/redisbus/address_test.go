@@ -1,11 +1,9 @@
 package redisbus
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -85,60 +83,13 @@ func TestSentinel(t *testing.T) {
 	check(t, "redis+sentinel://"+watch.Addr+"?master_name=mine")
 }
 
-// pretend answers as a server of another version would.
-func pretend(t *testing.T, answers map[string]string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() { _ = l.Close(); <-done })
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = c.Close() }()
-				for r := bufio.NewReader(c); ; {
-					var words []string
-					line, err := r.ReadString('\n')
-					if err != nil {
-						return
-					}
-					n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
-					for range n {
-						_, _ = r.ReadString('\n')
-						word, _ := r.ReadString('\n')
-						words = append(words, strings.TrimSpace(word))
-					}
-					answer, ok := answers[strings.ToLower(words[0])]
-					if !ok {
-						answer = "-ERR unknown command '" + words[0] + "'\r\n"
-					}
-					if _, err := fmt.Fprint(c, answer); err != nil {
-						return
-					}
-				}
-			}()
-		}
-	}()
-	return "redis://" + l.Addr().String()
-}
-
 func TestAnOldServerIsRefusedByName(t *testing.T) {
-	hello := func(version string) string {
-		return fmt.Sprintf("*6\r\n+server\r\n+redis\r\n+version\r\n+%s\r\n+role\r\n+master\r\n", version)
-	}
 	info := "redis_version:5.0.14\r\n"
 	for name, answers := range map[string]map[string]string{
-		"6.0.16": {"hello": hello("6.0.16")},
+		"6.0.16": {"hello": redistest.HelloOf("6.0.16")},
 		"5.0.14": {"info": fmt.Sprintf("$%d\r\n%s\r\n", len(info), info)},
 	} {
-		b := open(t, Options{URL: pretend(t, answers)})
+		b := open(t, Options{URL: redistest.Pretend(t, answers)})
 		_, endErr := b.End(t.Context())
 		for call, err := range map[string]error{
 			"Publish": b.Publish(t.Context(), one("a", 1)),
