@@ -21,8 +21,8 @@ func (b *bench) away(quick bool) error {
 		return err
 	}
 	defer x.close()
-	// The first life knows every series, and nothing of the time that follows.
-	if _, err := x.control.do(fmt.Sprintf("past %d", 1)); err != nil {
+	// The first life has seen every series, right before the time that it is to miss.
+	if _, err := x.control.do(fmt.Sprintf("past %d 1", seconds+1)); err != nil {
 		return err
 	}
 	return b.miss(x, s, seconds)
@@ -46,7 +46,7 @@ func (b *bench) miss(x *system, s situation, seconds int) error {
 	}
 	x.server.Stop()
 	began := time.Now()
-	t, err := x.control.do(fmt.Sprintf("past %d", seconds))
+	t, err := x.control.do(fmt.Sprintf("past %d %d", seconds, seconds))
 	if err != nil {
 		return err
 	}

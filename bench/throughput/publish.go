@@ -64,30 +64,34 @@ func (p *publisher) totals() totals {
 //	stop         publish nothing more, and wait for what is in flight
 //	pace RATE    publish RATE batches a second, all sources together; 0: as fast as they are acknowledged
 //	fill N       publish N batches of each source, and wait for them
-//	past N       the same, with one sample of each series, a second apart, the last one now
+//	past AGO N   the same, with one sample of each series, a second apart, the first one AGO seconds ago
 func (p *publisher) serve(commands io.Reader, answers io.Writer) error {
 	defer p.stop()
 	lines := bufio.NewScanner(commands)
 	for lines.Scan() {
-		verb, argument, _ := strings.Cut(lines.Text(), " ")
-		n, err := strconv.ParseFloat("0"+argument, 64)
-		if err != nil {
-			return fmt.Errorf("command %q: %w", lines.Text(), err)
+		verb, arguments, _ := strings.Cut(lines.Text(), " ")
+		var numbers [2]float64
+		for i, text := range strings.Fields(arguments) {
+			n, err := strconv.ParseFloat(text, 64)
+			if err != nil || i >= len(numbers) {
+				return fmt.Errorf("command %q: cannot be read", lines.Text())
+			}
+			numbers[i] = n
 		}
 		switch verb {
 		case "count":
 		case "stop":
 			p.stop()
 		case "pace":
-			p.begin(n, 0, (*source).next)
+			p.begin(numbers[0], 0, (*source).next)
 		case "fill":
-			p.begin(0, int(n), (*source).next)
+			p.begin(0, int(numbers[0]), (*source).next)
 			p.phase.Wait()
 		case "past":
-			from := time.Now().UnixMilli() - int64(n)*1000
+			from := time.Now().Add(-time.Duration(numbers[0] * float64(time.Second))).UnixMilli()
 			first := p.sources[0].seq
-			p.begin(0, int(n), func(s *source, _ time.Time) *bus.Batch {
-				return s.at(from + int64(s.seq-first+1)*1000)
+			p.begin(0, int(numbers[1]), func(s *source, _ time.Time) *bus.Batch {
+				return s.at(from + int64(s.seq-first)*1000)
 			})
 			p.phase.Wait()
 		default:

@@ -15,6 +15,9 @@ func printRates(w io.Writer, rows []row, viewers int) {
 	fmt.Fprintln(w, "| sources | batch | bus | p50 ms | p99 ms | CPU: server | source | Redis |\n|---|---|---|---|---|---|---|---|")
 	for _, r := range rows {
 		i := r.idle
+		if i.offered == 0 {
+			continue
+		}
 		fmt.Fprintf(w, "| %d | %v | %s | %.1f | %.1f | %s |\n", r.sources, r.shape, r.bus(), milliseconds(i.p50), milliseconds(i.p99), r.cpu(i))
 	}
 	fmt.Fprintf(w, "\nAt %d samples a second offered.\n\n", target)

@@ -52,7 +52,7 @@ type system struct {
 	fleet   *load.Fleet
 	watch   *watch
 	dir     string
-	viewers int
+	shape   shape
 }
 
 // serve starts the real program on a Redis.
@@ -63,7 +63,7 @@ func (b *bench) serve(url, dir string) (*child.Child, error) {
 // start has everything run, with viewers in their rooms and all series known.
 func (b *bench) start(s situation, viewers int) (x *system, err error) {
 	b.systems++
-	x = &system{dir: filepath.Join(b.dir, strconv.Itoa(b.systems)), viewers: viewers}
+	x = &system{dir: filepath.Join(b.dir, strconv.Itoa(b.systems)), shape: s.shape}
 	defer func() {
 		if err != nil {
 			x.close()
@@ -165,34 +165,45 @@ func (x *system) read(d time.Duration) error {
 const drainTimeout = time.Minute
 
 // settle has the sources carry out a command that ends, and waits until the server
-// and the viewers have it all: every sample, none twice, and no gap.
+// and the viewers have it all: every sample, none twice, and no batch missing.
 func (x *system) settle(command string) error {
 	t, err := x.do(command)
 	if err != nil {
 		return err
 	}
-	var m measure.Metrics
-	for end := time.Now().Add(drainTimeout); ; {
-		if m, err = x.server.Metrics(); err != nil {
+	end := time.Now().Add(drainTimeout)
+	for {
+		m, err := x.server.Metrics()
+		if err != nil {
 			return err
 		}
-		if m[metricSamples] >= float64(t.Samples) {
-			break
+		has := int64(m[metricSamples])
+		if has > t.Samples || m[metricMissing] > 0 {
+			return fmt.Errorf("%d samples were published, %d arrived, and %.0f batches are missing", t.Samples, has, m[metricMissing])
+		}
+		// A viewer that was parked has had some of it with a bootstrap.
+		if has == t.Samples && (m[metricStalls] > 0 || x.seen(t.Batches)) {
+			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("of %d samples that were published the server has %.0f after %v", t.Samples, m[metricSamples], drainTimeout)
+			return fmt.Errorf("of %d samples that were published the server has %d after %v, and viewers %v of %d watched ones",
+				t.Samples, has, drainTimeout, x.watch, t.Batches*int64(x.shape.samples))
 		}
-		if err := x.read(100 * time.Millisecond); err != nil {
+		if err := x.read(50 * time.Millisecond); err != nil {
 			return err
 		}
 	}
-	if err := x.read(300 * time.Millisecond); err != nil { // the last flush
-		return err
+}
+
+// seen reports whether each viewer has received the watched series' samples of so
+// many batches, once.
+func (x *system) seen(batches int64) bool {
+	for _, n := range x.watch.samples {
+		if n != batches*int64(x.shape.samples) {
+			return false
+		}
 	}
-	if m[metricSamples] != float64(t.Samples) || m[metricMissing] != 0 {
-		return fmt.Errorf("%d samples were published, %.0f arrived; %.0f batches are missing", t.Samples, m[metricSamples], m[metricMissing])
-	}
-	return nil
+	return true
 }
 
 // interval is what was seen in a measured time. Rates are per second, processor

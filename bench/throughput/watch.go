@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"time"
 
 	"stripchart/bench/measure"
@@ -18,6 +20,11 @@ type watch struct {
 
 func newWatch(viewers int) *watch {
 	return &watch{samples: make([]int64, viewers), delays: measure.NewDelays()}
+}
+
+// String says how many samples the viewers have.
+func (w *watch) String() string {
+	return fmt.Sprintf("%d to %d samples", slices.Min(w.samples), slices.Max(w.samples))
 }
 
 var (
