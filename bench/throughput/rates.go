@@ -37,6 +37,7 @@ func (s situation) hasYardstick() bool { return s.shape.samples == 1 || s.source
 // kept up with.
 func (b *bench) rates(quick bool) error {
 	var rows []row
+	defer func() { printRates(b.out, rows, b.viewers) }() // also what was measured before something failed
 	for _, s := range b.chosen(situations(quick)) {
 		r, err := b.rate(s, quick)
 		if err != nil {
@@ -44,7 +45,6 @@ func (b *bench) rates(quick bool) error {
 		}
 		rows = append(rows, r)
 	}
-	printRates(b.out, rows, b.viewers)
 	return nil
 }
 
