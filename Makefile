@@ -89,9 +89,10 @@ deps: has-go ## install, or name, what the tests need besides Go, Node and npm
 	@scripts/deps.sh
 
 .PHONY: bench
-bench: has-go ## the Go benchmarks, and viewers against the floor in two minutes
+bench: has-go ## the Go benchmarks, viewers against the floor, throughput of Redis: some minutes
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./bench/viewers -quick
+	go run ./bench/throughput -quick
 
 # --- Looking after the code -------------------------------------------------
 

@@ -173,39 +173,33 @@ func (h *Hub) acceptBatch(d bus.Delivery, now int64) ([]part, error) {
 	rule := acceptanceAt(d.Position.LogTime(), h.o.Accept.Milliseconds())
 	for i := range d.Batch.Series {
 		b := &d.Batch.Series[i]
-		samples, fresh, err := h.acceptable(b, rule)
+		s := h.index.get(b.Labels)
+		isNew := s == nil
+		if isNew {
+			// Not in the index before something of it is accepted: what is refused must
+			// not occupy memory.
+			s = newSeries(b.Labels, h.newestT, now)
+		}
+		samples, fresh, err := h.accept(s, b.Samples, rule)
 		if err != nil {
 			return nil, fmt.Errorf("look for samples that are stored already: %w", err)
 		}
 		if len(samples) == 0 {
 			continue
 		}
-		parts = append(parts, part{h.seriesOf(b, now), samples, fresh})
+		if isNew || s.forgotten {
+			h.enterRooms(s, isNew)
+		}
+		parts = append(parts, part{s, samples, fresh})
 	}
 	return parts, nil
 }
 
-// acceptable returns the accepted samples of b, and the new ones among them. The
-// caller holds h.mu.
-func (h *Hub) acceptable(b *bus.Series, rule acceptance) (samples, fresh []bus.Sample, err error) {
-	s := h.index.get(b.Labels)
-	if s == nil {
-		// Not in the index before something of it is accepted: what is refused must
-		// not occupy memory.
-		s = newSeries(b.Labels, h.newestT, 0)
-	}
-	return h.accept(s, b.Samples, rule)
-}
-
-// seriesOf returns the series of b; a new one, or one that a room has forgotten,
-// is matched with every room. The caller holds h.mu.
-func (h *Hub) seriesOf(b *bus.Series, now int64) *series {
-	s := h.index.get(b.Labels)
-	if s != nil && !s.forgotten {
-		return s
-	}
-	if s == nil {
-		s = h.index.add(newSeries(b.Labels, h.newestT, now))
+// enterRooms matches a series that is new, or that a room has forgotten, with
+// every room. The caller holds h.mu.
+func (h *Hub) enterRooms(s *series, isNew bool) {
+	if isNew {
+		h.index.add(s)
 		h.catalogueAdd(s.labels)
 		h.metrics.series.Set(float64(len(h.index.byKey)))
 	}
@@ -215,7 +209,6 @@ func (h *Hub) seriesOf(b *bus.Series, now int64) *series {
 			h.enter(r, s)
 		}
 	}
-	return s
 }
 
 // record commits e to the store. bus.ErrNotStored means that there is no room on

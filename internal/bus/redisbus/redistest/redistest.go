@@ -190,5 +190,8 @@ func (s *Server) signal(t testing.TB, sig syscall.Signal) {
 	}
 }
 
+// PID returns the number of the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Socket returns the path of the server's Unix socket.
 func (s *Server) Socket() string { return filepath.Join(s.Dir, "redis.sock") }
