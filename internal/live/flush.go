@@ -95,7 +95,7 @@ type job struct {
 	tellState bool
 	drains    uint64 // Hub.drains
 
-	current []*viewer // as of the flush's beginning
+	current []seat // as of the flush's beginning
 	parties []party
 }
 
@@ -329,24 +329,27 @@ func (h *Hub) describe(r *Room, chunks []chunk, resumes bool) []wire.Descriptor 
 // whose connection out[i] is. Both are used again by the next flush.
 func (h *Hub) address(jobs []job) (out []Outgoing, clients []*Client) {
 	clients = h.addressed[:0]
-	send := func(viewers []*viewer, ps []Packet) {
-		if len(ps) == 0 {
-			return
+	send := func(c *Client) {
+		if c.sent == 0 {
+			clients = append(clients, c)
 		}
-		h.parcels.next(ps)
-		for _, v := range viewers {
-			c := v.client
-			if c.sent == 0 {
-				clients = append(clients, c)
-			}
-			c.sent = h.parcels.extend(c.sent)
-		}
+		c.sent = h.parcels.extend(c.sent)
 	}
 	for i := range jobs {
 		j := &jobs[i]
-		send(j.current, h.broadcastPackets(j))
+		if ps := h.broadcastPackets(j); len(ps) > 0 {
+			h.parcels.next(ps)
+			for _, s := range j.current {
+				send(s.client)
+			}
+		}
 		for k := range j.parties {
-			send(j.parties[k].viewers, h.partyPackets(j, &j.parties[k]))
+			if ps := h.partyPackets(j, &j.parties[k]); len(ps) > 0 {
+				h.parcels.next(ps)
+				for _, v := range j.parties[k].viewers {
+					send(v.client)
+				}
+			}
 		}
 	}
 	out = h.outgoing[:0]
@@ -373,8 +376,8 @@ func (h *Hub) takeBack(jobs []job) {
 	}
 	for i := range jobs {
 		j := &jobs[i]
-		for _, v := range j.current {
-			back(v, j.from, j.drains)
+		for _, s := range j.current {
+			back(s.viewer, j.from, j.drains)
 		}
 		// They have missed this as well; everybody is told again.
 		if j.update.Matched != nil || len(j.update.Gone) > 0 {

@@ -21,7 +21,7 @@ type Room struct {
 	nextID  int // ids are never used twice
 
 	viewers   int       // all who are in the room, joining ones included
-	current   []*viewer // they are sent the broadcast
+	current   []seat    // they are sent the broadcast
 	lent      bool      // the flush under way reads current: it may grow, but what is in it stays
 	newcomers []*viewer // they are sent the ring from their cursors at the next flush
 	emptyAt   int64     // when the last viewer left, Unix ms

@@ -12,6 +12,10 @@ type Client struct {
 	hub  *Hub
 	conn Conn
 
+	// Scratch of the flusher, beside conn because it goes over all clients.
+	sent    int32 // its parcel; 0: none
+	refused bool
+
 	// Guarded by Hub.mu.
 	viewers []*viewer
 	closed  bool
@@ -27,10 +31,6 @@ type Client struct {
 	catalogue *watcher      // nil until asked for
 	asking    int           // histories that were asked for and not answered yet
 	turn      chan struct{} // of one: held while one of them is read; nil until then
-
-	// Scratch of the flusher.
-	sent    int32 // its parcel; 0: none
-	refused bool
 }
 
 // viewer is one client in one room: a cursor in the ring. A client has a dozen,
@@ -46,6 +46,14 @@ type viewer struct {
 	state  viewerState
 
 	partial bool // its bootstrap lacks what was shown while the disk was full
+}
+
+// seat is the place of a current viewer in its room. A flush goes over all seats
+// of a dozen rooms and needs their clients only: with those at hand it does not
+// read from memory, one by one, viewers that it then has no use for.
+type seat struct {
+	viewer *viewer
+	client *Client
 }
 
 // behind is what a viewer has while it is not current; nil while it is, when its
@@ -189,7 +197,7 @@ func (h *Hub) settle(v *viewer) {
 	v.state = current
 	v.slot = int32(len(v.room.current))
 	v.behind = nil
-	v.room.current = append(v.room.current, v)
+	v.room.current = append(v.room.current, seat{v, v.client})
 }
 
 // unsettle takes v out of its room's current viewers. The caller holds h.mu.
@@ -200,8 +208,8 @@ func (h *Hub) unsettle(v *viewer) {
 	}
 	last := len(r.current) - 1
 	r.current[v.slot] = r.current[last]
-	r.current[v.slot].slot = v.slot
-	r.current[last] = nil
+	r.current[v.slot].viewer.slot = v.slot
+	r.current[last] = seat{}
 	r.current = r.current[:last]
 }
 

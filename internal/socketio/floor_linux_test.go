@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"runtime"
@@ -32,7 +33,7 @@ import (
 // delivery time per message, bytes of resident memory per connection.
 
 // benchServerEnv makes the benchmark the server process: "floor" or "socketio",
-// rooms, messages per second.
+// with "+tls" behind it over TLS, rooms, messages per second.
 const benchServerEnv = "SOCKETIO_BENCH_SERVER"
 
 // benchAnswer begins the lines of the server process.
@@ -62,7 +63,9 @@ func BenchmarkSendingToMany(b *testing.B) {
 		for _, kind := range []string{"floor", "socketio"} {
 			b.Run(fmt.Sprintf("%s/rooms=%d", kind, rooms), func(b *testing.B) {
 				for range b.N {
-					benchRun(b, kind, conns, rooms, rate)
+					benchRun(b, kind, rooms, rate, conns, func(addr string) (benchLoad, error) {
+						return newLoad(addr, conns, kind == "socketio")
+					})
 				}
 			})
 		}
@@ -78,7 +81,16 @@ type benchReport struct {
 	Objects int64
 }
 
-func benchRun(b *testing.B, kind string, conns, rooms, rate int) {
+// benchLoad is the clients of a run.
+type benchLoad interface {
+	run(d time.Duration)
+	reset()
+	delivered() int // messages since reset, one for each viewer and tick
+	percentile(p float64) time.Duration
+	close()
+}
+
+func benchRun(b *testing.B, kind string, rooms, rate, conns int, connect func(addr string) (benchLoad, error)) {
 	cmd := exec.Command(os.Args[0], "-test.run=^$", "-test.bench=^BenchmarkSendingToMany$")
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d", benchServerEnv, kind, rooms, rate))
 	cmd.Stderr = os.Stderr
@@ -115,7 +127,7 @@ func benchRun(b *testing.B, kind string, conns, rooms, rate int) {
 	}
 	addr := ask("address")
 	empty := report()
-	load, err := newLoad(addr, conns, kind == "socketio")
+	load, err := connect(addr)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -128,17 +140,18 @@ func benchRun(b *testing.B, kind string, conns, rooms, rate int) {
 	before := report()
 	load.run(benchMeasure)
 	after := report()
-	if load.messages == 0 {
+	delivered := float64(load.delivered())
+	if delivered == 0 {
 		b.Fatal("nothing was delivered")
 	}
-	b.ReportMetric((after.CPU-before.CPU)*1e6/float64(load.messages), "µs/msg")
+	b.ReportMetric((after.CPU-before.CPU)*1e6/delivered, "µs/msg")
 	b.ReportMetric(load.percentile(0.5).Seconds()*1e3, "p50-ms")
 	b.ReportMetric(load.percentile(0.99).Seconds()*1e3, "p99-ms")
 	b.ReportMetric(float64(idle.RSS-empty.RSS)/float64(conns), "idle-B/conn")
 	b.ReportMetric(float64(after.RSS-empty.RSS)/float64(conns), "B/conn")
 	b.ReportMetric(float64(idle.Heap-empty.Heap)/float64(conns), "heap-B/conn")
 	b.ReportMetric(float64(idle.Stack-empty.Stack)/float64(conns), "stack-B/conn")
-	b.ReportMetric(float64(load.messages)/benchMeasure.Seconds(), "msg/s")
+	b.ReportMetric(delivered/benchMeasure.Seconds(), "msg/s")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -155,6 +168,7 @@ func benchServer(spec string) {
 	}
 	var handler http.Handler
 	var tick func()
+	kind, secure := strings.CutSuffix(kind, overTLS)
 	if kind == "floor" {
 		f := &floor{server: NewServer(Config{}), frames: make([]byte, 0, 4096)}
 		handler, tick = f, func() { f.tick(rooms) }
@@ -165,7 +179,14 @@ func benchServer(spec string) {
 		m.server.Handle("/live", m)
 		handler, tick = m.server, func() { m.tick(rooms) }
 	}
-	go http.Serve(l, handler)
+	web := httptest.NewUnstartedServer(handler)
+	_ = web.Listener.Close() // that of its own
+	web.Listener = l
+	if secure {
+		web.StartTLS()
+	} else {
+		web.Start()
+	}
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		switch in.Text() {
@@ -393,6 +414,8 @@ func benchDial(addr, local string, socketIO bool) (int, error) {
 	}
 	return fd, unix.SetNonblock(fd, true)
 }
+
+func (l *load) delivered() int { return l.messages }
 
 func (l *load) reset() { l.messages, l.delays = 0, l.delays[:0] }
 

@@ -24,6 +24,7 @@ type sender struct {
 	try func(fd uintptr) // bound once to attempt
 	buf []byte           // what attempt writes, or
 	vec [][]byte         // the same as a vector
+	due int              // bytes of all packets of a write
 	n   int              // bytes written
 	err error            // nil also if the socket was full
 
@@ -46,17 +47,17 @@ func newSender() *sender {
 }
 
 // write sends the frames of ps in one system call and returns how many bytes the
-// socket accepted: all, or fewer if it is full. The error means that the
-// connection is broken.
-func (sd *sender) write(raw syscall.RawConn, e encoding, ps []*Packet) (int, error) {
+// socket accepted, and whether those are all: they are fewer if it is full. The
+// error means that the connection is broken.
+func (sd *sender) write(raw syscall.RawConn, e encoding, ps []*Packet) (n int, all bool, err error) {
 	sd.n, sd.err = 0, nil
 	sd.load(e, ps)
-	err := raw.Control(sd.try)
+	err = raw.Control(sd.try)
 	n, tried := sd.result()
 	if err == nil {
 		err = tried
 	}
-	return n, err
+	return n, n == sd.due, err
 }
 
 // run is write with what was put into buf or vec, to a descriptor that the
@@ -76,20 +77,23 @@ func (sd *sender) result() (int, error) {
 	return sd.n, sd.err
 }
 
-// load puts the frames of ps into buf or vec.
+// load puts the frames of ps into buf or vec, and their bytes into due.
 func (sd *sender) load(e encoding, ps []*Packet) {
 	if len(ps) == 1 {
 		sd.buf = ps[0].wire(e)
+		sd.due = len(sd.buf)
 		return
 	}
 	if sd.encoding == e && samePackets(sd.set, ps) {
 		sd.buf = sd.joined
+		sd.due = len(sd.buf)
 		return
 	}
 	size := 0
 	for _, p := range ps {
 		size += len(p.wire(e))
 	}
+	sd.due = size
 	if size > joinLimit {
 		for _, p := range ps[:min(len(ps), maxVector)] {
 			sd.vec = append(sd.vec, p.wire(e))
