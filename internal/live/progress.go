@@ -32,6 +32,9 @@ type progress struct {
 	saved bus.Position
 	// applied is the newest position that this process has applied; zero: none.
 	applied bus.Position
+	// from is where the present Tail began, and read the newest position that it has
+	// passed, at first from.
+	from, read bus.Position
 	// unstored is the newest position before the first batch that was not recorded
 	// because the disk was full; everything after it is applied again when there is room.
 	unstored   bus.Position
@@ -65,10 +68,19 @@ type savedSource struct {
 
 // known returns the newest position up to which the store holds everything.
 func (p *progress) known() bus.Position {
-	if !p.applied.IsZero() {
-		return p.applied
+	if p.applied.IsZero() || p.replays(p.applied) {
+		return p.saved
 	}
-	return p.saved
+	return p.applied
+}
+
+// skips reports whether the log has lost its end behind the back of its readers: a
+// Tail that began before what is known reaches an entry after it, and has not met
+// it. The bus only judges the place where a Tail begins, which is earlier.
+func (p *progress) skips(at bus.Position) bool {
+	known := p.known()
+	return !p.first && at.Epoch == known.Epoch && at.Compare(known.Offset) > 0 &&
+		p.read.Epoch == known.Epoch && p.read.Compare(known.Offset) < 0
 }
 
 // replays reports whether the entry at a position was applied by a life before

@@ -15,6 +15,9 @@ import (
 // shown is read once more, and recorded.
 var errApplyAgain = errors.New("apply again what was not recorded")
 
+// errSkipped ends a Tail that has passed the place where what is known should be.
+var errSkipped = errors.New("the log has lost its end")
+
 const (
 	// retryFirst and retryMost are the pauses between two tries of what has to
 	// succeed: a commit of a batch that its source was told is in the log, a bus
@@ -48,6 +51,10 @@ func (h *Hub) Run(ctx context.Context) error {
 			from = h.progress.unstored
 			h.mu.Unlock()
 			h.log.Info("recording what was only shown while the disk was full")
+		case errors.Is(err, errSkipped):
+			// Asked for the place itself, the bus finds that it is gone, and begins a new
+			// epoch, which every server and page notices.
+			from = h.knownPosition()
 		case errors.Is(err, bus.ErrPositionLost):
 			// What is left of the log is read from its beginning; the first entry
 			// tells what is missing (see misses).
@@ -72,6 +79,7 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 		h.ring.restart(bus.Position{Epoch: end.Epoch})
 	}
 	h.progress.first, h.progress.end = from.IsZero(), end
+	h.progress.from, h.progress.read = from, from
 	h.mu.Unlock()
 	told := time.Now()
 	h.passed(from, end)
@@ -148,7 +156,7 @@ func (h *Hub) misses(at bus.Position) {
 		h.metrics.epochs.Inc()
 		h.sources.newEpoch()
 		h.loss = &loss{reason: wire.GapLogLost, from: known.LogTime(), at: h.now()}
-		if p.applied.IsZero() && !p.intact {
+		if known == p.saved && !p.intact {
 			h.loss.from -= replaySpan
 		}
 		h.ring.restart(before(at))
