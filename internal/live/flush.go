@@ -169,24 +169,25 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 	var parties []party
 	byKey := map[key]int{}
 	missed := h.missedBy(r)
+	at := h.ring.position(end)
 	var stay []*viewer
 	for _, v := range r.newcomers {
 		switch {
-		case v.ahead != (bus.Offset{}) && v.ahead.Compare(h.ring.position(end).Offset) > 0:
+		case v.ahead.IsZero() && !h.ring.covers(v.cursor), !v.ahead.IsZero() && v.ahead.Epoch != at.Epoch:
+			h.joinAnew(v)
+			continue
+		case v.ahead.Compare(at.Offset) > 0:
 			// It has seen more than this server: nothing up to there is sent.
 			stay = append(stay, v)
 			continue
-		case v.ahead == (bus.Offset{}) && !h.ring.covers(v.cursor):
-			h.joinAnew(v)
-			continue
 		}
-		if v.ahead != (bus.Offset{}) {
-			i, covered := h.ring.find(bus.Position{Offset: v.ahead})
+		if !v.ahead.IsZero() {
+			i, covered := h.ring.find(v.ahead)
 			if !covered {
 				h.joinAnew(v)
 				continue
 			}
-			v.cursor, v.ahead = i, bus.Offset{}
+			v.cursor, v.ahead = i, bus.Position{}
 		}
 		k := key{v.cursor, v.since, v.reason, v.lastT}
 		if v.since == "" {
@@ -225,7 +226,7 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 // joinAnew has a newcomer bootstrapped because it cannot be sent the ring from its
 // cursor. The caller holds h.mu and takes it out of the newcomers.
 func (h *Hub) joinAnew(v *viewer) {
-	v.state, v.ahead = joining, bus.Offset{}
+	v.state, v.ahead = joining, bus.Position{}
 	switch v.reason {
 	case wire.ReasonResume:
 		v.reason = wire.ReasonLost
@@ -252,8 +253,8 @@ func (h *Hub) missedBy(r *Room) missed {
 	first := h.ring.end()
 	for _, v := range r.newcomers {
 		cursor := v.cursor
-		if v.ahead != (bus.Offset{}) {
-			cursor, _ = h.ring.find(bus.Position{Offset: v.ahead})
+		if !v.ahead.IsZero() {
+			cursor, _ = h.ring.find(v.ahead) // of another epoch: it joins anew
 		}
 		if h.ring.covers(cursor) {
 			first = min(first, cursor)

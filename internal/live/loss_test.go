@@ -61,3 +61,39 @@ func TestAServerThatStartsNoticesWhatTheLogHasLostMeanwhile(t *testing.T) {
 		a.stop()
 	})
 }
+
+// A page that is ahead of the server waits for it. When the log loses its end
+// meanwhile, the same offset in the new epoch is another place.
+func TestAPageThatIsAheadBeginsAnewInANewEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		a := newReplica(t, l)
+		rng := rand.New(rand.NewPCG(1, 1))
+		want := &sharedTruth{truth: truth{}}
+		one := &publisher{log: l, source: 0, want: want}
+		tick := func(n int) {
+			for range n {
+				one.publish(one.next(rng))
+				time.Sleep(time.Second)
+			}
+		}
+		tick(10)
+		p := newPage(t, a.hub, 1<<20)
+		p.ask(seriesOfSource)
+		time.Sleep(time.Second)
+		for _, room := range p.rooms { // another server has shown it what the log is about to lose
+			ahead, _ := l.End(t.Context())
+			ahead.Ms += 5000
+			room.position = ahead.String()
+		}
+		q := p.resumeOn(t, a.hub)
+		l.lose(2)
+		tick(3) // into the places that were lost
+		time.Sleep(10 * time.Second)
+		tick(1)
+		one.resend(rng, 10)
+		settleReplicas(t, 0, []*page{q}, want)
+		q.close()
+		a.stop()
+	})
+}
