@@ -76,7 +76,7 @@ func (h *Hub) commit(d bus.Delivery) error {
 	if src != nil {
 		src.took(d.Batch, d.Position.LogTime())
 	}
-	h.declare(&e, h.watchLoss(d.Position.LogTime(), now))
+	h.declare(&e, h.watchLoss(d.Position.LogTime()))
 
 	h.ring.add(e)
 	for _, p := range e.parts {

@@ -16,7 +16,8 @@ const (
 	// maxGaps is how many declared gaps are kept; the oldest go first.
 	maxGaps = 1000
 	// lossPatience is how long sources are waited for after the log has lost
-	// something, in ms: those that come back tell by their numbers what is missing,
+	// something, in ms of log time, so that a server that has much to catch up with
+	// does not judge before it has read what they sent: those that come back tell by their numbers what is missing,
 	// of the others nothing is known.
 	lossPatience = 15_000
 )
@@ -34,7 +35,6 @@ type loss struct {
 	reason string
 	from   int64 // log time of the last entry before, Unix ms
 	to     int64 // log time of the first entry after; 0: not seen yet
-	at     int64 // when it was noticed, the server's clock, Unix ms
 	over   bool  // declared
 }
 
@@ -46,10 +46,19 @@ type savedGap struct {
 	Series []labels.Labels `json:"series"`
 }
 
+// lose notes that the log has lost what came after a log time. A loss before it that
+// is still being judged becomes part of it. The caller holds h.mu.
+func (h *Hub) lose(reason string, from int64) {
+	if l := h.loss; l != nil && !l.over {
+		from = min(from, l.from)
+	}
+	h.loss = &loss{reason: reason, from: from}
+}
+
 // watchLoss returns the gap of those who were not heard of since the log lost
 // something, once they have had time: series without numbered batches, and of
 // sources that are gone. The caller holds h.mu.
-func (h *Hub) watchLoss(logTime, now int64) *gap {
+func (h *Hub) watchLoss(logTime int64) *gap {
 	l := h.loss
 	if l == nil || l.over {
 		return nil
@@ -57,7 +66,7 @@ func (h *Hub) watchLoss(logTime, now int64) *gap {
 	if l.to == 0 && logTime > l.from {
 		l.to = logTime
 	}
-	if l.to == 0 || now-l.at < lossPatience {
+	if l.to == 0 || logTime-l.to < lossPatience {
 		return nil
 	}
 	l.over = true

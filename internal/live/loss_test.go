@@ -1,10 +1,13 @@
 package live
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"stripchart/internal/wire"
 )
 
 // seriesOfSource selects what a publisher of the tests writes.
@@ -95,5 +98,95 @@ func TestAPageThatIsAheadBeginsAnewInANewEpoch(t *testing.T) {
 		settleReplicas(t, 0, []*page{q}, want)
 		q.close()
 		a.stop()
+	})
+}
+
+// dying is a source that published into what the log loses and is gone, beside one
+// that lives.
+func dying(t *testing.T, during func(l *fakeLog, r *replica, tick func(n int))) []wire.Gap {
+	var out []wire.Gap
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		rng := rand.New(rand.NewPCG(1, 1))
+		want := &sharedTruth{truth: truth{}}
+		lives, dies := &publisher{log: l, source: 0, want: want}, &publisher{log: l, source: 1, want: want}
+		tick := func(n int) {
+			for range n {
+				lives.publish(lives.next(rng))
+				time.Sleep(time.Second)
+			}
+		}
+		for range 20 {
+			dies.publish(dies.next(rng))
+			tick(1)
+		}
+		during(l, r, tick)
+		tick(40)
+		s := &stub{}
+		c := r.hub.NewClient(s)
+		defer c.Close()
+		c.Subscribe(json.RawMessage(`{"query":"m{source=\"1\"}","window":3600}`), nil)
+		time.Sleep(time.Second)
+		out = told(t, s)
+		r.stop()
+	})
+	return out
+}
+
+func TestALossIsDeclaredByTheNextLifeOfAServer(t *testing.T) {
+	for _, kill := range []bool{false, true} {
+		gs := dying(t, func(l *fakeLog, r *replica, tick func(n int)) {
+			l.lose(3)
+			tick(8)
+			r.restart(kill, 0, 0)
+		})
+		if len(gs) != 1 || gs[0].Reason != wire.GapLogLost {
+			t.Errorf("after a restart (kill %v) told %+v, want a gap of the source that died", kill, gs)
+		}
+	}
+}
+
+func TestTwoLossesAreDeclaredFromTheFirst(t *testing.T) {
+	var first int64
+	gs := dying(t, func(l *fakeLog, r *replica, tick func(n int)) {
+		first = ms()
+		l.lose(3)
+		tick(8)
+		l.lose(1)
+	})
+	if len(gs) != 1 || gs[0].From > first-1000 {
+		t.Errorf("told %+v, want one gap from before %d on", gs, first)
+	}
+}
+
+// What a server reads late it has still read: patience is counted in log time.
+func TestAServerThatCatchesUpSlowlyDeclaresNoGapOfWhoIsStillThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		rng := rand.New(rand.NewPCG(1, 1))
+		want := &sharedTruth{truth: truth{}}
+		one, two := &publisher{log: l, source: 0, want: want}, &publisher{log: l, source: 1, want: want}
+		tick := func(n int) {
+			for range n {
+				one.publish(one.next(rng))
+				two.publish(two.next(rng))
+				time.Sleep(time.Second)
+			}
+		}
+		tick(60)
+		l.lose(3)
+		r.store.mu.Lock()
+		r.store.fail = func() error { time.Sleep(300 * time.Millisecond); return nil }
+		r.store.mu.Unlock()
+		one.resend(rng, 10)
+		two.resend(rng, 10)
+		tick(90)
+		time.Sleep(time.Minute)
+		if n := len(r.hub.gaps); n > 0 {
+			t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *r.hub.gaps[0])
+		}
+		r.stop()
 	})
 }

@@ -197,12 +197,14 @@ func (h *Hub) save(final bool) {
 }
 
 // progressToSave returns nil while the saved position has to stand still: before
-// anything was applied, and while something is shown that is not recorded.
+// anything was applied, while something is shown that is not recorded, and while a
+// loss is not yet declared.
 func (h *Hub) progressToSave() []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := &h.progress
-	if p.isUnstored || p.applied.IsZero() {
+	pending := h.loss != nil && !h.loss.over // the next life has to notice it, too
+	if p.isUnstored || p.applied.IsZero() || pending {
 		return nil
 	}
 	s := savedProgress{Version: 1, Sources: make(map[string]savedSource, len(h.sources))}

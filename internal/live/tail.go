@@ -155,16 +155,17 @@ func (h *Hub) misses(at bus.Position) {
 		h.log.Warn("the log has lost its past: a new epoch begins", "was", known.String(), "is", at.String())
 		h.metrics.epochs.Inc()
 		h.sources.newEpoch()
-		h.loss = &loss{reason: wire.GapLogLost, from: known.LogTime(), at: h.now()}
+		from := known.LogTime()
 		if known == p.saved && !p.intact {
-			h.loss.from -= replaySpan
+			from -= replaySpan
 		}
+		h.lose(wire.GapLogLost, from)
 		h.ring.restart(before(at))
 		p.newEpoch()
 		p.rereading = true
 	case first && at.Compare(known.Offset) > 0:
 		h.log.Warn("this server was away for longer than the log is kept", "was", known.String(), "is", at.String())
-		h.loss = &loss{reason: wire.GapLogTrimmed, from: known.LogTime(), at: h.now()}
+		h.lose(wire.GapLogTrimmed, known.LogTime())
 		h.ring.restart(before(at))
 	case first && p.applied.IsZero():
 		h.ring.restart(before(at)) // a start that reads everything again
