@@ -104,7 +104,7 @@ func (l *fakeLog) next(ctx context.Context, from bus.Position) (bus.Delivery, er
 		if !from.IsZero() {
 			i = slices.IndexFunc(l.entries, func(d bus.Delivery) bool { return d.Position == from }) + 1
 			if i == 0 {
-				if from.Epoch == l.epoch() && len(l.entries) > 0 && l.entries[0].Position.Compare(from.Offset) < 0 {
+				if from.Epoch == l.epoch() && (len(l.entries) == 0 || l.entries[0].Position.Compare(from.Offset) < 0) {
 					l.epochs++ // its end is lost, not its beginning
 					for i := range l.entries {
 						l.entries[i].Position.Epoch = l.epoch()

@@ -190,3 +190,34 @@ func TestAServerThatCatchesUpSlowlyDeclaresNoGapOfWhoIsStillThere(t *testing.T) 
 		r.stop()
 	})
 }
+
+// A server is not ready before it has read the log of an epoch that began while it
+// was away.
+func TestAServerIsNotReadyBeforeItHasReadTheNewEpoch(t *testing.T) {
+	for name, lose := range map[string]func(l *fakeLog){
+		"a new epoch":         func(l *fakeLog) { l.lose(3) },
+		"nobody has seen yet": func(l *fakeLog) { l.loseUnseen(3) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newFakeLog()
+				r := newReplica(t, l)
+				one := &publisher{log: l, source: 0, want: &sharedTruth{truth: truth{}}}
+				rng := rand.New(rand.NewPCG(1, 1))
+				for range 100 {
+					one.publish(one.next(rng))
+					time.Sleep(time.Second)
+				}
+				r.stop()
+				lose(l)
+				r.store.fail = func() error { time.Sleep(100 * time.Millisecond); return nil }
+				r.start() // waits until it is ready
+				end, _ := l.End(t.Context())
+				if at := r.hub.knownPosition(); at != end {
+					t.Errorf("ready at %s, and the log ends at %s", at, end)
+				}
+				r.stop()
+			})
+		})
+	}
+}

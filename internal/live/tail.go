@@ -73,6 +73,11 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 		return err
 	}
 	h.mu.Lock()
+	// The log ends before what is known: it has lost its end, as in progress.skips.
+	if known := h.progress.known(); end.Epoch == known.Epoch && end.Compare(known.Offset) < 0 && from.Compare(known.Offset) < 0 {
+		h.mu.Unlock()
+		return errSkipped
+	}
 	if !from.IsZero() && h.progress.applied.IsZero() {
 		h.ring.restart(from)
 	} else if h.ring.before.Epoch == "" {
@@ -82,7 +87,9 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 	h.progress.from, h.progress.read = from, from
 	h.mu.Unlock()
 	told := time.Now()
-	h.passed(from, end)
+	if from == end || from.IsZero() && end.Offset == (bus.Offset{}) {
+		h.passed(end, end)
+	}
 	return h.bus.Tail(ctx, from, func(d bus.Delivery) error {
 		err := h.apply(ctx, d)
 		if !h.IsReady() {
@@ -118,9 +125,6 @@ func (h *Hub) logEnd(ctx context.Context) (bus.Position, error) {
 // passed makes the hub ready once the tail has passed the log's end as seen at
 // the start: before, a bootstrap would lack what is still to be applied.
 func (h *Hub) passed(at, end bus.Position) {
-	if at.Epoch == "" {
-		at.Epoch = end.Epoch
-	}
 	// Another epoch than the end's: the log has lost its past since, and its end.
 	if at.Epoch != end.Epoch || at.Compare(end.Offset) >= 0 {
 		h.metrics.behind.Set(0)
