@@ -167,12 +167,12 @@ func (h *Hub) gapPackets(gs []wire.Gap) []Packet {
 }
 
 // saveGaps keeps the declared gaps when they have changed, without those that no
-// window reaches any more.
-func (h *Hub) saveGaps() {
+// window reaches any more. It reports whether all that were declared are kept.
+func (h *Hub) saveGaps() bool {
 	h.mu.Lock()
 	if !h.gapsChanged {
 		h.mu.Unlock()
-		return
+		return true
 	}
 	h.gapsChanged = false
 	oldest := h.now() - h.o.Limits.Window*int64(time.Second/time.Millisecond)
@@ -196,6 +196,7 @@ func (h *Hub) saveGaps() {
 		h.gapsChanged = true
 		h.mu.Unlock()
 	}
+	return err == nil
 }
 
 // restoreGaps takes up the gaps that were declared before. The caller holds h.mu.

@@ -1,12 +1,17 @@
 package live
 
 import (
+	"context"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"stripchart/internal/bus"
+	"stripchart/internal/bus/membus"
 	"stripchart/internal/wire"
 )
 
@@ -220,4 +225,110 @@ func TestAServerIsNotReadyBeforeItHasReadTheNewEpoch(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheSavedPositionDoesNotOvertakeAGapThatCannotBeSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		one := &publisher{log: l, source: 0, want: &sharedTruth{truth: truth{}}}
+		rng := rand.New(rand.NewPCG(1, 1))
+		tick := func(n int) {
+			for range n {
+				one.publish(one.next(rng))
+				time.Sleep(time.Second)
+			}
+		}
+		tick(100)
+		r.store.mu.Lock()
+		r.store.noGaps = true
+		r.store.mu.Unlock()
+		one.next(rng) // dropped
+		tick(20)
+		r.store.mu.Lock()
+		r.store.noGaps = false
+		notes := maps.Clone(r.store.notes)
+		r.store.mu.Unlock()
+		r.stop()
+		r.store.notes = notes // killed
+		r.start()
+		tick(1)
+		if n := len(r.hub.gaps); n != 1 {
+			t.Errorf("%d gaps after a kill, want the one that was declared before", n)
+		}
+		r.stop()
+	})
+}
+
+// A log in memory begins anew with every process; the numbers of sources that
+// push to it go on.
+func TestASourceIsRememberedByAServerThatHeardNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemStore()
+		life := func(during func(b bus.Bus, h *Hub)) {
+			b := membus.New(membus.Options{})
+			h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = h.Run(ctx) })
+			<-h.Ready()
+			during(b, h)
+			cancel()
+			wg.Wait()
+			h.Close()
+			b.Close()
+		}
+		publish := func(b bus.Bus, seq uint64) {
+			time.Sleep(time.Second)
+			x := &bus.Batch{Source: "s", Seq: seq, Series: []bus.Series{{Labels: seriesLabels(0, 0), Samples: []bus.Sample{{T: ms(), V: 1}}}}}
+			if err := b.Publish(t.Context(), x); err != nil {
+				t.Error(err)
+			}
+		}
+		life(func(b bus.Bus, h *Hub) { publish(b, 1) })
+		life(func(bus.Bus, *Hub) {})
+		life(func(b bus.Bus, h *Hub) {
+			publish(b, 3)
+			if len(h.gaps) != 1 {
+				t.Errorf("%d gaps, want one: the second batch is missing", len(h.gaps))
+			}
+		})
+	})
+}
+
+// What the power loss cost is applied again, also when the start that does it is
+// interrupted and the next one finds nothing wrong.
+func TestAnInterruptedRepairGoesOnAtTheNextStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		want := &sharedTruth{truth: truth{}}
+		one := &publisher{log: l, source: 0, want: want}
+		rng := rand.New(rand.NewPCG(1, 1))
+		for range 200 {
+			one.publish(one.next(rng))
+			time.Sleep(time.Second)
+		}
+		r.stop()
+		r.store.forget(150)
+		r.store.damaged = true
+		h, err := New(Options{Bus: l, Store: r.store, Transport: fakeTransport{}, DefaultSeries: "m", Replica: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		r.store.fail = func() error { cancel(); return errCommit } // killed before anything is done
+		_ = h.Run(ctx)
+		h.Close()
+		r.store.fail, r.store.damaged = nil, false
+		r.start()
+		p := newPage(t, r.hub, 1<<20)
+		p.ask(seriesOfSource)
+		settleReplicas(t, 0, []*page{p}, want)
+		p.close()
+		r.stop()
+	})
 }

@@ -169,7 +169,13 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	p.intact = h.store.Intact()
 	if !p.intact {
 		h.log.Warn("the machine was restarted, or the history repaired: applying all that the log retains again")
-		return from, nil
+		// The next start must not take the history for whole because this one was
+		// interrupted.
+		s.Replay = ""
+		if b, err = json.Marshal(s); err == nil {
+			err = h.store.Keep(store.Progress, b)
+		}
+		return from, err
 	}
 	from, err = bus.ParsePosition(s.Replay)
 	if err != nil {
@@ -186,8 +192,7 @@ func (h *Hub) restore() (from bus.Position, err error) {
 // judged again. final is for the last one of this process.
 func (h *Hub) save(final bool) {
 	b := h.progressToSave()
-	h.saveGaps()
-	if b == nil || !h.o.Replica && !final {
+	if !h.saveGaps() || b == nil || !h.o.Replica && !final {
 		return
 	}
 	if err := h.store.Keep(store.Progress, b); err != nil {
@@ -204,7 +209,7 @@ func (h *Hub) progressToSave() []byte {
 	defer h.mu.Unlock()
 	p := &h.progress
 	pending := h.loss != nil && !h.loss.over // the next life has to notice it, too
-	if p.isUnstored || p.applied.IsZero() || pending {
+	if p.isUnstored || h.o.Replica && p.applied.IsZero() || pending {
 		return nil
 	}
 	s := savedProgress{Version: 1, Sources: make(map[string]savedSource, len(h.sources))}
