@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"sync"
@@ -329,6 +330,41 @@ func TestAnInterruptedRepairGoesOnAtTheNextStart(t *testing.T) {
 		p.ask(seriesOfSource)
 		settleReplicas(t, 0, []*page{p}, want)
 		p.close()
+		r.stop()
+	})
+}
+
+func TestTheSourcesThatAreRememberedAreBounded(t *testing.T) {
+	x := sources{}
+	for i := range maxSources + 10 {
+		s := x.of(&bus.Batch{Source: fmt.Sprint(i), Seq: 1})
+		s.heardAt = int64(i)
+	}
+	x.forget(5)
+	if len(x) != maxSources || x["9"] != nil || x["10"] == nil {
+		t.Errorf("%d sources are left, want the newest %d", len(x), maxSources)
+	}
+}
+
+// A batch without samples that comes after a loss does not hide it.
+func TestAnEmptyBatchDoesNotHideAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		one := &publisher{log: l, source: 0, want: &sharedTruth{truth: truth{}}}
+		rng := rand.New(rand.NewPCG(1, 1))
+		one.publish(one.next(rng))
+		time.Sleep(time.Second)
+		one.next(rng) // dropped
+		empty := one.next(rng)
+		empty.Series = nil
+		_ = l.Publish(t.Context(), empty)
+		time.Sleep(time.Second)
+		one.publish(one.next(rng))
+		time.Sleep(time.Second)
+		if n := len(r.hub.gaps); n != 1 {
+			t.Errorf("%d gaps, want one", n)
+		}
 		r.stop()
 	})
 }

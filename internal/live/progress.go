@@ -208,6 +208,7 @@ func (h *Hub) progressToSave() []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := &h.progress
+	h.sources.forget(h.now() - sourceMemory)
 	pending := h.loss != nil && !h.loss.over // the next life has to notice it, too
 	if p.isUnstored || h.o.Replica && p.applied.IsZero() || pending {
 		return nil
@@ -220,12 +221,7 @@ func (h *Hub) progressToSave() []byte {
 		}
 		s.Position, s.Replay = at.String(), p.replay().String()
 	}
-	oldest := h.now() - sourceMemory
 	for id, x := range h.sources {
-		if x.heardAt < oldest {
-			delete(h.sources, id)
-			continue
-		}
 		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt}
 	}
 	b, err := json.Marshal(s)

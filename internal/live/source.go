@@ -1,7 +1,10 @@
 package live
 
 import (
+	"cmp"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -20,6 +23,23 @@ type source struct {
 
 // sources are the publishers by their ids.
 type sources map[string]*source
+
+// maxSources bounds the sources that are remembered: their names come from outside.
+// Those that were not heard of for the longest time go first; they are then judged
+// like new ones.
+const maxSources = 1 << 16
+
+// forget drops who was not heard of since oldest, and whom there is no room for.
+func (x sources) forget(oldest int64) {
+	maps.DeleteFunc(x, func(_ string, s *source) bool { return s.heardAt < oldest })
+	if len(x) <= maxSources {
+		return
+	}
+	ids := slices.SortedFunc(maps.Keys(x), func(a, b string) int { return cmp.Compare(x[a].heardAt, x[b].heardAt) })
+	for _, id := range ids[:len(ids)-maxSources] {
+		delete(x, id)
+	}
+}
 
 // newEpoch forgets what the log held: the same batches may come again.
 func (x sources) newEpoch() {
@@ -52,6 +72,9 @@ func (s *source) jumps(b *bus.Batch) bool { return s.seq > 0 && b.First() > s.se
 
 // took notes that b was applied.
 func (s *source) took(b *bus.Batch, logTime int64) {
+	if b.Samples() == 0 && s.jumps(b) {
+		return // it does not say until when samples are missing; the next one does
+	}
 	s.seq = max(s.seq, b.Seq)
 	s.epochSeq = max(s.epochSeq, b.Seq)
 	s.heardAt, s.here = logTime, true
