@@ -1,7 +1,9 @@
 package live
 
 import (
+	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"stripchart/internal/bus"
@@ -169,6 +171,7 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 	var parties []party
 	byKey := map[key]int{}
 	missed := h.missedBy(r)
+	inWindow := sync.OnceValue(func() []wire.Gap { return r.messages(h.gapsIn(h.now()-r.horizon, math.MaxInt64)) })
 	at := h.ring.position(end)
 	var stay []*viewer
 	for _, v := range r.newcomers {
@@ -202,9 +205,17 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 				// Bootstraps that end there would lead here again.
 				r.expire(v.cursor)
 			}
+			var gaps []wire.Gap
+			if v.since != "" && v.reason == wire.ReasonResume {
+				// The server that it comes from may have found one out behind the place
+				// where this one did.
+				gaps = inWindow()
+			} else {
+				gaps = r.messages(missed.gapsFrom(v.cursor))
+			}
 			parties = append(parties, party{
 				cursor: v.cursor, since: v.since, reason: v.reason, chunks: chunks, samples: n, lastT: v.lastT,
-				gaps:        r.messages(missed.gapsFrom(v.cursor)),
+				gaps:        gaps,
 				descriptors: h.describe(r, chunks, v.since != ""),
 			})
 		}

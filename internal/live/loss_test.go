@@ -368,3 +368,32 @@ func TestAnEmptyBatchDoesNotHideAGap(t *testing.T) {
 		r.stop()
 	})
 }
+
+// Two servers find out about one loss at different entries. A page that goes from
+// the later one to the earlier one between them is told.
+func TestAPageThatResumesIsToldOfGapsThatItsServerDidNotKnowYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		one := &publisher{log: l, source: 0, want: &sharedTruth{truth: truth{}}}
+		rng := rand.New(rand.NewPCG(1, 1))
+		for n := range 20 {
+			b := one.next(rng)
+			if n != 10 { // dropped
+				one.publish(b)
+			}
+			time.Sleep(time.Second)
+		}
+		end, _ := l.End(t.Context())
+		s := &stub{}
+		c := r.hub.NewClient(s)
+		defer c.Close()
+		arg, _ := json.Marshal(map[string]any{"query": "m", "window": 3600, "since": end.String()})
+		c.Subscribe(arg, nil)
+		time.Sleep(time.Second)
+		if gs := told(t, s); len(gs) != 1 {
+			t.Errorf("told %+v, want the gap that reaches into the window", gs)
+		}
+		r.stop()
+	})
+}
