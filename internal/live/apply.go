@@ -154,6 +154,9 @@ func (h *Hub) recordAgain(d bus.Delivery) error {
 		return err
 	}
 	p := &h.progress
+	if p.first && p.isUnstored && !p.unstored.IsZero() && d.Position.Compare(p.unstored.Offset) > 0 {
+		h.declareNotRecorded(d.Position)
+	}
 	p.first = false
 	if errors.Is(stored, bus.ErrNotStored) {
 		p.againFailed = true // the next batch that is recorded starts this anew

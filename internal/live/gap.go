@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/bus"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
@@ -97,6 +98,20 @@ func (h *Hub) declare(e *entry, gs ...*gap) {
 	if n := len(h.gaps) - maxGaps; n > 0 {
 		h.gaps = slices.Delete(h.gaps, 0, n)
 	}
+}
+
+// declareNotRecorded declares that what was only shown while the disk was full is
+// gone from the log before it could be recorded, up to a position. The caller holds
+// h.mu.
+func (h *Hub) declareNotRecorded(to bus.Position) {
+	g := &gap{from: h.progress.unstored.LogTime(), to: to.LogTime(), reason: wire.GapLogTrimmed, series: map[string]labels.Labels{}}
+	for key, s := range h.index.byKey {
+		g.series[key] = s.labels
+	}
+	h.log.Warn("the disk was full for longer than the log is kept: what was shown meanwhile is not recorded", "from", h.progress.unstored.String(), "to", to.String())
+	var e entry
+	h.declare(&e, g)
+	h.tellGaps(e)
 }
 
 // undeclare takes back what was declared with an entry that could not be applied:

@@ -7,12 +7,14 @@ import (
 	"maps"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/membus"
+	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
 
@@ -393,6 +395,48 @@ func TestAPageThatResumesIsToldOfGapsThatItsServerDidNotKnowYet(t *testing.T) {
 		time.Sleep(time.Second)
 		if gs := told(t, s); len(gs) != 1 {
 			t.Errorf("told %+v, want the gap that reaches into the window", gs)
+		}
+		r.stop()
+	})
+}
+
+// What was shown while the disk was full, and left the log before there was room,
+// is in no history.
+func TestADiskThatIsFullForLongerThanTheLogIsKeptLeavesAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		one := &publisher{log: l, source: 0, want: &sharedTruth{truth: truth{}}}
+		rng := rand.New(rand.NewPCG(1, 1))
+		tick := func(n int) {
+			for range n {
+				one.publish(one.next(rng))
+				time.Sleep(time.Second)
+			}
+		}
+		var full atomic.Bool
+		r.store.fail = func() error {
+			if full.Load() {
+				return store.ErrDiskFull
+			}
+			return nil
+		}
+		tick(30)
+		from := ms() - 1000
+		full.Store(true)
+		tick(60)
+		l.trim(20)
+		to := ms() - 20_000
+		full.Store(false)
+		tick(5)
+		s := &stub{}
+		c := r.hub.NewClient(s)
+		defer c.Close()
+		c.Subscribe(json.RawMessage(seriesOfSource), nil)
+		time.Sleep(time.Second)
+		gs := told(t, s)
+		if len(gs) != 1 || gs[0].From > from || gs[0].To < to-1000 || len(gs[0].IDs) != 3 {
+			t.Errorf("told %+v, want a gap from %d to %d", gs, from, to)
 		}
 		r.stop()
 	})
