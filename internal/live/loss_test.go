@@ -441,3 +441,26 @@ func TestADiskThatIsFullForLongerThanTheLogIsKeptLeavesAGap(t *testing.T) {
 		r.stop()
 	})
 }
+
+// A spool that was restored from a backup uses numbers again.
+func TestASourceWhoseNumbersWentBackIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		want := &sharedTruth{truth: truth{}}
+		one := &publisher{log: l, source: 0, want: want}
+		rng := rand.New(rand.NewPCG(1, 1))
+		p := newPage(t, r.hub, 1<<20)
+		p.ask(seriesOfSource)
+		for n := range 30 {
+			if n == 20 {
+				one.seq = 5
+			}
+			one.publish(one.next(rng))
+			time.Sleep(time.Second)
+		}
+		settleReplicas(t, 0, []*page{p}, want)
+		p.close()
+		r.stop()
+	})
+}

@@ -64,7 +64,22 @@ func (x sources) of(b *bus.Batch) *source {
 // isCopy reports whether everything in b was in this epoch's log before. What
 // the log of an epoch before held is no copy in this sense: a page that comes from
 // another server, which did not see that log's end, needs it from the ring.
-func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq }
+//
+// The number alone does not tell. A source whose spool was restored from a backup,
+// or copied with its machine, uses numbers twice, and what it has measured since
+// would be skipped without a word: it is newer than all that was heard of it.
+func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq && newestOf(b) <= s.lastT }
+
+// newestOf returns the newest time in b, Unix ms; math.MinInt64 without samples.
+func newestOf(b *bus.Batch) int64 {
+	newest := int64(math.MinInt64)
+	for i := range b.Series {
+		if n := len(b.Series[i].Samples); n > 0 {
+			newest = max(newest, b.Series[i].Samples[n-1].T)
+		}
+	}
+	return newest
+}
 
 // jumps reports whether batches before b are missing for good: those of one source
 // arrive in order. A source that was not heard of before may have begun anywhere.
@@ -78,11 +93,7 @@ func (s *source) took(b *bus.Batch, logTime int64) {
 	s.seq = max(s.seq, b.Seq)
 	s.epochSeq = max(s.epochSeq, b.Seq)
 	s.heardAt, s.here = logTime, true
-	for i := range b.Series {
-		if n := len(b.Series[i].Samples); n > 0 {
-			s.lastT = max(s.lastT, b.Series[i].Samples[n-1].T)
-		}
-	}
+	s.lastT = max(s.lastT, newestOf(b))
 }
 
 // missingBefore declares what is missing before b, whose number jumps.
