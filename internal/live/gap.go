@@ -35,8 +35,12 @@ type gap struct {
 type loss struct {
 	reason string
 	from   int64 // log time of the last entry before, Unix ms
-	to     int64 // log time of the first entry after; 0: not seen yet
-	over   bool  // declared
+	// until is where the log ended when it was noticed, if that is later: a server that
+	// was away does not know what between the two was retained and what was new.
+	// Whoever is heard after it is still there.
+	until int64
+	to    int64 // log time of the first entry after until; 0: not seen yet
+	over  bool  // declared
 }
 
 // savedGap is the form of an element of store.Gaps.
@@ -50,10 +54,11 @@ type savedGap struct {
 // lose notes that the log has lost what came after a log time. A loss before it that
 // is still being judged becomes part of it. The caller holds h.mu.
 func (h *Hub) lose(reason string, from int64) {
-	if l := h.loss; l != nil && !l.over {
-		from = min(from, l.from)
+	l := &loss{reason: reason, from: from, until: max(from, h.progress.end.LogTime())}
+	if old := h.loss; old != nil && !old.over {
+		l.from, l.until = min(l.from, old.from), max(l.until, old.until)
 	}
-	h.loss = &loss{reason: reason, from: from}
+	h.loss = l
 }
 
 // watchLoss returns the gap of those who were not heard of since the log lost
@@ -64,7 +69,7 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 	if l == nil || l.over {
 		return nil
 	}
-	if l.to == 0 && logTime > l.from {
+	if l.to == 0 && logTime > l.until {
 		l.to = logTime
 	}
 	if l.to == 0 || logTime-l.to < lossPatience {
@@ -73,7 +78,7 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 	l.over = true
 	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
 	for key, s := range h.index.byKey {
-		if s.source == nil || s.source.heardAt <= l.from {
+		if s.source == nil || s.source.heardAt <= l.until {
 			g.series[key] = s.labels
 		}
 	}

@@ -464,3 +464,18 @@ func TestASourceWhoseNumbersWentBackIsHeard(t *testing.T) {
 		r.stop()
 	})
 }
+
+// A server that was killed does not know its last seconds. A source that is heard in
+// what is left of them, and then never again, may have lost what came after.
+func TestASourceThatDiedIsDeclaredByAServerThatWasAway(t *testing.T) {
+	gs := dying(t, func(l *fakeLog, r *replica, tick func(n int)) {
+		go func() {
+			time.Sleep(time.Millisecond)
+			l.lose(3)
+		}()
+		r.restart(true, 0, time.Second)
+	})
+	if len(gs) != 1 {
+		t.Errorf("told %+v, want a gap of the source that died", gs)
+	}
+}
