@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stripchart/internal/bus"
@@ -19,6 +20,7 @@ type fakeLog struct {
 	entries []bus.Delivery
 	last    bus.Offset
 	writing map[string]bool // sources with a Publish in flight
+	slow    atomic.Int64    // how long each delivery takes
 }
 
 func newFakeLog() *fakeLog {
@@ -87,6 +89,7 @@ func (l *fakeLog) Tail(ctx context.Context, from bus.Position, handle func(bus.D
 			return err
 		}
 		from = d.Position
+		time.Sleep(time.Duration(l.slow.Load()))
 		if err := handle(d); err != nil {
 			return err
 		}

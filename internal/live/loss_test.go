@@ -40,37 +40,46 @@ func (p *page) resumeOn(t *testing.T, h *Hub) *page {
 // before the place that it knows must notice all the same: the copies that the
 // source resends are known to it, but not to a page that was away meanwhile.
 func TestAServerThatStartsNoticesWhatTheLogHasLostMeanwhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newFakeLog()
-		a := newReplica(t, l)
-		rng := rand.New(rand.NewPCG(1, 1))
-		want := &sharedTruth{truth: truth{}}
-		one := &publisher{log: l, source: 0, want: want}
-		tick := func(n int) {
-			for range n {
-				one.publish(one.next(rng))
-				time.Sleep(time.Second)
-			}
+	for _, resentBefore := range []bool{false, true} { // it starts
+		synctest.Test(t, func(t *testing.T) { startAfterALoss(t, resentBefore) })
+	}
+}
+
+func startAfterALoss(t *testing.T, resentBefore bool) {
+	l := newFakeLog()
+	a := newReplica(t, l)
+	rng := rand.New(rand.NewPCG(1, 1))
+	want := &sharedTruth{truth: truth{}}
+	one := &publisher{log: l, source: 0, want: want}
+	tick := func(n int) {
+		for range n {
+			one.publish(one.next(rng))
+			time.Sleep(time.Second)
 		}
-		tick(100)
-		p := newPage(t, a.hub, 1<<20)
-		p.ask(seriesOfSource)
-		time.Sleep(time.Second)
-		p.pause(true) // its network is gone
-		tick(8)
-		a.stop()
-		l.loseUnseen(8)
+	}
+	tick(100)
+	p := newPage(t, a.hub, 1<<20)
+	p.ask(seriesOfSource)
+	time.Sleep(time.Second)
+	p.pause(true) // its network is gone
+	tick(8)
+	a.stop()
+	l.loseUnseen(8)
+	if resentBefore {
+		one.resend(rng, 10)
+		a.start()
+	} else {
 		a.start()
 		one.resend(rng, 10)
-		tick(3)
-		q := p.resumeOn(t, a.hub)
-		settleReplicas(t, 0, []*page{q}, want)
-		q.close()
-		if n := len(a.hub.gaps); n > 0 {
-			t.Errorf("%d gaps are declared, and nothing is missing", n)
-		}
-		a.stop()
-	})
+	}
+	tick(3)
+	q := p.resumeOn(t, a.hub)
+	settleReplicas(t, 0, []*page{q}, want)
+	q.close()
+	if n := len(a.hub.gaps); n > 0 {
+		t.Errorf("%d gaps are declared, and nothing is missing", n)
+	}
+	a.stop()
 }
 
 // A page that is ahead of the server waits for it. When the log loses its end
@@ -185,9 +194,7 @@ func TestAServerThatCatchesUpSlowlyDeclaresNoGapOfWhoIsStillThere(t *testing.T) 
 		}
 		tick(60)
 		l.lose(3)
-		r.store.mu.Lock()
-		r.store.fail = func() error { time.Sleep(300 * time.Millisecond); return nil }
-		r.store.mu.Unlock()
+		l.slow.Store(int64(300 * time.Millisecond))
 		one.resend(rng, 10)
 		two.resend(rng, 10)
 		tick(90)
@@ -218,7 +225,7 @@ func TestAServerIsNotReadyBeforeItHasReadTheNewEpoch(t *testing.T) {
 				}
 				r.stop()
 				lose(l)
-				r.store.fail = func() error { time.Sleep(100 * time.Millisecond); return nil }
+				l.slow.Store(int64(100 * time.Millisecond))
 				r.start() // waits until it is ready
 				end, _ := l.End(t.Context())
 				if at := r.hub.knownPosition(); at != end {
