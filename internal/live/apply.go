@@ -31,7 +31,7 @@ func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 		err = h.commit(d)
 	}
 	h.metrics.apply.Observe(time.Since(began).Seconds())
-	if errors.Is(err, errApplyAgain) {
+	if errors.Is(err, errApplyAgain) || errors.Is(err, errSkipped) {
 		d.Done(nil)
 		return err
 	}
@@ -41,12 +41,16 @@ func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 
 // isFailure reports whether a commit may succeed another time.
 func isFailure(err error) bool {
-	return err != nil && !errors.Is(err, bus.ErrNotStored) && !errors.Is(err, errApplyAgain)
+	return err != nil && !errors.Is(err, bus.ErrNotStored) && !errors.Is(err, errApplyAgain) && !errors.Is(err, errSkipped)
 }
 
 func (h *Hub) commit(d bus.Delivery) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.progress.skips(d.Position) {
+		return errSkipped
+	}
+	h.progress.read = d.Position
 	if h.progress.wasApplied(d.Position) {
 		return h.recordAgain(d)
 	}
@@ -73,7 +77,7 @@ func (h *Hub) commit(d bus.Delivery) error {
 	if src != nil {
 		src.took(d.Batch, d.Position.LogTime())
 	}
-	h.declare(&e, h.watchLoss(d.Position.LogTime(), now))
+	h.declare(&e, h.watchLoss(d.Position.LogTime()))
 
 	h.ring.add(e)
 	for _, p := range e.parts {
@@ -130,7 +134,10 @@ func (h *Hub) progressed(d bus.Delivery, stored error) error {
 	p := &h.progress
 	full := errors.Is(stored, bus.ErrNotStored)
 	if full && d.Kept && !p.isUnstored {
-		p.isUnstored, p.unstored, p.unstoredAt = true, p.known(), h.ring.end()-1
+		p.isUnstored, p.unstored, p.unstoredAt = true, p.applied, h.ring.end()-1
+		if p.unstored.IsZero() {
+			p.unstored = p.from
+		}
 	}
 	p.advance(d.Position)
 	if p.isUnstored && !full {
@@ -148,8 +155,8 @@ func (h *Hub) recordAgain(d bus.Delivery) error {
 		return err
 	}
 	p := &h.progress
-	if p.first && !p.unstored.IsZero() && d.Position.Compare(p.unstored.Offset) > 0 {
-		h.loss = &loss{reason: wire.GapLogTrimmed, from: p.unstored.LogTime(), to: d.Position.LogTime(), at: e.at, all: true}
+	if p.first && p.isUnstored && !p.unstored.IsZero() && d.Position.Compare(p.unstored.Offset) > 0 {
+		h.declareNotRecorded(wire.GapLogTrimmed, d.Position)
 	}
 	p.first = false
 	if errors.Is(stored, bus.ErrNotStored) {
