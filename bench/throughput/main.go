@@ -46,15 +46,18 @@ type bench struct {
 	out     io.Writer       // the report
 	log     io.Writer       // progress
 	viewers int
-	sources int // 0: all situations
-	systems int // started so far
+	sources int  // 0: all situations
+	memory  bool // the yardstick is measured too
+	systems int  // started so far
+}
+
+type scenario struct {
+	name string
+	run  func(b *bench, quick bool) error
 }
 
 // scenarios in the order in which they run.
-var scenarios = []struct {
-	name string
-	run  func(b *bench, quick bool) error
-}{
+var scenarios = []scenario{
 	{"rates", (*bench).rates},
 	{"away", (*bench).away},
 }
@@ -68,6 +71,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 	flags.StringVar(&b.binary, "binary", "", "the stripchart program to measure; built from ./cmd/stripchart unless given")
 	flags.IntVar(&b.viewers, "viewers", 100, "viewers, each of whom watches a series of each source")
 	flags.IntVar(&b.sources, "sources", 0, "rates: only situations with so many sources: 10, 100 or 1000")
+	flags.BoolVar(&b.memory, "yardstick", true, "rates: the bus in memory too")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -77,12 +81,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 	if len(b.chosen(situations(*quick))) == 0 {
 		return fmt.Errorf("-sources must be one of those measured, not %d", b.sources)
 	}
-	if *only != "all" && !slices.ContainsFunc(scenarios[:], func(s struct {
-		name string
-		run  func(b *bench, quick bool) error
-	}) bool {
-		return s.name == *only
-	}) {
+	if *only != "all" && !slices.ContainsFunc(scenarios, func(s scenario) bool { return s.name == *only }) {
 		return fmt.Errorf("there is no scenario %q; there are rates and away", *only)
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -121,7 +120,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 
 // chosen are the situations that the flags leave.
 func (b *bench) chosen(all []situation) []situation {
-	return slices.DeleteFunc(all, func(s situation) bool { return b.sources != 0 && s.sources != b.sources })
+	return slices.DeleteFunc(all, func(s situation) bool {
+		return b.sources != 0 && s.sources != b.sources || s.memory && !b.memory
+	})
 }
 
 // progress tells what is going on.

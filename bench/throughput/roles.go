@@ -86,23 +86,18 @@ func inMemory(ctx context.Context, dir string, stderr io.Writer, publish func(bu
 	if err != nil {
 		return err
 	}
-	defer l.Close()
-	ctx, stop := context.WithCancel(ctx)
+	run, stop := context.WithCancel(ctx)
+	defer stop()
 	ended := make(chan error, 2)
-	go func() { ended <- hub.Run(ctx) }()
-	go func() { ended <- ignoreClosed(web.Serve(l)) }()
+	go func() { ended <- hub.Run(run) }()
+	go func() { ended <- web.Serve(l) }()
 	log.Info("open this page", "url", "http://"+l.Addr().String(), "bus", "memory")
 	err = publish(b)
+	bye, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err = errors.Join(err, web.Shutdown(bye, time.Second))
 	stop()
-	err = errors.Join(err, l.Close())
 	return errors.Join(err, <-ended, <-ended)
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 // control is a child's publisher, as its parent commands it.

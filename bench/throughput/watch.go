@@ -47,12 +47,12 @@ func (w *watch) record(viewer int, text []byte) {
 		if i < 0 {
 			return
 		}
-		text = text[i+len(valuesKey):]
-		text = w.rows(viewer, text, now)
+		text = w.rows(viewer, text[i+len(valuesKey):], now)
 	}
 }
 
-// rows reads "[1.5,2],[3]" up to the bracket that ends the list of them.
+// rows reads "[1.5,2],[3]" up to the bracket that ends the list of them, and
+// returns what is behind it. Our values are neither negative nor null.
 func (w *watch) rows(viewer int, text []byte, now int64) []byte {
 	depth := 0
 	var whole int64
