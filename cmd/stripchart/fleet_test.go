@@ -365,6 +365,7 @@ func TestWhatMeansNothingToACommandIsRefused(t *testing.T) {
 		{"serve --bus redis://user:%zzsecret@host", []string{"--bus"}},
 		{"collect --bus http://user:secret@host/?x", []string{"--bus", "?"}},
 		{"collect --bus https://user:%zzsecret@host/", []string{"--bus", "http(s)://"}},
+		{"serve redis://user:secret@host", []string{"unexpected argument"}},
 		{"serve --bus " + somewhere + " --bus-retention 25h", []string{"--bus-retention", "24h"}},
 		{"serve --bus " + somewhere + " --bus-bytes 1k", []string{"--bus-bytes", "1M"}},
 		{"collect --bus " + somewhere + " --spool 2G", []string{"--spool", "1M"}},

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -73,6 +74,9 @@ var foreign = map[string][]string{
 	commandCollect: {"serving", "limits"},
 }
 
+// userInfo is the user and the password of a URL.
+var userInfo = regexp.MustCompile(`://[^\s/]*@`)
+
 // errHelp means that the help was asked for and printed.
 var errHelp = errors.New("help was printed")
 
@@ -101,7 +105,8 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		return o, "", errHelp
 	}
 	if err != nil {
-		return o, "", err
+		// It repeats what it does not understand, which may be a URL in the wrong place.
+		return o, "", errors.New(userInfo.ReplaceAllString(err.Error(), "://"))
 	}
 	command = k.Command()
 	// The environment may be shared by several commands; what somebody typed is meant.
