@@ -159,7 +159,7 @@ func (o *options) checkBus(command string) error {
 	case http:
 		return errors.New("--bus http(s):// is for stripchart collect, which pushes to a server; a server reads from redis:// or memory")
 	case !isURL:
-		return errors.New("--bus must be memory, redis://... or, for collect, http(s)://...")
+		return errors.New("--bus must be memory, a URL such as redis://host:6379/0, or, for collect, http(s)://server")
 	}
 	return named("--bus", redisbus.CheckURL(o.Bus))
 }

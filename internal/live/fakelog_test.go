@@ -19,8 +19,7 @@ type fakeLog struct {
 	epochs  int
 	entries []bus.Delivery
 	last    bus.Offset
-	writing map[string]bool // sources with a Publish in flight
-	slow    atomic.Int64    // how long each delivery takes
+	slow    atomic.Int64 // how long each delivery takes
 }
 
 func newFakeLog() *fakeLog {
