@@ -422,12 +422,14 @@ func TestADiskThatIsFullForLongerThanTheLogIsKeptLeavesAGap(t *testing.T) {
 			}
 		}
 		var full atomic.Bool
+		r.store.mu.Lock()
 		r.store.fail = func() error {
 			if full.Load() {
 				return store.ErrDiskFull
 			}
 			return nil
 		}
+		r.store.mu.Unlock()
 		tick(30)
 		from := ms() - 1000
 		full.Store(true)

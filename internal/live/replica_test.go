@@ -221,12 +221,14 @@ func TestPagesOfReplicasHoldEverything(t *testing.T) {
 			want := &sharedTruth{truth: truth{}}
 			rs := []*replica{newReplica(t, l), newReplica(t, l)}
 			n := 0
+			rs[0].store.mu.Lock()
 			rs[0].store.fail = func() error {
 				if n++; n%53 == 0 {
 					return errCommit
 				}
 				return nil
 			}
+			rs[0].store.mu.Unlock()
 			stop := make(chan struct{})
 			var visitors sync.WaitGroup
 			pages := make([]*page, 12)
@@ -447,13 +449,15 @@ func TestWhatWasOnlyShownIsRecordedWhenThereIsRoom(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}
-		var full bool
+		var full bool // guarded by the store's lock, which is held during fail
+		r.store.mu.Lock()
 		r.store.fail = func() error {
 			if full {
 				return store.ErrDiskFull
 			}
 			return nil
 		}
+		r.store.mu.Unlock()
 		visit := func() *page {
 			q := newPage(t, r.hub, 1<<20)
 			q.ask(`{"query":"m","window":3600,"points":20000}`)
@@ -595,12 +599,14 @@ func TestWhatTheLogDroppedWhileTheDiskWasFullIsAGap(t *testing.T) {
 			}
 			tick(30)
 			full := true
+			r.store.mu.Lock()
 			r.store.fail = func() error {
 				if full {
 					return store.ErrDiskFull
 				}
 				return nil
 			}
+			r.store.mu.Unlock()
 			from := ms()
 			tick(20)
 			to := ms()
