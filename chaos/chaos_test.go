@@ -89,7 +89,7 @@ func chaos(t *testing.T, o Options) {
 // One process on one machine: collector, bus in memory and server.
 func TestAloneItKeepsEverySample(t *testing.T) {
 	t.Parallel()
-	chaos(t, Options{Shape: Shape{}, Faults: 7})
+	chaos(t, Options{Shape: Shape{Sources: 2, Series: 5}, Faults: 20})
 }
 
 // Many processes and many servers that meet in Redis.
@@ -99,5 +99,5 @@ func TestNothingAcknowledgedIsLostByManyProcesses(t *testing.T) {
 	if n == 0 {
 		n = len(faults())
 	}
-	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 3, Series: 10, Collectors: 1}, Rigs: 2, Faults: n})
+	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 4, Pushers: 1, Series: 10, Collectors: 1}, Rigs: 2, Faults: n})
 }

@@ -80,7 +80,7 @@ func (r *rig) checkOnce(from, to int64, allowed []allowance) (v verdict, err err
 		}
 		known := published
 		if query == measured {
-			known = agree(histories...)
+			known = r.alsoShown(agree(histories...))
 		}
 		count(&v, known, from, to)
 		v.merge(alike(known, histories, from, to))
@@ -101,6 +101,18 @@ func (r *rig) checkOnce(from, to int64, allowed []allowance) (v verdict, err err
 		}
 	}
 	return v, nil
+}
+
+// alsoShown lets viewers hold what was shown and could not be recorded.
+func (r *rig) alsoShown(series map[string]truth) map[string]truth {
+	for name, of := range series {
+		recorded := of.possible
+		of.possible = func(t int64) bool {
+			return recorded(t) || slices.ContainsFunc(r.unstored, func(s span) bool { return s.from <= t && t <= s.to })
+		}
+		series[name] = of
+	}
+	return series
 }
 
 // alike checks that every server has refused the same of what may be refused.

@@ -6,9 +6,13 @@ import (
 	"time"
 )
 
-// logLost is the only reason for a gap that a fault here allows: the log is kept
-// for longer than a rig lives, and spools hold more than it measures.
-const logLost = "log_lost"
+// logLost, logTrimmed and sourceDropped are the reasons for gaps, each of which one
+// fault allows.
+const (
+	logLost       = "log_lost"
+	logTrimmed    = "log_trimmed"
+	sourceDropped = "source_dropped"
+)
 
 // fault is something that goes wrong, and is put right again before inject
 // returns.
@@ -39,6 +43,26 @@ func faults() []fault {
 
 func withRedis(r *rig) bool   { return r.redis != nil }
 func withSources(r *rig) bool { return len(r.sources) > 0 }
+
+// onRedis are the sources that publish to Redis themselves.
+func (r *rig) onRedis() (out []*sourceProcess) {
+	for _, s := range r.sources {
+		if !s.pushes {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// pushers are the sources that publish to a server over HTTP.
+func (r *rig) pushers() (out []*sourceProcess) {
+	for _, s := range r.sources {
+		if s.pushes {
+			out = append(out, s)
+		}
+	}
+	return out
+}
 
 // processFaults kill and pause what is ours.
 func processFaults() []fault {
@@ -73,7 +97,7 @@ func processFaults() []fault {
 		name: "`kill -9` of a source while Redis is away",
 		fits: func(r *rig) bool { return withSources(r) && withRedis(r) },
 		inject: func(r *rig) error {
-			s := some(r, r.sources)
+			s := some(r, r.onRedis())
 			heal, err := s.bus.refuse()
 			if err != nil {
 				return err
@@ -85,6 +109,30 @@ func processFaults() []fault {
 			r.between(500*time.Millisecond, 2*time.Second)
 			heal()
 			return err
+		},
+	}, {
+		// The spool's own bound: what it drops is a declared gap.
+		name:    "Redis is away for longer than a source's spool of 1 MB holds",
+		fits:    func(r *rig) bool { return withSources(r) && withRedis(r) },
+		allowed: []string{sourceDropped},
+		inject: func(r *rig) error {
+			s := some(r, r.onRedis())
+			large := s.args
+			s.kill()
+			s.args = append(slices.Clip(large), "--small-spool")
+			if err := s.start(); err != nil {
+				return err
+			}
+			r.between(300*time.Millisecond, time.Second)
+			heal, err := s.bus.refuse()
+			if err != nil {
+				return err
+			}
+			defer heal()
+			r.between(5*time.Second, 9*time.Second)
+			s.kill()
+			s.args = large
+			return s.start()
 		},
 	}, {
 		name: "`kill -9` of a collector",
@@ -135,7 +183,8 @@ func networkFaults() (out []fault) {
 		link func(r *rig) *link
 		fits func(r *rig) bool
 	}{
-		{"source and Redis", func(r *rig) *link { return some(r, r.sources).bus }, func(r *rig) bool { return withSources(r) && withRedis(r) }},
+		{"source and Redis", func(r *rig) *link { return some(r, r.onRedis()).bus }, func(r *rig) bool { return withSources(r) && withRedis(r) }},
+		{"source and server", func(r *rig) *link { return some(r, r.pushers()).bus }, func(r *rig) bool { return len(r.pushers()) > 0 }},
 		{"server and Redis", func(r *rig) *link { return some(r, r.servers).bus }, withRedis},
 		{"viewers and server", func(r *rig) *link { return some(r, r.servers).door }, nil},
 	}

@@ -57,6 +57,25 @@ func redisFaults() []fault {
 			return r.emptyRedis()
 		},
 	}, {
+		// Trimming by age does the same, after a minute at the least.
+		name:    "a server is away for longer than the log goes back",
+		fits:    func(r *rig) bool { return withRedis(r) && len(r.servers) > 1 },
+		allowed: []string{logTrimmed},
+		inject: func(r *rig) error {
+			s := some(r, r.servers)
+			s.kill()
+			r.between(2*time.Second, 5*time.Second)
+			id, err := r.redis.newestID()
+			if err != nil {
+				return err
+			}
+			time.Sleep(time.Second) // the other servers have read it by then
+			if _, err := r.redis.ask("XTRIM", redisLog, "MINID", id); err != nil {
+				return err
+			}
+			return s.start()
+		},
+	}, {
 		name: "Redis is restored from an older dump",
 		fits: withRedis,
 		inject: sometimesDeaf(func(r *rig) error {
@@ -119,6 +138,32 @@ func redisFaults() []fault {
 			return nil
 		},
 	}}
+}
+
+// redisLog is the key of the log.
+const redisLog = "{stripchart}:log"
+
+// newestID returns the ID of the log's newest entry.
+func (r *redis) newestID() (string, error) {
+	newest, err := r.ask("XREVRANGE", redisLog, "+", "-", "COUNT", "1")
+	id, _, _ := strings.Cut(newest, "\n")
+	return strings.TrimSpace(id), err
+}
+
+// logAhead returns by how much the log's time is ahead, 0 or more.
+func (r *rig) logAhead() (time.Duration, error) {
+	if r.redis == nil {
+		return 0, nil
+	}
+	id, err := r.redis.newestID()
+	if err != nil {
+		return 0, err
+	}
+	var ms int64
+	if _, err := fmt.Sscanf(id, "%d-", &ms); err != nil {
+		return 0, fmt.Errorf("the log's newest entry is %q: %w", id, err)
+	}
+	return max(0, time.Until(time.UnixMilli(ms))).Truncate(time.Millisecond), nil
 }
 
 // sometimesDeaf cuts, in half of the cases, one server off from Redis meanwhile:
@@ -209,14 +254,23 @@ func clockFaults() (out []fault) {
 	} {
 		out = append(out, fault{
 			name: "a source's clock is " + c.name,
-			fits: func(r *rig) bool { return withSources(r) && withRedis(r) },
+			fits: withSources,
 			inject: func(r *rig) error {
 				before := make([]float64, len(r.servers))
 				for i, s := range r.servers {
 					before[i] = s.refused()
 				}
 				s := some(r, r.sources)
-				if err := s.say("shift " + c.shift.String()); err != nil {
+				shift := c.shift
+				if shift > 0 && c.refused {
+					// A log that was once ahead stays so: IDs never go back.
+					ahead, err := r.logAhead()
+					if err != nil {
+						return err
+					}
+					shift += ahead
+				}
+				if err := s.say("shift " + shift.String()); err != nil {
 					return err
 				}
 				r.between(time.Second, 3*time.Second)
@@ -254,15 +308,32 @@ func clockFaults() (out []fault) {
 // diskFaults fill the disks, which are small and in memory.
 func diskFaults() []fault {
 	return []fault{{
-		name:   "the disk under a server's store is full",
-		fits:   func(r *rig) bool { return r.disks },
-		inject: func(r *rig) error { return r.fill(some(r, r.servers).dir) },
+		name: "the disk under a server's store is full",
+		fits: func(r *rig) bool { return r.disks },
+		inject: func(r *rig) error {
+			began := time.Now()
+			defer func() {
+				if r.redis == nil {
+					// A bus in memory cannot be read again: what its own collector measured
+					// meanwhile was shown, and marked as not recorded.
+					r.unstored = append(r.unstored, span{began.UnixMilli(), time.Now().Add(unstoredAfter).UnixMilli()})
+				}
+			}()
+			return r.fill(some(r, r.servers).dir)
+		},
 	}, {
 		name:   "the disk under a source's spool is full",
-		fits:   func(r *rig) bool { return r.disks && withSources(r) && withRedis(r) },
+		fits:   func(r *rig) bool { return r.disks && withSources(r) },
 		inject: func(r *rig) error { return r.fill(some(r, r.sources).dir) },
 	}}
 }
+
+// unstoredAfter bounds how long a server goes on without recording after there is
+// room again.
+const unstoredAfter = 10 * time.Second
+
+// span is a span of time, in Unix ms, both ends included.
+type span struct{ from, to int64 }
 
 // fill takes all space of the file system that dir is on, and gives it back.
 func (r *rig) fill(dir string) error {
@@ -272,12 +343,16 @@ func (r *rig) fill(dir string) error {
 		return err
 	}
 	defer f.Close()
-	var fs syscall.Statfs_t
-	if err := syscall.Fstatfs(int(f.Fd()), &fs); err != nil {
-		return err
-	}
-	free := int64(fs.Bavail) * fs.Bsize
-	if err := syscall.Fallocate(int(f.Fd()), 0, 0, free-free%4096); err != nil {
+	// What is free changes meanwhile.
+	if !until(patience, func() bool {
+		var fs syscall.Statfs_t
+		if err = syscall.Fstatfs(int(f.Fd()), &fs); err != nil {
+			return false
+		}
+		free := int64(fs.Bavail) * fs.Bsize
+		err = syscall.Fallocate(int(f.Fd()), 0, 0, max(free-free%4096, 4096))
+		return err == nil
+	}) {
 		return err
 	}
 	r.between(2*time.Second, 6*time.Second)

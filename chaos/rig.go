@@ -20,6 +20,9 @@ type Shape struct {
 	// Sources is how many sources of the harness publish, 0 to 9, and Series how
 	// many series each has, 1 to 60.
 	Sources, Series int
+	// Pushers is how many of the sources publish over HTTP to the first server,
+	// instead of to Redis themselves. Without servers of their own all do.
+	Pushers int
 	// Collectors is how many `stripchart collect` there are.
 	Collectors int
 }
@@ -52,6 +55,8 @@ type rig struct {
 
 	disks  bool     // servers and sources have small disks of their own
 	mounts []string // of the disks
+
+	unstored []span // when a server alone has shown what it could not record
 }
 
 // remote is a process that reaches the bus through a link.
@@ -66,6 +71,7 @@ type sourceProcess struct {
 	remote
 	number  int
 	journal string
+	pushes  bool // over HTTP
 }
 
 // kit is what all rigs of a run share.
@@ -149,6 +155,15 @@ func (r *rig) toBus(name string) (l *link, flag []string, err error) {
 	return l, []string{"--bus", "redis://" + l.address + "/0"}, nil
 }
 
+// toServer makes the link of a process to the first server and returns its --bus flag.
+func (r *rig) toServer(name string) (l *link, flag []string, err error) {
+	l, err = r.network.link(name+" to server1", r.servers[0].address)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, []string{"--bus", "http://" + l.address}, nil
+}
+
 func (r *rig) addServer(k *kit, n int) error {
 	name := fmt.Sprint("server", n)
 	bus, flags, err := r.toBus(name)
@@ -195,7 +210,12 @@ func (r *rig) mount(dir, size string) error {
 
 func (r *rig) addSource(k *kit, n int) error {
 	name := fmt.Sprint("source", n)
-	bus, flags, err := r.toBus(name)
+	pushes := r.redis == nil || n > r.shape.Sources-r.shape.Pushers
+	toBus := r.toBus
+	if pushes {
+		toBus = r.toServer
+	}
+	bus, flags, err := toBus(name)
 	if err != nil {
 		return err
 	}
@@ -205,7 +225,7 @@ func (r *rig) addSource(k *kit, n int) error {
 	}
 	journal := filepath.Join(r.dir, name+".journal")
 	args := append([]string{"--source", fmt.Sprint(n), "--series", fmt.Sprint(r.shape.Series), "--data-dir", dir, "--journal", journal}, flags...)
-	s := &sourceProcess{remote: remote{&process{name: name, log: r.logOf(name), bin: k.self, args: args, env: k.source}, bus, dir}, number: n, journal: journal}
+	s := &sourceProcess{remote: remote{&process{name: name, log: r.logOf(name), bin: k.self, args: args, env: k.source}, bus, dir}, number: n, journal: journal, pushes: pushes}
 	r.sources = append(r.sources, s)
 	return s.start()
 }

@@ -176,8 +176,8 @@ func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
 }
 
 // lagBefore is how long before a fault a gap may begin that it explains: servers
-// may have been behind a little.
-const lagBefore = 5 * time.Second
+// save how far they have come every 5 s, and may have been behind a little.
+const lagBefore = 8 * time.Second
 
 // one injects one fault and judges what was measured from from on. It returns
 // up to when.

@@ -3,9 +3,12 @@ package chaos
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +20,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/redisbus"
 	"stripchart/internal/bus/rw"
 	"stripchart/internal/spool"
@@ -40,7 +44,8 @@ func Source(args []string) int {
 	f.IntVar(&s.series, "series", 1, "number of its series")
 	dir := f.String("data-dir", "", "folder of the spool")
 	journal := f.String("journal", "", "file of what was acknowledged")
-	url := f.String("bus", "", "redis://host:port/0")
+	url := f.String("bus", "", "redis://host:port/0, or http://server")
+	f.BoolVar(&s.small, "small-spool", false, "the spool holds little: its batches are large, and its bound is the least there is")
 	if err := f.Parse(args); err != nil {
 		return 2
 	}
@@ -54,6 +59,7 @@ func Source(args []string) int {
 // source is one life of a source.
 type source struct {
 	number, series int
+	small          bool
 	journal        *journal
 	spool          *spool.Spool
 	lives          string       // file of a byte for each life
@@ -73,22 +79,21 @@ func (s *source) run(dir, path, url string) (err error) {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	b, err := redisbus.Open(ctx, redisbus.Options{URL: url, Logger: log, ResendAge: -1})
+	publish, closeBus, err := openBus(ctx, url, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-	s.spool, err = spool.Open(spool.Options{
-		Dir: filepath.Join(dir, "spool"), Encode: rw.Encode, Logger: log,
-		Decode: func(p []byte) (*bus.Batch, error) {
-			b, _, err := rw.Decode(p, rw.Limits{})
-			return b, err
-		},
+	defer func() { err = errors.Join(err, closeBus()) }()
+	o := spool.Options{
+		Dir: filepath.Join(dir, "spool"), Encode: s.encode, Decode: decode, Logger: log,
 		NewSource: func() string {
 			return "chaos-" + strconv.Itoa(s.number) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
 		},
-	})
-	if err != nil {
+	}
+	if s.small {
+		o.MaxBytes = spool.MinMaxBytes
+	}
+	if s.spool, err = spool.Open(o); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.spool.Close()) }()
@@ -97,7 +102,7 @@ func (s *source) run(dir, path, url string) (err error) {
 	go func() {
 		sent <- s.spool.Run(ctx, func(ctx context.Context, x *bus.Batch) error {
 			first, last := x.First(), x.Seq
-			if err := b.Publish(ctx, x); err != nil {
+			if err := publish(ctx, x); err != nil {
 				return err
 			}
 			return s.journal.acknowledged(first, last)
@@ -108,6 +113,52 @@ func (s *source) run(dir, path, url string) (err error) {
 	stop()
 	<-sent
 	return err
+}
+
+// openBus opens the way to the bus that `stripchart collect` takes for the URL.
+func openBus(ctx context.Context, url string, log *slog.Logger) (publish spool.Publish, closeBus func() error, err error) {
+	if !strings.HasPrefix(url, "http:") {
+		b, err := redisbus.Open(ctx, redisbus.Options{URL: url, Logger: log, ResendAge: -1})
+		if err != nil {
+			return nil, nil, err
+		}
+		return b.Publish, b.Close, nil
+	}
+	p, err := httpbus.New(httpbus.Options{URL: url, Encode: rw.Encode, UserAgent: "stripchart-chaos"})
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context, b *bus.Batch) error {
+		err := p.Publish(ctx, b)
+		if errors.Is(err, httpbus.ErrRefused) && !errors.Is(err, httpbus.ErrWrongAddress) {
+			return fmt.Errorf("%w: %w", spool.ErrRefused, err)
+		}
+		return err
+	}, p.Close, nil
+}
+
+// smallRecord is the size of a record in a spool that is to be full after two
+// seconds; it cannot be compressed.
+const smallRecord = 24 << 10
+
+// encode writes a batch of the spool's: its length, the batch, and what makes it large.
+func (s *source) encode(b *bus.Batch) []byte {
+	p := rw.Encode(b)
+	p = append(binary.BigEndian.AppendUint32(nil, uint32(len(p))), p...)
+	if n := smallRecord - len(p); s.small && n > 0 {
+		ballast := make([]byte, n)
+		_, _ = rand.Read(ballast) // it never fails
+		p = append(p, ballast...)
+	}
+	return p
+}
+
+func decode(p []byte) (*bus.Batch, error) {
+	if len(p) < 4 || uint64(len(p)) < 4+uint64(binary.BigEndian.Uint32(p)) {
+		return nil, io.ErrUnexpectedEOF
+	}
+	b, _, err := rw.Decode(p[4:4+binary.BigEndian.Uint32(p)], rw.Limits{})
+	return b, err
 }
 
 // listen obeys standard input, and ends the source with it: the harness is gone.
