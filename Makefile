@@ -70,15 +70,29 @@ test-web: web/node_modules/.installed ## the page's unit tests
 test-e2e: build e2e/node_modules/.installed ## the real binary in a real browser
 	$(NPM) --prefix e2e test
 
+# FAULTS=500, or FOR=2h; SEED repeats the choices of an earlier run, ONLY takes a
+# part of a fault's name.
+FAULTS ?= 500
+FOR    ?= 0
+SEED   ?= 0
+ONLY   ?=
+
+.PHONY: chaos
+chaos: deps ## real processes, FAULTS=500 faults and an oracle; the table is printed and in .cache/chaos.md
+	@mkdir -p .cache
+	go test ./chaos -run TestNothingAcknowledgedIsLostByManyProcesses -v -timeout 0 -chaos.faults $(FAULTS) -chaos.for $(FOR) \
+		-chaos.seed $(SEED) -chaos.only '$(ONLY)' -chaos.report $(CURDIR)/.cache/chaos.md
+
 .PHONY: deps
 deps: has-go ## install, or name, what the tests need besides Go, Node and npm
 	@scripts/require.sh node
 	@scripts/deps.sh
 
 .PHONY: bench
-bench: has-go ## the Go benchmarks, and viewers against the floor in two minutes
+bench: has-go ## the Go benchmarks, viewers against the floor, throughput of Redis: some minutes
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./bench/viewers -quick
+	go run ./bench/throughput -quick
 
 # --- Looking after the code -------------------------------------------------
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"stripchart/bench/child"
 	"stripchart/bench/load"
 	"stripchart/bench/measure"
 )
@@ -36,8 +37,8 @@ func (b *bench) churn(quick bool) error {
 	if err != nil {
 		return err
 	}
-	defer server.kill()
-	fleet, err := load.New(load.Plan{Server: server.address, Viewers: viewers, Queries: oneRoom})
+	defer server.Kill()
+	fleet, err := load.New(load.Plan{Server: server.Address, Viewers: viewers, Queries: oneRoom})
 	if err != nil {
 		return err
 	}
@@ -85,10 +86,10 @@ func (b *bench) churn(quick bool) error {
 // remains waits until the server has noticed that all have gone and has collected
 // its garbage twice, and reads what is left. Reading the metrics makes garbage, so
 // this does not take long.
-func (b *bench) remains(server *child) (r remains, err error) {
+func (b *bench) remains(server *child.Child) (r remains, err error) {
 	collected := -1.0
 	for end := time.Now().Add(time.Minute); time.Now().Before(end) && b.ctx.Err() == nil; {
-		m, err := server.metrics()
+		m, err := server.Metrics()
 		if err != nil {
 			return r, err
 		}
@@ -100,7 +101,7 @@ func (b *bench) remains(server *child) (r remains, err error) {
 			collected = m[metricCollections]
 		case m[metricCollections] < collected+2:
 		default:
-			resident, err := measure.Resident(server.cmd.Process.Pid)
+			resident, err := measure.Resident(server.PID())
 			return remains{m[metricGoroutines], m[metricHeap] / 1e6, m[metricStacks] / 1e6, float64(resident) / 1e6}, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"stripchart/bench/child"
 	"stripchart/bench/load"
 	"stripchart/bench/measure"
 )
@@ -126,7 +127,7 @@ func (o outcome) String() string {
 
 // measure runs a situation once, on the product or on the floor.
 func (b *bench) measure(s situation, isProduct bool, frames []byte) (o outcome, err error) {
-	var server *child
+	var server *child.Child
 	if isProduct {
 		server, err = b.startProduct(b.newDir(), "127.0.0.1:0", s.interval)
 	} else {
@@ -135,26 +136,26 @@ func (b *bench) measure(s situation, isProduct bool, frames []byte) (o outcome, 
 	if err != nil {
 		return o, err
 	}
-	defer server.kill()
+	defer server.Kill()
 	time.Sleep(b.times.settle)
-	idleFrom, err := server.cpu()
+	idleFrom, err := server.CPU()
 	if err != nil {
 		return o, err
 	}
 	time.Sleep(b.times.settle)
-	idleTo, err := server.cpu()
+	idleTo, err := server.CPU()
 	if err != nil {
 		return o, err
 	}
 	o.idle = time.Duration(float64(idleTo-idleFrom) / float64(b.times.settle) * float64(b.times.measure))
-	empty, err := server.resident()
+	empty, err := server.Resident()
 	if err != nil {
 		return o, err
 	}
 
 	unreading := s.viewers * s.unreading / 100
 	fleet, err := load.New(load.Plan{
-		Server: server.address, Viewers: s.viewers, Bare: !isProduct, Polling: isProduct && s.polling, Queries: s.queries, Pausable: unreading,
+		Server: server.Address, Viewers: s.viewers, Bare: !isProduct, Polling: isProduct && s.polling, Queries: s.queries, Pausable: unreading,
 	})
 	if err != nil {
 		return o, err
@@ -172,7 +173,7 @@ func (b *bench) measure(s situation, isProduct bool, frames []byte) (o outcome, 
 	if err := b.observe(&o, server, fleet, isProduct); err != nil {
 		return o, err
 	}
-	full, err := server.resident()
+	full, err := server.Resident()
 	if err != nil {
 		return o, err
 	}
@@ -197,11 +198,11 @@ const connectTimeout = 2 * time.Minute
 
 // observe is the measured time itself. The metrics are read outside of it: on a
 // page of 10 KB a server spends as much as on a thousand updates.
-func (b *bench) observe(o *outcome, server *child, fleet *load.Fleet, isProduct bool) error {
+func (b *bench) observe(o *outcome, server *child.Child, fleet *load.Fleet, isProduct bool) error {
 	var before, after measure.Metrics
 	var err error
 	if isProduct {
-		if before, err = server.metrics(); err != nil {
+		if before, err = server.Metrics(); err != nil {
 			return err
 		}
 	}
@@ -210,14 +211,14 @@ func (b *bench) observe(o *outcome, server *child, fleet *load.Fleet, isProduct 
 	if err != nil {
 		return err
 	}
-	from, err := server.cpu()
+	from, err := server.CPU()
 	if err != nil {
 		return err
 	}
 	if err := fleet.Run(b.times.measure); err != nil {
 		return err
 	}
-	to, err := server.cpu()
+	to, err := server.CPU()
 	if err != nil {
 		return err
 	}
@@ -226,7 +227,7 @@ func (b *bench) observe(o *outcome, server *child, fleet *load.Fleet, isProduct 
 		return err
 	}
 	if isProduct {
-		if after, err = server.metrics(); err != nil {
+		if after, err = server.Metrics(); err != nil {
 			return err
 		}
 		o.writes = after[metricWrites] - before[metricWrites]

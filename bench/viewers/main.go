@@ -12,16 +12,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"stripchart/bench/child"
 	"stripchart/bench/load"
 )
 
@@ -124,11 +122,11 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	defer os.RemoveAll(b.dir)
 	if b.binary = *binary; b.binary == "" {
-		if b.binary, err = build(ctx, b.dir); err != nil {
+		if b.binary, err = child.Build(ctx, b.dir); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "%s, %d processors, %s\n", runtime.Version(), runtime.NumCPU(), kernel())
+	fmt.Fprintln(out, child.Machine())
 	for _, s := range scenarios {
 		if !slices.Contains(wanted, "all") && !slices.Contains(wanted, s.name) {
 			continue
@@ -139,25 +137,6 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		}
 	}
 	return nil
-}
-
-// build makes the program under test as `make binary` does.
-func build(ctx context.Context, dir string) (string, error) {
-	binary := filepath.Join(dir, "stripchart")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "stripchart/cmd/stripchart")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build stripchart: %w\n%s", err, out)
-	}
-	return binary, nil
-}
-
-func kernel() string {
-	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return runtime.GOOS
-	}
-	return "Linux " + strings.TrimSpace(string(release))
 }
 
 // progress tells what is going on.

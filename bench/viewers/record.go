@@ -22,10 +22,10 @@ func (b *bench) record(queries []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer server.kill()
+	defer server.Kill()
 	var tick tickRecorder
 	fleet, err := load.New(load.Plan{
-		Server: server.address, Viewers: 1, Queries: queries,
+		Server: server.Address, Viewers: 1, Queries: queries,
 		Record: func(_ int, text []byte) { tick.add(text) },
 	})
 	if err != nil {

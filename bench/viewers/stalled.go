@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"stripchart/bench/child"
 	"stripchart/bench/load"
 )
 
@@ -77,10 +78,10 @@ func (b *bench) stall(group, others int) (r stallRun, err error) {
 	if err != nil {
 		return r, err
 	}
-	defer server.kill()
+	defer server.Kill()
 	time.Sleep(b.times.settle)
 	memory := func(into *float64) {
-		n, residentErr := server.resident()
+		n, residentErr := server.Resident()
 		if err == nil {
 			err = residentErr
 		}
@@ -90,7 +91,7 @@ func (b *bench) stall(group, others int) (r stallRun, err error) {
 	// A tenth of the others is watched too, so that a fault of the oracle would show.
 	watch := newOracle(group + others/10)
 	fleet, err := load.New(load.Plan{
-		Server: server.address, Viewers: group + others, Queries: twelveRooms, Pausable: group, Points: 4800, Record: watch.record,
+		Server: server.Address, Viewers: group + others, Queries: twelveRooms, Pausable: group, Points: 4800, Record: watch.record,
 	})
 	if err != nil {
 		return r, err
@@ -106,7 +107,7 @@ func (b *bench) stall(group, others int) (r stallRun, err error) {
 
 	// Phase by phase. The queues are full when each viewer in each room is parked.
 	stalls := func() (float64, error) {
-		m, err := server.metrics()
+		m, err := server.Metrics()
 		return m[metricStalls], err
 	}
 	if err := b.phase(&r, 0, server, fleet, b.times.measure); err != nil {
@@ -148,7 +149,7 @@ func (b *bench) stall(group, others int) (r stallRun, err error) {
 	if err := fleet.Run(2 * time.Second); err != nil { // what was measured by then arrives
 		return r, err
 	}
-	held, err := ask(server.address, twelveRooms, from, to)
+	held, err := ask(server.Address, twelveRooms, from, to)
 	if err != nil {
 		return r, err
 	}
@@ -157,17 +158,17 @@ func (b *bench) stall(group, others int) (r stallRun, err error) {
 }
 
 // phase reads for d and notes phase i's figures.
-func (b *bench) phase(r *stallRun, i int, server *child, fleet *load.Fleet, d time.Duration) error {
+func (b *bench) phase(r *stallRun, i int, server *child.Child, fleet *load.Fleet, d time.Duration) error {
 	return b.phaseUntil(r, i, server, fleet, d, func() (bool, error) { return false, nil })
 }
 
 // phaseUntil is phase, but ends early when done; it asks once a second.
-func (b *bench) phaseUntil(r *stallRun, i int, server *child, fleet *load.Fleet, d time.Duration, done func() (bool, error)) error {
+func (b *bench) phaseUntil(r *stallRun, i int, server *child.Child, fleet *load.Fleet, d time.Duration, done func() (bool, error)) error {
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
 	fleet.Reset()
-	from, err := server.cpu()
+	from, err := server.CPU()
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func (b *bench) phaseUntil(r *stallRun, i int, server *child, fleet *load.Fleet,
 			return err
 		}
 	}
-	to, err := server.cpu()
+	to, err := server.CPU()
 	if err != nil {
 		return err
 	}

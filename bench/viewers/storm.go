@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"stripchart/bench/child"
 	"stripchart/bench/load"
 	"stripchart/bench/measure"
 )
@@ -85,10 +86,10 @@ func (b *bench) stormOnce(viewers int, retry func(int) time.Duration) (r stormRu
 	if err != nil {
 		return r, err
 	}
-	defer func() { server.kill() }()
+	defer func() { server.Kill() }()
 	away := true // nobody comes back yet
 	fleet, err := load.New(load.Plan{
-		Server: server.address, Viewers: viewers, Queries: oneRoom, Windows: stormWindows, Dialing: -1,
+		Server: server.Address, Viewers: viewers, Queries: oneRoom, Windows: stormWindows, Dialing: -1,
 		Retry: func(attempt int) time.Duration {
 			switch {
 			case retry != nil:
@@ -112,8 +113,8 @@ func (b *bench) stormOnce(viewers int, retry func(int) time.Duration) (r stormRu
 
 	fleet.Reset()
 	killed := time.Now()
-	server.kill()
-	restarted, err := b.restart(dir, server.address.String(), fleet)
+	server.Kill()
+	restarted, err := b.restart(dir, server.Address.String(), fleet)
 	if err != nil {
 		return r, err
 	}
@@ -135,15 +136,15 @@ func (b *bench) stormOnce(viewers int, retry func(int) time.Duration) (r stormRu
 	}
 	r.all = time.Since(ready)
 	r.failed = fleet.Figures().Refused
-	if r.cpu, err = server.cpu(); err != nil {
+	if r.cpu, err = server.CPU(); err != nil {
 		return r, err
 	}
-	peak, err := measure.Peak(server.cmd.Process.Pid)
+	peak, err := measure.Peak(server.PID())
 	if err != nil {
 		return r, err
 	}
 	r.peak = float64(peak) / 1e6
-	m, err := server.metrics()
+	m, err := server.Metrics()
 	if err != nil {
 		return r, err
 	}
@@ -156,9 +157,9 @@ func (b *bench) stormOnce(viewers int, retry func(int) time.Duration) (r stormRu
 }
 
 // restart starts the server again while the fleet deals with its losses.
-func (b *bench) restart(dir, address string, fleet *load.Fleet) (*child, error) {
+func (b *bench) restart(dir, address string, fleet *load.Fleet) (*child.Child, error) {
 	type result struct {
-		server *child
+		server *child.Child
 		err    error
 	}
 	started := make(chan result, 1)
@@ -169,7 +170,7 @@ func (b *bench) restart(dir, address string, fleet *load.Fleet) (*child, error) 
 	for {
 		if err := fleet.Run(5 * time.Millisecond); err != nil {
 			if r := <-started; r.err == nil {
-				r.server.kill()
+				r.server.Kill()
 			}
 			return nil, err
 		}

@@ -42,7 +42,7 @@ func idler(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitUsage
 	}
-	p, err := open(o, os.Stderr)
+	p, err := open(o, commandRun, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitError

@@ -29,7 +29,7 @@ func writer(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitUsage
 	}
-	p, err := open(o, os.Stderr)
+	p, err := open(o, commandRun, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitError

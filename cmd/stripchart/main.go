@@ -18,7 +18,9 @@ var version = "dev"
 const (
 	exitOK    = 0
 	exitError = 1 // it could not start, or failed
-	exitUsage = 2 // the command line is wrong
+	// The command line is wrong: EX_USAGE of sysexits.h. It is not 2, with which Go
+	// ends after a panic: systemd has to tell the one, which it cannot cure, from the other.
+	exitUsage = 64
 )
 
 func main() {
@@ -39,20 +41,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		fmt.Fprintf(stderr, "stripchart: %v\nTry stripchart --help.\n", err)
 		return exitUsage
-	case command == "version":
+	case command == commandVersion:
 		fmt.Fprintln(stdout, "stripchart", version)
 		return exitOK
 	}
-	if err := serve(ctx, o, stderr); err != nil {
+	if err := runParts(ctx, o, command, stderr); err != nil {
 		fmt.Fprintf(stderr, "stripchart: %v\n", err)
 		return exitError
 	}
 	return exitOK
 }
 
-// serve runs the collector and the server in this process.
-func serve(ctx context.Context, o options, stderr io.Writer) (err error) {
-	p, err := open(o, stderr)
+// runParts runs what a command names.
+func runParts(ctx context.Context, o options, command string, stderr io.Writer) (err error) {
+	p, err := open(o, command, stderr)
 	if err != nil {
 		return err
 	}

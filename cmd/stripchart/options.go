@@ -7,13 +7,17 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/common/model"
 
+	"stripchart/internal/bus/httpbus"
+	"stripchart/internal/bus/redisbus"
 	"stripchart/internal/collect"
 	"stripchart/internal/live"
 	"stripchart/internal/server"
@@ -22,35 +26,73 @@ import (
 // options are the flags; each can also be set as STRIPCHART_... in the
 // environment.
 type options struct {
-	Listen        string   `help:"Address to listen on. If nothing is set and port 5000 is taken, the next free port is used." placeholder:"127.0.0.1:5000"`
-	DataDir       string   `help:"Folder of the history. Default: ${data_dir}." placeholder:"DIR" type:"path"`
-	Interval      duration `help:"Time between two measurements, 50ms to 1h." default:"1s"`
-	Window        duration `help:"Span of time that a chart shows unless the page asks otherwise." default:"100s"`
-	DefaultSeries string   `help:"Selector of the series for pages of the Flask-SocketIO recipe, and for /plotly. Default: this host's total CPU." placeholder:"SELECTOR"`
-	Retention     duration `help:"How long history is kept." default:"30d"`
-	Insecure      bool     `help:"Allow an address that other machines can reach. Anybody there can watch and write."`
-	Compress      bool     `help:"Compress packets of 512 bytes and more for pages whose browser offers it (permessage-deflate), once for all of them."`
-	LogFormat     string   `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text"`
-	LogLevel      string   `help:"Least level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	DataDir   string `help:"Folder of the history, and of the batches that wait for the bus. Default: ${data_dir}." placeholder:"DIR" type:"path"`
+	Bus       string `help:"How batches go from collectors to servers. Default: memory, within this process; redis://host:6379/0 and its other forms (rediss://, unix://, redis+sentinel://, redis+cluster://); or, for collect, http(s)://server." default:"memory" placeholder:"URL"`
+	Stream    string `help:"Name of the log in Redis. Programs with the same name share one." default:"stripchart"`
+	LogFormat string `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text"`
+	LogLevel  string `help:"Least level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
-	limits `embed:"" group:"limits"`
+	collecting `embed:"" group:"collecting"`
+	serving    `embed:"" group:"serving"`
+	limits     `embed:"" group:"limits"`
 
 	Run     struct{} `cmd:"" default:"1" hidden:""`
+	Serve   struct{} `cmd:"" help:"Server only: pages, history, and a door for collectors."`
+	Collect struct{} `cmd:"" help:"Collector only: measures this host and publishes to --bus."`
 	Version struct{} `cmd:"" help:"Print the version."`
 }
+
+// collecting are the flags of what measures.
+type collecting struct {
+	Interval duration `help:"Time between two measurements, 50ms to 1h." default:"1s"`
+	Spool    size     `help:"Bytes of batches that are kept on disk while the bus is away, 1M to 1024M; then the oldest are dropped, and pages say so." default:"256M"`
+}
+
+// serving are the flags of what serves pages.
+type serving struct {
+	Listen        string   `help:"Address to listen on. If nothing is set and port 5000 is taken, the next free port is used." placeholder:"127.0.0.1:5000"`
+	Window        duration `help:"Span of time that a chart shows unless the page asks otherwise." default:"100s"`
+	DefaultSeries string   `help:"Selector of the series for pages of the Flask-SocketIO recipe, and for /plotly. Default: this host's total CPU; for serve, the first host's." placeholder:"SELECTOR"`
+	Retention     duration `help:"How long history is kept." default:"30d"`
+	BusRetention  duration `help:"How long the log in Redis is kept for servers that are away, 1m to 24h." default:"1h"`
+	BusBytes      size     `help:"Most bytes of the log in Redis, 1M to 2047M." default:"512M"`
+	Insecure      bool     `help:"Allow an address that other machines can reach. Anybody there can watch and write."`
+	Compress      bool     `help:"Compress packets of 512 bytes and more for pages whose browser offers it (permessage-deflate), once for all of them."`
+}
+
+// Commands.
+const (
+	commandRun     = "run" // collector and server in one process
+	commandServe   = "serve"
+	commandCollect = "collect"
+	commandVersion = "version"
+)
+
+// foreign are the groups of flags that mean nothing to a command.
+var foreign = map[string][]string{
+	commandServe:   {"collecting"},
+	commandCollect: {"serving", "limits"},
+}
+
+// userInfo is the user and the password of a URL.
+var userInfo = regexp.MustCompile(`://[^\s/]*@`)
 
 // errHelp means that the help was asked for and printed.
 var errHelp = errors.New("help was printed")
 
-// parse reads the command line. command is "run" or "version".
+// parse reads the command line. command is one of the constants.
 func parse(args []string, stdout io.Writer) (o options, command string, err error) {
 	helped := false
 	parser, err := kong.New(&o,
 		kong.Name("stripchart"),
-		kong.Description("This machine, live in a browser, with its history. Starts a collector and a server in one process and prints the page's address."),
+		kong.Description("This machine, live in a browser, with its history. Without a command: a collector and a server in one process, which prints the page's address."),
 		kong.DefaultEnvars("STRIPCHART"),
 		kong.Vars{"data_dir": defaultDataDir()},
-		kong.ExplicitGroups([]kong.Group{{Key: "limits", Title: "Limits, each also in /metrics:"}}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "collecting", Title: "Collector:"},
+			{Key: "serving", Title: "Server:"},
+			{Key: "limits", Title: "Limits of the server, each also in /metrics:"},
+		}),
 		kong.Writers(stdout, stdout),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -63,34 +105,102 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		return o, "", errHelp
 	}
 	if err != nil {
-		return o, "", err
+		// It repeats what it does not understand, which may be a URL in the wrong place.
+		return o, "", errors.New(userInfo.ReplaceAllString(err.Error(), "://"))
 	}
-	return o, k.Command(), o.check()
+	command = k.Command()
+	// The environment may be shared by several commands; what somebody typed is meant.
+	for _, p := range k.Path {
+		if p.Flag != nil && p.Flag.Group != nil && slices.Contains(foreign[command], p.Flag.Group.Key) {
+			return o, "", fmt.Errorf("--%s means nothing to stripchart %s", p.Flag.Name, command)
+		}
+	}
+	if command == commandVersion {
+		return o, command, nil
+	}
+	return o, command, o.check(command)
 }
 
 // check refuses values that are wrong whatever the machine is like.
-func (o *options) check() error {
-	if d := time.Duration(o.Interval); d < collect.MinInterval || d > collect.MaxInterval || d%time.Millisecond != 0 {
-		return fmt.Errorf("--interval must be %v to %v in whole milliseconds, not %v", collect.MinInterval, collect.MaxInterval, d)
+func (o *options) check(command string) error {
+	if o.DataDir == "" {
+		o.DataDir = defaultDataDir()
 	}
-	if d := time.Duration(o.Window); d < time.Second || d > 30*24*time.Hour {
-		return fmt.Errorf("--window must be 1s to 30d, not %v", d)
+	if err := o.checkBus(command); err != nil {
+		return err
 	}
-	if d := time.Duration(o.Retention); d < time.Hour {
-		return fmt.Errorf("--retention must be at least 1h, not %v", d)
-	}
-	if o.DefaultSeries != "" {
-		if err := live.CheckSelector(o.DefaultSeries); err != nil {
-			return fmt.Errorf("--default-series %q: %w", o.DefaultSeries, err)
+	if command != commandServe {
+		if err := o.collecting.check(); err != nil {
+			return err
 		}
+	}
+	if command == commandCollect {
+		return nil
+	}
+	if err := o.serving.check(); err != nil {
+		return err
 	}
 	if err := o.limits.check(); err != nil {
 		return err
 	}
-	if o.DataDir == "" {
-		o.DataDir = defaultDataDir()
-	}
 	return server.CheckAddress(o.listen(), o.Insecure)
+}
+
+func (o *options) checkBus(command string) error {
+	scheme, _, isURL := strings.Cut(o.Bus, "://")
+	http := isURL && (scheme == "http" || scheme == "https")
+	switch {
+	case o.Bus == busMemory && command == commandCollect:
+		return errors.New("collect needs --bus: redis://host:6379/0, or http://server:5000")
+	case o.Bus == busMemory:
+		return nil
+	case http && command == commandCollect:
+		return named("--bus", httpbus.CheckURL(o.Bus))
+	case http:
+		return errors.New("--bus http(s):// is for stripchart collect, which pushes to a server; a server reads from redis:// or memory")
+	case !isURL:
+		return errors.New("--bus must be memory, redis://... or, for collect, http(s)://...")
+	}
+	return named("--bus", redisbus.CheckURL(o.Bus))
+}
+
+// named says which flag an error is about, if it is one.
+func named(flag string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", flag, err)
+}
+
+func (c *collecting) check() error {
+	if d := time.Duration(c.Interval); d < collect.MinInterval || d > collect.MaxInterval || d%time.Millisecond != 0 {
+		return fmt.Errorf("--interval must be %v to %v in whole milliseconds, not %v", collect.MinInterval, collect.MaxInterval, d)
+	}
+	if c.Spool < 1<<20 || c.Spool > 1<<30 {
+		return fmt.Errorf("--spool must be 1M to 1024M, not %d bytes", c.Spool)
+	}
+	return nil
+}
+
+func (s *serving) check() error {
+	if d := time.Duration(s.Window); d < time.Second || d > 30*24*time.Hour {
+		return fmt.Errorf("--window must be 1s to 30d, not %v", d)
+	}
+	if d := time.Duration(s.Retention); d < time.Hour {
+		return fmt.Errorf("--retention must be at least 1h, not %v", d)
+	}
+	if d := time.Duration(s.BusRetention); d < time.Minute || d > 24*time.Hour {
+		return fmt.Errorf("--bus-retention must be 1m to 24h, not %v", d)
+	}
+	if s.BusBytes < 1<<20 {
+		return fmt.Errorf("--bus-bytes must be 1M to 2047M, not %d bytes", s.BusBytes)
+	}
+	if s.DefaultSeries != "" {
+		if err := live.CheckSelector(s.DefaultSeries); err != nil {
+			return fmt.Errorf("--default-series %q: %w", s.DefaultSeries, err)
+		}
+	}
+	return nil
 }
 
 // listen returns the address to listen on.

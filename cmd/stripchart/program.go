@@ -9,19 +9,27 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strconv"
-	"sync"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/membus"
+	"stripchart/internal/bus/redisbus"
+	"stripchart/internal/bus/rw"
 	"stripchart/internal/collect"
+	"stripchart/internal/ingest"
 	"stripchart/internal/live"
 	"stripchart/internal/server"
 	"stripchart/internal/socketio"
+	"stripchart/internal/spool"
 	"stripchart/internal/store"
 )
 
@@ -30,143 +38,207 @@ const (
 	// is a little longer, so that it never refuses what was accepted.
 	acceptance       = 24 * time.Hour
 	acceptanceMargin = 5 * time.Minute
-
-	// stopTimeout bounds the stop of viewers and requests; with the collector's
-	// own bound the whole stop stays under 5 s.
-	stopTimeout = 1500 * time.Millisecond
-	// retryAfter is when pages are told to come back after a planned stop.
-	retryAfter = 1500 * time.Millisecond
 )
 
-// program is everything that runs, wired.
+// program is everything that runs, wired. What a command does not need is nil.
 type program struct {
-	log       *slog.Logger
-	store     *store.Store
-	bus       *membus.Bus
-	sockets   *socketio.Server
-	hub       *live.Hub
-	server    *server.Server
+	log      *slog.Logger
+	registry *prometheus.Registry
+	bus      bus.Bus
+
+	// A server has these.
+	store    *store.Store
+	sockets  *socketio.Server
+	hub      *live.Hub
+	server   *server.Server
+	listener net.Listener
+
+	// A collector has these; the spool and its way out only with a bus that can be away.
 	collector *collect.Collector
-	listener  net.Listener
+	spool     *spool.Spool
+	out       bus.Bus // of the spool alone, which resends what it has to
+	pusher    *httpbus.Publisher
+	measured  atomic.Int64 // Unix ms when it last had a batch to publish
+	interval  time.Duration
 }
 
-// open makes the parts and the listener. What it has opened it closes again
-// when it fails.
-func open(o options, stderr io.Writer) (p *program, err error) {
-	p = &program{log: o.logger(stderr)}
+// open makes the parts that a command needs, and the listener. What it has
+// opened it closes again when it fails.
+func open(o options, command string, stderr io.Writer) (p *program, err error) {
+	p = &program{log: o.logger(stderr), registry: prometheus.NewRegistry(), interval: time.Duration(o.Interval)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	host, err := os.Hostname()
 	if err != nil {
 		return p, fmt.Errorf("find this host's name: %w", err)
 	}
-	if !server.PageBuilt() {
-		p.log.Warn("this binary was built without its page; build it with `make build`")
+	if command != commandCollect {
+		if err := p.openBus(o); err != nil {
+			return p, err
+		}
+		if err := p.openServer(o, command, host); err != nil {
+			return p, err
+		}
 	}
-
-	p.store, err = store.Open(store.Options{
-		Dir: o.DataDir, Retention: time.Duration(o.Retention), OutOfOrder: acceptance + acceptanceMargin,
-		Logger: p.log, Registerer: registry,
-	})
-	if err != nil {
-		return p, err
+	if command != commandServe {
+		if err := p.openCollector(o, host); err != nil {
+			return p, err
+		}
 	}
-	p.bus = membus.New(membus.Options{})
-	p.sockets = socketio.NewServer(o.sockets(p.log))
-	p.hub, err = live.New(live.Options{
-		Bus: p.bus, Store: live.NewStore(p.store), Transport: server.Transport(p.sockets), Log: p.log, Registry: registry,
-		Build: version, Window: time.Duration(o.Window), DefaultSeries: o.defaultSeries(host), Accept: acceptance,
-	})
-	if err != nil {
-		return p, err
-	}
-	p.collector, err = collect.New(collect.Options{
-		Interval: time.Duration(o.Interval), Host: host, Source: "collect-" + host + "-" + rand.Text()[:12],
-		Publish: p.publish, Logger: p.log, Registerer: registry,
-	})
-	if err != nil {
-		return p, err
-	}
-	p.server, err = server.New(server.Options{
-		Sockets: p.sockets, Hub: p.hub, Registry: registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.Insecure,
-	})
-	if err != nil {
-		return p, err
-	}
-	if p.listener, err = server.Listen(o.listen(), o.Listen != ""); err != nil {
-		return p, err
-	}
-	url := "http://" + reachable(p.listener.Addr())
-	if err = p.store.SetAddress(url); err != nil {
-		return p, err
-	}
-	p.log.Info("open this page", "url", url, "version", version)
-	p.log.Info("history is kept here", "data_dir", o.DataDir, "size", megabytes(p.store.Size()), "retention", time.Duration(o.Retention))
 	return p, nil
 }
 
-// publish is the collector's way to the bus. A batch that was shown but cannot
-// be recorded is done with: the pages say so, and a second try would show it twice.
+// openBus opens a server's bus, which batches come from, and those of its writers
+// go to.
+func (p *program) openBus(o options) error {
+	if o.Bus == busMemory {
+		p.bus = membus.New(membus.Options{})
+		return nil
+	}
+	b, err := redisbus.Open(context.Background(), redisbus.Options{
+		URL: o.Bus, Stream: o.Stream, Logger: p.log, Registerer: p.registry,
+		Trim: true, RetainAge: time.Duration(o.BusRetention), RetainBytes: int64(o.BusBytes),
+	})
+	if err != nil {
+		return fmt.Errorf("--bus: %w", err)
+	}
+	p.bus = b
+	return nil
+}
+
+// openOut opens the spool's way to a bus that can be away.
+func (p *program) openOut(o options) (err error) {
+	if scheme, _, _ := strings.Cut(o.Bus, "://"); scheme == "http" || scheme == "https" {
+		p.pusher, err = httpbus.New(httpbus.Options{
+			URL: o.Bus, Encode: rw.Encode, UserAgent: "stripchart/" + version, Registerer: p.registry,
+		})
+	} else {
+		out := redisbus.Options{URL: o.Bus, Stream: o.Stream, Logger: p.log, ResendAge: -1}
+		if p.bus == nil { // a server's has the metrics
+			out.Registerer = p.registry
+		}
+		var b *redisbus.Bus
+		if b, err = redisbus.Open(context.Background(), out); err == nil {
+			p.out = b
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("--bus: %w", err)
+	}
+	return nil
+}
+
+// openServer opens the history and what serves it.
+func (p *program) openServer(o options, command, host string) (err error) {
+	if !server.PageBuilt() {
+		p.log.Warn("this binary was built without its page; build it with `make build`")
+	}
+	p.store, err = store.Open(store.Options{
+		Dir: o.DataDir, Retention: time.Duration(o.Retention), OutOfOrder: acceptance + acceptanceMargin,
+		Logger: p.log, Registerer: p.registry,
+	})
+	if err != nil {
+		return err
+	}
+	p.sockets = socketio.NewServer(o.sockets(p.log))
+	p.hub, err = live.New(live.Options{
+		Bus: p.bus, Store: live.NewStore(p.store), Transport: server.Transport(p.sockets), Log: p.log, Registry: p.registry,
+		Build: version, Window: time.Duration(o.Window), DefaultSeries: o.defaultSeries(command, host), Accept: acceptance,
+		Replica: o.Bus != busMemory,
+	})
+	if err != nil {
+		return err
+	}
+	writes, err := ingest.New(ingest.Options{
+		Publish: p.bus.Publish, Decode: ingest.RemoteWrite(runtime.GOMAXPROCS(0), rw.Limits{}), Writable: p.store.Writable,
+		Behind: acceptance, Ahead: live.FutureBound * time.Millisecond, Logger: p.log, Registerer: p.registry,
+	})
+	if err != nil {
+		return err
+	}
+	p.server, err = server.New(server.Options{
+		Sockets: p.sockets, Hub: p.hub, Registry: p.registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.Insecure,
+		Ingest: writes,
+	})
+	if err != nil {
+		return err
+	}
+	if p.listener, err = server.Listen(o.listen(), o.Listen != ""); err != nil {
+		return err
+	}
+	url := "http://" + reachable(p.listener.Addr())
+	if err := p.store.SetAddress(url); err != nil {
+		return err
+	}
+	p.log.Info("open this page", "url", url, "version", version)
+	p.log.Info("history is kept here", "data_dir", o.DataDir, "size", megabytes(p.store.Size()), "retention", time.Duration(o.Retention))
+	return nil
+}
+
+// openCollector opens what measures this host. To a bus in memory it publishes
+// directly: there is nothing between them that could be away.
+func (p *program) openCollector(o options, host string) (err error) {
+	c := collect.Options{
+		Interval: p.interval, Host: host, Source: "collect-" + host + "-" + rand.Text()[:12],
+		Publish: p.publish, Logger: p.log, Registerer: p.registry,
+	}
+	if o.Bus != busMemory {
+		if err := p.openOut(o); err != nil {
+			return err
+		}
+		dir := filepath.Join(o.DataDir, "spool")
+		p.spool, err = spool.Open(spool.Options{
+			Dir: dir, MaxBytes: int64(o.Spool), MaxAge: acceptance - time.Hour, Encode: rw.Encode, Decode: decode,
+			NewSource: func() string { return c.Source }, Logger: p.log, Registerer: p.registry,
+		})
+		if err != nil {
+			return err
+		}
+		c.Source, c.FirstSeq, c.Publish = p.spool.Source(), p.spool.NextSeq(), p.toSpool
+		p.log.Info("batches wait here while the bus is away", "spool", dir, "waiting", p.spool.Waiting(), "source", c.Source)
+	}
+	p.collector, err = collect.New(c)
+	return err
+}
+
+// decode reads a batch of the spool's.
+func decode(b []byte) (*bus.Batch, error) {
+	batch, _, err := rw.Decode(b, rw.Limits{})
+	return batch, err
+}
+
+// publish is the collector's way to a bus in memory. A batch that was shown but
+// cannot be recorded is done with: the pages say so, and a second try would show
+// it twice.
 func (p *program) publish(ctx context.Context, b *bus.Batch) error {
+	p.measured.Store(time.Now().UnixMilli())
 	if err := p.bus.Publish(ctx, b); !errors.Is(err, bus.ErrNotStored) {
 		return err
 	}
 	return nil
 }
 
-// Run runs until ctx ends, or a part fails, and stops in an order in which
-// nothing that was acknowledged is lost and nobody waits for somebody gone: the
-// collector, which publishes what it has measured; then the viewers, who are sent
-// it and told goodbye; then the hub. The store is left to Close.
-func (p *program) Run(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	hubCtx, stopHub := context.WithCancel(context.Background())
-	defer stopHub()
+// toSpool is the collector's way to a bus that can be away.
+func (p *program) toSpool(ctx context.Context, b *bus.Batch) error {
+	p.measured.Store(time.Now().UnixMilli())
+	return p.spool.Append(ctx, b)
+}
 
-	var parts sync.WaitGroup
-	var mu sync.Mutex // guards failure
-	var failure error
-	start := func(f func() error) <-chan struct{} {
-		done := make(chan struct{})
-		parts.Go(func() {
-			defer close(done)
-			if err := f(); err != nil {
-				mu.Lock()
-				failure = errors.Join(failure, err)
-				mu.Unlock()
-				stop()
-			}
-		})
-		return done
+// send is the spool's way to the bus.
+func (p *program) send(ctx context.Context, b *bus.Batch) error {
+	if p.pusher == nil {
+		return p.out.Publish(ctx, b)
 	}
-	start(func() error { return p.hub.Run(hubCtx) })
-	select {
-	// In memory this takes moments; nobody need see "starting" for that.
-	case <-p.hub.Ready():
-	case <-ctx.Done():
-	case <-time.After(time.Second):
+	err := p.pusher.Publish(ctx, b)
+	// At a wrong address no batch succeeds, and none is to blame: they are kept.
+	if errors.Is(err, httpbus.ErrRefused) && !errors.Is(err, httpbus.ErrWrongAddress) {
+		return fmt.Errorf("%w: %w", spool.ErrRefused, err)
 	}
-	start(func() error { return p.server.Serve(p.listener) })
-	collector := start(func() error { return p.collector.Run(ctx) })
-
-	<-ctx.Done()
-	p.log.Info("stopping")
-	<-collector
-	limit, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	errServer := p.server.Shutdown(limit, retryAfter)
-	if errors.Is(errServer, context.DeadlineExceeded) {
-		errServer = nil // who had not read by then was cut off, as intended
-	}
-	stopHub()
-	parts.Wait()
-	return errors.Join(failure, errServer)
+	return err
 }
 
 // Close closes what is open, in the reverse order. It can be called at any time
@@ -177,6 +249,15 @@ func (p *program) Close() error {
 		if err := p.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if p.spool != nil {
+		errs = append(errs, p.spool.Close())
+	}
+	if p.pusher != nil {
+		errs = append(errs, p.pusher.Close())
+	}
+	if p.out != nil {
+		errs = append(errs, p.out.Close())
 	}
 	if p.sockets != nil {
 		errs = append(errs, p.sockets.Close())
@@ -193,10 +274,17 @@ func (p *program) Close() error {
 	return errors.Join(errs...)
 }
 
-// defaultSeries returns the selector of namespace /.
-func (o *options) defaultSeries(host string) string {
-	if o.DefaultSeries != "" {
+// busMemory is the value of --bus for a bus within this process.
+const busMemory = "memory"
+
+// defaultSeries returns the selector of namespace /. A server without a collector
+// of its own shows the first host there is.
+func (o *options) defaultSeries(command, host string) string {
+	switch {
+	case o.DefaultSeries != "":
 		return o.DefaultSeries
+	case command == commandServe:
+		return `cpu_usage_percent{cpu="total"}`
 	}
 	return "cpu_usage_percent{cpu=\"total\",host=" + strconv.Quote(host) + "}"
 }

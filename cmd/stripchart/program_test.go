@@ -67,7 +67,8 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// start runs the program and waits until it says where it listens, or ends.
+// start runs the program and waits until it says where it listens, or, as a
+// collector, where its batches wait; or ends.
 func start(t testing.TB, as string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), log: &safeBuffer{}, done: make(chan error, 1)}
@@ -86,7 +87,7 @@ func start(t testing.TB, as string, args ...string) *process {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		find := regexp.MustCompile(`url=(http://\S+)`)
+		find := regexp.MustCompile(`url=(http://\S+)|spool=`)
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
 			p.log.add(lines.Text())
@@ -270,7 +271,7 @@ func TestHelpAndVersion(t *testing.T) {
 		if code := run(context.Background(), args, &out, &errs); code != exitOK || errs.Len() > 0 || !strings.Contains(out.String(), "stripchart") {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, &out, &errs)
 		}
-		for _, not := range []string{"collect --bus", "serve ", "push "} {
+		for _, not := range []string{"push "} {
 			if strings.Contains(out.String(), not) {
 				t.Errorf("%v announces %q, which does not exist yet", args, not)
 			}
@@ -287,7 +288,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		p, err := open(o, io.Discard)
+		p, err := open(o, commandRun, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -303,7 +304,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		}
 	}
 	o.Listen = "127.0.0.1:1x"
-	if _, err := open(o, io.Discard); err == nil {
+	if _, err := open(o, commandRun, io.Discard); err == nil {
 		t.Error("opened a bad address")
 	}
 }

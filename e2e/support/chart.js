@@ -26,7 +26,12 @@ export async function fingerprint(page) {
 export function hatchedStretches(page) {
   return page.evaluate(selector => {
     const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector(selector));
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+    // A copy is read: Chromium warns of a canvas that is drawn to and read again and again.
+    const copy = document.createElement('canvas');
+    copy.width = canvas.width;
+    copy.height = canvas.height;
+    const context = /** @type {CanvasRenderingContext2D} */ (copy.getContext('2d'));
+    context.drawImage(canvas, 0, 0);
     const top = Math.round(canvas.height / 4);
     const height = Math.round(canvas.height / 2);
     const { data } = context.getImageData(0, top, canvas.width, height);

@@ -17,15 +17,10 @@ export async function serveRecipe(port) {
     ['/socket.io.js', { type: 'text/javascript', body: await readFile(CLIENT) }],
   ]);
   const server = createServer((incoming, outgoing) => {
-    const { url = '', method, headers } = incoming;
+    const { url = '' } = incoming;
     const file = files.get(url);
     if (file) return outgoing.setHeader('content-type', file.type).end(file.body);
-    const passed = request({ host: '127.0.0.1', port, path: url, method, headers }, answer => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(outgoing);
-    });
-    passed.on('error', () => outgoing.destroy());
-    incoming.pipe(passed);
+    pass(incoming, outgoing, port);
   });
   server.on('upgrade', (incoming, socket, head) => {
     const upstream = connect(port, '127.0.0.1', () => {
@@ -39,6 +34,41 @@ export async function serveRecipe(port) {
     upstream.on('error', () => socket.destroy());
     socket.on('error', () => upstream.destroy());
   });
+  return listen(server);
+}
+
+/**
+ * A proxy that passes on everything but WebSocket, as some do.
+ *
+ * @param {number} port of Stripchart
+ */
+export function serveWithoutUpgrades(port) {
+  const server = createServer((incoming, outgoing) => pass(incoming, outgoing, port));
+  server.on('upgrade', (_incoming, socket) => {
+    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  });
+  return listen(server);
+}
+
+/**
+ * Passes a request on as it comes.
+ *
+ * @param {import('node:http').IncomingMessage} incoming
+ * @param {import('node:http').ServerResponse} outgoing
+ * @param {number} port of Stripchart
+ */
+function pass(incoming, outgoing, port) {
+  const { url, method, headers } = incoming;
+  const passed = request({ host: '127.0.0.1', port, path: url, method, headers }, answer => {
+    outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+    answer.pipe(outgoing);
+  });
+  passed.on('error', () => outgoing.destroy());
+  incoming.pipe(passed);
+}
+
+/** Listens on any port. @param {import('node:http').Server} server */
+async function listen(server) {
   await new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(null)));
   const address = /** @type {import('node:net').AddressInfo} */ (server.address());
   return {

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
-import { ascending, identity } from './series.js';
+import { ascending, identity, isRare } from './series.js';
 import { until } from './until.js';
 
-/** What Chromium says on the console of a server that is not there. Nobody can keep it from saying so. */
-const CONNECTION_FAILED = /^WebSocket connection to 'ws:\/\/127\.0\.0\.1:\d+\/socket\.io\/\S*' failed/;
+/**
+ * What Chromium says of a server that is not there, on the console and of its requests: the page tries WebSocket and
+ * then polling. Nobody can keep it from saying so.
+ */
+const CONNECTION_FAILED = [
+  /^WebSocket connection to 'ws:\/\/127\.0\.0\.1:\d+\/socket\.io\/\S*' failed/,
+  /^request failed: http:\/\/127\.0\.0\.1:\d+\/socket\.io\/\S* net::ERR_/,
+  /^Failed to load resource: net::ERR_/,
+];
 
 /** A tab in which nothing may go wrong: it remembers whatever does. */
 export class Tab {
@@ -57,7 +64,7 @@ export class Tab {
   }
 
   #problem(/** @type {string} */ text) {
-    if (this.#outage && CONNECTION_FAILED.test(text)) return;
+    if (this.#outage && CONNECTION_FAILED.some(form => form.test(text))) return;
     this.#problems.push(text);
   }
 
@@ -110,7 +117,7 @@ export class Tab {
 
   /**
    * Waits until the large chart has at least `count` samples newer than `after` (Unix ms). Returns all its times.
-   * Where `after` is given, every other line has a newer one too: each chart is a room that joins on its own, so
+   * Where `after` is given, every other line that is measured every time has a newer one too: each chart is a room that joins on its own, so
    * one chart says nothing of another.
    *
    * @param {number} count
@@ -118,9 +125,14 @@ export class Tab {
   async untilSamples(count, after = 0) {
     return until(`${count} samples on the large chart`, async () => {
       const times = await this.times();
-      const lines = (await this.rooms()).map(room => room.series.map(({ data }) => data[0].at(-1) ?? 0));
+      const rooms = await this.rooms();
       const whole =
-        after === 0 || lines.every(room => room.length > 0 && room.every(newest => newest > after));
+        after === 0 ||
+        rooms.every(
+          ({ series }) =>
+            series.length > 0 &&
+            series.every(({ labels, data }) => isRare(labels) || (data[0].at(-1) ?? 0) > after),
+        );
       return whole && times.filter(time => time > after).length >= count && times;
     });
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { launchPlain } from '../support/chromium.js';
+import { serveWithoutUpgrades } from '../support/proxy.js';
 import { scene } from '../support/scene.js';
 import { assertHolds } from '../support/series.js';
 import { until } from '../support/until.js';
@@ -41,9 +42,12 @@ describe('the page says how it stands', { concurrency: true }, () => {
       await tab.untilCondition('live');
       program.freeze();
       await tab.untilCondition('stale', 6_000);
-      assert.match(await says(tab), /^stale since \d/);
+      assert.match(await says(tab), /^stale since \d\d:\d\d:\d\d$/);
+      const told = tab.page.locator('.hero .state');
+      assert.match(await told.innerText(), /^stale since \d\d:\d\d:\d\d$/, 'and says so at the chart');
       program.thaw();
       await tab.untilCondition('live', 6_000);
+      await until('the chart to be live', async () => (await told.count()) === 0);
     }),
   );
 
@@ -62,6 +66,22 @@ describe('the page says how it stands', { concurrency: true }, () => {
       await program.start();
       await tab.untilCondition('live');
       assertHolds(await tab.samples(), held);
+    }),
+  );
+
+  test(
+    'where WebSocket does not get through the page is live all the same',
+    scene(async scene => {
+      const program = await scene.start('--interval', '200ms');
+      const proxy = await serveWithoutUpgrades(program.port);
+      scene.closing(() => proxy.close());
+      const tab = await scene.open('about:blank');
+      tab.expectOutage(); // the console tells of each WebSocket that was refused
+      await tab.page.goto(proxy.url);
+      await tab.untilSamples(5);
+      await tab.untilCondition('live');
+      const received = tab.frames.filter(({ sent }) => !sent);
+      assert.deepEqual(received, [], 'all of it came by polling');
     }),
   );
 
@@ -98,7 +118,11 @@ describe('the page says how it stands', { concurrency: true }, () => {
       const [page] = context?.pages() ?? [];
       assert.ok(context && page);
       const tab = await scene.adopt(page);
-      await page.goto(program.url);
+      // As many charts as are on screen: those far below leave and join on their own.
+      const queries = ['cpu_usage_percent{cpu="total"}', 'cpu_usage_percent', 'load1', 'memory_used_bytes'];
+      await page.goto(
+        `${program.url}/?${queries.map(query => `chart=${encodeURIComponent(query)}`).join('&')}`,
+      );
       await tab.untilSamples(5);
       const rooms = (await tab.rooms()).length;
 

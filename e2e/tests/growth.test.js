@@ -4,6 +4,7 @@ import { fingerprint } from '../support/chart.js';
 import { launch } from '../support/chromium.js';
 import { scene } from '../support/scene.js';
 import { ascending, assertSame, completeUntil } from '../support/series.js';
+import { until } from '../support/until.js';
 
 test(
   'points grow on the page, and the picture moves with them',
@@ -37,12 +38,15 @@ test(
     scene.closing(() => other.close());
     const late = await scene.open(program.url, { browser: other });
     await late.untilSamples(15);
+    // Not every machine has every chart: those that this one has come a moment after the others.
+    await until('the same charts', async () => (await late.rooms()).length === (await early.rooms()).length);
     const held = await early.samples();
     const to = completeUntil(held);
     await late.untilSamples(1, to);
     assertSame(await late.samples(), held, to);
 
     await early.page.reload();
+    await until('the same charts', async () => (await early.rooms()).length === (await late.rooms()).length);
     await early.untilSamples(1, to);
     assertSame(await early.samples(), held, to);
   }),

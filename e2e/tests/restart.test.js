@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hatchedStretches } from '../support/chart.js';
 import { STOP_WITHIN } from '../support/program.js';
-import { history } from '../support/recorder.js';
+import { ALL, history } from '../support/recorder.js';
 import { scene } from '../support/scene.js';
 import { assertHolds, assertSame, completeUntil } from '../support/series.js';
 import { until } from '../support/until.js';
@@ -14,11 +14,14 @@ const INTERVAL = 200;
 /** How long the server is away, ms: long enough to be told from a late tick on a busy machine. */
 const AWAY = 4_000;
 
+/** A link to a large chart of total CPU, and one of every series there is. */
+const EVERYTHING = `?${['cpu_usage_percent{cpu="total"}', ALL].map(query => `chart=${encodeURIComponent(query)}`).join('&')}`;
+
 test(
   'a page whose server is killed twice ends with every acknowledged sample once, and shows both outages',
   scene(async scene => {
     const program = await scene.start('--interval', `${INTERVAL}ms`);
-    const tab = await scene.open(program.url);
+    const tab = await scene.open(`${program.url}/${EVERYTHING}`);
     const recorders = [await scene.recorder(program)];
     await tab.untilSamples(15);
     tab.expectOutage();
@@ -53,7 +56,7 @@ test(
   'a planned stop says goodbye, ends within five seconds with code 0, and the page comes back by itself',
   scene(async scene => {
     const program = await scene.start('--interval', `${INTERVAL}ms`);
-    const tab = await scene.open(program.url);
+    const tab = await scene.open(`${program.url}/${EVERYTHING}`);
     const recorder = await scene.recorder(program);
     await tab.untilSamples(5);
     tab.expectOutage();

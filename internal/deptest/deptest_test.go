@@ -27,7 +27,7 @@ var mayImport = map[string]struct {
 	"internal/server":                 {[]string{"internal/live", "internal/socketio", "internal/ingest", "internal/api", "internal/store", "internal/wire", "web"}, "the server joins rooms to sockets; it is handed a bus and a collector's batches by main, not by import"},
 	"internal/live":                   {[]string{"internal/bus", "internal/store", "internal/wire"}, "apply, rooms and viewers know neither HTTP nor sockets, so that they can be tested to exhaustion without either"},
 	"internal/api":                    {[]string{"internal/store"}, "the Prometheus API reads history and nothing else"},
-	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
+	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus", "internal/bus/rw"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
 	"internal/collect":                {[]string{"internal/bus"}, "a collector runs on machines without a server"},
 	"internal/spool":                  {[]string{"internal/bus"}, "it keeps batches for a bus that it is handed, whichever that is"},
 	"internal/store":                  {[]string{"internal/bus"}, "history knows batches and positions, not who reads it"},
@@ -45,6 +45,7 @@ var mayImport = map[string]struct {
 	"internal/deptest":                {nil, "it looks at packages from outside"},
 	"web":                             {nil, "the page is files"},
 	"bench/...":                       {[]string{"..."}, "load generators measure any part"},
+	"chaos/...":                       {[]string{"..."}, "faults are injected into real processes, and the sources among them publish with the product's own parts"},
 }
 
 // doors lists the modules and packages that only some packages may import. The
@@ -73,8 +74,8 @@ var doors = []struct {
 		"the bus is the only thing that is kept in Redis",
 	}, {
 		[]string{"github.com/gobwas", "github.com/lxzan/gws", "github.com/coder/websocket", "github.com/gorilla/websocket"},
-		[]string{"internal/socketio", "bench"},
-		"WebSocket frames are the Socket.IO server's business; load generators write their own",
+		[]string{"internal/socketio", "bench", "chaos"},
+		"WebSocket frames are the Socket.IO server's business; load generators and the viewers of the fault tests write their own",
 	}, {
 		[]string{"github.com/coreos/go-systemd"},
 		[]string{"internal/sdnotify"},

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -12,11 +11,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/bus/rw"
 )
 
 // encode and decode are a small codec over Prometheus's own types, in the shape
 // that Options.Decode and httpbus.Options.Encode ask for.
-func encode(b *bus.Batch) []byte { return compress(request(b)) }
+func encode(b *bus.Batch) []byte { return rw.Encode(b) }
 
 func compress(r *writev2.Request) []byte {
 	raw, err := proto.Marshal(r)
@@ -43,52 +43,7 @@ func request(b *bus.Batch) *writev2.Request {
 	return r
 }
 
-func decode(body []byte) (*bus.Batch, Report, error) {
-	var report Report
-	raw, err := snappy.Decode(nil, body)
-	if err != nil {
-		return nil, report, err
-	}
-	var r writev2.Request
-	if err := proto.Unmarshal(raw, &r); err != nil {
-		return nil, report, err
-	}
-	b := &bus.Batch{}
-	seen := map[string]bool{}
-	builder := labels.NewScratchBuilder(8)
-	for _, ts := range r.Timeseries {
-		report.Histograms += len(ts.Histograms)
-		report.Exemplars += len(ts.Exemplars)
-		builder.Reset()
-		for i, ref := range ts.LabelsRefs {
-			if int(ref) >= len(r.Symbols) || len(ts.LabelsRefs)%2 == 1 {
-				return nil, report, errors.New("a label refers to no symbol")
-			}
-			if i%2 == 1 {
-				builder.Add(r.Symbols[ts.LabelsRefs[i-1]], r.Symbols[ref])
-			}
-		}
-		builder.Sort()
-		l := builder.Labels()
-		s := bus.Series{Labels: l}
-		_, twice := l.HasDuplicateLabelNames()
-		for i, x := range ts.Samples {
-			switch {
-			case l.Get("__name__") == "" || twice || seen[l.String()]:
-				report.refuse("invalid_labels", func() string { return l.String() })
-			case i > 0 && x.Timestamp <= ts.Samples[i-1].Timestamp:
-				report.refuse("not_ascending", func() string { return fmt.Sprint(x.Timestamp) })
-			default:
-				s.Samples = append(s.Samples, bus.Sample{T: x.Timestamp, V: x.Value})
-			}
-		}
-		if len(s.Samples) > 0 {
-			seen[l.String()] = true
-			b.Series = append(b.Series, s)
-		}
-	}
-	return b, report, nil
-}
+var decode = RemoteWrite(2, rw.Limits{})
 
 // batch returns one sample of one series for each of ages, which are how long
 // before now.

@@ -8,6 +8,7 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/store"
+	"stripchart/internal/wire"
 )
 
 // apply takes one batch in: it is accepted, committed, put into the ring, and
@@ -30,7 +31,7 @@ func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 		err = h.commit(d)
 	}
 	h.metrics.apply.Observe(time.Since(began).Seconds())
-	if errors.Is(err, errApplyAgain) {
+	if errors.Is(err, errApplyAgain) || errors.Is(err, errSkipped) {
 		d.Done(nil)
 		return err
 	}
@@ -40,12 +41,16 @@ func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 
 // isFailure reports whether a commit may succeed another time.
 func isFailure(err error) bool {
-	return err != nil && !errors.Is(err, bus.ErrNotStored) && !errors.Is(err, errApplyAgain)
+	return err != nil && !errors.Is(err, bus.ErrNotStored) && !errors.Is(err, errApplyAgain) && !errors.Is(err, errSkipped)
 }
 
 func (h *Hub) commit(d bus.Delivery) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.progress.skips(d.Position) {
+		return errSkipped
+	}
+	h.progress.read = d.Position
 	if h.progress.wasApplied(d.Position) {
 		return h.recordAgain(d)
 	}
@@ -72,7 +77,7 @@ func (h *Hub) commit(d bus.Delivery) error {
 	if src != nil {
 		src.took(d.Batch, d.Position.LogTime())
 	}
-	h.declare(&e, h.watchLoss(d.Position.LogTime(), now))
+	h.declare(&e, h.watchLoss(d.Position.LogTime()))
 
 	h.ring.add(e)
 	for _, p := range e.parts {
@@ -129,7 +134,10 @@ func (h *Hub) progressed(d bus.Delivery, stored error) error {
 	p := &h.progress
 	full := errors.Is(stored, bus.ErrNotStored)
 	if full && d.Kept && !p.isUnstored {
-		p.isUnstored, p.unstored, p.unstoredAt = true, p.known(), h.ring.end()-1
+		p.isUnstored, p.unstored, p.unstoredAt = true, p.applied, h.ring.end()-1
+		if p.unstored.IsZero() {
+			p.unstored = p.from
+		}
 	}
 	p.advance(d.Position)
 	if p.isUnstored && !full {
@@ -147,6 +155,9 @@ func (h *Hub) recordAgain(d bus.Delivery) error {
 		return err
 	}
 	p := &h.progress
+	if p.first && p.isUnstored && !p.unstored.IsZero() && d.Position.Compare(p.unstored.Offset) > 0 {
+		h.declareNotRecorded(wire.GapLogTrimmed, d.Position)
+	}
 	p.first = false
 	if errors.Is(stored, bus.ErrNotStored) {
 		p.againFailed = true // the next batch that is recorded starts this anew
@@ -169,39 +180,33 @@ func (h *Hub) acceptBatch(d bus.Delivery, now int64) ([]part, error) {
 	rule := acceptanceAt(d.Position.LogTime(), h.o.Accept.Milliseconds())
 	for i := range d.Batch.Series {
 		b := &d.Batch.Series[i]
-		samples, fresh, err := h.acceptable(b, rule)
+		s := h.index.get(b.Labels)
+		isNew := s == nil
+		if isNew {
+			// Not in the index before something of it is accepted: what is refused must
+			// not occupy memory.
+			s = newSeries(b.Labels, h.newestT, now)
+		}
+		samples, fresh, err := h.accept(s, b.Samples, rule)
 		if err != nil {
 			return nil, fmt.Errorf("look for samples that are stored already: %w", err)
 		}
 		if len(samples) == 0 {
 			continue
 		}
-		parts = append(parts, part{h.seriesOf(b, now), samples, fresh})
+		if isNew || s.forgotten {
+			h.enterRooms(s, isNew)
+		}
+		parts = append(parts, part{s, samples, fresh})
 	}
 	return parts, nil
 }
 
-// acceptable returns the accepted samples of b, and the new ones among them. The
-// caller holds h.mu.
-func (h *Hub) acceptable(b *bus.Series, rule acceptance) (samples, fresh []bus.Sample, err error) {
-	s := h.index.get(b.Labels)
-	if s == nil {
-		// Not in the index before something of it is accepted: what is refused must
-		// not occupy memory.
-		s = newSeries(b.Labels, h.newestT, 0)
-	}
-	return h.accept(s, b.Samples, rule)
-}
-
-// seriesOf returns the series of b; a new one, or one that a room has forgotten,
-// is matched with every room. The caller holds h.mu.
-func (h *Hub) seriesOf(b *bus.Series, now int64) *series {
-	s := h.index.get(b.Labels)
-	if s != nil && !s.forgotten {
-		return s
-	}
-	if s == nil {
-		s = h.index.add(newSeries(b.Labels, h.newestT, now))
+// enterRooms matches a series that is new, or that a room has forgotten, with
+// every room. The caller holds h.mu.
+func (h *Hub) enterRooms(s *series, isNew bool) {
+	if isNew {
+		h.index.add(s)
 		h.catalogueAdd(s.labels)
 		h.metrics.series.Set(float64(len(h.index.byKey)))
 	}
@@ -211,7 +216,6 @@ func (h *Hub) seriesOf(b *bus.Series, now int64) *series {
 			h.enter(r, s)
 		}
 	}
-	return s
 }
 
 // record commits e to the store. bus.ErrNotStored means that there is no room on

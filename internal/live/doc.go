@@ -15,7 +15,14 @@
 //     in log order; or it is sent a whole bootstrap anew, which says so.
 //  4. A viewer that does not read delays nobody, and its memory is bounded by
 //     its connection's output queue.
-//  5. Nothing is evaluated or encoded per viewer: a flush encodes one packet
+//  5. Batches of one source arrive with ascending numbers. Where one jumps, the
+//     span between is declared a gap for the source's series: every page that
+//     watches them is told, whether it is there, comes later or resumes.
+//  6. A server on a log that outlives it (Options.Replica) applies every batch that
+//     the log retains, also after a kill, a power loss or a new epoch; what it
+//     cannot have seen is a declared gap. What it could only show, because the
+//     disk was full, it records when there is room, as far as the log goes back.
+//  7. Nothing is evaluated or encoded per viewer: a flush encodes one packet
 //     for a room, and one for each distinct cursor of those that join it.
 //
 // # How a sample goes
@@ -39,6 +46,15 @@
 // room's pending samples up to the same end. From then on it is one of everybody.
 // Since newcomers enter only at a flush, there is no moment at which a broadcast
 // could slip between a viewer's own part and the common one.
+//
+// # Several servers
+//
+// With a log that others read as well, a position means the same on every server,
+// and a page may come from another one. The ring therefore holds what the log says,
+// not what was new here (part), and copies that a source resends are skipped only
+// when this epoch of the log had them before: docs/decisions/0007 has the
+// counter-examples. progress.go says what is saved and from where the log is read
+// again; source.go how sequence numbers are judged; gap.go what is declared.
 //
 // Late samples are the one exception to "sees exactly": tsdb's out-of-order head
 // has no isolation, so a bootstrap may hold late samples that follow again. The

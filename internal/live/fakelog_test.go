@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stripchart/internal/bus"
@@ -19,6 +20,7 @@ type fakeLog struct {
 	entries []bus.Delivery
 	last    bus.Offset
 	writing map[string]bool // sources with a Publish in flight
+	slow    atomic.Int64    // how long each delivery takes
 }
 
 func newFakeLog() *fakeLog {
@@ -58,6 +60,15 @@ func (l *fakeLog) lose(n int) {
 	l.cond.Broadcast()
 }
 
+// loseUnseen drops the newest n entries when nobody is there to see it: the epoch
+// stays until somebody asks for what is gone.
+func (l *fakeLog) loseUnseen(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = slices.Clone(l.entries[:max(0, len(l.entries)-n)])
+	l.cond.Broadcast()
+}
+
 // trim drops all but the newest n entries.
 func (l *fakeLog) trim(n int) {
 	l.mu.Lock()
@@ -78,6 +89,7 @@ func (l *fakeLog) Tail(ctx context.Context, from bus.Position, handle func(bus.D
 			return err
 		}
 		from = d.Position
+		time.Sleep(time.Duration(l.slow.Load()))
 		if err := handle(d); err != nil {
 			return err
 		}
@@ -95,6 +107,12 @@ func (l *fakeLog) next(ctx context.Context, from bus.Position) (bus.Delivery, er
 		if !from.IsZero() {
 			i = slices.IndexFunc(l.entries, func(d bus.Delivery) bool { return d.Position == from }) + 1
 			if i == 0 {
+				if from.Epoch == l.epoch() && (len(l.entries) == 0 || l.entries[0].Position.Compare(from.Offset) < 0) {
+					l.epochs++ // its end is lost, not its beginning
+					for i := range l.entries {
+						l.entries[i].Position.Epoch = l.epoch()
+					}
+				}
 				return bus.Delivery{}, bus.ErrPositionLost
 			}
 		}

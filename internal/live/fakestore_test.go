@@ -26,6 +26,7 @@ type memStore struct {
 	reads   int
 	notes   map[store.Note][]byte
 	damaged bool
+	noGaps  bool // the gaps cannot be kept
 }
 
 type memSeries struct {
@@ -106,6 +107,9 @@ func (s *memStore) Existing(_ context.Context, l labels.Labels, times []int64) (
 func (s *memStore) Keep(n store.Note, b []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.noGaps && n == store.Gaps {
+		return errCommit
+	}
 	s.notes[n] = b
 	return nil
 }

@@ -1,7 +1,9 @@
 package live
 
 import (
+	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"stripchart/internal/bus"
@@ -169,24 +171,26 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 	var parties []party
 	byKey := map[key]int{}
 	missed := h.missedBy(r)
+	inWindow := sync.OnceValue(func() []wire.Gap { return r.messages(h.gapsIn(h.now()-r.horizon, math.MaxInt64)) })
+	at := h.ring.position(end)
 	var stay []*viewer
 	for _, v := range r.newcomers {
 		switch {
-		case v.ahead != (bus.Offset{}) && v.ahead.Compare(h.ring.position(end).Offset) > 0:
+		case v.ahead.IsZero() && !h.ring.covers(v.cursor), !v.ahead.IsZero() && v.ahead.Epoch != at.Epoch:
+			h.joinAnew(v)
+			continue
+		case v.ahead.Compare(at.Offset) > 0:
 			// It has seen more than this server: nothing up to there is sent.
 			stay = append(stay, v)
 			continue
-		case v.ahead == (bus.Offset{}) && !h.ring.covers(v.cursor):
-			h.joinAnew(v)
-			continue
 		}
-		if v.ahead != (bus.Offset{}) {
-			i, covered := h.ring.find(bus.Position{Offset: v.ahead})
+		if !v.ahead.IsZero() {
+			i, covered := h.ring.find(v.ahead)
 			if !covered {
 				h.joinAnew(v)
 				continue
 			}
-			v.cursor, v.ahead = i, bus.Offset{}
+			v.cursor, v.ahead = i, bus.Position{}
 		}
 		k := key{v.cursor, v.since, v.reason, v.lastT}
 		if v.since == "" {
@@ -201,9 +205,17 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 				// Bootstraps that end there would lead here again.
 				r.expire(v.cursor)
 			}
+			var gaps []wire.Gap
+			if v.since != "" && v.reason == wire.ReasonResume {
+				// The server that it comes from may have found one out behind the place
+				// where this one did.
+				gaps = inWindow()
+			} else {
+				gaps = r.messages(missed.gapsFrom(v.cursor))
+			}
 			parties = append(parties, party{
 				cursor: v.cursor, since: v.since, reason: v.reason, chunks: chunks, samples: n, lastT: v.lastT,
-				gaps:        r.messages(missed.gapsFrom(v.cursor)),
+				gaps:        gaps,
 				descriptors: h.describe(r, chunks, v.since != ""),
 			})
 		}
@@ -225,7 +237,7 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 // joinAnew has a newcomer bootstrapped because it cannot be sent the ring from its
 // cursor. The caller holds h.mu and takes it out of the newcomers.
 func (h *Hub) joinAnew(v *viewer) {
-	v.state, v.ahead = joining, bus.Offset{}
+	v.state, v.ahead = joining, bus.Position{}
 	switch v.reason {
 	case wire.ReasonResume:
 		v.reason = wire.ReasonLost
@@ -252,8 +264,8 @@ func (h *Hub) missedBy(r *Room) missed {
 	first := h.ring.end()
 	for _, v := range r.newcomers {
 		cursor := v.cursor
-		if v.ahead != (bus.Offset{}) {
-			cursor, _ = h.ring.find(bus.Position{Offset: v.ahead})
+		if !v.ahead.IsZero() {
+			cursor, _ = h.ring.find(v.ahead) // of another epoch: it joins anew
 		}
 		if h.ring.covers(cursor) {
 			first = min(first, cursor)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/bus"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
@@ -16,7 +17,8 @@ const (
 	// maxGaps is how many declared gaps are kept; the oldest go first.
 	maxGaps = 1000
 	// lossPatience is how long sources are waited for after the log has lost
-	// something, in ms: those that come back tell by their numbers what is missing,
+	// something, in ms of log time, so that a server that has much to catch up with
+	// does not judge before it has read what they sent: those that come back tell by their numbers what is missing,
 	// of the others nothing is known.
 	lossPatience = 15_000
 )
@@ -33,9 +35,12 @@ type gap struct {
 type loss struct {
 	reason string
 	from   int64 // log time of the last entry before, Unix ms
-	to     int64 // log time of the first entry after; 0: not seen yet
-	at     int64 // when it was noticed, the server's clock, Unix ms
-	over   bool  // declared
+	// until is where the log ended when it was noticed, if that is later: a server that
+	// was away does not know what between the two was retained and what was new.
+	// Whoever is heard after it is still there.
+	until int64
+	to    int64 // log time of the first entry after until; 0: not seen yet
+	over  bool  // declared
 }
 
 // savedGap is the form of an element of store.Gaps.
@@ -46,24 +51,34 @@ type savedGap struct {
 	Series []labels.Labels `json:"series"`
 }
 
+// lose notes that the log has lost what came after a log time. A loss before it that
+// is still being judged becomes part of it. The caller holds h.mu.
+func (h *Hub) lose(reason string, from int64) {
+	l := &loss{reason: reason, from: from, until: max(from, h.progress.end.LogTime())}
+	if old := h.loss; old != nil && !old.over {
+		l.from, l.until = min(l.from, old.from), max(l.until, old.until)
+	}
+	h.loss = l
+}
+
 // watchLoss returns the gap of those who were not heard of since the log lost
 // something, once they have had time: series without numbered batches, and of
 // sources that are gone. The caller holds h.mu.
-func (h *Hub) watchLoss(logTime, now int64) *gap {
+func (h *Hub) watchLoss(logTime int64) *gap {
 	l := h.loss
 	if l == nil || l.over {
 		return nil
 	}
-	if l.to == 0 && logTime > l.from {
+	if l.to == 0 && logTime > l.until {
 		l.to = logTime
 	}
-	if l.to == 0 || now-l.at < lossPatience {
+	if l.to == 0 || logTime-l.to < lossPatience {
 		return nil
 	}
 	l.over = true
 	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
 	for key, s := range h.index.byKey {
-		if s.source == nil || s.source.heardAt <= l.from {
+		if s.source == nil || s.source.heardAt <= l.until {
 			g.series[key] = s.labels
 		}
 	}
@@ -88,6 +103,20 @@ func (h *Hub) declare(e *entry, gs ...*gap) {
 	if n := len(h.gaps) - maxGaps; n > 0 {
 		h.gaps = slices.Delete(h.gaps, 0, n)
 	}
+}
+
+// declareNotRecorded declares that what was only shown while the disk was full is
+// gone from the log before it could be recorded, up to a position. The caller holds
+// h.mu.
+func (h *Hub) declareNotRecorded(reason string, to bus.Position) {
+	g := &gap{from: h.progress.unstored.LogTime(), to: to.LogTime(), reason: reason, series: map[string]labels.Labels{}}
+	for key, s := range h.index.byKey {
+		g.series[key] = s.labels
+	}
+	h.log.Warn("what was only shown while the disk was full is gone from the log, and not recorded", "from", h.progress.unstored.String(), "to", to.String())
+	var e entry
+	h.declare(&e, g)
+	h.tellGaps(e)
 }
 
 // undeclare takes back what was declared with an entry that could not be applied:
@@ -158,12 +187,12 @@ func (h *Hub) gapPackets(gs []wire.Gap) []Packet {
 }
 
 // saveGaps keeps the declared gaps when they have changed, without those that no
-// window reaches any more.
-func (h *Hub) saveGaps() {
+// window reaches any more. It reports whether all that were declared are kept.
+func (h *Hub) saveGaps() bool {
 	h.mu.Lock()
 	if !h.gapsChanged {
 		h.mu.Unlock()
-		return
+		return true
 	}
 	h.gapsChanged = false
 	oldest := h.now() - h.o.Limits.Window*int64(time.Second/time.Millisecond)
@@ -187,6 +216,7 @@ func (h *Hub) saveGaps() {
 		h.gapsChanged = true
 		h.mu.Unlock()
 	}
+	return err == nil
 }
 
 // restoreGaps takes up the gaps that were declared before. The caller holds h.mu.

@@ -165,6 +165,12 @@ func (h *Hub) Bye(retry time.Duration) {
 	}
 }
 
+// Pulse returns once apply's lock could be taken: the hub is not stuck.
+func (h *Hub) Pulse() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+}
+
 // awaitFlush waits until nothing is pending, for at most a few flushes.
 func (h *Hub) awaitFlush() {
 	for range 40 {

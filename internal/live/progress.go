@@ -32,6 +32,9 @@ type progress struct {
 	saved bus.Position
 	// applied is the newest position that this process has applied; zero: none.
 	applied bus.Position
+	// from is where the present Tail began, and read the newest position that it has
+	// passed, at first from.
+	from, read bus.Position
 	// unstored is the newest position before the first batch that was not recorded
 	// because the disk was full; everything after it is applied again when there is room.
 	unstored   bus.Position
@@ -65,10 +68,19 @@ type savedSource struct {
 
 // known returns the newest position up to which the store holds everything.
 func (p *progress) known() bus.Position {
-	if !p.applied.IsZero() {
-		return p.applied
+	if p.applied.IsZero() || p.replays(p.applied) {
+		return p.saved
 	}
-	return p.saved
+	return p.applied
+}
+
+// skips reports whether the log has lost its end behind the back of its readers: a
+// Tail that began before what is known reaches an entry after it, and has not met
+// it. The bus only judges the place where a Tail begins, which is earlier.
+func (p *progress) skips(at bus.Position) bool {
+	known := p.known()
+	return !p.first && at.Epoch == known.Epoch && at.Compare(known.Offset) > 0 &&
+		p.read.Epoch == known.Epoch && p.read.Compare(known.Offset) < 0
 }
 
 // replays reports whether the entry at a position was applied by a life before
@@ -157,7 +169,13 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	p.intact = h.store.Intact()
 	if !p.intact {
 		h.log.Warn("the machine was restarted, or the history repaired: applying all that the log retains again")
-		return from, nil
+		// The next start must not take the history for whole because this one was
+		// interrupted.
+		s.Replay = ""
+		if b, err = json.Marshal(s); err == nil {
+			err = h.store.Keep(store.Progress, b)
+		}
+		return from, err
 	}
 	from, err = bus.ParsePosition(s.Replay)
 	if err != nil {
@@ -174,8 +192,7 @@ func (h *Hub) restore() (from bus.Position, err error) {
 // judged again. final is for the last one of this process.
 func (h *Hub) save(final bool) {
 	b := h.progressToSave()
-	h.saveGaps()
-	if b == nil || !h.o.Replica && !final {
+	if !h.saveGaps() || b == nil || !h.o.Replica && !final {
 		return
 	}
 	if err := h.store.Keep(store.Progress, b); err != nil {
@@ -185,12 +202,15 @@ func (h *Hub) save(final bool) {
 }
 
 // progressToSave returns nil while the saved position has to stand still: before
-// anything was applied, and while something is shown that is not recorded.
+// anything was applied, while something is shown that is not recorded, and while a
+// loss is not yet declared.
 func (h *Hub) progressToSave() []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := &h.progress
-	if p.isUnstored || p.applied.IsZero() {
+	h.sources.forget(h.now() - sourceMemory)
+	pending := h.loss != nil && !h.loss.over // the next life has to notice it, too
+	if p.isUnstored || h.o.Replica && p.applied.IsZero() || pending {
 		return nil
 	}
 	s := savedProgress{Version: 1, Sources: make(map[string]savedSource, len(h.sources))}
@@ -201,12 +221,7 @@ func (h *Hub) progressToSave() []byte {
 		}
 		s.Position, s.Replay = at.String(), p.replay().String()
 	}
-	oldest := h.now() - sourceMemory
 	for id, x := range h.sources {
-		if x.heardAt < oldest {
-			delete(h.sources, id)
-			continue
-		}
 		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt}
 	}
 	b, err := json.Marshal(s)

@@ -518,11 +518,11 @@ func TestCopiesInANewEpochAreForPagesFromOtherServers(t *testing.T) {
 		p := newPage(t, b.hub, 1<<20)
 		p.ask(`{"query":"m{source=\"0\"}","window":3600}`)
 		time.Sleep(time.Second)
+		p.close()
 		since := ""
 		for _, room := range p.rooms {
 			since = room.position
 		}
-		p.close()
 		one.resend(rng, 8)
 		q := newPage(t, a.hub, 1<<20)
 		q.rooms = p.rooms
@@ -535,4 +535,89 @@ func TestCopiesInANewEpochAreForPagesFromOtherServers(t *testing.T) {
 		a.stop()
 		b.stop()
 	})
+}
+
+// Before a jump a source's clock was ahead for a while, and behind it a late sample
+// comes along: the gap is what lies between the batches all the same.
+func TestAGapIsNotMovedByAClockNorByALateSample(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		seq := uint64(0)
+		publish := func(times ...int64) {
+			b := &bus.Batch{Source: "s", Seq: seq, Series: []bus.Series{{Labels: seriesLabels(0, 0)}}}
+			for _, at := range times {
+				b.Series[0].Samples = append(b.Series[0].Samples, bus.Sample{T: at, V: 1})
+			}
+			_ = l.Publish(t.Context(), b)
+			time.Sleep(time.Second)
+		}
+		seq = 1
+		publish(ms())
+		seq = 2
+		publish(ms() + 30_000)
+		seq = 3
+		from := ms()
+		publish(from)
+		time.Sleep(10 * time.Second)
+		seq = 9
+		to := ms()
+		publish(to-4_000, to)
+		s := &stub{}
+		c := r.hub.NewClient(s)
+		defer c.Close()
+		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
+		time.Sleep(time.Second)
+		if gs := told(t, s); len(gs) != 1 || gs[0].From != from || gs[0].To != to {
+			t.Errorf("told %+v, want one gap from %d to %d", gs, from, to)
+		}
+		r.stop()
+	})
+}
+
+// What was only shown can be recorded from the log alone; what the log has dropped
+// by then is a gap.
+func TestWhatTheLogDroppedWhileTheDiskWasFullIsAGap(t *testing.T) {
+	for name, lose := range map[string]func(*fakeLog){
+		wire.GapLogTrimmed: func(l *fakeLog) { l.trim(3) },
+		wire.GapLogLost:    func(l *fakeLog) { l.lose(1000) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newFakeLog()
+			r := newReplica(t, l)
+			p := &publisher{log: l, want: &sharedTruth{truth: truth{}}}
+			rng := rand.New(rand.NewPCG(1, 1))
+			tick := func(n int) {
+				for range n {
+					p.publish(p.next(rng))
+					time.Sleep(time.Second)
+				}
+			}
+			tick(30)
+			full := true
+			r.store.fail = func() error {
+				if full {
+					return store.ErrDiskFull
+				}
+				return nil
+			}
+			from := ms()
+			tick(20)
+			to := ms()
+			lose(l)
+			r.store.mu.Lock()
+			full = false
+			r.store.mu.Unlock()
+			tick(40)
+			s := &stub{}
+			c := r.hub.NewClient(s)
+			defer c.Close()
+			c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
+			time.Sleep(time.Second)
+			if gs := told(t, s); len(gs) != 1 || gs[0].Reason != name || gs[0].From > from || gs[0].To < to-4000 {
+				t.Errorf("%s: told %+v; not recorded is what lies between %d and %d", name, gs, from, to)
+			}
+			r.stop()
+		})
+	}
 }

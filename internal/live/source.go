@@ -1,7 +1,10 @@
 package live
 
 import (
+	"cmp"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -13,13 +16,30 @@ import (
 type source struct {
 	seq      uint64 // highest sequence number that was applied, in any epoch
 	epochSeq uint64 // highest one in this epoch of the log
-	lastT    int64  // newest time of its samples, Unix ms
+	lastT    int64  // newest time in batch seq, Unix ms
 	heardAt  int64  // log time of its last batch, Unix ms
 	here     bool   // heard by this process
 }
 
 // sources are the publishers by their ids.
 type sources map[string]*source
+
+// maxSources bounds the sources that are remembered: their names come from outside.
+// Those that were not heard of for the longest time go first; they are then judged
+// like new ones.
+const maxSources = 1 << 16
+
+// forget drops who was not heard of since oldest, and whom there is no room for.
+func (x sources) forget(oldest int64) {
+	maps.DeleteFunc(x, func(_ string, s *source) bool { return s.heardAt < oldest })
+	if len(x) <= maxSources {
+		return
+	}
+	ids := slices.SortedFunc(maps.Keys(x), func(a, b string) int { return cmp.Compare(x[a].heardAt, x[b].heardAt) })
+	for _, id := range ids[:len(ids)-maxSources] {
+		delete(x, id)
+	}
+}
 
 // newEpoch forgets what the log held: the same batches may come again.
 func (x sources) newEpoch() {
@@ -44,7 +64,24 @@ func (x sources) of(b *bus.Batch) *source {
 // isCopy reports whether everything in b was in this epoch's log before. What
 // the log of an epoch before held is no copy in this sense: a page that comes from
 // another server, which did not see that log's end, needs it from the ring.
-func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq }
+//
+// The number alone does not tell. A source whose spool was restored from a backup,
+// or copied with its machine, uses numbers twice, and what it has measured since
+// would be skipped without a word: it is newer than all that was heard of it.
+func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq && newestOf(b) <= s.lastT }
+
+// newestOf returns the newest time in b, Unix ms; math.MinInt64 without samples. It
+// is when the batch was measured: others in it may be late. Of a merged batch, when
+// the last was.
+func newestOf(b *bus.Batch) int64 {
+	newest := int64(math.MinInt64)
+	for i := range b.Series {
+		if n := len(b.Series[i].Samples); n > 0 {
+			newest = max(newest, b.Series[i].Samples[n-1].T)
+		}
+	}
+	return newest
+}
 
 // jumps reports whether batches before b are missing for good: those of one source
 // arrive in order. A source that was not heard of before may have begun anywhere.
@@ -52,26 +89,27 @@ func (s *source) jumps(b *bus.Batch) bool { return s.seq > 0 && b.First() > s.se
 
 // took notes that b was applied.
 func (s *source) took(b *bus.Batch, logTime int64) {
-	s.seq = max(s.seq, b.Seq)
+	if b.Samples() == 0 && s.jumps(b) {
+		return // it does not say until when samples are missing; the next one does
+	}
 	s.epochSeq = max(s.epochSeq, b.Seq)
 	s.heardAt, s.here = logTime, true
-	for i := range b.Series {
-		if n := len(b.Series[i].Samples); n > 0 {
-			s.lastT = max(s.lastT, b.Series[i].Samples[n-1].T)
-		}
+	if b.Seq < s.seq {
+		return
+	}
+	s.seq = b.Seq
+	if t := newestOf(b); t != math.MinInt64 {
+		s.lastT = t
 	}
 }
 
-// missingBefore declares what is missing before b, whose number jumps.
-// The caller holds h.mu.
+// missingBefore declares what is missing before b, whose number jumps: what lies
+// between the newest times of the batch before and of b. Not the newest time ever
+// heard of the source, because its clock may have been ahead; nor the oldest in b,
+// which may be late. The caller holds h.mu.
 func (h *Hub) missingBefore(s *source, b *bus.Batch) *gap {
-	next := int64(math.MaxInt64)
-	for i := range b.Series {
-		if x := b.Series[i].Samples; len(x) > 0 {
-			next = min(next, x[0].T)
-		}
-	}
-	if next == math.MaxInt64 || s.lastT == math.MinInt64 {
+	next := newestOf(b)
+	if next == math.MinInt64 || s.lastT == math.MinInt64 {
 		return nil // nothing to stand between
 	}
 	g := &gap{from: min(s.lastT, next), to: max(s.lastT, next), reason: wire.GapSourceDropped, series: map[string]labels.Labels{}}

@@ -201,7 +201,7 @@ func (h *Hub) resume(v *viewer, since bus.Position) bool {
 	}
 	v.reason, v.since, v.cursor = wire.ReasonResume, since.String(), i
 	if since.Compare(h.ring.position(h.ring.end()).Offset) > 0 {
-		v.ahead = since.Offset // another server is ahead of this one; see flush.go
+		v.ahead = since // another server is ahead of this one; see flush.go
 	}
 	h.welcome(v)
 	return true

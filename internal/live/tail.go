@@ -15,6 +15,9 @@ import (
 // shown is read once more, and recorded.
 var errApplyAgain = errors.New("apply again what was not recorded")
 
+// errSkipped ends a Tail that has passed the place where what is known should be.
+var errSkipped = errors.New("the log has lost its end")
+
 const (
 	// retryFirst and retryMost are the pauses between two tries of what has to
 	// succeed: a commit of a batch that its source was told is in the log, a bus
@@ -48,10 +51,14 @@ func (h *Hub) Run(ctx context.Context) error {
 			from = h.progress.unstored
 			h.mu.Unlock()
 			h.log.Info("recording what was only shown while the disk was full")
+		case errors.Is(err, errSkipped):
+			// Asked for the place itself, the bus finds that it is gone, and begins a new
+			// epoch, which every server and page notices.
+			from = h.knownPosition()
 		case errors.Is(err, bus.ErrPositionLost):
 			// What is left of the log is read from its beginning; the first entry
 			// tells what is missing (see misses).
-			h.log.Warn("the log does not go back to where this server was; reading what is left of it", "position", from.String())
+			h.log.Warn("the log does not go back to where this server was; reading what is left of it", "position", h.knownPosition().String())
 			from = bus.Position{}
 		default:
 			return fmt.Errorf("tail the log: %w", err)
@@ -66,15 +73,23 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 		return err
 	}
 	h.mu.Lock()
+	// The log ends before what is known: it has lost its end, as in progress.skips.
+	if known := h.progress.known(); end.Epoch == known.Epoch && end.Compare(known.Offset) < 0 && from.Compare(known.Offset) < 0 {
+		h.mu.Unlock()
+		return errSkipped
+	}
 	if !from.IsZero() && h.progress.applied.IsZero() {
 		h.ring.restart(from)
 	} else if h.ring.before.Epoch == "" {
 		h.ring.restart(bus.Position{Epoch: end.Epoch})
 	}
 	h.progress.first, h.progress.end = from.IsZero(), end
+	h.progress.from, h.progress.read = from, from
 	h.mu.Unlock()
 	told := time.Now()
-	h.passed(from, end)
+	if from == end || from.IsZero() && end.Offset == (bus.Offset{}) {
+		h.passed(end, end)
+	}
 	return h.bus.Tail(ctx, from, func(d bus.Delivery) error {
 		err := h.apply(ctx, d)
 		if !h.IsReady() {
@@ -110,9 +125,6 @@ func (h *Hub) logEnd(ctx context.Context) (bus.Position, error) {
 // passed makes the hub ready once the tail has passed the log's end as seen at
 // the start: before, a bootstrap would lack what is still to be applied.
 func (h *Hub) passed(at, end bus.Position) {
-	if at.Epoch == "" {
-		at.Epoch = end.Epoch
-	}
 	// Another epoch than the end's: the log has lost its past since, and its end.
 	if at.Epoch != end.Epoch || at.Compare(end.Offset) >= 0 {
 		h.metrics.behind.Set(0)
@@ -147,16 +159,20 @@ func (h *Hub) misses(at bus.Position) {
 		h.log.Warn("the log has lost its past: a new epoch begins", "was", known.String(), "is", at.String())
 		h.metrics.epochs.Inc()
 		h.sources.newEpoch()
-		h.loss = &loss{reason: wire.GapLogLost, from: known.LogTime(), at: h.now()}
-		if p.applied.IsZero() && !p.intact {
-			h.loss.from -= replaySpan
+		from := known.LogTime()
+		if known == p.saved && !p.intact {
+			from -= replaySpan
+		}
+		h.lose(wire.GapLogLost, from)
+		if p.isUnstored && !p.unstored.IsZero() {
+			h.declareNotRecorded(wire.GapLogLost, at)
 		}
 		h.ring.restart(before(at))
 		p.newEpoch()
 		p.rereading = true
 	case first && at.Compare(known.Offset) > 0:
 		h.log.Warn("this server was away for longer than the log is kept", "was", known.String(), "is", at.String())
-		h.loss = &loss{reason: wire.GapLogTrimmed, from: known.LogTime(), at: h.now()}
+		h.lose(wire.GapLogTrimmed, known.LogTime())
 		h.ring.restart(before(at))
 	case first && p.applied.IsZero():
 		h.ring.restart(before(at)) // a start that reads everything again
@@ -171,4 +187,11 @@ func before(p bus.Position) bus.Position {
 		p.Ms, p.Seq = p.Ms-1, math.MaxUint64
 	}
 	return p
+}
+
+// knownPosition returns how far the log is known.
+func (h *Hub) knownPosition() bus.Position {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.progress.known()
 }

@@ -64,10 +64,10 @@ type behind struct {
 
 	writing <-chan struct{} // closed when the write of its bootstrap is over; nil: none is under way
 
-	anew   bool       // its last bootstrap was not sent: it needs another
-	cursor uint64     // index of the first entry that it was not sent
-	ahead  bus.Offset // a position it has seen that this server has not reached
-	lastT  int64      // of namespace /: newest time that it was sent
+	anew   bool         // its last bootstrap was not sent: it needs another
+	cursor uint64       // index of the first entry that it was not sent
+	ahead  bus.Position // it has seen, and this server has not reached; zero: none
+	lastT  int64        // of namespace /: newest time that it was sent
 }
 
 // viewerState says who moves the cursor next.
@@ -174,7 +174,7 @@ func (h *Hub) rejoinPartial() {
 				v.anew = true
 				continue
 			}
-			v.state, v.reason, v.ahead = joining, wire.ReasonLost, bus.Offset{}
+			v.state, v.reason, v.ahead = joining, wire.ReasonLost, bus.Position{}
 			h.goJoin(v, nil)
 		}
 	}

@@ -51,6 +51,8 @@ func TestAFailedHandshakeTakesNoPlace(t *testing.T) {
 		if status, _ := st.do("GET", eio4, "", "Upgrade", "websocket", "Connection", "Upgrade"); status != 400 {
 			t.Fatalf("got %d", status)
 		}
+		// The answer may be here before the place is given back.
+		eventually(t, "the place is free", func() bool { return st.server.Stats().Connections == 0 })
 	}
 	st.open()
 }

@@ -17,7 +17,7 @@
 //     numbers that were reserved, and servers declare a gap.
 //  4. Waiting batches are merged, at most 64 batches, 256 KiB or 5,000 samples,
 //     and never across a missing number: a merged batch vouches for every number
-//     from First to Seq.
+//     from First to Seq. The batch behind a missing number goes alone.
 //  5. After a start, and after an error, the batches of the last 10 s before the
 //     newest acknowledged one are published again (DESIGN section 5, Bus 3).
 //     Readers skip the copies.

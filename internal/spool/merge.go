@@ -19,16 +19,19 @@ type gathering struct {
 	entries []entry
 	bytes   int
 	samples int
-	limit   int // batches, 1 to maxMergeBatches
+	limit   int    // batches, 1 to maxMergeBatches
+	after   uint64 // sequence number of the batch before them
 }
 
 // take adds e and returns true, unless it does not fit. A batch that does not
 // follow the one before without a hole does not fit: the merged batch would vouch
-// for the missing numbers, and no server would declare the gap.
+// for the missing numbers, and no server would declare the gap. Nor does anything
+// fit behind a batch that follows a hole itself: the gap ends where that was measured,
+// which servers take from its newest sample.
 func (g *gathering) take(e entry) bool {
 	if n := len(g.entries); n > 0 &&
 		(n >= g.limit || g.bytes+e.size > maxMergeBytes || g.samples+e.samples > maxMergeSamples ||
-			e.first() != g.entries[n-1].seq+1) {
+			e.first() != g.entries[n-1].seq+1 || g.entries[0].first() != g.after+1) {
 		return false
 	}
 	g.entries = append(g.entries, e)

@@ -63,6 +63,10 @@ func TestMergingHasBounds(t *testing.T) {
 			t.Errorf("%s: not bounded", name)
 		}
 	}
+	behind := gathering{after: 4, limit: maxMergeBatches}
+	if !behind.take(e(7, 1, 1)) || behind.take(e(8, 1, 1)) {
+		t.Error("the batch behind a hole does not go alone")
+	}
 	alone := gathering{limit: maxMergeBatches}
 	if !alone.take(e(1, 10*maxMergeBytes, 1)) {
 		t.Error("a large batch cannot be sent at all")

@@ -196,7 +196,7 @@ func (w *sender) gather() ([]entry, error) {
 	if w.cursor < w.alone {
 		limit = 1
 	}
-	g := gathering{limit: limit}
+	g := gathering{after: w.cursor, limit: limit}
 	s := w.s
 	for {
 		s.mu.Lock()

@@ -234,6 +234,13 @@ func (s *Spool) NextSeq() uint64 {
 	return s.newest + 1
 }
 
+// Waiting returns how many sequence numbers are in use and not acknowledged yet.
+func (s *Spool) Waiting() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.newest - min(s.sent, s.newest)
+}
+
 // Dropped returns how many batches were dropped since Open without having been
 // sent, for whatever reason.
 func (s *Spool) Dropped() uint64 {

@@ -64,7 +64,7 @@ export async function runNginx(scene, url, sites) {
 master_process off;
 pid nginx.pid;
 error_log error.log;
-events {}
+events { worker_connections 4096; }
 http {
   log_format asked '$status $request_method $request_uri';
   access_log access.log asked;

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +37,7 @@ func Run(t *testing.T, f Factory) {
 	t.Run("PublishHonoursItsContext", func(t *testing.T) { publishContext(t, f(t)) })
 	t.Run("CloseEndsEverythingAndIsIdempotent", func(t *testing.T) { closing(t, f(t)) })
 	t.Run("BatchSurvivesTheWay", func(t *testing.T) { content(t, f(t)) })
+	t.Run("BatchWithoutSequenceSurvivesTheWay", func(t *testing.T) { noSequence(t, f(t)) })
 }
 
 // batch returns a batch of one series whose value is seq.
@@ -317,21 +320,39 @@ func closing(t *testing.T, b bus.Bus) {
 
 func content(t *testing.T, b bus.Bus) {
 	defer mustClose(t, b)
-	want := &bus.Batch{Source: "a b/c", Seq: 7, Series: []bus.Series{
+	want := &bus.Batch{Source: "a b/c", Seq: 7, Merged: 2, Series: []bus.Series{
 		{Labels: labels.FromStrings("__name__", "a", "k", "ü\n\"", "z", ""), Samples: []bus.Sample{{T: 1, V: 1.5}, {T: 2, V: -0.25}}},
-		{Labels: labels.FromStrings("__name__", "b"), Samples: []bus.Sample{{T: 3, V: 1e300}}},
+		{Labels: labels.FromStrings("__name__", "b"), Samples: []bus.Sample{
+			{T: -3, V: 1e300}, {T: 3, V: math.Inf(1)}, {T: 4, V: math.Inf(-1)}, {T: 5, V: math.NaN()}, {T: 6, V: math.Float64frombits(0x7ff0000000000002)},
+		}},
 	}}
 	r := tail(b, bus.Position{})
 	publish(t, b, want)
 	got := r.wait(t, 1)[0].Batch
 	_ = r.stop(t)
-	if got.Source != want.Source || got.Seq != want.Seq || len(got.Series) != len(want.Series) {
+	if got.Source != want.Source || got.Seq != want.Seq || got.Merged != want.Merged || len(got.Series) != len(want.Series) {
 		t.Fatalf("got %+v, want %+v", got, want)
 	}
 	for i := range want.Series {
 		g, w := got.Series[i], want.Series[i]
-		if !labels.Equal(g.Labels, w.Labels) || fmt.Sprint(g.Samples) != fmt.Sprint(w.Samples) {
+		bits := func(a, b bus.Sample) bool { return a.T == b.T && math.Float64bits(a.V) == math.Float64bits(b.V) }
+		if !labels.Equal(g.Labels, w.Labels) || !slices.EqualFunc(g.Samples, w.Samples, bits) {
 			t.Errorf("series %d: got %v %v, want %v %v", i, g.Labels, g.Samples, w.Labels, w.Samples)
 		}
 	}
+}
+
+// Writers without a sequence are not told apart, and lose nothing by it.
+func noSequence(t *testing.T, b bus.Bus) {
+	defer mustClose(t, b)
+	r := tail(b, bus.Position{})
+	for range 3 {
+		publish(t, b, batch("", 0))
+	}
+	for _, d := range r.wait(t, 3) {
+		if d.Batch.Source != "" || d.Batch.Seq != 0 || d.Batch.Samples() != 1 {
+			t.Errorf("got %+v", d.Batch)
+		}
+	}
+	_ = r.stop(t)
 }

@@ -101,6 +101,13 @@ func New(o Options) (*Publisher, error) {
 	return p, nil
 }
 
+// CheckURL refuses what New would not take as Options.URL. Its errors do not
+// repeat s, which may hold a password.
+func CheckURL(s string) error {
+	_, err := parse(s)
+	return err
+}
+
 // parse returns the door's URL below s. Its errors do not repeat s, nor do they
 // wrap url.Parse's, which would: s may hold a password.
 func parse(s string) (*url.URL, error) {

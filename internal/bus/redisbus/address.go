@@ -32,6 +32,12 @@ type address struct {
 	readTimeout time.Duration
 }
 
+// CheckURL returns what is wrong with Options.URL, without a word of its password.
+func CheckURL(raw string) error {
+	_, err := parseAddress(raw, "")
+	return err
+}
+
 // parseAddress reads the URL forms of Options.URL. key is the stream's.
 //
 // Its errors hold nothing that could be a part of a password: url.Parse quotes
@@ -72,7 +78,7 @@ func (a *address) single(url string) error {
 	if err != nil {
 		return err
 	}
-	o.MaxRetries = -1 // a timed-out XADD may have been carried out
+	o.MaxRetries = -1 // a timed-out XADD may have been carried out; a Conn does not repeat it either, today
 	o.DialerRetries = 1
 	o.PoolSize = 2
 	o.PipelinePoolSize = -1

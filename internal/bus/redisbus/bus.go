@@ -20,7 +20,7 @@ import (
 var (
 	// ErrOldServer means that the server is older than Redis 6.2. It is permanent:
 	// trying again does not help.
-	ErrOldServer = errors.New("the bus needs Redis 6.2 or newer, or Valkey")
+	ErrOldServer = fmt.Errorf("%w: it needs Redis 6.2 or newer, or Valkey", bus.ErrUnusable)
 
 	errForeignID = errors.New("the log holds an entry that no bus wrote; delete it")
 	errPartly    = errors.New("the rest of the entry was kept")
@@ -51,7 +51,9 @@ type Options struct {
 	// beyond it waits. Default 16 MiB.
 	QueueBytes int
 	// ResendAge and ResendBytes bound the acknowledged batches that are sent again
-	// after a reconnect. Defaults 10 s and 16 MiB.
+	// after a reconnect. Defaults 10 s and 16 MiB; a negative age is none, for a
+	// source that resends from its spool: two resends that begin at different
+	// places would bring older batches behind newer ones.
 	ResendAge   time.Duration
 	ResendBytes int
 	// Trim makes this program trim the log: servers do, publishers never.
@@ -193,6 +195,10 @@ func (b *Bus) cause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
+	// The client gives the socket the context's deadline, which may strike first.
+	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
+		return context.DeadlineExceeded
+	}
 	return err
 }
 
@@ -232,9 +238,13 @@ func (b *Bus) with(ctx context.Context, f func(l *link) error) error {
 	l := b.spare
 	b.spare = nil
 	b.mu.Unlock()
-	if l != nil && l.greet(ctx) != nil { // it broke while nobody looked
-		l.close()
-		l = nil
+	if l != nil {
+		stop := context.AfterFunc(ctx, l.close)
+		err := l.greet(ctx)
+		if stop(); err != nil { // it broke while nobody looked
+			l.close()
+			l = nil
+		}
 	}
 	if l == nil {
 		var err error

@@ -108,13 +108,13 @@ func (r *reader) session(ctx context.Context, pause *backoff) error {
 	if err := r.check(ctx, l); err != nil {
 		return err
 	}
-	*pause = backoff{}
-	r.part.up()
-	for {
-		entries, err := r.read(ctx, l)
+	for wait := time.Duration(-1); ; wait = block { // the first does not wait: it shows that reading works
+		entries, err := r.read(ctx, l, wait)
 		if err != nil {
 			return err
 		}
+		*pause = backoff{}
+		r.part.up()
 		before := r.at.Epoch
 		if err := r.check(ctx, l); err != nil {
 			return err
@@ -142,12 +142,12 @@ func (r *reader) check(ctx context.Context, l *link) error {
 	return err
 }
 
-// read returns the next entries, none when none came within block.
-func (r *reader) read(ctx context.Context, l *link) ([]redis.XMessage, error) {
+// read returns the next entries, none when none came within wait.
+func (r *reader) read(ctx context.Context, l *link, wait time.Duration) ([]redis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, block+r.bus.address.readTimeout)
 	defer cancel()
 	streams, err := l.conn.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{r.bus.logKey, formatID(r.at.Offset)}, Count: int64(r.count), Block: block,
+		Streams: []string{r.bus.logKey, formatID(r.at.Offset)}, Count: int64(r.count), Block: wait,
 	}).Result()
 	if errors.Is(err, redis.Nil) || err == nil && len(streams) == 0 {
 		return nil, nil

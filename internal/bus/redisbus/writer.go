@@ -180,8 +180,8 @@ func (w *writer) run(ctx context.Context) {
 		}
 		if group := w.take(); len(group) > 0 {
 			w.send(ctx, group)
-		} else if err := w.link.greet(ctx); err != nil {
-			w.drop()
+		} else if err := w.ping(ctx); err != nil {
+			w.lose(ctx, err)
 		}
 	}
 }
@@ -239,10 +239,8 @@ func (w *writer) ready(ctx context.Context) error {
 			return err
 		}
 	}
-	if w.isDown() || w.pause != (backoff{}) || !w.part.linked {
-		w.pause = backoff{}
-		w.setDown(nil)
-	}
+	w.pause = backoff{}
+	w.setDown(nil)
 	w.part.up()
 	return nil
 }
@@ -290,10 +288,21 @@ func (w *writer) send(ctx context.Context, group []*item) {
 		}
 	}
 	if failed != nil {
-		w.drop()
-		if ctx.Err() == nil {
-			w.part.lost(failed)
-		}
+		w.lose(ctx, failed)
+	}
+}
+
+// ping looks whether the link is there, and still leads to a master.
+func (w *writer) ping(ctx context.Context) error {
+	defer context.AfterFunc(ctx, w.link.close)()
+	return w.link.greet(ctx)
+}
+
+// lose gives up a link that broke while it was used.
+func (w *writer) lose(ctx context.Context, err error) {
+	w.drop()
+	if ctx.Err() == nil {
+		w.part.lost(err)
 	}
 }
 

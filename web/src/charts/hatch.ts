@@ -1,31 +1,56 @@
 import type uPlot from 'uplot';
-import type { Hole } from '../model/drawing.ts';
-import type { Look } from './look.ts';
+
+/** A stretch of time, Unix ms. */
+export interface Stretch {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The colours of a hatched stretch: the paper's, and the lines'. */
+export interface Hatching {
+  readonly paper: string;
+  readonly lines: string;
+}
 
 /** Distance of the hatch's lines in CSS pixels. */
 const PITCH = 7;
 
-/** Hatches the times in which nothing was measured: empty paper would look as if the value were not there to see. */
-export function hatch(plot: uPlot, holes: readonly Hole[], look: Look): void {
+/**
+ * Hatches stretches of time: empty paper would look as if the value were not there to see. One that is narrower than
+ * `least` CSS pixels is left out, or made that wide where `widen` is set.
+ */
+export function hatch(
+  plot: uPlot,
+  stretches: readonly Stretch[],
+  colours: Hatching,
+  least: number,
+  widen = false,
+): void {
   const { ctx, bbox } = plot;
-  for (const hole of holes) {
-    const left = Math.max(bbox.left, plot.valToPos(hole.from, 'x', true));
-    const right = Math.min(bbox.left + bbox.width, plot.valToPos(hole.to, 'x', true));
-    if (right - left < 1) continue;
+  for (const stretch of stretches) {
+    let left = Math.max(bbox.left, plot.valToPos(stretch.from, 'x', true));
+    let right = Math.min(bbox.left + bbox.width, plot.valToPos(stretch.to, 'x', true));
+    if (right < left) continue;
+    const lacking = least * devicePixelRatio - (right - left);
+    if (lacking > 0) {
+      if (!widen) continue;
+      left -= lacking / 2;
+      right += lacking / 2;
+    }
     ctx.save();
     ctx.beginPath();
     ctx.rect(left, bbox.top, right - left, bbox.height);
     ctx.clip();
-    ctx.fillStyle = look.hole;
+    ctx.fillStyle = colours.paper;
     ctx.fill();
     ctx.beginPath();
     const pitch = PITCH * devicePixelRatio;
-    // The lines stand on the paper, not on the screen: they move with the hole.
+    // The lines stand on the paper, not on the screen: they move with the stretch.
     for (let x = left - bbox.height; x < right; x += pitch) {
       ctx.moveTo(x, bbox.top + bbox.height);
       ctx.lineTo(x + bbox.height, bbox.top);
     }
-    ctx.strokeStyle = look.hatch;
+    ctx.strokeStyle = colours.lines;
     ctx.lineWidth = devicePixelRatio;
     ctx.stroke();
     ctx.restore();

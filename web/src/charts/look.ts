@@ -1,4 +1,5 @@
 import { PALETTE } from '../model/colour.ts';
+import type { Hatching } from './hatch.ts';
 
 /** Colours of a theme, as a canvas needs them; those of the page are in ui/theme.css. */
 export interface Look {
@@ -7,8 +8,10 @@ export interface Look {
   readonly wash: readonly string[];
   readonly muted: string;
   readonly grid: string;
-  readonly hole: string;
-  readonly hatch: string;
+  /** Time in which nothing was measured. */
+  readonly hole: Hatching;
+  /** Time in which samples are known to be missing: in the colour of warnings. */
+  readonly gap: Hatching;
 }
 
 export type Shade = 'light' | 'dark';
@@ -19,15 +22,15 @@ export const LOOKS: Readonly<Record<Shade, Look>> = {
     wash: PALETTE.light.map(colour => `${colour}14`),
     muted: '#5a6670',
     grid: '#e8ebe7',
-    hole: '#f4f4ef',
-    hatch: '#d5d6cd',
+    hole: { paper: '#f4f4ef', lines: '#d5d6cd' },
+    gap: { paper: '#fdf4e3', lines: '#e0b25c' },
   },
   dark: {
     palette: PALETTE.dark,
     wash: PALETTE.dark.map(colour => `${colour}1f`),
     muted: '#93a0aa',
     grid: '#242c32',
-    hole: '#1a2025',
-    hatch: '#39434b',
+    hole: { paper: '#1a2025', lines: '#39434b' },
+    gap: { paper: '#261f12', lines: '#80601c' },
   },
 };

@@ -2,6 +2,8 @@ import uPlot from 'uplot';
 import { DASHES, type Ink } from '../model/colour.ts';
 import type { Drawing } from '../model/drawing.ts';
 import { formatTick, type Unit } from '../model/format.ts';
+import { gapText } from '../model/gap.ts';
+import type { DeclaredGap } from '../model/line.ts';
 import { tickSteps, valueRange } from '../model/scale.ts';
 import { hatch } from './hatch.ts';
 import type { Look } from './look.ts';
@@ -37,6 +39,10 @@ const MANY_POINTS = 1_500;
 /** Paper to the right of the newest sample, CSS pixels. */
 const MARGIN = 14;
 
+/** Narrowest stretches that are hatched, CSS pixels. A gap may not vanish in a long window; a hole may. */
+const LEAST_HOLE = 1;
+const LEAST_GAP = 3;
+
 /** Width of a digit, as a part of the text's size. */
 const DIGIT = 0.6;
 
@@ -47,6 +53,7 @@ export class Strip {
   readonly #listening = new AbortController();
   #pointed = false;
   #drawing: Drawing = { x: [], ys: [], holes: [] };
+  #gaps: readonly DeclaredGap[] = [];
   #from = 0;
   #to = 1;
 
@@ -54,12 +61,14 @@ export class Strip {
   constructor(root: HTMLElement, width: number, height: number, options: StripOptions) {
     this.#options = options;
     const { unit, inks, look } = options;
+    const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.#plot = new uPlot(
       {
         width,
         height,
         ms: 1,
-        padding: [8, MARGIN, 0, 0],
+        // The topmost tick's label stands half above the paper.
+        padding: [Math.round(0.6 * rem), MARGIN, 0, 0],
         legend: { show: false },
         cursor: {
           y: false,
@@ -74,10 +83,15 @@ export class Strip {
           x: { time: true, range: () => [this.#from, this.#to] },
           y: { range: (_plot, low, high) => valueRange(low ?? Number.NaN, high ?? Number.NaN, unit) },
         },
-        axes: axes(unit, look, Number.parseFloat(getComputedStyle(document.documentElement).fontSize)),
+        axes: axes(unit, look, rem),
         series: [{}, ...inks.map((_, i) => this.#series(i))],
         hooks: {
-          drawClear: [plot => hatch(plot, this.#drawing.holes, look())],
+          drawClear: [
+            plot => {
+              hatch(plot, this.#drawing.holes, look().hole, LEAST_HOLE);
+              hatch(plot, this.#gaps, look().gap, LEAST_GAP, true);
+            },
+          ],
           setCursor: [() => this.#point()],
         },
       },
@@ -90,9 +104,10 @@ export class Strip {
     root.addEventListener('pointerleave', () => this.#setPointed(false), { signal });
   }
 
-  /** Shows `drawing` on the window from `from` to `to`, both Unix ms. */
-  show(drawing: Drawing, from: number, to: number): void {
+  /** Shows `drawing` and the gaps of its lines on the window from `from` to `to`, both Unix ms. */
+  show(drawing: Drawing, gaps: readonly DeclaredGap[], from: number, to: number): void {
     this.#drawing = drawing;
+    this.#gaps = gaps;
     this.#from = from;
     this.#to = to;
     const thin = drawing.x.length * drawing.ys.length > MANY_POINTS;
@@ -145,8 +160,23 @@ export class Strip {
 
   #point(): void {
     if (!this.#pointed) return;
-    const { left } = this.#plot.cursor;
-    this.#options.hovered(left === undefined || left < 0 ? null : this.#plot.posToVal(left, 'x'));
+    const { cursor, over } = this.#plot;
+    const on = cursor.left !== undefined && cursor.left >= 0;
+    this.#options.hovered(on ? this.#plot.posToVal(cursor.left!, 'x') : null);
+    const told = on
+      ? this.#gaps
+          .filter(gap => this.#covers(gap, cursor.left!))
+          .map(gapText)
+          .join('\n')
+      : '';
+    if (over.title !== told) over.title = told;
+  }
+
+  /** Whether a gap is drawn `left` CSS pixels from the left edge of the paper. */
+  #covers(gap: DeclaredGap, left: number): boolean {
+    const from = this.#plot.valToPos(gap.from, 'x');
+    const to = this.#plot.valToPos(gap.to, 'x');
+    return Math.abs(left - (from + to) / 2) <= Math.max(to - from, LEAST_GAP) / 2;
   }
 }
 

@@ -22,15 +22,17 @@ function start() {
   const transport = new FakeTransport();
   const connections: Connection[] = [];
   const changed: Subscription[] = [];
+  const metrics: string[][] = [];
   const clock = new ServerClock(() => 0);
   const client = new LiveClient(transport, clock, {
     connection: connection => connections.push(connection),
     hello: () => {},
     changed: subscription => changed.push(subscription),
+    metrics: names => metrics.push([...names]),
     malformed: () => {},
   });
   client.open();
-  return { transport, client, clock, connections, changed };
+  return { transport, client, clock, connections, changed, metrics };
 }
 
 const hello = (transport: FakeTransport) => transport.send('hello', fixture('hello').arg);
@@ -275,4 +277,84 @@ test('a refused connection is told with the server’s words', () => {
   const { transport, connections } = start();
   transport.refuse('log in first');
   expect(connections).toEqual([{ kind: 'refused', message: 'log in first' }]);
+});
+
+describe('which series there are', () => {
+  const MATCH = fixture('catalogue').arg.match as string[];
+
+  test('is asked on every connection, and told with every change', () => {
+    const { transport, client, metrics } = start();
+    client.watch(MATCH);
+    expect(transport.take()).toEqual([]);
+    hello(transport);
+    const [asked] = transport.take();
+    expect([asked!.event, asked!.argument]).toEqual(['catalogue', fixture('catalogue').arg]);
+    asked!.answer(fixture('catalogue').ack);
+    transport.send('catalogue', { added: [{ __name__: 'load1', host: 'web1' }] });
+    expect(metrics).toEqual([['cpu_usage_percent'], ['cpu_usage_percent', 'load1']]);
+    transport.lose();
+    hello(transport);
+    const [again] = transport.take();
+    again!.answer({ ok: true, series: [] });
+    expect(metrics.at(-1)).toEqual([]);
+  });
+
+  test('the answer to an older question does not count', () => {
+    const { transport, client, metrics } = start();
+    hello(transport);
+    client.watch(MATCH);
+    client.watch(['load1']);
+    const [older, newer] = transport.take();
+    newer!.answer({ ok: true, series: [{ __name__: 'load1' }] });
+    older!.answer(fixture('catalogue').ack);
+    expect(metrics).toEqual([['load1']]);
+  });
+
+  test('is asked again when the server was busy', () => {
+    const { transport, client } = start();
+    hello(transport);
+    client.watch(MATCH);
+    transport.take()[0]!.answer({ ok: false, error: { code: 'not_ready', message: 'wait' } });
+    vi.advanceTimersByTime(15_000);
+    expect(transport.take().map(r => r.event)).toEqual(['catalogue']);
+  });
+});
+
+describe('a gap', () => {
+  const gap = fixture('gap').arg;
+  const held = (subscription: Subscription) => subscription.room.lines.map(line => line.gaps.length);
+
+  test('is kept over a resume, and told again it is the same one, whatever the ids are then', () => {
+    const { transport, subscription } = joined();
+    transport.send('gap', { ...gap, ids: [1] });
+    expect(held(subscription)).toEqual([0, 1]);
+    transport.lose();
+    hello(transport);
+    transport.take()[0]!.answer(fixture('subscribe').ack);
+    const resumed = fixture('bootstrap-resume').arg;
+    const series = (resumed.series as { id: number }[]).map(s => ({ ...s, id: s.id + 40 }));
+    transport.send('bootstrap', { ...resumed, series, blocks: [] });
+    expect(held(subscription)).toEqual([0, 1]);
+    transport.send('gap', { ...gap, ids: [41] });
+    expect(held(subscription)).toEqual([0, 1]);
+    transport.send('gap', { ...gap, ids: [40] });
+    expect(held(subscription)).toEqual([1, 1]);
+  });
+
+  test('goes with the bootstrap that replaces everything', () => {
+    const { transport, subscription } = joined();
+    transport.send('gap', gap);
+    transport.send('bootstrap', fixture('bootstrap-join').arg);
+    expect(held(subscription)).toEqual([0, 0]);
+  });
+
+  test('goes when it has left the window', () => {
+    const { transport, subscription } = joined();
+    transport.send('gap', gap);
+    const leave = (gap.to as number) + EXTENT.window;
+    transport.send('update', { ...fixture('update').arg, blocks: [], now: leave });
+    expect(held(subscription)).toEqual([1, 1]);
+    transport.send('update', { ...fixture('update').arg, blocks: [], now: leave + 1 });
+    expect(held(subscription)).toEqual([0, 0]);
+  });
 });

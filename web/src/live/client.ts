@@ -1,8 +1,11 @@
+import { Catalogue } from '../model/catalogue.ts';
 import type { ServerClock } from '../model/clock.ts';
 import type { Connection } from '../model/condition.ts';
 import {
   decodeBootstrap,
   decodeBye,
+  decodeCatalogueAck,
+  decodeCatalogueChange,
   decodeGap,
   decodeHello,
   decodeStatus,
@@ -40,6 +43,8 @@ export interface ClientListener {
   /** The first message of every connection, before any room is asked for. */
   hello(hello: Hello): void;
   changed(subscription: Subscription): void;
+  /** Metrics of which there are series among those that `watch` asked for. */
+  metrics(names: ReadonlySet<string>): void;
   malformed(malformed: Malformed): void;
 }
 
@@ -77,6 +82,9 @@ export class LiveClient {
   readonly #clock: ServerClock;
   readonly #listener: ClientListener;
   readonly #entries = new Set<Entry>();
+  readonly #catalogue = new Catalogue();
+  #watched: readonly string[] = [];
+  #watching: ReturnType<typeof setTimeout> | undefined;
   #greeted = false;
   #returning = false;
   #malformed: Malformed = { count: 0, last: '' };
@@ -102,6 +110,7 @@ export class LiveClient {
 
   close(): void {
     for (const entry of this.#entries) clearTimeout(entry.timer);
+    clearTimeout(this.#watching);
     this.#transport.close();
   }
 
@@ -139,6 +148,28 @@ export class LiveClient {
   drop(subscription: Subscription): void {
     this.leave(subscription);
     this.#entries.delete(subscription as Entry);
+  }
+
+  /** Has the listener told which metrics there are of the series that match any of `queries`, from now on. */
+  watch(queries: readonly string[]): void {
+    this.#watched = queries;
+    this.#askCatalogue();
+  }
+
+  #askCatalogue(): void {
+    clearTimeout(this.#watching);
+    const match = this.#watched;
+    if (!this.#greeted || match.length === 0) return;
+    this.#transport.request('catalogue', { match }, answer => {
+      if (match !== this.#watched || !this.#greeted) return;
+      const ack = answer === undefined ? undefined : this.#read(() => decodeCatalogueAck(answer));
+      if (ack?.ok) {
+        this.#catalogue.replace(ack.series);
+        this.#listener.metrics(this.#catalogue.names);
+      } else if (!ack || PASSING.has(ack.code)) {
+        this.#watching = setTimeout(() => this.#askCatalogue(), LONGEST_RETRY);
+      }
+    });
   }
 
   #ask(entry: Entry): void {
@@ -212,6 +243,12 @@ export class LiveClient {
       case 'gap':
         this.#take(decodeGap, argument, m => this.#deliver(m.room, room => room.gap(m)));
         break;
+      case 'catalogue':
+        this.#take(decodeCatalogueChange, argument, change => {
+          this.#catalogue.change(change);
+          this.#listener.metrics(this.#catalogue.names);
+        });
+        break;
       case 'bye':
         this.#take(decodeBye, argument, bye => {
           this.#returning = true;
@@ -235,6 +272,7 @@ export class LiveClient {
     this.#returning = false;
     this.#listener.connection({ kind: 'open' });
     for (const entry of this.#entries) if (entry.wanted) this.#ask(entry);
+    this.#askCatalogue();
   }
 
   /** Hands a message to the rooms of that id; two spellings of one query are two rooms here and one there. */

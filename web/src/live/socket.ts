@@ -18,8 +18,9 @@ export class SocketTransport implements Transport {
     const { origin, pathname } = new URL('socket.io/', base);
     this.#socket = io(`${origin}/live`, {
       path: pathname,
-      // Polling is for networks that let nothing else through, so it comes second, not first.
-      transports: ['websocket'],
+      // Polling is for networks that let nothing else through: it is tried where WebSocket fails, each time anew.
+      transports: ['websocket', 'polling'],
+      tryAllTransports: true,
       autoConnect: false,
       reconnectionDelay: FIRST_WAIT,
       reconnectionDelayMax: LONGEST_WAIT,

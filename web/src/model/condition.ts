@@ -1,4 +1,5 @@
-import { formatAge } from './format.ts';
+import { formatAge, formatTime } from './format.ts';
+import type { RoomState } from './wire.ts';
 
 /** Where the connection stands. `outdated`: the server speaks a newer protocol than this page. */
 export type Connection =
@@ -32,9 +33,40 @@ export interface Condition {
   readonly detail: string;
 }
 
-/** The protocol's rule: stale when the newest sample is older than three intervals, three seconds at least. */
+/** The protocol's rule: a sample older than this, three intervals and three seconds at least, is stale; ms. */
+export function staleAfter(interval: number): number {
+  return Math.max(3_000, 3 * interval);
+}
+
 export function isStale(age: number, interval: number): boolean {
-  return age > Math.max(3_000, 3 * interval);
+  return age > staleAfter(interval);
+}
+
+/** What a chart's state is judged by: its `model/room.ts`. */
+export interface ChartFacts {
+  readonly state: RoomState;
+  /** Since when the server has it so, Unix ms. */
+  readonly since: number;
+  readonly newest: number;
+  readonly interval: number;
+}
+
+/**
+ * Some series are measured every 10 s only. As long as the server does not know the interval, which takes two samples,
+ * silence means nothing before three of those, ms.
+ */
+const UNKNOWN_SILENCE = 30_000;
+
+/**
+ * What is to be said at a chart of its state; empty while it is live. A server that is away, or whose bus is, may say
+ * nothing: so the page judges by the newest sample, too.
+ */
+export function chartState({ state, since, newest, interval }: ChartFacts, now: number): string {
+  if (!Number.isFinite(newest)) return '';
+  const silent = now - newest > (interval > 0 ? staleAfter(interval) : UNKNOWN_SILENCE);
+  if (state === 'stale' && (interval > 0 || silent)) return `stale since ${formatTime(since)}`;
+  if (silent) return `stale since ${formatTime(newest)}`;
+  return state === 'not_stored' ? 'shown, not recorded: the server’s disk is full' : '';
 }
 
 /** Judges the state of the page: the gravest thing that is so. */
@@ -69,7 +101,7 @@ export function condition(facts: Facts): Condition {
   if (!facts.joined) return { kind: 'connecting', title: 'connecting…', detail: '' };
   if (!seen) return { kind: 'waiting', title: 'waiting for the first sample', detail: '' };
   if (isStale(age, facts.interval))
-    return { kind: 'stale', title: 'stale', detail: `since ${formatAge(age)}` };
+    return { kind: 'stale', title: 'stale', detail: `since ${formatTime(facts.newest)}` };
   const detail = `newest sample ${formatAge(age)} ago`;
   if (facts.notStored)
     return {

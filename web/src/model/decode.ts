@@ -3,10 +3,13 @@ import type {
   Bootstrap,
   BootstrapReason,
   Bye,
+  CatalogueAck,
+  CatalogueChange,
   Descriptor,
   Gap,
   Hello,
   Labels,
+  Refusal,
   RoomState,
   Status,
   SubscribeAck,
@@ -102,7 +105,24 @@ export function decodeSubscribeAck(message: unknown): SubscribeAck {
       sent: integer(m.sent, 'ack.sent'),
     };
   }
-  const error = object(m.error, 'ack.error');
+  return refusal(m);
+}
+
+export function decodeCatalogueAck(message: unknown): CatalogueAck {
+  const m = object(message, 'ack');
+  return boolean(m.ok, 'ack.ok') ? { ok: true, series: list(m.series, 'ack.series', labels) } : refusal(m);
+}
+
+export function decodeCatalogueChange(message: unknown): CatalogueChange {
+  const m = object(message, 'catalogue');
+  return {
+    added: optionalList(m.added, 'catalogue.added', labels),
+    gone: optionalList(m.gone, 'catalogue.gone', labels),
+  };
+}
+
+function refusal(ack: Record<string, unknown>): Refusal {
+  const error = object(ack.error, 'ack.error');
   return {
     ok: false,
     code: text(error.code, 'ack.error.code'),
@@ -112,11 +132,15 @@ export function decodeSubscribeAck(message: unknown): SubscribeAck {
 
 function descriptor(value: unknown, path: string): Descriptor {
   const m = object(value, path);
-  const labels = object(m.labels, `${path}.labels`);
-  for (const name of Object.keys(labels)) text(labels[name], `${path}.labels.${name}`);
   const interval = number(m.interval_ms, `${path}.interval_ms`);
   if (interval < 0) throw new WireError(`${path}.interval_ms: is negative`);
-  return { id: integer(m.id, `${path}.id`), labels: labels as Labels, interval };
+  return { id: integer(m.id, `${path}.id`), labels: labels(m.labels, `${path}.labels`), interval };
+}
+
+function labels(value: unknown, path: string): Labels {
+  const m = object(value, path);
+  for (const name of Object.keys(m)) text(m[name], `${path}.${name}`);
+  return m as Labels;
 }
 
 function block(value: unknown, path: string): Block {

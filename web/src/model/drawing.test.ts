@@ -44,6 +44,22 @@ test('lines of other times are laid over each other, and none is broken by that'
 });
 
 describe('a line is broken', () => {
+  test('from its one sample to its other, though another line goes on between them', () => {
+    const broken = line(1000, [
+      [1000, 1],
+      [9000, 2],
+      [10_000, 3],
+    ]);
+    const whole = line(
+      1000,
+      Array.from({ length: 10 }, (_, i) => [1000 * (i + 1), 1]),
+    );
+    const { x, ys } = draw([broken, whole], 0, 10_000);
+    expect(x[4]).toBe(5000);
+    expect(ys[0]).toEqual([1, null, null, null, null, null, null, null, 2, 3]);
+    expect(ys[1]).not.toContain(null);
+  });
+
   test('where two samples are more than three intervals apart', () => {
     const together = draw(
       [

@@ -97,9 +97,14 @@ function merge(strokes: readonly Stroke[]): { x: number[]; ys: (number | null | 
     x.push(time);
     for (let i = 0; i < strokes.length; i++) {
       const { t, v } = strokes[i]!;
-      const here = t[at[i]!] === time;
-      ys[i]!.push(here ? v[at[i]!] : undefined);
-      if (here) at[i]!++;
+      const next = at[i]!;
+      if (t[next] === time) {
+        ys[i]!.push(v[next]);
+        at[i]!++;
+      } else {
+        // uPlot breaks a line between the neighbours of a null only: a break has to reach from sample to sample.
+        ys[i]!.push(v[next] === null || v[next - 1] === null ? null : undefined);
+      }
     }
   }
 }

@@ -1,21 +1,51 @@
 import { expect, test } from 'vitest';
-import { gapText, newestGap } from './gap.ts';
+import { gapCount, gapsOf, gapText } from './gap.ts';
 import { Line } from './line.ts';
 
-const line = (...gaps: [number, number][]) => {
+const line = (...gaps: [from: number, to: number, reason?: string][]) => {
   const l = new Line({}, 1000, { window: 1e6, points: 1200 });
-  for (const [from, to] of gaps) l.addGap({ from, to, reason: 'log_lost' });
+  for (const [from, to, reason = 'log_lost'] of gaps) l.addGap({ from, to, reason });
   return l;
 };
 
-test('of all gaps of a chart the newest is told', () => {
-  expect(newestGap([line([1, 2], [5, 6]), line([3, 4])])).toMatchObject({ from: 5, to: 6 });
-  expect(newestGap([line(), line()])).toBeNull();
+const spans = (...lines: Line[]) => gapsOf(lines).map(({ from, to }) => [from, to]);
+
+test('a chart has the gaps of all its lines, in order', () => {
+  expect(spans(line([1, 2], [5, 6]), line([3, 4]))).toEqual([
+    [1, 2],
+    [3, 4],
+    [5, 6],
+  ]);
+  expect(gapsOf([line(), line()])).toEqual([]);
+});
+
+test('what several lines miss together is one gap, as long as the longest', () => {
+  expect(spans(line([1, 5]), line([2, 7]), line([1, 5]))).toEqual([[1, 7]]);
+  expect(spans(line([3, 3]), line([3, 3]))).toEqual([[3, 3]]);
+});
+
+test('gaps that only touch, or have another reason, are told apart', () => {
+  expect(spans(line([1, 5]), line([5, 7]))).toEqual([
+    [1, 5],
+    [5, 7],
+  ]);
+  expect(spans(line([1, 5]), line([2, 4, 'log_trimmed']))).toEqual([
+    [1, 5],
+    [2, 4],
+  ]);
+});
+
+test('gaps are counted in words', () => {
+  expect([gapCount(gapsOf([line([1, 2])])), gapCount(gapsOf([line([1, 2], [3, 4])]))]).toEqual([
+    '1 gap',
+    '2 gaps',
+  ]);
 });
 
 test.each([
-  ['log_trimmed', 'the server was away for longer than the log is kept'],
-  ['source_dropped', 'a source could not keep what it measured'],
+  ['log_trimmed', 'this server was away for longer than the log is kept'],
+  ['source_dropped', 'the source’s spool was full'],
+  ['log_lost', 'the log lost its past'],
   ['a_later_reason', 'a later reason'],
 ])('a gap says when and why: %s', (reason, why) => {
   const from = new Date(2018, 11, 12, 10, 0, 4).getTime();

@@ -3,22 +3,45 @@ import type { DeclaredGap, Line } from './line.ts';
 
 /** What the reasons of docs/PROTOCOL.md mean to a reader. */
 const REASONS: Readonly<Record<string, string>> = {
-  log_trimmed: 'the server was away for longer than the log is kept',
-  source_dropped: 'a source could not keep what it measured',
+  log_trimmed: 'this server was away for longer than the log is kept',
+  source_dropped: 'the source’s spool was full',
   log_lost: 'the log lost its past',
 };
 
-/** The newest gap that was declared on any of the lines; null where there is none. */
-export function newestGap(lines: readonly Line[]): DeclaredGap | null {
-  const gaps = lines.flatMap(line => line.gaps);
-  return gaps.reduce<DeclaredGap | null>(
-    (newest, gap) => (newest && newest.to >= gap.to ? newest : gap),
-    null,
-  );
+/**
+ * The gaps that were declared on any of the lines, ascending. Gaps of one reason that overlap are one: a server tells
+ * each series of its own, and to a reader they are the same event.
+ */
+export function gapsOf(lines: readonly Line[]): DeclaredGap[] {
+  const out: DeclaredGap[] = [];
+  const all = lines.flatMap(line => line.gaps).sort((a, b) => a.from - b.from);
+  for (const gap of all) {
+    const i = out.findLastIndex(other => other.reason === gap.reason);
+    const last = out[i];
+    if (last && gap.from < last.to) out[i] = { ...last, to: Math.max(last.to, gap.to) };
+    else if (!last || gap.from !== last.from || gap.to !== last.to) out.push(gap);
+  }
+  return out;
 }
 
 /** Says that samples may be missing, when, and why. */
 export function gapText({ from, to, reason }: DeclaredGap): string {
   const why = REASONS[reason] ?? reason.replaceAll('_', ' ');
   return `samples may be missing from ${formatTime(from)} to ${formatTime(to)}: ${why}`;
+}
+
+/** "1 gap", "3 gaps". */
+export function gapCount(gaps: readonly DeclaredGap[]): string {
+  return gaps.length === 1 ? '1 gap' : `${gaps.length} gaps`;
+}
+
+/** Whether two lists have the same gaps. */
+export function sameGaps(a: readonly DeclaredGap[], b: readonly DeclaredGap[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ from, to, reason }, i) => {
+      const other = b[i]!;
+      return from === other.from && to === other.to && reason === other.reason;
+    })
+  );
 }

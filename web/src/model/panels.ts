@@ -8,6 +8,8 @@ export interface Panel {
   readonly query: string;
   /** The one on top, larger than the others. */
   readonly hero: boolean;
+  /** The metric without which the chart is not shown, because not every machine has it; null: always shown. */
+  readonly onlyWith: string | null;
 }
 
 interface Template {
@@ -18,6 +20,8 @@ interface Template {
   readonly matchers?: readonly string[];
   /** Shows one host only: with several, its lines would be too many to read. */
   readonly singleHost?: boolean;
+  /** Shown only where there are such series. */
+  readonly optional?: boolean;
 }
 
 /** A host's vitals, in the order in which one looks at them. */
@@ -33,11 +37,33 @@ const TEMPLATES: readonly Template[] = [
   {
     id: 'memory',
     title: 'Memory',
-    name: { pattern: 'memory_used_bytes|memory_available_bytes|memory_total_bytes|swap_used_bytes' },
+    name: {
+      pattern:
+        'memory_used_bytes|memory_available_bytes|memory_cached_bytes|memory_total_bytes|swap_used_bytes',
+    },
   },
   { id: 'load', title: 'Load', name: { pattern: 'load1|load5|load15' } },
   { id: 'disk', title: 'Disk', name: { pattern: 'disk_(read|write)_bytes_per_second' } },
   { id: 'network', title: 'Network', name: { pattern: 'network_(receive|transmit)_bytes_per_second' } },
+  // Below: what explains the vitals. Idle is left out, or it would press the other modes to the bottom.
+  {
+    id: 'modes',
+    title: 'CPU by mode',
+    name: 'cpu_mode_percent',
+    matchers: ['mode!="idle"'],
+    singleHost: true,
+    optional: true,
+  },
+  { id: 'pressure', title: 'Pressure', name: 'pressure_some_percent', singleHost: true, optional: true },
+  { id: 'busy', title: 'Disk busy', name: 'disk_busy_percent', singleHost: true, optional: true },
+  {
+    id: 'filesystems',
+    title: 'Filesystems',
+    name: 'filesystem_used_percent',
+    singleHost: true,
+    optional: true,
+  },
+  { id: 'temperature', title: 'Temperature', name: 'temperature_celsius', singleHost: true, optional: true },
 ];
 
 /**
@@ -46,7 +72,13 @@ const TEMPLATES: readonly Template[] = [
  */
 export function panels(charts: readonly string[], host: string | null, known: readonly string[]): Panel[] {
   if (charts.length > 0) {
-    return charts.map((query, i) => ({ id: `chart-${i}`, title: query, query, hero: i === 0 }));
+    return charts.map((query, i) => ({
+      id: `chart-${i}`,
+      title: query,
+      query,
+      hero: i === 0,
+      onlyWith: null,
+    }));
   }
   const single = host ?? (known.length > 1 ? known[0]! : null);
   return TEMPLATES.map((template, i) => ({
@@ -54,6 +86,7 @@ export function panels(charts: readonly string[], host: string | null, known: re
     title: template.singleHost && single !== host ? `${template.title} · ${single}` : template.title,
     query: selector(template, template.singleHost ? single : host),
     hero: i === 0,
+    onlyWith: template.optional && typeof template.name === 'string' ? template.name : null,
   }));
 }
 

@@ -21,6 +21,7 @@ export class Room {
   #answered = true;
   #joined = false;
   #state: RoomState = 'live';
+  #since = 0;
   #matched = 0;
   #unknown = 0;
   #revision = 0;
@@ -53,6 +54,11 @@ export class Room {
   /** What the server last said about the room. */
   get state(): RoomState {
     return this.#state;
+  }
+
+  /** Since when the server has it in that state, Unix ms; 0 where it did not say. */
+  get since(): number {
+    return this.#since;
   }
 
   /** How many series match the query; more than lines when the server sends only some. */
@@ -129,6 +135,7 @@ export class Room {
 
   status(message: Status): void {
     this.#state = message.state;
+    this.#since = message.since;
     this.#revision++;
   }
 

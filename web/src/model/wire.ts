@@ -95,9 +95,24 @@ export interface Bye {
   readonly retry: number;
 }
 
+export interface Refusal {
+  readonly ok: false;
+  readonly code: string;
+  /** A sentence of the server's that says what to do. */
+  readonly message: string;
+}
+
 export type SubscribeAck =
   | { readonly ok: true; readonly room: string; readonly matched: number; readonly sent: number }
-  | { readonly ok: false; readonly code: string; readonly message: string };
+  | Refusal;
+
+/** Series that came and went. */
+export interface CatalogueChange {
+  readonly added: readonly Labels[];
+  readonly gone: readonly Labels[];
+}
+
+export type CatalogueAck = { readonly ok: true; readonly series: readonly Labels[] } | Refusal;
 
 /** What a page asks for: `window` in seconds, `points` at most per series, `since` the last position it saw. */
 export interface SubscribeRequest {

@@ -4,8 +4,10 @@ import { LiveClient, type Malformed, type Subscription } from '../live/client.ts
 import type { Transport } from '../live/transport.ts';
 import { readAddress, writeAddress } from '../model/address.ts';
 import { ServerClock } from '../model/clock.ts';
-import { type Condition, type Connection, condition } from '../model/condition.ts';
+import { type Condition, type Connection, condition, staleAfter } from '../model/condition.ts';
+import { gapText } from '../model/gap.ts';
 import { byKey } from '../model/labels.ts';
+import type { DeclaredGap } from '../model/line.ts';
 import { type Panel, panels } from '../model/panels.ts';
 import { Presence } from './presence.ts';
 import { ThemeChoice } from './theme.ts';
@@ -32,8 +34,11 @@ export class Page {
   readonly hosts = signal<readonly string[]>([]);
   /** Time under the pointer on any chart, Unix ms; null when it is on none. */
   readonly hover = signal<number | null>(null);
+  /** The charts that there is something for. */
   readonly panels: ReadonlySignal<readonly Panel[]>;
   readonly condition = signal<Condition>({ kind: 'connecting', title: 'connecting…', detail: '' });
+  /** What was last said of a gap, for those who cannot see it; empty while there was none. */
+  readonly gapNews = signal('');
   /** Version of the server, empty until it said so. */
   readonly build = signal('');
   /** Whether the server was replaced by another version since this page was loaded. */
@@ -43,6 +48,10 @@ export class Page {
   #windowChosen: boolean;
   readonly #connection = signal<Connection>({ kind: 'connecting' });
   readonly #views = new Map<Subscription, View>();
+  /** Metrics that there are of those that not every machine has. */
+  readonly #metrics = signal<ReadonlySet<string>>(new Set());
+  #toldGap: DeclaredGap | null = null;
+  #alarm: ReturnType<typeof setTimeout> | undefined;
 
   constructor(transport: Transport) {
     const address = readAddress(location.search);
@@ -51,7 +60,10 @@ export class Page {
     this.window.value = address.window ?? DEFAULT_WINDOW;
     this.host.value = address.host;
     this.theme = new ThemeChoice(address.theme);
-    this.panels = computed(() => panels(this.#charts, this.host.value, this.hosts.value));
+    const all = computed(() => panels(this.#charts, this.host.value, this.hosts.value));
+    this.panels = computed(() =>
+      all.value.filter(({ onlyWith }) => onlyWith === null || this.#metrics.value.has(onlyWith)),
+    );
     this.client = new LiveClient(transport, this.clock, {
       connection: connection => {
         this.#connection.value = connection;
@@ -67,9 +79,17 @@ export class Page {
         this.#learnHosts(subscription);
         this.#judge(false);
       },
+      metrics: names => {
+        this.#metrics.value = names;
+      },
       malformed: malformed => {
         this.malformed.value = malformed;
       },
+    });
+    effect(() => {
+      const optional = all.value.filter(panel => panel.onlyWith !== null);
+      // Before a host is known, the question would be one for all of them.
+      if (this.hosts.value.length > 0) this.client.watch(optional.map(panel => panel.query));
     });
     effect(() => {
       void this.hover.value;
@@ -117,6 +137,13 @@ export class Page {
     this.#views.delete(view.subscription);
   }
 
+  /** A chart's newest gap: it is announced once, though every chart may have it. */
+  tellGap(gap: DeclaredGap | undefined): void {
+    if (!gap || (this.#toldGap && gap.from < this.#toldGap.to)) return;
+    this.#toldGap = gap;
+    this.gapNews.value = gapText(gap);
+  }
+
   chooseWindow(seconds: number): void {
     this.#windowChosen = true;
     this.window.value = seconds;
@@ -156,6 +183,17 @@ export class Page {
     const now = this.clock.now();
     const next = condition({ connection: this.#connection.value, joined, newest, interval, notStored, now });
     const last = this.condition.value;
+    if (next.kind === 'live' || next.kind === 'not-recorded')
+      this.#wakeAfter(newest + staleAfter(interval) - now);
     if (next.title !== last.title || (ages && next.detail !== last.detail)) this.condition.value = next;
+  }
+
+  /** Judges again in `ms`, when the page may have become stale: the pulse could be a second late. */
+  #wakeAfter(ms: number): void {
+    this.#alarm ??= setTimeout(() => {
+      this.#alarm = undefined;
+      this.#judge(true);
+      for (const view of this.views()) view.changed();
+    }, ms + 1);
   }
 }

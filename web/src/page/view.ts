@@ -3,9 +3,10 @@ import { LOOKS } from '../charts/look.ts';
 import type { Drawable } from '../charts/loop.ts';
 import { Strip } from '../charts/strip.ts';
 import type { Subscription } from '../live/client.ts';
+import { chartState } from '../model/condition.ts';
 import { draw } from '../model/drawing.ts';
-import { gapText, newestGap } from '../model/gap.ts';
-import type { Extent } from '../model/line.ts';
+import { gapsOf, sameGaps } from '../model/gap.ts';
+import type { DeclaredGap, Extent } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
 import type { Page } from './page.ts';
 import { type Pen, Pens } from './pens.ts';
@@ -18,6 +19,9 @@ const GROUP = 'stripchart';
 
 /** However slowly the paper moves, a chart with something new is drawn after this many ms. */
 const LONGEST_PACE = 5_000;
+
+/** However rarely something comes, the paper rests no longer than this, ms: charts beside each other show one time. */
+const LONGEST_REST = 2_000;
 
 /** Distance of samples where the server does not know it yet, ms. */
 const UNKNOWN_INTERVAL = 1_000;
@@ -33,6 +37,10 @@ export class View implements Drawable {
   readonly refused = signal(false);
   /** What one should know about the chart, such as lines left out; may be empty. */
   readonly note = signal('');
+  /** How the chart's room stands; empty while it is live. */
+  readonly state = signal('');
+  /** The gaps that were declared on its lines, ascending. */
+  readonly gaps = signal<readonly DeclaredGap[]>([]);
   /** Whether lines are left out that another ranking might bring. */
   readonly crowded = signal(false);
   /** The only pen, where there is just one. */
@@ -105,7 +113,8 @@ export class View implements Drawable {
   /** Time passed: the paper moves on, though nothing came. */
   pulse(): void {
     const quiet = this.#page.clock.now() - this.#drawnAt;
-    if (quiet > Math.max(this.#pace(), 1.2 * this.subscription.room.interval, 1_000)) this.#mark('some');
+    const due = Math.min(1.2 * this.subscription.room.interval, LONGEST_REST);
+    if (quiet > Math.max(this.#pace(), due, 1_000)) this.#mark('some');
   }
 
   repaint(): void {
@@ -128,14 +137,14 @@ export class View implements Drawable {
     const { room } = this.subscription;
     const from = now - 1000 * this.#page.window.value;
     if (this.pens.follow(room.lines, from)) this.#mount();
-    this.#say();
+    this.#say(now);
     this.pens.writeValues(this.#page.hover.value, room.interval || UNKNOWN_INTERVAL);
     if (!this.#strip || this.#news === 'none') return;
     if (this.#news === 'some' && now - this.#drawnAt < this.#pace()) return;
     this.#news = 'none';
     this.#drawnAt = now;
     const lines = this.pens.list.value.map(pen => pen.line);
-    this.#strip.show(draw(lines, from, now), from, now);
+    this.#strip.show(draw(lines, from, now), this.gaps.value, from, now);
   }
 
   #mark(news: 'none' | 'some' | 'urgent'): void {
@@ -178,19 +187,21 @@ export class View implements Drawable {
     this.#strip = strip;
   }
 
-  #say(): void {
+  #say(now: number): void {
     const { room, problem } = this.subscription;
     const drawn = this.pens.list.value.length;
     const waiting = room.joined && drawn === 0 ? 'waiting for the first sample' : '';
     this.refused.value = problem !== null;
     this.message.value = problem?.message ?? waiting;
     this.crowded.value = room.lines.length > drawn;
-    const notes: string[] = [];
-    if (drawn > 0 && room.matched > drawn)
-      notes.push(`${drawn} of ${room.matched} lines, highest mean first`);
-    if (room.state === 'not_stored') notes.push('not recorded');
-    const gap = newestGap(this.pens.list.value.map(pen => pen.line));
-    if (gap) notes.push(gapText(gap));
-    this.note.value = notes.join(' · ');
+    this.note.value =
+      drawn > 0 && room.matched > drawn ? `${drawn} of ${room.matched} lines, highest mean first` : '';
+    this.state.value = chartState(room, now);
+    const gaps = gapsOf(this.pens.list.value.map(pen => pen.line));
+    if (!sameGaps(gaps, this.gaps.value)) {
+      this.gaps.value = gaps;
+      this.#news = 'urgent';
+      this.#page.tellGap(gaps.at(-1));
+    }
   }
 }

@@ -43,7 +43,7 @@ function rangeEndingWith(x: readonly string[]): { range?: [number, number] } {
 }
 
 const { origin, pathname } = new URL('socket.io/', document.baseURI);
-const socket = io(origin, { path: pathname, transports: ['websocket'] });
+const socket = io(origin, { path: pathname, transports: ['websocket', 'polling'], tryAllTransports: true });
 const inbox = new Inbox(mostPoints, draw, extend);
 inbox.replace({ x: [], y: [] });
 socket.on('bootstrap', (message: unknown) => {

@@ -1,6 +1,7 @@
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { formatTime } from '../model/format.ts';
+import { gapCount, gapText } from '../model/gap.ts';
 import type { Panel } from '../model/panels.ts';
 import type { Page } from '../page/page.ts';
 import { View } from '../page/view.ts';
@@ -34,6 +35,8 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
     <section class={panel.hero ? 'panel hero' : 'panel'} aria-labelledby={panel.id}>
       <header>
         <h2 id={panel.id}>{panel.title}</h2>
+        {view.value && <State view={view.value} />}
+        {view.value && <Gaps view={view.value} />}
         <PointedTime page={page} />
         {view.value && <Reading view={view.value} />}
       </header>
@@ -49,6 +52,29 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
 function Message({ view }: { view: View }) {
   const text = view.message.value;
   return text === '' ? null : <p class={view.refused.value ? 'message refused' : 'message'}>{text}</p>;
+}
+
+/** How the chart stands, where that is not live. */
+function State({ view }: { view: View }) {
+  return view.state.value === '' ? null : <p class="state">{view.state}</p>;
+}
+
+/** How many gaps there are; opened, when and why. */
+function Gaps({ view }: { view: View }) {
+  const gaps = view.gaps.value;
+  if (gaps.length === 0) return null;
+  return (
+    <details class="gaps">
+      <summary title={gaps.map(gapText).join('\n')} aria-label={`${gapCount(gaps)} in ${view.panel.title}`}>
+        {gapCount(gaps)}
+      </summary>
+      <ul>
+        {gaps.map(gap => (
+          <li key={gap.from}>{gapText(gap)}</li>
+        ))}
+      </ul>
+    </details>
+  );
 }
 
 /** The value of a line that is alone on its chart. */

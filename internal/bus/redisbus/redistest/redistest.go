@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // patience bounds the wait for a server to answer.
@@ -29,6 +31,8 @@ type Options struct {
 	Persist bool
 	// Password, if any, is asked for.
 	Password string
+	// Sentinel, if any, are the lines of a sentinel's configuration: it is one then.
+	Sentinel []string
 }
 
 // Server is a Redis of a test's own, on a port of 127.0.0.1 that stays the same.
@@ -55,6 +59,7 @@ func Start(t testing.TB, o Options) *Server {
 
 // New starts a server that keeps its files in dir, for TestMain; end it with Kill9.
 func New(dir string, o Options) (*Server, error) {
+	logging.Disable() // the client writes a line for each try
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -65,7 +70,7 @@ func New(dir string, o Options) (*Server, error) {
 	}
 	s := &Server{Addr: addr, URL: "redis://" + addr, Dir: dir, options: o}
 	if o.Password != "" {
-		s.URL = "redis://:" + o.Password + "@" + addr
+		s.URL = (&url.URL{Scheme: "redis", User: url.UserPassword("", o.Password), Host: addr}).String()
 	}
 	return s, s.start()
 }
@@ -86,7 +91,16 @@ func (s *Server) start() error {
 	if s.options.Password != "" {
 		args = append(args, "--requirepass", s.options.Password)
 	}
-	s.cmd = exec.Command(name, append(args, s.options.Args...)...)
+	args = append(args, s.options.Args...)
+	if len(s.options.Sentinel) > 0 {
+		conf := filepath.Join(s.Dir, "sentinel.conf") // which it rewrites
+		lines := append([]string{"port " + port, "bind 127.0.0.1", "dir " + s.Dir}, s.options.Sentinel...)
+		if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			return err
+		}
+		args = []string{conf, "--sentinel", "--logfile", filepath.Join(s.Dir, "redis.log")}
+	}
+	s.cmd = exec.Command(name, args...)
 	s.cmd.SysProcAttr = dieWithParent()
 	if err := s.cmd.Start(); err != nil {
 		return err
@@ -175,6 +189,9 @@ func (s *Server) signal(t testing.TB, sig syscall.Signal) {
 		t.Fatal(err)
 	}
 }
+
+// PID returns the number of the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Socket returns the path of the server's Unix socket.
 func (s *Server) Socket() string { return filepath.Join(s.Dir, "redis.sock") }

@@ -1,0 +1,103 @@
+package chaos
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+var (
+	faultsFlag = flag.Int("chaos.faults", 0, "how many `faults` are injected; 0: each kind once")
+	forFlag    = flag.Duration("chaos.for", 0, "for how `long` faults are injected, instead of a number of them")
+	seedFlag   = flag.Uint64("chaos.seed", 0, "`seed` of an earlier run; 0: a new one")
+	onlyFlag   = flag.String("chaos.only", "", "inject only faults whose names contain this `text`")
+	binaryFlag = flag.String("chaos.binary", "", "`path` of the stripchart that is tested; empty: it is built")
+	reportFlag = flag.String("chaos.report", "", "`file` that the table is written to")
+)
+
+// actAs makes the test binary a source of the harness.
+const actAs = "STRIPCHART_CHAOS_ACT_AS"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(actAs) == "source" {
+		os.Exit(Source(os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// stripchart builds the binary.
+func stripchart(t *testing.T) string {
+	t.Helper()
+	if *binaryFlag != "" {
+		return *binaryFlag
+	}
+	path := filepath.Join(t.TempDir(), "stripchart")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "stripchart/cmd/stripchart")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build stripchart: %v\n%s", err, out)
+	}
+	return path
+}
+
+// logs returns a folder that is kept, and named, when the test fails.
+func logs(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "stripchart-chaos-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("logs, journals and data are kept in %s", dir)
+		} else if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+func chaos(t *testing.T, o Options) {
+	t.Helper()
+	o.Dir, o.Stripchart, o.SourceEnv, o.Log = logs(t), stripchart(t), []string{actAs + "=source"}, t.Logf
+	if o.Seed = *seedFlag; o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	o.Only, o.For = *onlyFlag, *forFlag
+	report, err := Run(o)
+	if report != nil {
+		fmt.Print(report.Markdown())
+		if broken := report.Broken(); broken != "" {
+			t.Errorf("the promise is broken (seed %d):\n%s", o.Seed, broken)
+		}
+		if *reportFlag != "" {
+			if err := os.WriteFile(*reportFlag, []byte(report.Markdown()), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err != nil {
+		t.Errorf("seed %d: %v", o.Seed, err)
+	}
+}
+
+// One process on one machine: collector, bus in memory and server.
+func TestAloneItKeepsEverySample(t *testing.T) {
+	t.Parallel()
+	chaos(t, Options{Shape: Shape{}, Faults: 7})
+}
+
+// Many processes and many servers that meet in Redis.
+func TestNothingAcknowledgedIsLostByManyProcesses(t *testing.T) {
+	t.Parallel()
+	n := *faultsFlag
+	if n == 0 {
+		n = len(faults())
+	}
+	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 3, Series: 10, Collectors: 1}, Rigs: 2, Faults: n})
+}

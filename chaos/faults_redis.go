@@ -1,0 +1,285 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// redisFaults hurt Redis and what it keeps.
+func redisFaults() []fault {
+	return []fault{{
+		name:   "`kill -9` of Redis, append-only file, `everysec`",
+		fits:   withRedis,
+		inject: func(r *rig) error { return r.killRedis("everysec") },
+	}, {
+		name:   "`kill -9` of Redis, append-only file, `always`",
+		fits:   withRedis,
+		inject: func(r *rig) error { return r.killRedis("always") },
+	}, {
+		name:   "`kill -9` of Redis, append-only file, `no`",
+		fits:   withRedis,
+		inject: func(r *rig) error { return r.killRedis("no") },
+	}, {
+		// While a flush is under way Redis acknowledges for up to 2 s what it has not
+		// even written.
+		name: "`kill -9` of Redis, append-only file, `everysec`, flushes delayed by 5 s",
+		fits: withRedis,
+		inject: sometimesDeaf(func(r *rig) error {
+			if err := r.redis.bent.flush(5 * time.Second); err != nil {
+				return err
+			}
+			r.between(2*time.Second, 4*time.Second)
+			r.redis.kill()
+			if err := r.redis.bent.flush(0); err != nil {
+				return err
+			}
+			return r.redis.start()
+		}),
+	}, {
+		name:   "Redis restarts without persistence",
+		fits:   withRedis,
+		inject: sometimesDeaf((*rig).emptyRedis),
+	}, {
+		// What the server missed is nowhere any more: the one case for a declared gap.
+		name:    "Redis restarts without persistence, a server was cut off for longer than sources send again",
+		fits:    withRedis,
+		allowed: []string{logLost},
+		inject: func(r *rig) error {
+			heal, err := some(r, r.servers).bus.refuse()
+			if err != nil {
+				return err
+			}
+			defer heal()
+			r.between(14*time.Second, 18*time.Second)
+			return r.emptyRedis()
+		},
+	}, {
+		name: "Redis is restored from an older dump",
+		fits: withRedis,
+		inject: sometimesDeaf(func(r *rig) error {
+			dump, err := r.redis.dump()
+			if err != nil {
+				return err
+			}
+			r.between(500*time.Millisecond, 6*time.Second)
+			r.redis.kill()
+			return r.redis.restore(dump)
+		}),
+	}, {
+		name:   "a lagging replica is promoted",
+		fits:   withRedis,
+		inject: sometimesDeaf((*rig).failOver),
+	}, {
+		name: "`CLIENT KILL TYPE normal`",
+		fits: withRedis,
+		inject: func(r *rig) error {
+			for range 1 + r.rand.IntN(5) {
+				if _, err := r.redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"); err != nil {
+					return err
+				}
+				r.between(10*time.Millisecond, 500*time.Millisecond)
+			}
+			return nil
+		},
+	}, {
+		name: "Redis's memory is full",
+		fits: withRedis,
+		inject: func(r *rig) error {
+			if _, err := r.redis.ask("CONFIG", "SET", "maxmemory", "1mb"); err != nil {
+				return err
+			}
+			r.between(500*time.Millisecond, 4*time.Second)
+			_, err := r.redis.ask("CONFIG", "SET", "maxmemory", "0")
+			return err
+		},
+	}, {
+		name: "Redis is busy with a script",
+		fits: withRedis,
+		inject: func(r *rig) error {
+			if _, err := r.redis.ask("CONFIG", "SET", "busy-reply-threshold", "50"); err != nil {
+				return err
+			}
+			script := make(chan struct{})
+			go func() {
+				defer close(script)
+				_, _ = r.redis.ask("EVAL", "while true do end", "0") // ends with an error: it is killed
+			}()
+			r.between(500*time.Millisecond, 4*time.Second)
+			killed := until(patience, func() bool {
+				_, err := r.redis.ask("SCRIPT", "KILL")
+				return err == nil || strings.Contains(err.Error(), "NOTBUSY")
+			})
+			<-script
+			if !killed {
+				return os.ErrDeadlineExceeded
+			}
+			return nil
+		},
+	}}
+}
+
+// sometimesDeaf cuts, in half of the cases, one server off from Redis meanwhile:
+// what the log loses then, that server gets only if its sources publish it again. It is
+// less than the 10 s that they do, so no gap may be declared.
+func sometimesDeaf(inject func(r *rig) error) func(r *rig) error {
+	return func(r *rig) error {
+		if r.rand.IntN(2) == 0 {
+			return inject(r)
+		}
+		heal, err := some(r, r.servers).bus.refuse()
+		if err != nil {
+			return err
+		}
+		defer heal()
+		r.between(0, 3*time.Second)
+		return inject(r)
+	}
+}
+
+// emptyRedis kills Redis and starts it with nothing.
+func (r *rig) emptyRedis() error {
+	r.redis.kill()
+	if err := r.redis.forget(); err != nil {
+		return err
+	}
+	r.between(0, time.Second)
+	return r.redis.start()
+}
+
+func (r *rig) killRedis(appendfsync string) error {
+	if _, err := r.redis.ask("CONFIG", "SET", "appendfsync", appendfsync); err != nil {
+		return err
+	}
+	r.between(100*time.Millisecond, time.Second)
+	r.redis.kill()
+	r.between(0, time.Second)
+	return r.redis.start()
+}
+
+// failOver makes the spare Redis a replica, lets it fall behind, and promotes it after
+// the end of the first one. Everybody is led to it without a word.
+func (r *rig) failOver() error {
+	if err := r.spare.forget(); err != nil {
+		return err
+	}
+	if err := r.spare.start(); err != nil {
+		return err
+	}
+	if err := r.replication.repoint(r.redis.address); err != nil {
+		return err
+	}
+	if err := r.spare.follow(r.replication.address); err != nil {
+		return err
+	}
+	heal, err := r.replication.poison(toxic{"timeout", down, map[string]int{"timeout": 0}})
+	if err != nil {
+		return err
+	}
+	r.between(500*time.Millisecond, 6*time.Second)
+	r.redis.kill()
+	heal()
+	if _, err := r.spare.ask("REPLICAOF", "NO", "ONE"); err != nil {
+		return err
+	}
+	r.redis, r.spare = r.spare, r.redis
+	for _, l := range r.network.links {
+		if strings.HasSuffix(l.name, " to redis") && l != r.replication {
+			if err := l.repoint(r.redis.address); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// clockFaults set clocks. Redis's is that of the log.
+func clockFaults() (out []fault) {
+	for _, c := range []struct {
+		name    string
+		shift   time.Duration
+		refused bool // by every server, which counts it
+	}{
+		{"30 s ahead", 30 * time.Second, false},
+		{"1 h behind", -time.Hour, false},
+		{"2 min ahead: beyond what servers accept", 2 * time.Minute, true},
+		{"25 h behind: beyond what servers accept", -25 * time.Hour, true},
+	} {
+		out = append(out, fault{
+			name: "a source's clock is " + c.name,
+			fits: func(r *rig) bool { return withSources(r) && withRedis(r) },
+			inject: func(r *rig) error {
+				before := make([]float64, len(r.servers))
+				for i, s := range r.servers {
+					before[i] = s.refused()
+				}
+				s := some(r, r.sources)
+				if err := s.say("shift " + c.shift.String()); err != nil {
+					return err
+				}
+				r.between(time.Second, 3*time.Second)
+				if err := s.say("shift 0s"); err != nil {
+					return err
+				}
+				for i, s := range r.servers {
+					if c.refused && !until(patience, func() bool { return s.refused() > before[i] }) {
+						return fmt.Errorf("%s does not count what it has to refuse", s.name)
+					}
+				}
+				return nil
+			},
+		})
+	}
+	for _, c := range []struct {
+		name  string
+		shift time.Duration
+	}{{"10 min ahead", 10 * time.Minute}, {"30 s behind", -30 * time.Second}} {
+		out = append(out, fault{
+			name: "Redis's clock is " + c.name + ", then right again",
+			fits: withRedis,
+			inject: func(r *rig) error {
+				if err := r.redis.bent.clock(c.shift); err != nil {
+					return err
+				}
+				r.between(time.Second, 4*time.Second)
+				return r.redis.bent.clock(0)
+			},
+		})
+	}
+	return out
+}
+
+// diskFaults fill the disks, which are small and in memory.
+func diskFaults() []fault {
+	return []fault{{
+		name:   "the disk under a server's store is full",
+		fits:   func(r *rig) bool { return r.disks },
+		inject: func(r *rig) error { return r.fill(some(r, r.servers).dir) },
+	}, {
+		name:   "the disk under a source's spool is full",
+		fits:   func(r *rig) bool { return r.disks && withSources(r) && withRedis(r) },
+		inject: func(r *rig) error { return r.fill(some(r, r.sources).dir) },
+	}}
+}
+
+// fill takes all space of the file system that dir is on, and gives it back.
+func (r *rig) fill(dir string) error {
+	path := dir + "/filler"
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var fs syscall.Statfs_t
+	if err := syscall.Fstatfs(int(f.Fd()), &fs); err != nil {
+		return err
+	}
+	free := int64(fs.Bavail) * fs.Bsize
+	if err := syscall.Fallocate(int(f.Fd()), 0, 0, free-free%4096); err != nil {
+		return err
+	}
+	r.between(2*time.Second, 6*time.Second)
+	return os.Remove(path)
+}

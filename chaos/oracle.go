@@ -1,0 +1,228 @@
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// truth is what is known of one series.
+type truth struct {
+	acknowledged []int64                            // times, ascending
+	possible     func(t int64) bool                 // it was published, acknowledged or not
+	published    func(t int64) int64                // the newest time of the batch that it was in
+	onBus        func(t int64) bool                 // its acknowledgement came from the bus too, not only from the spool
+	refusable    func(t int64) bool                 // its source's clock was so wrong that servers may refuse it
+	value        func(t int64) (v float64, ok bool) // ok: the value can be known
+}
+
+// verdict is what the oracle found, in samples unless it says otherwise. Only
+// Acknowledged and Gapped are no faults.
+type verdict struct {
+	Acknowledged int // that the holders should have
+	Lost         int // acknowledged, not there, and in no declared gap
+	Doubled      int // two values for one sample, or twice in one answer
+	Order        int // times that do not ascend where they must
+	Wrong        int // another value than its source measured
+	Foreign      int // there, but never published
+	Undue        int // declared gaps (not samples) with a reason that no fault allows
+	Gapped       int // acknowledged, not there, in a declared gap
+	Gaps         int // declared gaps, not samples, each series' own counted
+	Notes        []string
+}
+
+// maxNotes bounds the details that are kept: where much is wrong, much is alike.
+const maxNotes = 40
+
+func (v *verdict) add(w verdict) {
+	v.Acknowledged += w.Acknowledged
+	v.Lost += w.Lost
+	v.Doubled += w.Doubled
+	v.Order += w.Order
+	v.Wrong += w.Wrong
+	v.Foreign += w.Foreign
+	v.Undue += w.Undue
+	v.Gapped += w.Gapped
+	v.Gaps += w.Gaps
+	v.Notes = append(v.Notes, w.Notes[:min(len(w.Notes), max(0, maxNotes-len(v.Notes)))]...)
+}
+
+// faulty reports whether the promise is broken.
+func (v *verdict) faulty() bool {
+	return v.Lost+v.Doubled+v.Order+v.Wrong+v.Foreign+v.Undue > 0
+}
+
+func (v *verdict) String() string {
+	return fmt.Sprintf("%d acknowledged: %d lost, %d doubled, %d out of order, %d wrong, %d foreign; %d in %d declared gaps, %d of them undue\n%s",
+		v.Acknowledged, v.Lost, v.Doubled, v.Order, v.Wrong, v.Foreign, v.Gapped, v.Gaps, v.Undue, strings.Join(v.Notes, "\n"))
+}
+
+// allowance is a reason for which gaps may be declared, and where they may lie.
+type allowance struct {
+	reason   string
+	from, to int64 // Unix ms
+}
+
+func (a allowance) allows(g gap) bool {
+	return a.reason == g.reason && a.from <= g.from && g.to <= a.to
+}
+
+// judge compares what somebody holds with the truth of each series that they
+// should hold, for the times from to to, both included.
+func judge(h *holding, series map[string]truth, from, to int64, allowed []allowance) (v verdict) {
+	v.Doubled, v.Order = h.doubled, h.order
+	v.Notes = slices.Clone(h.notes)
+	undue := map[gap]int{}
+	for g, isNew := range h.gaps {
+		if !isNew {
+			continue
+		}
+		h.gaps[g] = false
+		v.Gaps++
+		if !slices.ContainsFunc(allowed, func(a allowance) bool { return a.allows(g) }) {
+			v.Undue++
+			undue[gap{"", g.from, g.to, g.reason}]++
+		}
+	}
+	for g, n := range undue {
+		v.note("%s: was told of a gap of %d series from %d to %d for the reason %s, which no fault explains", h.who, n, g.from, g.to, g.reason)
+	}
+	details := 0
+	bySeries := map[string][]gap{}
+	for g := range h.gaps {
+		bySeries[g.series] = append(bySeries[g.series], g)
+	}
+	for _, name := range slices.Sorted(maps.Keys(series)) {
+		of := series[name]
+		held := h.samples[name]
+		gaps := append(slices.Clone(bySeries[""]), bySeries[name]...)
+		var missing []int64
+		for _, t := range of.acknowledged {
+			if t < from || t > to {
+				continue
+			}
+			if _, there := held[t]; there {
+				v.Acknowledged++
+				continue
+			}
+			if of.refusable(t) {
+				continue
+			}
+			v.Acknowledged++
+			if slices.ContainsFunc(gaps, func(g gap) bool { return g.holds(name, t) || g.holds(name, of.published(t)) }) {
+				v.Gapped++
+				continue
+			}
+			missing = append(missing, t)
+		}
+		if len(missing) > 0 {
+			v.Lost += len(missing)
+			onBus := 0
+			for _, t := range missing {
+				if of.onBus(t) {
+					onBus++
+				}
+			}
+			v.notice(&details, "%s: %s lacks %d acknowledged samples (%d of them by the bus) from %d to %d, such as %v", h.who, name, len(missing), onBus,
+				missing[0], missing[len(missing)-1], missing[:min(3, len(missing))])
+		}
+		for t, got := range held {
+			if t < from || t > to {
+				continue
+			}
+			want, ok := of.value(t)
+			switch {
+			case !of.possible(t):
+				v.Foreign++
+				v.notice(&details, "%s: %s at %d was never published", h.who, name, t)
+			case ok && !same(want, got):
+				v.Wrong++
+				v.notice(&details, "%s: %s at %d is %v, not %v", h.who, name, t, got, want)
+			}
+		}
+	}
+	for name, held := range h.samples {
+		if _, ok := series[name]; !ok {
+			for t := range held {
+				if from <= t && t <= to {
+					v.Foreign++
+				}
+			}
+			v.note("%s: holds %d samples of %s, which nobody published or it did not ask for", h.who, len(held), name)
+		}
+	}
+	return v
+}
+
+// notice notes one of the first few details of a holder: what goes wrong with one
+// series mostly does with all.
+func (v *verdict) notice(details *int, format string, args ...any) {
+	if *details++; *details <= 3 {
+		v.note(format, args...)
+	}
+}
+
+func (v *verdict) note(format string, args ...any) {
+	if len(v.Notes) < maxNotes {
+		v.Notes = append(v.Notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// agree compares holders that should have the same where nothing else is known of
+// the samples, those of a real collector: what one has all must have, with the same
+// value. It returns what that makes of each series.
+func agree(holders ...*holding) map[string]truth {
+	all := map[string]map[int64]float64{}
+	for _, h := range holders {
+		for name, samples := range h.samples {
+			if all[name] == nil {
+				all[name] = map[int64]float64{}
+			}
+			for t, x := range samples {
+				if _, there := all[name][t]; !there {
+					all[name][t] = x
+				}
+			}
+		}
+	}
+	out := map[string]truth{}
+	for name, samples := range all {
+		out[name] = truth{
+			acknowledged: slices.Sorted(maps.Keys(samples)),
+			possible:     func(t int64) bool { _, ok := samples[t]; return ok },
+			published:    func(t int64) int64 { return t },
+			onBus:        func(int64) bool { return false },
+			refusable:    func(int64) bool { return false },
+			value:        func(t int64) (float64, bool) { v, ok := samples[t]; return v, ok },
+		}
+	}
+	return out
+}
+
+// truths returns what a journal says of each of the n series of a source.
+func (a *account) truths(source, n int) map[string]truth {
+	times := make([]int64, 0, len(a.spooled))
+	for t := range a.spooled {
+		times = append(times, t)
+	}
+	slices.Sort(times)
+	possible := func(t int64) bool { _, ok := a.sent[t]; return ok }
+	// A late sample goes with its batch: nobody can know of a lost one how late it was.
+	published := func(t int64) int64 {
+		if t%tick >= tick/2 {
+			return t + lateBy - tick/2
+		}
+		return t
+	}
+	onBus := func(t int64) bool { return a.bus[a.spooled[t]] }
+	// A server judges by the log's clock, which is that of the entry: at the earliest
+	// when the sample was measured.
+	refusable := func(t int64) bool { return t > a.sent[t]+59_000 || t < a.sent[t]-23*3_600_000 }
+	out := map[string]truth{}
+	for k := range n {
+		out[seriesName(seriesOf(source, k))] = truth{times, possible, published, onBus, refusable,
+			func(t int64) (float64, bool) { return valueAt(source, k, t), true }}
+	}
+	return out
+}

@@ -1,0 +1,85 @@
+package chaos
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Report is what came of the faults.
+type Report struct {
+	Seed  uint64
+	Took  time.Duration
+	Rows  []Row   // in the order in which each was first injected
+	End   verdict // of everything once more, at the end of each rig
+	began time.Time
+}
+
+// Row is what came of one kind of fault. A sample that several holders lack is
+// lost as often; one that lies in declared gaps of several counts once.
+type Row struct {
+	Fault   string
+	Times   int
+	Figures verdict
+	// Recovery is the longest time from the moment when the fault was healed until
+	// every viewer was live again, and Without the longest that a viewer went
+	// without a new sample, the fault itself included.
+	Recovery, Without time.Duration
+}
+
+func (p *Report) add(name string, v verdict, recovery, without time.Duration) {
+	var row *Row
+	for i := range p.Rows {
+		if p.Rows[i].Fault == name {
+			row = &p.Rows[i]
+		}
+	}
+	if row == nil {
+		p.Rows = append(p.Rows, Row{Fault: name})
+		row = &p.Rows[len(p.Rows)-1]
+	}
+	row.Times++
+	row.Figures.add(v)
+	row.Recovery, row.Without = max(row.Recovery, recovery), max(row.Without, without)
+}
+
+func (p *Report) addEnd(v verdict) { p.End.add(v) }
+
+// Broken returns what shows that the promise was broken, or "".
+func (p *Report) Broken() string {
+	var out []string
+	for _, row := range p.Rows {
+		if row.Figures.faulty() {
+			out = append(out, row.Fault+": "+row.Figures.String())
+		}
+	}
+	if p.End.faulty() {
+		out = append(out, "at the end of a rig: "+p.End.String())
+	}
+	return strings.Join(out, "\n")
+}
+
+// Markdown returns the table.
+func (p *Report) Markdown() string {
+	var b strings.Builder
+	b.WriteString("| fault | times | samples acknowledged | lost | doubled | out of order | wrong | declared gaps | samples in them | longest recovery | longest without samples |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
+	total := Row{Fault: "**all**"}
+	for _, row := range p.Rows {
+		row.write(&b)
+		total.Times += row.Times
+		total.Figures.add(row.Figures)
+		total.Recovery, total.Without = max(total.Recovery, row.Recovery), max(total.Without, row.Without)
+	}
+	total.write(&b)
+	if p.End.faulty() {
+		fmt.Fprintf(&b, "\nAt the ends of the rigs: %d lost, %d doubled, %d out of order, %d wrong.\n", p.End.Lost, p.End.Doubled, p.End.Order, p.End.Wrong+p.End.Foreign)
+	}
+	return b.String()
+}
+
+func (row *Row) write(b *strings.Builder) {
+	f := &row.Figures
+	fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %.1f s | %.1f s |\n", row.Fault, row.Times, f.Acknowledged, f.Lost, f.Doubled,
+		f.Order, f.Wrong+f.Foreign, f.Gaps, f.Gapped, row.Recovery.Seconds(), row.Without.Seconds())
+}

@@ -1,0 +1,315 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Shape is what a rig consists of.
+type Shape struct {
+	// Servers is how many `stripchart serve` there are. Zero is one `stripchart`
+	// alone, with its own collector and its bus in memory.
+	Servers int
+	// Sources is how many sources of the harness publish, 0 to 9, and Series how
+	// many series each has, 1 to 60.
+	Sources, Series int
+	// Collectors is how many `stripchart collect` there are.
+	Collectors int
+}
+
+// window is what viewers watch. A rig lives for less, so that every viewer is
+// to hold everything since it began to watch; and a window of a source's
+// samples fits into points.
+const window = 800 * time.Second
+
+// rig is real processes with links between them, and viewers.
+type rig struct {
+	shape   Shape
+	dir     string
+	began   time.Time
+	rand    *rand.Rand
+	ports   *ports
+	network *network
+
+	redis, spare *redis // nil without servers of their own
+	replication  *link
+	servers      []*server
+	sources      []*sourceProcess
+	collectors   []*remote
+	nginx        *process
+	door         string // nginx's address
+
+	viewers []*viewer
+	leave   context.CancelFunc
+	away    sync.WaitGroup
+
+	disks  bool     // servers and sources have small disks of their own
+	mounts []string // of the disks
+}
+
+// remote is a process that reaches the bus through a link.
+type remote struct {
+	*process
+	bus *link
+	dir string
+}
+
+// sourceProcess is a source of the harness.
+type sourceProcess struct {
+	remote
+	number  int
+	journal string
+}
+
+// kit is what all rigs of a run share.
+type kit struct {
+	dir        string   // of logs and data
+	stripchart string   // the binary
+	source     []string // environment that makes this binary a source
+	self       string   // this binary
+	shim       string
+	ports      ports
+}
+
+// build starts a rig, in a folder of its own.
+func (k *kit) build(shape Shape, name string, random *rand.Rand) (r *rig, err error) {
+	r = &rig{shape: shape, dir: filepath.Join(k.dir, name), began: time.Now(), rand: random, disks: os.Geteuid() == 0, ports: &k.ports, leave: func() {}}
+	r.network = newNetwork(r.ports)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return r, err
+	}
+	if shape.Servers > 0 {
+		if err := r.addRedis(k); err != nil {
+			return r, err
+		}
+	}
+	for n := range max(shape.Servers, 1) {
+		if err := r.addServer(k, n+1); err != nil {
+			return r, err
+		}
+	}
+	for n := range shape.Sources {
+		if err := r.addSource(k, n+1); err != nil {
+			return r, err
+		}
+	}
+	for n := range shape.Collectors {
+		if err := r.addCollector(k, n+1); err != nil {
+			return r, err
+		}
+	}
+	if shape.Servers > 1 {
+		if err := r.addNginx(); err != nil {
+			return r, err
+		}
+	}
+	r.addViewers()
+	return r, nil
+}
+
+func (r *rig) logOf(name string) string { return filepath.Join(r.dir, name+".log") }
+
+func (r *rig) addRedis(k *kit) (err error) {
+	for _, at := range []struct {
+		name string
+		to   **redis
+	}{{"redis1", &r.redis}, {"redis2", &r.spare}} {
+		*at.to, err = newRedis(at.name, filepath.Join(r.dir, at.name), k.shim, r.ports, r.logOf(at.name), "appendonly", "yes", "appendfsync", "everysec")
+		if err != nil {
+			return err
+		}
+	}
+	if r.replication, err = r.network.link("replica to redis", r.redis.address); err != nil {
+		return err
+	}
+	return r.redis.start()
+}
+
+// toBus makes the link of a process to Redis and returns its --bus flag.
+func (r *rig) toBus(name string) (l *link, flag []string, err error) {
+	if r.redis == nil {
+		return nil, nil, nil
+	}
+	l, err = r.network.link(name+" to redis", r.redis.address)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, []string{"--bus", "redis://" + l.address + "/0"}, nil
+}
+
+func (r *rig) addServer(k *kit, n int) error {
+	name := fmt.Sprint("server", n)
+	bus, flags, err := r.toBus(name)
+	if err != nil {
+		return err
+	}
+	address, err := r.ports.next()
+	if err != nil {
+		return err
+	}
+	door, err := r.network.link("viewers to "+name, address)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(r.dir, name)
+	if err := r.mount(dir, "400m"); err != nil { // more than the reserve of 256 MB
+		return err
+	}
+	args := append([]string{"--data-dir", dir, "--listen", address}, flags...)
+	if r.redis != nil {
+		args = append([]string{"serve"}, args...)
+	} else {
+		args = append(args, "--interval", "50ms")
+	}
+	s := &server{remote{&process{name: name, log: r.logOf(name), bin: k.stripchart, args: args}, bus, dir}, address, door}
+	r.servers = append(r.servers, s)
+	return s.start()
+}
+
+// mount makes dir a disk of its own, in memory, if the rig is to have such.
+func (r *rig) mount(dir, size string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if !r.disks {
+		return nil
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		return fmt.Errorf("mount a small disk at %s: %w", dir, err)
+	}
+	r.mounts = append(r.mounts, dir)
+	return nil
+}
+
+func (r *rig) addSource(k *kit, n int) error {
+	name := fmt.Sprint("source", n)
+	bus, flags, err := r.toBus(name)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(r.dir, name)
+	if err := r.mount(dir, "32m"); err != nil {
+		return err
+	}
+	journal := filepath.Join(r.dir, name+".journal")
+	args := append([]string{"--source", fmt.Sprint(n), "--series", fmt.Sprint(r.shape.Series), "--data-dir", dir, "--journal", journal}, flags...)
+	s := &sourceProcess{remote: remote{&process{name: name, log: r.logOf(name), bin: k.self, args: args, env: k.source}, bus, dir}, number: n, journal: journal}
+	r.sources = append(r.sources, s)
+	return s.start()
+}
+
+func (r *rig) addCollector(k *kit, n int) error {
+	name := fmt.Sprint("collector", n)
+	bus, flags, err := r.toBus(name)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(r.dir, name)
+	args := append([]string{"collect", "--data-dir", dir, "--interval", "250ms"}, flags...)
+	c := &remote{&process{name: name, log: r.logOf(name), bin: k.stripchart, args: args}, bus, dir}
+	r.collectors = append(r.collectors, c)
+	return c.start()
+}
+
+// Queries of viewers: what the harness's sources publish, one of them, and what a
+// collector measures.
+const (
+	everySource = "chaos"
+	firstSource = `chaos{source="1"}`
+	measured    = "cpu_usage_percent"
+)
+
+// addViewers lets viewers watch: one that knows only it for each server, some
+// that go from one to the other, one behind nginx.
+func (r *rig) addViewers() {
+	var all []string
+	for _, s := range r.servers {
+		all = append(all, s.door.address)
+	}
+	if r.shape.Sources > 0 {
+		for n, s := range r.servers {
+			r.viewers = append(r.viewers, newViewer(fmt.Sprint("viewer of server", n+1), everySource, window, s.door.address))
+		}
+		r.viewers = append(r.viewers,
+			newViewer("viewer of any server", everySource, window, all...),
+			newViewer("viewer of one source", firstSource, window, all...))
+		if r.nginx != nil {
+			r.viewers = append(r.viewers, newViewer("viewer behind nginx", everySource, window, r.door))
+		}
+	}
+	if r.shape.Collectors > 0 || r.redis == nil {
+		for n, s := range r.servers {
+			r.viewers = append(r.viewers, newViewer(fmt.Sprint("viewer of the collector at server", n+1), measured, window, s.door.address))
+		}
+		r.viewers = append(r.viewers, newViewer("viewer of the collector at any server", measured, window, all...))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.leave = cancel
+	for _, v := range r.viewers {
+		r.away.Go(func() { v.watch(ctx) })
+	}
+}
+
+// close ends everything. It returns what ended by itself before.
+func (r *rig) close() error {
+	r.leave()
+	r.away.Wait()
+	var errs []error
+	for _, p := range r.processes() {
+		errs = append(errs, p.failure())
+		_ = p.signal(syscall.SIGCONT) // one that is stopped does not hear anything else
+		p.kill()
+	}
+	r.network.close()
+	for _, m := range r.mounts {
+		errs = append(errs, syscall.Unmount(m, syscall.MNT_DETACH))
+	}
+	return errors.Join(errs...)
+}
+
+// processes are all that were started, those that publish first.
+func (r *rig) processes() (out []*process) {
+	for _, s := range r.sources {
+		out = append(out, s.process)
+	}
+	for _, c := range r.collectors {
+		out = append(out, c.process)
+	}
+	if r.nginx != nil {
+		out = append(out, r.nginx)
+	}
+	for _, s := range r.servers {
+		out = append(out, s.process)
+	}
+	if r.redis != nil {
+		out = append(out, r.redis.process, r.spare.process)
+	}
+	return out
+}
+
+// failures returns what ended by itself since the last call.
+func (r *rig) failures() error {
+	var errs []error
+	for _, p := range r.processes() {
+		errs = append(errs, p.failure())
+	}
+	for _, v := range r.viewers {
+		v.mu.Lock()
+		errs = append(errs, v.broken)
+		v.broken = nil
+		v.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}

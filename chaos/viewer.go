@@ -1,0 +1,313 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"stripchart/internal/wire"
+)
+
+// viewer behaves as the page does: it stays in one room, comes back after every
+// loss of its connection to the same or to another server with the position that
+// it has reached, and merges what it is sent.
+type viewer struct {
+	name      string
+	addresses []string // of servers; the first is tried first
+	query     string
+	window    time.Duration
+
+	mu       sync.Mutex // guards what follows
+	held     *holding
+	position string
+	notes    []string // what the server said that is not a sample: joins, states, refusals
+	broken   error    // the server broke the protocol
+	joins    int
+	resumes  int              // bootstraps that continued
+	anew     int              // bootstraps that replaced, but for the first
+	newest   map[strand]int64 // time of the last sample that came in the order of the log
+	latest   map[string]int64 // time of the sample that came last, by series
+	lastNew  time.Time        // when a sample came that it did not have
+	wait     time.Duration    // the longest time without one since resetWait
+	now      int64            // of the last message, the server's clock
+	since    int64            // when it began to watch, by the first server's clock
+}
+
+// points is what viewers ask for: raw samples, always. It is the server's largest.
+const points = 20_000
+
+func newViewer(name, query string, window time.Duration, addresses ...string) *viewer {
+	return &viewer{name: name, query: query, window: window, addresses: addresses,
+		held: newHolding(name), newest: map[strand]int64{}, latest: map[string]int64{}, lastNew: time.Now()}
+}
+
+// watch watches until ctx ends.
+func (v *viewer) watch(ctx context.Context) {
+	at, failures := 0, 0
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := v.visit(ctx, v.addresses[at%len(v.addresses)])
+		v.mu.Lock()
+		v.addNote("%s left %s after %v: %v", time.Now().Format("15:04:05.000"), v.addresses[at%len(v.addresses)], time.Since(began).Round(time.Millisecond), err)
+		v.mu.Unlock()
+		if time.Since(began) > 2*time.Second {
+			failures = 0
+		}
+		failures++
+		// As often to the same server as to the next one.
+		if rand.IntN(2) == 0 {
+			at++
+		}
+		pause := min(100*time.Millisecond<<min(failures, 5), 2*time.Second)
+		pause = pause/2 + rand.N(pause/2)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (v *viewer) addNote(format string, args ...any) {
+	if len(v.notes) >= 400 {
+		v.notes = v.notes[200:]
+	}
+	v.notes = append(v.notes, fmt.Sprintf(format, args...))
+}
+
+// visit connects once and stays until the connection is lost.
+func (v *viewer) visit(ctx context.Context, address string) error {
+	s, err := dial(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	defer context.AfterFunc(ctx, s.close)()
+
+	v.mu.Lock()
+	window, n := v.window.Seconds(), points
+	request := wire.Subscribe{Query: v.query, Window: &window, Points: &n, Since: v.position}
+	v.joins++
+	v.mu.Unlock()
+	id, err := s.request(wire.EventSubscribe, request)
+	if err != nil {
+		return err
+	}
+	r := room{viewer: v, answer: id, names: map[int]string{}}
+	for {
+		p, err := s.next()
+		if err != nil {
+			return err
+		}
+		v.mu.Lock()
+		err = r.take(p)
+		var refusal *wire.Error
+		if err != nil && !errors.As(err, &refusal) && v.broken == nil {
+			v.broken = fmt.Errorf("%s at %s: %w", v.name, address, err)
+		}
+		v.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// room is a viewer's stay in its room on one connection.
+type room struct {
+	*viewer
+	answer  int            // the number of the subscription
+	id      string         // "" until it was granted
+	names   map[int]string // of series, by the ids of this server
+	parts   int            // of the bootstrap that is under way
+	reached int64          // newest time in the parts so far
+	told    string         // what the parts continue from
+	joined  bool
+}
+
+// take handles one packet. The caller holds viewer.mu. An error that is no
+// *wire.Error means that the server broke the protocol.
+func (r *room) take(p packet) error {
+	switch p.event {
+	case "":
+		if p.id != r.answer {
+			return nil
+		}
+		if err := granted(p.arg); err != nil {
+			return err
+		}
+		var a wire.Subscribed
+		if err := json.Unmarshal(p.arg, &a); err != nil {
+			return err
+		}
+		r.id = a.Room
+	case wire.EventBootstrap:
+		var m wire.Bootstrap
+		if err := json.Unmarshal(p.arg, &m); err != nil {
+			return fmt.Errorf("bootstrap %.200s: %w", p.arg, err)
+		}
+		return r.bootstrap(&m)
+	case wire.EventUpdate:
+		var m wire.Update
+		if err := json.Unmarshal(p.arg, &m); err != nil {
+			return fmt.Errorf("update %.200s: %w", p.arg, err)
+		}
+		return r.update(&m)
+	case wire.EventGap:
+		var m wire.Gap
+		if err := json.Unmarshal(p.arg, &m); err != nil {
+			return fmt.Errorf("gap %.200s: %w", p.arg, err)
+		}
+		return r.gap(&m)
+	case wire.EventStatus:
+		r.addNote("%s %s", time.Now().Format("15:04:05.000"), p.arg)
+	}
+	return nil
+}
+
+// bootstrap takes in a part of one.
+func (r *room) bootstrap(m *wire.Bootstrap) error {
+	if r.id == "" || m.Room != r.id {
+		return fmt.Errorf("bootstrap of room %q before the answer, or of another room than %q", m.Room, r.id)
+	}
+	from := "null"
+	if m.From != nil {
+		from = *m.From
+	}
+	if r.parts == 0 {
+		r.told, r.reached = from, -1<<62
+		r.learn(m.Series)
+		r.addNote("%s bootstrap %s from %s (had %q)", time.Now().Format("15:04:05.000"), m.Reason, from, r.position)
+		if m.From == nil {
+			// Until the last part has come there is nothing to resume from.
+			r.held.clear()
+			if r.position != "" || r.anew > 0 {
+				r.anew++
+			}
+			r.position = ""
+			if r.since == 0 {
+				r.since = m.Now
+			}
+		} else if r.resumes++; r.position == "" {
+			return fmt.Errorf("bootstrap continues from %q, but nothing was asked for", from)
+		}
+	} else if from != r.told {
+		return fmt.Errorf("parts of one bootstrap continue from %q and from %q", r.told, from)
+	}
+	r.parts++
+	first, last, err := r.held.blocks(m.Blocks, r.names, r.fresh(m.From != nil))
+	if err != nil {
+		return err
+	}
+	// Parts of a whole history are slices of time.
+	if m.From == nil && first <= r.reached {
+		r.held.order++
+		r.held.note("part %d of a bootstrap goes back from %d to %d", r.parts, r.reached, first)
+	}
+	r.reached = max(r.reached, last)
+	r.now = m.Now
+	if !m.More {
+		if m.Position == "" && r.told != "null" {
+			return errors.New("the last part of a bootstrap has no position")
+		}
+		r.position, r.parts, r.joined = m.Position, 0, true
+	}
+	return nil
+}
+
+func (r *room) update(m *wire.Update) error {
+	if m.Room != r.id {
+		return fmt.Errorf("update of room %q, not of %q", m.Room, r.id)
+	}
+	if !r.joined || r.parts > 0 {
+		return errors.New("update before the bootstrap, or amidst it")
+	}
+	r.learn(m.Series)
+	if _, _, err := r.held.blocks(m.Blocks, r.names, r.fresh(true)); err != nil {
+		return err
+	}
+	r.position, r.now = m.Position, m.Now
+	return nil
+}
+
+func (r *room) gap(m *wire.Gap) error {
+	if m.Room != r.id {
+		return fmt.Errorf("gap of room %q, not of %q", m.Room, r.id)
+	}
+	r.addNote("%s gap %d to %d of %d series: %s", time.Now().Format("15:04:05.000"), m.From, m.To, len(m.IDs), m.Reason)
+	if len(m.IDs) == 0 {
+		r.held.told(gap{"", m.From, m.To, m.Reason})
+	}
+	for _, id := range m.IDs {
+		name, known := r.names[id]
+		if !known {
+			return fmt.Errorf("gap of an unknown series with id %d", id)
+		}
+		r.held.told(gap{name, m.From, m.To, m.Reason})
+	}
+	return nil
+}
+
+func (r *room) learn(series []wire.Descriptor) {
+	for _, d := range series {
+		r.names[d.ID] = seriesName(d.Labels)
+	}
+}
+
+// fresh returns what counts new samples. What comes in the order of the log is
+// checked for it: a source's samples of one strand ascend.
+func (r *room) fresh(inLogOrder bool) func(series string, t int64) {
+	now := time.Now()
+	r.wait = max(r.wait, now.Sub(r.lastNew))
+	return func(series string, t int64) {
+		r.lastNew = now
+		r.latest[series] = t
+		of := strandOf(series, t)
+		if inLogOrder && t < r.newest[of] {
+			r.held.order++
+			r.held.note("%s at %d came after %d", series, t, r.newest[of])
+		}
+		r.newest[of] = max(r.newest[of], t)
+	}
+}
+
+// pause returns how long the viewer was without a new sample at most since the
+// last call.
+func (v *viewer) pause() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	d := max(v.wait, time.Since(v.lastNew))
+	v.wait = 0
+	return d
+}
+
+// live reports whether the last sample that came of every one of the series is
+// newer than t. Without series, those that it knows are meant.
+func (v *viewer) live(series []string, t int64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(series) == 0 {
+		for _, last := range v.latest {
+			if last <= t {
+				return false
+			}
+		}
+		return len(v.latest) > 0
+	}
+	for _, s := range series {
+		if v.latest[s] <= t {
+			return false
+		}
+	}
+	return true
+}
+
+// diary returns what the viewer was told, for a failure's report.
+func (v *viewer) diary() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return strings.Join(v.notes, "\n")
+}

@@ -1,0 +1,109 @@
+package redisbus
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/bus/redisbus/redistest"
+)
+
+func TestURLsThatAreRefusedSayWhyAndNoPassword(t *testing.T) {
+	for _, c := range []struct{ url, says string }{
+		{"", "none of redis, rediss"},
+		{"http://host", `scheme "http"`},
+		{"redis://user:secret@host/x", "database number"},
+		{"redis://user:secret@host?colour=red", "colour"},
+		{"redis://user:secret@host:port", "not of the form"},
+		{"redis://user:1/secret@host", "not of the form"},
+		{"redis://user:1?secret@host", "not of the form"},
+		{"redis://user:1#secret@host", "not of the form"},
+		{"redis://user:%zzsecret@host", "not of the form"},
+		{"redis:user:secret@host", "not of the form"},
+		{"redis+sentinel://user:secret@host", "master_name"},
+		{"redis+nothing://user:secret@host", "neither"},
+		{"unix://user:secret@", "empty unix socket path"},
+	} {
+		_, err := Open(t.Context(), Options{URL: c.url})
+		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v, want %q", c.url, err, c.says)
+		}
+	}
+	for _, name := range []string{"a b", "{a}", strings.Repeat("x", 101)} {
+		if _, err := Open(t.Context(), Options{URL: shared.URL, Stream: name}); err == nil {
+			t.Errorf("stream %q is taken", name)
+		}
+	}
+}
+
+// check publishes and reads over url.
+func check(t *testing.T, url string) {
+	t.Helper()
+	b := open(t, Options{URL: url, Stream: stream()})
+	insist(t, b, one("a", 1))
+	if got := read(t, b, bus.Position{}, 1); got[0].Batch.Seq != 1 {
+		t.Errorf("batch %d", got[0].Batch.Seq)
+	}
+	if p := end(t, b); p.Epoch == "" {
+		t.Error("no epoch")
+	}
+}
+
+func TestUserPasswordDatabaseAndSocket(t *testing.T) {
+	s := start(t, redistest.Options{Password: "pa/ss"})
+	check(t, s.URL)
+	check(t, s.URL+"/3")
+	check(t, "unix://default:pa%2Fss@"+s.Socket()+"?db=2")
+	wrong := open(t, Options{URL: "redis://:secret@" + s.Addr})
+	err := wrong.Publish(t.Context(), one("a", 1))
+	if err == nil || !strings.Contains(err.Error(), "WRONGPASS") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a wrong password: %v", err)
+	}
+}
+
+func TestCluster(t *testing.T) {
+	s := start(t, redistest.Options{Args: []string{"--cluster-enabled", "yes"}})
+	c := s.Client(t)
+	if err := c.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the cluster is up", func() bool {
+		return strings.Contains(c.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
+	})
+	check(t, "redis+cluster://"+s.Addr)
+}
+
+func TestSentinel(t *testing.T) {
+	s := start(t, redistest.Options{})
+	host, port, _ := net.SplitHostPort(s.Addr)
+	watch := start(t, redistest.Options{Sentinel: []string{fmt.Sprintf("sentinel monitor mine %s %s 1", host, port)}})
+	check(t, "redis+sentinel://"+watch.Addr+"?master_name=mine")
+}
+
+func TestAnOldServerIsRefusedByName(t *testing.T) {
+	info := "redis_version:5.0.14\r\n"
+	for name, answers := range map[string]map[string]string{
+		"6.0.16": {"hello": redistest.HelloOf("6.0.16")},
+		"5.0.14": {"info": fmt.Sprintf("$%d\r\n%s\r\n", len(info), info)},
+	} {
+		b := open(t, Options{URL: redistest.Pretend(t, answers)})
+		_, endErr := b.End(t.Context())
+		for call, err := range map[string]error{
+			"Publish": b.Publish(t.Context(), one("a", 1)),
+			"Tail":    tail(t, b, bus.Position{}).ends(t),
+			"End":     endErr,
+		} {
+			if !errors.Is(err, ErrOldServer) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s with %s returned %v", call, name, err)
+			}
+		}
+	}
+	for version, want := range map[string]bool{"6.2.0": true, "7.0.15": true, "10.1": true, "6.1.9": false, "5.0": false, "unstable": true} {
+		if atLeast(version, 6, 2) != want {
+			t.Errorf("%s is new enough: %v, want %v", version, !want, want)
+		}
+	}
+}
