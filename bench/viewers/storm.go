@@ -111,6 +111,7 @@ func (b *bench) stormOnce(viewers int, retry func(int) time.Duration) (r stormRu
 		return r, err
 	}
 
+	fleet.Reset()
 	killed := time.Now()
 	server.Kill()
 	restarted, err := b.restart(dir, server.Address.String(), fleet)
@@ -122,11 +123,15 @@ func (b *bench) stormOnce(viewers int, retry func(int) time.Duration) (r stormRu
 	r.start = ready.Sub(killed)
 	away = false
 	fleet.Recall()
-	if err := fleet.Await(func() bool { return fleet.Live() >= viewers/2 }, stormTimeout); err != nil {
+	// Who has not noticed yet that its server is gone does not count as back.
+	back := func(n int) func() bool {
+		return func() bool { return fleet.Figures().Lost >= viewers && fleet.Live() >= n }
+	}
+	if err := fleet.Await(back(viewers/2), stormTimeout); err != nil {
 		return r, err
 	}
 	r.half = time.Since(ready)
-	if err := fleet.Await(func() bool { return fleet.Live() == viewers }, stormTimeout); err != nil {
+	if err := fleet.Await(back(viewers), stormTimeout); err != nil {
 		return r, err
 	}
 	r.all = time.Since(ready)
