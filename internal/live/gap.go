@@ -35,6 +35,7 @@ type gap struct {
 type loss struct {
 	reason string
 	from   int64 // log time of the last entry before, Unix ms
+	newest int64 // the same of the newest loss, where several are judged together
 	// until is where the log ended when it was noticed, if that is later: a server that
 	// was away does not know what between the two was retained and what was new.
 	// Whoever is heard after it is still there.
@@ -54,7 +55,7 @@ type savedGap struct {
 // lose notes that the log has lost what came after a log time. A loss before it that
 // is still being judged becomes part of it. The caller holds h.mu.
 func (h *Hub) lose(reason string, from int64) {
-	l := &loss{reason: reason, from: from, until: max(from, h.progress.end.LogTime())}
+	l := &loss{reason: reason, from: from, newest: from, until: max(from, h.progress.end.LogTime())}
 	if old := h.loss; old != nil && !old.over {
 		l.from, l.until = min(l.from, old.from), max(l.until, old.until)
 	}

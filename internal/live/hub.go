@@ -117,6 +117,7 @@ type Hub struct {
 	progress       progress
 	sources        sources
 	loss           *loss // the newest; nil: none so far
+	begun          bool  // progress was saved once, by this life or one before; used by Run alone
 	gaps           []*gap
 	gapsChanged    bool
 

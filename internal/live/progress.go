@@ -57,6 +57,16 @@ type savedProgress struct {
 	Position string                 `json:"position,omitempty"`
 	Replay   string                 `json:"replay,omitempty"`
 	Sources  map[string]savedSource `json:"sources"`
+	Loss     *savedLoss             `json:"loss,omitempty"` // that is not declared yet
+}
+
+// savedLoss is a loss in savedProgress; times as there.
+type savedLoss struct {
+	Reason string `json:"reason"`
+	From   int64  `json:"from"`
+	Newest int64  `json:"newest"`
+	Until  int64  `json:"until"`
+	To     int64  `json:"to,omitempty"`
 }
 
 type savedSource struct {
@@ -166,6 +176,10 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	if p.saved, err = bus.ParsePosition(s.Position); err != nil {
 		return from, nil
 	}
+	h.begun = true
+	if l := s.Loss; l != nil {
+		h.loss = &loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To}
+	}
 	p.intact = h.store.Intact()
 	if !p.intact {
 		h.log.Warn("the machine was restarted, or the history repaired: applying all that the log retains again")
@@ -202,15 +216,13 @@ func (h *Hub) save(final bool) {
 }
 
 // progressToSave returns nil while the saved position has to stand still: before
-// anything was applied, while something is shown that is not recorded, and while a
-// loss is not yet declared.
+// anything was applied, and while something is shown that is not recorded.
 func (h *Hub) progressToSave() []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := &h.progress
 	h.sources.forget(h.now() - sourceMemory)
-	pending := h.loss != nil && !h.loss.over // the next life has to notice it, too
-	if p.isUnstored || h.o.Replica && p.applied.IsZero() || pending {
+	if p.isUnstored || h.o.Replica && p.applied.IsZero() {
 		return nil
 	}
 	s := savedProgress{Version: 1, Sources: make(map[string]savedSource, len(h.sources))}
@@ -223,6 +235,9 @@ func (h *Hub) progressToSave() []byte {
 	}
 	for id, x := range h.sources {
 		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt}
+	}
+	if l := h.loss; l != nil && !l.over {
+		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to}
 	}
 	b, err := json.Marshal(s)
 	if err != nil {

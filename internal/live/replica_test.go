@@ -627,3 +627,71 @@ func TestWhatTheLogDroppedWhileTheDiskWasFullIsAGap(t *testing.T) {
 		})
 	}
 }
+
+// A server that is killed right after its very first start knows all the same what
+// it has missed when it comes back.
+func TestAServerKilledAtOnceKnowsWhatItMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		p := &publisher{log: l, want: &sharedTruth{truth: truth{}}}
+		rng := rand.New(rand.NewPCG(1, 1))
+		tick := func(n int) {
+			for range n {
+				p.publish(p.next(rng))
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		tick(3)
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			tick(20)
+			l.trim(3)
+		}()
+		r.restart(true, 0, 5*time.Second)
+		tick(300)
+		s := &stub{}
+		c := r.hub.NewClient(s)
+		defer c.Close()
+		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
+		time.Sleep(time.Second)
+		if gs := told(t, s); len(gs) != 1 || gs[0].Reason != wire.GapLogTrimmed {
+			t.Errorf("told %+v, want one gap", gs)
+		}
+		r.stop()
+	})
+}
+
+// Losses that follow quickly are judged together, but a source that was heard of
+// between them misses nothing, and a start in that time does not begin anew.
+func TestLossesThatFollowQuicklyDeclareNothingThatIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		want := &sharedTruth{truth: truth{}}
+		p := &publisher{log: l, want: want}
+		rng := rand.New(rand.NewPCG(1, 1))
+		for range 20 {
+			for range 4 {
+				p.publish(p.next(rng))
+				time.Sleep(time.Second)
+			}
+			l.lose(2)
+			p.resend(rng, 10)
+		}
+		time.Sleep(6 * time.Second)
+		r.restart(true, 0, time.Second)
+		for range 30 {
+			p.publish(p.next(rng))
+			time.Sleep(time.Second)
+		}
+		if len(r.hub.gaps) > 0 {
+			t.Errorf("a gap is declared, and nothing is missing: %+v", *r.hub.gaps[0])
+		}
+		q := newPage(t, r.hub, 1<<20)
+		q.ask(`{"query":"m","window":3600,"points":20000}`)
+		settleReplicas(t, 0, []*page{q}, want)
+		q.close()
+		r.stop()
+	})
+}

@@ -92,6 +92,12 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 	}
 	return h.bus.Tail(ctx, from, func(d bus.Delivery) error {
 		err := h.apply(ctx, d)
+		if err == nil && !h.begun && h.o.Replica {
+			// Without it a kill before the first save would make this a server that has
+			// never seen the log, and so misses nothing.
+			h.begun = true
+			h.save(false)
+		}
 		if !h.IsReady() {
 			h.passed(d.Position, end)
 			if behind := end.LogTime() - d.Position.LogTime(); time.Since(told) > catchUpLog {
