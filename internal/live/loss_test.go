@@ -101,11 +101,13 @@ func TestAPageThatIsAheadBeginsAnewInANewEpoch(t *testing.T) {
 		p := newPage(t, a.hub, 1<<20)
 		p.ask(seriesOfSource)
 		time.Sleep(time.Second)
+		p.mu.Lock()
 		for _, room := range p.rooms { // another server has shown it what the log is about to lose
 			ahead, _ := l.End(t.Context())
 			ahead.Ms += 5000
 			room.position = ahead.String()
 		}
+		p.mu.Unlock()
 		q := p.resumeOn(t, a.hub)
 		l.lose(2)
 		tick(3) // into the places that were lost
@@ -263,10 +265,10 @@ func TestTheSavedPositionDoesNotOvertakeAGapThatCannotBeSaved(t *testing.T) {
 		r.store.notes = notes // killed
 		r.start()
 		tick(1)
+		r.stop()
 		if n := len(r.hub.gaps); n != 1 {
 			t.Errorf("%d gaps after a kill, want the one that was declared before", n)
 		}
-		r.stop()
 	})
 }
 
@@ -371,10 +373,10 @@ func TestAnEmptyBatchDoesNotHideAGap(t *testing.T) {
 		time.Sleep(time.Second)
 		one.publish(one.next(rng))
 		time.Sleep(time.Second)
+		r.stop()
 		if n := len(r.hub.gaps); n != 1 {
 			t.Errorf("%d gaps, want one", n)
 		}
-		r.stop()
 	})
 }
 
