@@ -35,6 +35,9 @@ type gap struct {
 type loss struct {
 	reason string
 	from   int64 // log time of the last entry before, Unix ms
+	// latest is from, or where the latest of several losses that are judged together
+	// begins: a source that was heard before it has lost by the log what it lacks.
+	latest int64
 	// until is where the log ended when it was noticed, if that is later: a server that
 	// was away does not know what between the two was retained and what was new.
 	// Whoever is heard after it is still there.
@@ -54,7 +57,7 @@ type savedGap struct {
 // lose notes that the log has lost what came after a log time. A loss before it that
 // is still being judged becomes part of it. The caller holds h.mu.
 func (h *Hub) lose(reason string, from int64) {
-	l := &loss{reason: reason, from: from, until: max(from, h.progress.end.LogTime())}
+	l := &loss{reason: reason, from: from, latest: from, until: max(from, h.progress.end.LogTime())}
 	if old := h.loss; old != nil && !old.over {
 		l.from, l.until = min(l.from, old.from), max(l.until, old.until)
 	}

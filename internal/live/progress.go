@@ -46,6 +46,7 @@ type progress struct {
 	// log of a new epoch is being read up to there: mostly what is known already.
 	end         bus.Position
 	rereading   bool
+	isSaved     bool // by this life or one before
 	intact      bool // the store holds everything up to saved
 	first       bool // the next entry is the first of a log that is read from its beginning
 	checkpoints []bus.Position
@@ -142,6 +143,7 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	if len(b) == 0 {
 		return from, nil
 	}
+	h.progress.isSaved = true
 	if !h.o.Replica {
 		// A log in memory cannot be read again, so after a kill the sequence numbers
 		// would lag behind what was applied: they count once, after a clean stop.
@@ -198,7 +200,19 @@ func (h *Hub) save(final bool) {
 	if err := h.store.Keep(store.Progress, b); err != nil {
 		// The one before is still there: only more is read again after a start.
 		h.log.Warn("how far the log was applied could not be saved", "err", err)
+		return
 	}
+	h.mu.Lock()
+	h.progress.isSaved = true
+	h.mu.Unlock()
+}
+
+// hasSaved reports whether this life or one before it has saved how far the log was
+// applied, as far as that is saved while it runs.
+func (h *Hub) hasSaved() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.progress.isSaved || !h.o.Replica
 }
 
 // progressToSave returns nil while the saved position has to stand still: before

@@ -113,7 +113,7 @@ func (h *Hub) missingBefore(s *source, b *bus.Batch) *gap {
 		return nil // nothing to stand between
 	}
 	g := &gap{from: min(s.lastT, next), to: max(s.lastT, next), reason: wire.GapSourceDropped, series: map[string]labels.Labels{}}
-	if h.loss != nil && s.heardAt <= h.loss.from {
+	if h.loss != nil && s.heardAt <= h.loss.latest {
 		g.reason = h.loss.reason
 	}
 	for i := range b.Series {

@@ -41,7 +41,8 @@ func (h *Hub) watch() {
 		if n%4 == 0 {
 			h.tellCatalogue()
 		}
-		if n%20 == 0 {
+		// What is not saved at all is not missed by the next life: the first time is soon.
+		if n%20 == 0 || !h.hasSaved() {
 			h.save(false)
 		}
 		if n%40 == 0 {
