@@ -533,6 +533,7 @@ func TestAServerThatIsKilledSoonAfterItsFirstStartKnowsWhatItMissed(t *testing.T
 		r := newReplica(t, l)
 		p := &publisher{log: l, want: &sharedTruth{truth: truth{}}}
 		rng := rand.New(rand.NewPCG(1, 1))
+		time.Sleep(time.Second)
 		for range 3 {
 			p.publish(p.next(rng))
 			time.Sleep(time.Second)
