@@ -18,7 +18,7 @@ var (
 	seedFlag   = flag.Uint64("chaos.seed", 0, "`seed` of an earlier run; 0: a new one")
 	onlyFlag   = flag.String("chaos.only", "", "inject only faults whose names contain this `text`")
 	binaryFlag = flag.String("chaos.binary", "", "`path` of the stripchart that is tested; empty: it is built")
-	reportFlag = flag.String("chaos.report", "", "`file` that the table is written to")
+	reportFlag = flag.String("chaos.report", "", "`file` that the table is added to")
 )
 
 // actAs makes the test binary a source of the harness.
@@ -76,6 +76,12 @@ func chaos(t *testing.T, o Options) {
 			t.Errorf("the promise is broken (seed %d):\n%s", o.Seed, broken)
 		}
 		if *reportFlag != "" {
+			// What is in the file is of runs before this one.
+			if before, err := os.ReadFile(*reportFlag); err == nil {
+				if err := report.Add(string(before)); err != nil {
+					t.Error(err)
+				}
+			}
 			if err := os.WriteFile(*reportFlag, []byte(report.Markdown()), 0o644); err != nil {
 				t.Error(err)
 			}

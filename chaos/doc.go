@@ -12,7 +12,8 @@
 //     declared for a reason that the fault allows;
 //  2. no sample has two values, or comes twice in one message; nobody holds a sample
 //     that was not published, or with another value than its source measured;
-//  3. the samples of a source arrive in order, as far as they do not come as history;
+//  3. the samples of a source arrive in order, as far as they do not come as history or
+//     fill a declared gap afterwards;
 //  4. no process ended that was not told to, no message broke docs/PROTOCOL.md;
 //  5. every viewer is live again within 30 s.
 //

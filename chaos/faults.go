@@ -26,6 +26,12 @@ type fault struct {
 	// allowed are the reasons for gaps that may be declared because of it, in the time
 	// that it took.
 	allowed []string
+	// before is by how much such a gap may begin earlier than others.
+	before time.Duration
+	// loses says that the log loses its end, and its sources send it again. A server
+	// that is killed (kills) soon after does not know any more what it has received of
+	// that, and says that there may be a gap.
+	loses, kills bool
 }
 
 // some returns a random one.
@@ -67,7 +73,8 @@ func (r *rig) pushers() (out []*sourceProcess) {
 // processFaults kill and pause what is ours.
 func processFaults() []fault {
 	return []fault{{
-		name: "`kill -9` of a server",
+		name:  "`kill -9` of a server",
+		kills: true,
 		inject: func(r *rig) error {
 			s := some(r, r.servers)
 			s.kill()
@@ -155,8 +162,9 @@ func processFaults() []fault {
 		fits:   withRedis,
 		inject: func(r *rig) error { return r.suspend(r.redis.process) },
 	}, {
-		name: "a server is replaced, its viewers move through nginx",
-		fits: func(r *rig) bool { return r.nginx != nil },
+		name:  "a server is replaced, its viewers move through nginx",
+		fits:  func(r *rig) bool { return r.nginx != nil },
+		kills: true,
 		inject: func(r *rig) error {
 			s := some(r, r.servers)
 			s.kill()

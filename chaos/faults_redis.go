@@ -12,6 +12,7 @@ import (
 func redisFaults() []fault {
 	return []fault{{
 		name:   "`kill -9` of Redis, append-only file, `everysec`",
+		loses:  true,
 		fits:   withRedis,
 		inject: func(r *rig) error { return r.killRedis("everysec") },
 	}, {
@@ -20,13 +21,15 @@ func redisFaults() []fault {
 		inject: func(r *rig) error { return r.killRedis("always") },
 	}, {
 		name:   "`kill -9` of Redis, append-only file, `no`",
+		loses:  true,
 		fits:   withRedis,
 		inject: func(r *rig) error { return r.killRedis("no") },
 	}, {
 		// While a flush is under way Redis acknowledges for up to 2 s what it has not
 		// even written.
-		name: "`kill -9` of Redis, append-only file, `everysec`, flushes delayed by 5 s",
-		fits: withRedis,
+		name:  "`kill -9` of Redis, append-only file, `everysec`, flushes delayed by 5 s",
+		loses: true,
+		fits:  withRedis,
 		inject: sometimesDeaf(func(r *rig) error {
 			if err := r.redis.bent.flush(5 * time.Second); err != nil {
 				return err
@@ -40,11 +43,13 @@ func redisFaults() []fault {
 		}),
 	}, {
 		name:   "Redis restarts without persistence",
+		loses:  true,
 		fits:   withRedis,
 		inject: sometimesDeaf((*rig).emptyRedis),
 	}, {
 		// What the server missed is nowhere any more: the one case for a declared gap.
 		name:    "Redis restarts without persistence, a server was cut off for longer than sources send again",
+		loses:   true,
 		fits:    withRedis,
 		allowed: []string{logLost},
 		inject: func(r *rig) error {
@@ -61,6 +66,9 @@ func redisFaults() []fault {
 		name:    "a server is away for longer than the log goes back",
 		fits:    func(r *rig) bool { return withRedis(r) && len(r.servers) > 1 },
 		allowed: []string{logTrimmed},
+		// A source may have been away before the server was.
+		before: 30 * time.Second,
+		kills:  true,
 		inject: func(r *rig) error {
 			s := some(r, r.servers)
 			s.kill()
@@ -76,8 +84,9 @@ func redisFaults() []fault {
 			return s.start()
 		},
 	}, {
-		name: "Redis is restored from an older dump",
-		fits: withRedis,
+		name:  "Redis is restored from an older dump",
+		loses: true,
+		fits:  withRedis,
 		inject: sometimesDeaf(func(r *rig) error {
 			dump, err := r.redis.dump()
 			if err != nil {
@@ -89,6 +98,7 @@ func redisFaults() []fault {
 		}),
 	}, {
 		name:   "a lagging replica is promoted",
+		loses:  true,
 		fits:   withRedis,
 		inject: sometimesDeaf((*rig).failOver),
 	}, {

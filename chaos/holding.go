@@ -21,6 +21,17 @@ func (g gap) holds(series string, t int64) bool {
 	return (g.series == "" || g.series == series) && g.from < t && t < g.to
 }
 
+// declared reports whether a sample of the series at t may be missing, or in a batch
+// that may be.
+func (h *holding) declared(series string, t int64) bool {
+	for g := range h.gaps {
+		if g.holds(series, t) || g.holds(series, t+lateBy) {
+			return true
+		}
+	}
+	return false
+}
+
 // holding is what somebody has after the merge: a viewer, or a server's history.
 // It merges as docs/PROTOCOL.md says, and counts what should not have come.
 type holding struct {

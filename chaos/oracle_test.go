@@ -3,6 +3,7 @@ package chaos
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"stripchart/internal/wire"
 )
@@ -193,5 +194,38 @@ func TestTheJournalSaysWhatWasAcknowledged(t *testing.T) {
 	of := a.truths(1, 2)[seriesName(seriesOf(1, 1))]
 	if !slices.Equal(of.acknowledged, []int64{100, 200, 700}) || !of.possible(800) || of.possible(90) || !a.bus[2] || a.bus[3] {
 		t.Errorf("read %+v", a)
+	}
+}
+
+func TestWhatFillsADeclaredGapMayComeLate(t *testing.T) {
+	for _, declared := range []bool{false, true} {
+		v := newViewer("v", everySource, window)
+		if declared {
+			v.held.told(gap{one, 1450, 1550, logTrimmed})
+		}
+		fresh := (&room{viewer: v}).fresh(true)
+		for _, at := range []int64{1450, 1600, 1500} {
+			fresh(one, at)
+		}
+		if late := v.held.order > 0; late == declared {
+			t.Errorf("with a declared gap (%v) out of order is %v", declared, late)
+		}
+	}
+}
+
+func TestTablesOfSeveralRunsAddUp(t *testing.T) {
+	row := verdict{Acknowledged: 10, Lost: 1, Doubled: 2, Order: 3, Wrong: 4, Gaps: 5, Undue: 6, Gapped: 7}
+	var one, two, both Report
+	one.add("`a` (b)", row, 2*time.Second, time.Second)
+	two.add("`a` (b)", row, time.Second, 3*time.Second)
+	two.add("c", row, 0, 0)
+	both.add("`a` (b)", row, 2*time.Second, time.Second)
+	both.add("`a` (b)", row, time.Second, 3*time.Second)
+	both.add("c", row, 0, 0)
+	if err := one.Add(two.Markdown()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := one.Markdown(), both.Markdown(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

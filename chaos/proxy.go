@@ -35,16 +35,20 @@ func newNetwork(p *ports) *network {
 
 // link makes a link to the address upstream.
 func (n *network) link(name, upstream string) (*link, error) {
-	address, err := n.ports.next()
-	if err != nil {
-		return nil, err
+	for tries := 0; ; tries++ {
+		address, err := n.ports.next()
+		if err != nil {
+			return nil, err
+		}
+		l := &link{name: name, address: address, proxy: toxiproxy.NewProxy(n.server, name, address, upstream)}
+		switch err := l.proxy.Start(); {
+		case err == nil:
+			n.links = append(n.links, l)
+			return l, nil
+		case tries == 5: // others take ports, too
+			return nil, fmt.Errorf("start link %s: %w", name, err)
+		}
 	}
-	l := &link{name: name, address: address, proxy: toxiproxy.NewProxy(n.server, name, address, upstream)}
-	if err := l.proxy.Start(); err != nil {
-		return nil, fmt.Errorf("start link %s: %w", name, err)
-	}
-	n.links = append(n.links, l)
-	return l, nil
 }
 
 func (n *network) close() {

@@ -28,22 +28,46 @@ type Row struct {
 }
 
 func (p *Report) add(name string, v verdict, recovery, without time.Duration) {
-	var row *Row
-	for i := range p.Rows {
-		if p.Rows[i].Fault == name {
-			row = &p.Rows[i]
-		}
-	}
-	if row == nil {
-		p.Rows = append(p.Rows, Row{Fault: name})
-		row = &p.Rows[len(p.Rows)-1]
-	}
-	row.Times++
-	row.Figures.add(v)
-	row.Recovery, row.Without = max(row.Recovery, recovery), max(row.Without, without)
+	p.row(name).merge(1, v, recovery, without)
 }
 
 func (p *Report) addEnd(v verdict) { p.End.add(v) }
+
+// Add adds a table that Markdown returned earlier, of another run.
+func (p *Report) Add(table string) error {
+	for _, line := range strings.Split(table, "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		if !strings.HasPrefix(line, "|") || len(cells) != 12 || cells[0] == "fault" || cells[0] == all {
+			continue
+		}
+		var row Row
+		f := &row.Figures
+		var recovery, without float64
+		if _, err := fmt.Sscanf(strings.Join(cells[1:], " "), "%d %d %d %d %d %d %d %d %d %f s %f s", &row.Times, &f.Acknowledged, &f.Lost, &f.Doubled,
+			&f.Order, &f.Wrong, &f.Gaps, &f.Undue, &f.Gapped, &recovery, &without); err != nil {
+			return fmt.Errorf("%q is no line of the table: %w", line, err)
+		}
+		p.row(cells[0]).merge(row.Times, *f, time.Duration(recovery*float64(time.Second)), time.Duration(without*float64(time.Second)))
+	}
+	return nil
+}
+
+// row returns the row of a fault, a new one if there is none.
+func (p *Report) row(name string) *Row {
+	for i := range p.Rows {
+		if p.Rows[i].Fault == name {
+			return &p.Rows[i]
+		}
+	}
+	p.Rows = append(p.Rows, Row{Fault: name})
+	return &p.Rows[len(p.Rows)-1]
+}
+
+func (row *Row) merge(times int, v verdict, recovery, without time.Duration) {
+	row.Times += times
+	row.Figures.add(v)
+	row.Recovery, row.Without = max(row.Recovery, recovery), max(row.Without, without)
+}
 
 // Broken returns what shows that the promise was broken, or "".
 func (p *Report) Broken() string {
@@ -59,17 +83,18 @@ func (p *Report) Broken() string {
 	return strings.Join(out, "\n")
 }
 
+// all is the last row of the table.
+const all = "**all**"
+
 // Markdown returns the table.
 func (p *Report) Markdown() string {
 	var b strings.Builder
-	b.WriteString("| fault | times | samples acknowledged | lost | doubled | out of order | wrong | declared gaps | samples in them | longest recovery | longest without samples |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
-	total := Row{Fault: "**all**"}
+	b.WriteString("| fault | times | samples acknowledged | lost | doubled | out of order | wrong | declared gaps | undue | samples in them | longest recovery | longest without samples |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	total := Row{Fault: all}
 	for _, row := range p.Rows {
 		row.write(&b)
-		total.Times += row.Times
-		total.Figures.add(row.Figures)
-		total.Recovery, total.Without = max(total.Recovery, row.Recovery), max(total.Without, row.Without)
+		total.merge(row.Times, row.Figures, row.Recovery, row.Without)
 	}
 	total.write(&b)
 	if p.End.faulty() {
@@ -80,6 +105,6 @@ func (p *Report) Markdown() string {
 
 func (row *Row) write(b *strings.Builder) {
 	f := &row.Figures
-	fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %.1f s | %.1f s |\n", row.Fault, row.Times, f.Acknowledged, f.Lost, f.Doubled,
-		f.Order, f.Wrong+f.Foreign, f.Gaps, f.Gapped, row.Recovery.Seconds(), row.Without.Seconds())
+	fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %.1f s | %.1f s |\n", row.Fault, row.Times, f.Acknowledged, f.Lost, f.Doubled,
+		f.Order, f.Wrong+f.Foreign, f.Gaps, f.Undue, f.Gapped, row.Recovery.Seconds(), row.Without.Seconds())
 }

@@ -56,7 +56,8 @@ type rig struct {
 	disks  bool     // servers and sources have small disks of their own
 	mounts []string // of the disks
 
-	unstored []span // when a server alone has shown what it could not record
+	losses   []allowance // where a server that is killed may not know what it has
+	unstored []span      // when a server alone has shown what it could not record
 }
 
 // remote is a process that reaches the bus through a link.

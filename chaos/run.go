@@ -202,7 +202,13 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	to := time.Now().UnixMilli() - lateBy - tick
 	for _, reason := range f.allowed {
-		*allowed = append(*allowed, allowance{reason, began.Add(-lagBefore).UnixMilli(), time.Now().UnixMilli()})
+		*allowed = append(*allowed, allowance{reason, began.Add(-lagBefore - f.before).UnixMilli(), time.Now().UnixMilli()})
+	}
+	if f.loses {
+		r.losses = append(r.losses, allowance{logLost, began.Add(-lagBefore).UnixMilli(), time.Now().Add(lagBefore).UnixMilli()})
+	}
+	if f.kills {
+		*allowed = append(*allowed, r.losses...)
 	}
 	v, err := r.check(from, to, *allowed)
 	if err != nil {

@@ -258,7 +258,8 @@ func (r *room) learn(series []wire.Descriptor) {
 }
 
 // fresh returns what counts new samples. What comes in the order of the log is
-// checked for it: a source's samples of one strand ascend.
+// checked for it: a source's samples of one strand ascend. Not those in a declared gap:
+// when their source sends the last seconds again for another reason, they come late.
 func (r *room) fresh(inLogOrder bool) func(series string, t int64) {
 	now := time.Now()
 	r.wait = max(r.wait, now.Sub(r.lastNew))
@@ -266,7 +267,7 @@ func (r *room) fresh(inLogOrder bool) func(series string, t int64) {
 		r.lastNew = now
 		r.latest[series] = t
 		of := strandOf(series, t)
-		if inLogOrder && t < r.newest[of] {
+		if inLogOrder && t < r.newest[of] && !r.held.declared(series, t) {
 			r.held.order++
 			r.held.note("%s at %d came after %d", series, t, r.newest[of])
 		}

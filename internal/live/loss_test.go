@@ -490,3 +490,77 @@ func TestASourceThatDiedIsDeclaredByAServerThatWasAway(t *testing.T) {
 		t.Errorf("told %+v, want a gap of the source that died", gs)
 	}
 }
+
+// Losses that come soon one after the other are judged together. What a source lacks
+// is still the log's fault when it was heard between them.
+func TestWhatASecondLossHasTakenIsNotItsSourcesFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		p := &publisher{log: l, want: &sharedTruth{truth: truth{}}}
+		rng := rand.New(rand.NewPCG(1, 1))
+		tick := func(n int) {
+			for range n {
+				p.publish(p.next(rng))
+				time.Sleep(time.Second)
+			}
+		}
+		tick(20)
+		l.lose(1)
+		tick(5)
+		for range 4 { // in the log, and gone with it before this server has read it
+			p.next(rng)
+			time.Sleep(time.Second)
+		}
+		l.lose(1)
+		tick(25)
+		s := &stub{}
+		c := r.hub.NewClient(s)
+		defer c.Close()
+		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
+		time.Sleep(time.Second)
+		gs := told(t, s)
+		if len(gs) != 1 || gs[0].Reason != wire.GapLogLost {
+			t.Errorf("told %+v, want one gap of what the log has lost", gs)
+		}
+		r.stop()
+	})
+}
+
+// A server that is killed in the first seconds of its life has samples, and so has to
+// know what it missed.
+func TestAServerThatIsKilledSoonAfterItsFirstStartKnowsWhatItMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		p := &publisher{log: l, want: &sharedTruth{truth: truth{}}}
+		rng := rand.New(rand.NewPCG(1, 1))
+		time.Sleep(time.Second)
+		for range 3 {
+			p.publish(p.next(rng))
+			time.Sleep(time.Second)
+		}
+		go func() {
+			for range 10 {
+				time.Sleep(time.Second)
+				p.publish(p.next(rng))
+			}
+			l.trim(2)
+		}()
+		r.restart(true, 0, 20*time.Second)
+		for range 3 {
+			p.publish(p.next(rng))
+			time.Sleep(time.Second)
+		}
+		s := &stub{}
+		c := r.hub.NewClient(s)
+		defer c.Close()
+		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
+		time.Sleep(time.Second)
+		gs := told(t, s)
+		if len(gs) != 1 || gs[0].Reason != wire.GapLogTrimmed {
+			t.Errorf("told %+v, want one gap of what the log has dropped", gs)
+		}
+		r.stop()
+	})
+}
