@@ -28,7 +28,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(actAs) == "source" {
 		os.Exit(Source(os.Args[1:]))
 	}
-	goleak.VerifyTestMain(m)
+	// Toxiproxy leaves a goroutine behind where a toxic was removed while its reader had
+	// gone.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
 }
 
 // stripchart builds the binary.
@@ -101,9 +103,9 @@ func TestAloneItKeepsEverySample(t *testing.T) {
 // Many processes and many servers that meet in Redis.
 func TestNothingAcknowledgedIsLostByManyProcesses(t *testing.T) {
 	t.Parallel()
-	n := *faultsFlag
+	n, rigs := *faultsFlag, 2
 	if n == 0 {
-		n = len(faults())
+		n, rigs = len(faults()), 3 // most of the time is waiting
 	}
-	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 4, Pushers: 1, Series: 10, Collectors: 1}, Rigs: 2, Faults: n})
+	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 4, Pushers: 1, Series: 10, Collectors: 1}, Rigs: rigs, Faults: n})
 }

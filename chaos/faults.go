@@ -29,8 +29,8 @@ type fault struct {
 	// before is by how much such a gap may begin earlier than others.
 	before time.Duration
 	// loses says that the log loses its end, and its sources send it again. A server
-	// that is killed (kills) soon after does not know any more what it has received of
-	// that, and says that there may be a gap.
+	// that ends (kills) while it waits for who does not come back has not saved what it
+	// has received of that, and says that there may be a gap.
 	loses, kills bool
 }
 
@@ -82,7 +82,8 @@ func processFaults() []fault {
 			return s.start()
 		},
 	}, {
-		name: "planned stop of a server",
+		name:  "planned stop of a server",
+		kills: true,
 		inject: func(r *rig) error {
 			s := some(r, r.servers)
 			if err := s.stop(10 * time.Second); err != nil {

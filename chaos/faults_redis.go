@@ -63,11 +63,12 @@ func redisFaults() []fault {
 		},
 	}, {
 		// Trimming by age does the same, after a minute at the least.
-		name:    "a server is away for longer than the log goes back",
-		fits:    func(r *rig) bool { return withRedis(r) && len(r.servers) > 1 },
-		allowed: []string{logTrimmed},
+		name: "a server is away for longer than the log goes back",
+		fits: func(r *rig) bool { return withRedis(r) && len(r.servers) > 1 },
+		// Nor may it have saved how far it was since the log lost its end the last time.
+		allowed: []string{logTrimmed, logLost},
 		// A source may have been away before the server was.
-		before: 30 * time.Second,
+		before: 45 * time.Second,
 		kills:  true,
 		inject: func(r *rig) error {
 			s := some(r, r.servers)

@@ -86,6 +86,21 @@ type identified struct {
 	descriptors []wire.Descriptor
 }
 
+// add adds the descriptors of the series that gaps name: they may have no samples in
+// the window. The caller holds Hub.mu.
+func (k *identified) add(r *Room, gaps []wire.Gap) {
+	missing := idsOf(gaps)
+	for _, d := range k.descriptors {
+		delete(missing, d.ID)
+	}
+	for _, m := range r.members {
+		if missing[m.id] {
+			k.descriptors = append(k.descriptors, m.descriptor())
+		}
+	}
+	slices.SortFunc(k.descriptors, func(a, b wire.Descriptor) int { return cmp.Compare(a.ID, b.ID) })
+}
+
 // identify gives the series of a history their places in the room, and returns
 // the descriptors that a viewer needs: of these, and of all that every current
 // viewer knows. The caller holds h.mu.

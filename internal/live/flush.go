@@ -216,7 +216,7 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 			parties = append(parties, party{
 				cursor: v.cursor, since: v.since, reason: v.reason, chunks: chunks, samples: n, lastT: v.lastT,
 				gaps:        gaps,
-				descriptors: h.describe(r, chunks, v.since != ""),
+				descriptors: h.describe(r, chunks, gaps, v.since != ""),
 			})
 		}
 		parties[i].viewers = append(parties[i].viewers, v)
@@ -314,7 +314,7 @@ func (m *missed) gapsFrom(i uint64) []*gap {
 // describe returns the descriptors of the members in chunks and, for viewers
 // that resume, of all that every current viewer knows: the ids may be new to
 // them. The caller holds h.mu.
-func (h *Hub) describe(r *Room, chunks []chunk, resumes bool) []wire.Descriptor {
+func (h *Hub) describe(r *Room, chunks []chunk, gaps []wire.Gap, resumes bool) []wire.Descriptor {
 	seen := map[int]bool{}
 	out := []wire.Descriptor{}
 	add := func(m *member) {
@@ -326,11 +326,10 @@ func (h *Hub) describe(r *Room, chunks []chunk, resumes bool) []wire.Descriptor 
 	for _, c := range chunks {
 		add(c.member)
 	}
-	if resumes {
-		for _, m := range r.members {
-			if m.announced {
-				add(m)
-			}
+	concerned := idsOf(gaps)
+	for _, m := range r.members {
+		if resumes && m.announced || concerned[m.id] {
+			add(m)
 		}
 	}
 	slices.SortFunc(out, func(a, b wire.Descriptor) int { return a.ID - b.ID })
@@ -447,7 +446,7 @@ func (h *Hub) partyPackets(j *job, p *party) []Packet {
 		for _, part := range parts {
 			ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventBootstrap, wire.AppendReason(part, p.reason)))
 		}
-	case len(rows) > 0:
+	case len(rows) > 0 || len(p.descriptors) > 0:
 		u := wire.Update{Room: j.room.id, Position: j.position.String(), Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors, Matched: j.update.Matched}
 		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventUpdate, u.AppendJSON(nil)))
 	}

@@ -137,6 +137,7 @@ func (h *Hub) tellGaps(e entry) {
 			}
 			r.fromHere(h)
 			r.gaps = append(r.gaps, g)
+			g.introduce(r)
 			h.markDirty(r)
 		}
 	}
@@ -153,6 +154,29 @@ func (g *gap) members(r *Room) []int {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// idsOf returns the ids that the gaps name.
+func idsOf(gaps []wire.Gap) map[int]bool {
+	ids := map[int]bool{}
+	for i := range gaps {
+		for _, id := range gaps[i].IDs {
+			ids[id] = true
+		}
+	}
+	return ids
+}
+
+// introduce has the next broadcast describe the members that g concerns and that the
+// current viewers do not know: who hears of a gap has to know whose it is. The caller
+// holds Hub.mu.
+func (g *gap) introduce(r *Room) {
+	for key, m := range r.members {
+		if _, concerned := g.series[key]; concerned && !m.announced {
+			m.announced = true
+			r.descriptors = append(r.descriptors, m)
+		}
+	}
 }
 
 // messages returns what a room is told of gaps. The caller holds Hub.mu.

@@ -259,6 +259,7 @@ func (h *Hub) read(r *Room, b *bootstrap) {
 	h.mu.Lock()
 	known := h.identify(r, m)
 	gaps := r.messages(m.gaps)
+	known.add(r, gaps)
 	h.mu.Unlock()
 	if r.root {
 		b.parts, b.lastT = encodeRootBootstrap(m, known, h.o.Zone)

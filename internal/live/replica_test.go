@@ -303,14 +303,29 @@ func settleReplicas(t *testing.T, seed uint64, pages []*page, want *sharedTruth)
 	t.Errorf("seed %d: %v", seed, err)
 }
 
-// told returns the gaps that a stub was told of.
+// told returns the gaps that a viewer was told of. It has to know whose they are.
 func told(t *testing.T, s *stub) []wire.Gap {
 	t.Helper()
+	known := map[int]bool{}
+	for _, b := range append(s.sent(wire.EventBootstrap), s.sent(wire.EventUpdate)...) {
+		var m struct{ Series []wire.Descriptor }
+		if err := json.Unmarshal(b, &m); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range m.Series {
+			known[d.ID] = true
+		}
+	}
 	var out []wire.Gap
 	for _, b := range s.sent(wire.EventGap) {
 		var g wire.Gap
 		if err := json.Unmarshal(b, &g); err != nil {
 			t.Fatal(err)
+		}
+		for _, id := range g.IDs {
+			if !known[id] {
+				t.Errorf("told of a gap of an unknown series with id %d", id)
+			}
 		}
 		out = append(out, g)
 	}
