@@ -122,7 +122,7 @@ func processFaults() []fault {
 		// The spool's own bound: what it drops is a declared gap.
 		name:    "Redis is away for longer than a source's spool of 1 MB holds",
 		fits:    func(r *rig) bool { return withSources(r) && withRedis(r) },
-		allowed: []string{sourceDropped},
+		allowed: []string{sourceDropped, logLost},
 		inject: func(r *rig) error {
 			s := some(r, r.onRedis())
 			large := s.args

@@ -42,7 +42,11 @@ export class Tab {
       if (['error', 'warning', 'assert'].includes(message.type())) tab.#problem(message.text());
     });
     page.on('pageerror', error => tab.#problem(`uncaught: ${error.stack ?? error}`));
-    page.on('requestfailed', r => tab.#problem(`request failed: ${r.url()} ${r.failure()?.errorText}`));
+    page.on('requestfailed', r => {
+      // A reload right after the page has come stops the browser from fetching the icon, which nothing waits for.
+      const stopped = r.failure()?.errorText === 'net::ERR_ABORTED' && /\/assets\/icon-[^/]*\.svg$/.test(r.url());
+      if (!stopped) tab.#problem(`request failed: ${r.url()} ${r.failure()?.errorText}`);
+    });
     page.on('response', r => {
       if (r.status() >= 400) tab.#problem(`${r.status()} ${r.url()}`);
     });
