@@ -44,7 +44,8 @@ export class Tab {
     page.on('pageerror', error => tab.#problem(`uncaught: ${error.stack ?? error}`));
     page.on('requestfailed', r => {
       // A reload right after the page has come stops the browser from fetching the icon, which nothing waits for.
-      const stopped = r.failure()?.errorText === 'net::ERR_ABORTED' && /\/assets\/icon-[^/]*\.svg$/.test(r.url());
+      const stopped =
+        r.failure()?.errorText === 'net::ERR_ABORTED' && /\/assets\/icon-[^/]*\.svg$/.test(r.url());
       if (!stopped) tab.#problem(`request failed: ${r.url()} ${r.failure()?.errorText}`);
     });
     page.on('response', r => {
