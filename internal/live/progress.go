@@ -74,6 +74,7 @@ type savedSource struct {
 	EpochSeq uint64 `json:"epoch_seq,omitempty"`
 	LastT    int64  `json:"last_t"`   // Unix ms
 	HeardAt  int64  `json:"heard_at"` // Unix ms
+	Since    int64  `json:"since,omitempty"`
 }
 
 // known returns the newest position up to which the store holds everything.
@@ -166,7 +167,7 @@ func (h *Hub) restore() (from bus.Position, err error) {
 		return from, nil
 	}
 	for id, x := range s.Sources {
-		h.sources[id] = &source{seq: x.Seq, epochSeq: x.EpochSeq, lastT: x.LastT, heardAt: x.HeardAt}
+		h.sources[id] = &source{seq: x.Seq, epochSeq: x.EpochSeq, lastT: x.LastT, heardAt: x.HeardAt, since: x.Since}
 	}
 	if !h.o.Replica {
 		h.sources.newEpoch() // a log in memory begins anew with every process
@@ -234,7 +235,7 @@ func (h *Hub) progressToSave() []byte {
 		s.Position, s.Replay = at.String(), p.replay().String()
 	}
 	for id, x := range h.sources {
-		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt}
+		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt, Since: x.since}
 	}
 	if l := h.loss; l != nil && !l.over {
 		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to}
