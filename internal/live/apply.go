@@ -75,6 +75,7 @@ func (h *Hub) commit(d bus.Delivery) error {
 		return err
 	}
 	if src != nil {
+		h.newSource = h.newSource || src.seq == 0
 		src.took(d.Batch, d.Position.LogTime())
 	}
 	h.declare(&e, h.watchLoss(d.Position.LogTime()))

@@ -79,8 +79,7 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 	l.over = true
 	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
 	for key, s := range h.index.byKey {
-		// The numbers of one that was not known before the loss tell nothing.
-		if s.source == nil || s.source.heardAt <= l.until || s.source.since > l.from {
+		if s.source == nil || s.source.heardAt <= l.until {
 			g.series[key] = s.labels
 		}
 	}

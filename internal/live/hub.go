@@ -117,6 +117,7 @@ type Hub struct {
 	progress       progress
 	sources        sources
 	loss           *loss // the newest; nil: none so far
+	newSource      bool  // one was heard of that is not saved yet
 	begun          bool  // progress was saved once, by this life or one before; used by Run alone
 	gaps           []*gap
 	gapsChanged    bool

@@ -74,7 +74,6 @@ type savedSource struct {
 	EpochSeq uint64 `json:"epoch_seq,omitempty"`
 	LastT    int64  `json:"last_t"`   // Unix ms
 	HeardAt  int64  `json:"heard_at"` // Unix ms
-	Since    int64  `json:"since,omitempty"`
 }
 
 // known returns the newest position up to which the store holds everything.
@@ -167,7 +166,7 @@ func (h *Hub) restore() (from bus.Position, err error) {
 		return from, nil
 	}
 	for id, x := range s.Sources {
-		h.sources[id] = &source{seq: x.Seq, epochSeq: x.EpochSeq, lastT: x.LastT, heardAt: x.HeardAt, since: x.Since}
+		h.sources[id] = &source{seq: x.Seq, epochSeq: x.EpochSeq, lastT: x.LastT, heardAt: x.HeardAt}
 	}
 	if !h.o.Replica {
 		h.sources.newEpoch() // a log in memory begins anew with every process
@@ -216,6 +215,14 @@ func (h *Hub) save(final bool) {
 	}
 }
 
+// heardOfNewSource reports whether there is a source that is not saved yet, and has
+// to be while this process runs.
+func (h *Hub) heardOfNewSource() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.newSource && h.o.Replica
+}
+
 // progressToSave returns nil while the saved position has to stand still: before
 // anything was applied, and while something is shown that is not recorded.
 func (h *Hub) progressToSave() []byte {
@@ -223,6 +230,7 @@ func (h *Hub) progressToSave() []byte {
 	defer h.mu.Unlock()
 	p := &h.progress
 	h.sources.forget(h.now() - sourceMemory)
+	h.newSource = false
 	if p.isUnstored || h.o.Replica && p.applied.IsZero() {
 		return nil
 	}
@@ -235,7 +243,7 @@ func (h *Hub) progressToSave() []byte {
 		s.Position, s.Replay = at.String(), p.replay().String()
 	}
 	for id, x := range h.sources {
-		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt, Since: x.since}
+		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt}
 	}
 	if l := h.loss; l != nil && !l.over {
 		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to}

@@ -18,7 +18,6 @@ type source struct {
 	epochSeq uint64 // highest one in this epoch of the log
 	lastT    int64  // newest time in batch seq, Unix ms
 	heardAt  int64  // log time of its last batch, Unix ms
-	since    int64  // log time of the first batch that this server has heard of it
 	here     bool   // heard by this process
 }
 
@@ -92,9 +91,6 @@ func (s *source) jumps(b *bus.Batch) bool { return s.seq > 0 && b.First() > s.se
 func (s *source) took(b *bus.Batch, logTime int64) {
 	if b.Samples() == 0 && s.jumps(b) {
 		return // it does not say until when samples are missing; the next one does
-	}
-	if s.seq == 0 && s.since == 0 {
-		s.since = logTime
 	}
 	s.epochSeq = max(s.epochSeq, b.Seq)
 	s.heardAt, s.here = logTime, true

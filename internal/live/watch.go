@@ -41,7 +41,8 @@ func (h *Hub) watch() {
 		if n%4 == 0 {
 			h.tellCatalogue()
 		}
-		if n%20 == 0 {
+		// The numbers of a source that is not saved tell the next life nothing.
+		if n%20 == 0 || h.heardOfNewSource() {
 			h.save(false)
 		}
 		if n%40 == 0 {
