@@ -13,6 +13,13 @@ type Batch struct {
 	// Merged is how many batches before Seq are in this one too: a source that
 	// could not publish for a while sends what gathered as one. It is less than Seq.
 	Merged uint64
+	// Dropped is how many batches right before those in this one the source has
+	// given up: nobody will ever see them. It is less than Seq-Merged. Readers find
+	// the same by the numbers, unless they have forgotten the source.
+	Dropped uint64
+	// DroppedAfter is when the newest sample before the dropped batches was measured,
+	// Unix ms: with Dropped, samples between it and the newest in here are missing.
+	DroppedAfter int64
 	// Series holds each series at most once.
 	Series []Series
 }

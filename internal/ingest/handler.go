@@ -174,7 +174,7 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request) (a answer, writt
 	} else if err != nil {
 		return badBody(err), 0
 	}
-	b.Source, b.Seq, b.Merged = sequence.Source, sequence.Seq, sequence.Merged
+	sequence.Give(b)
 	if b.Seq == 0 {
 		h.judgeTimes(b, &report, time.Now())
 	}

@@ -35,6 +35,10 @@ func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 		d.Done(nil)
 		return err
 	}
+	if !d.Kept {
+		// A source says once what it has dropped: in the batch that is acknowledged now.
+		h.saveGaps()
+	}
 	d.Done(err)
 	return nil
 }
@@ -58,6 +62,10 @@ func (h *Hub) commit(d bus.Delivery) error {
 	now := h.now()
 	src := h.sources.of(d.Batch)
 	e := entry{position: d.Position, at: now, size: d.Batch.Size()}
+	if src != nil {
+		h.newSource = h.newSource || !src.known()
+		src.recall(d.Batch, d.Position.LogTime())
+	}
 	if replayed := h.progress.replays(d.Position); src != nil && !replayed {
 		if src.isCopy(d.Batch) {
 			h.metrics.copies.Inc()
@@ -75,7 +83,6 @@ func (h *Hub) commit(d bus.Delivery) error {
 		return err
 	}
 	if src != nil {
-		h.newSource = h.newSource || src.seq == 0
 		src.took(d.Batch, d.Position.LogTime())
 	}
 	h.declare(&e, h.watchLoss(d.Position.LogTime()))

@@ -16,11 +16,15 @@ import (
 const (
 	// maxGaps is how many declared gaps are kept; the oldest go first.
 	maxGaps = 1000
-	// lossPatience is how long sources are waited for after the log has lost
-	// something, in ms of log time, so that a server that has much to catch up with
-	// does not judge before it has read what they sent: those that come back tell by their numbers what is missing,
-	// of the others nothing is known.
-	lossPatience = 15_000
+	// lossPatience, or three intervals where that is longer, is how long sources are
+	// waited for after the log has lost something, in ms of log time, so that a server
+	// that has much to catch up with does not judge before it has read what they sent:
+	// those that come back tell by their numbers what is missing, of the others nothing
+	// is known. Nobody is waited for longer than maxLossPatience.
+	lossPatience    = 15_000
+	maxLossPatience = 4 * 3600 * 1000
+	// lossPace is how often those who have not come back are looked for, in ms.
+	lossPace = 5_000
 )
 
 // gap is a span of time in which samples may be missing; both ends are excluded.
@@ -41,7 +45,11 @@ type loss struct {
 	// Whoever is heard after it is still there.
 	until int64
 	to    int64 // log time of the first entry after until; 0: not seen yet
-	over  bool  // declared
+	// all says that the history may lack what was applied before the log lost it, so that
+	// numbers tell nothing.
+	all  bool
+	next int64 // log time at which to look again who has come back
+	over bool  // declared for all who did not come back
 }
 
 // savedGap is the form of an element of store.Gaps.
@@ -52,12 +60,17 @@ type savedGap struct {
 	Series []labels.Labels `json:"series"`
 }
 
-// lose notes that the log has lost what came after a log time. A loss before it that
+// lose notes that the log has lost what came after what was known. A loss before it that
 // is still being judged becomes part of it. The caller holds h.mu.
-func (h *Hub) lose(reason string, from int64) {
-	l := &loss{reason: reason, from: from, newest: from, until: max(from, h.progress.end.LogTime())}
+func (h *Hub) lose(reason string, known bus.Position) {
+	p := &h.progress
+	l := &loss{reason: reason, from: known.LogTime(), newest: known.LogTime(), until: max(known.LogTime(), p.end.LogTime())}
+	if known == p.saved && !p.intact {
+		// What the machine had not written when its power failed is gone from the log as well.
+		l.from, l.all = l.from-replaySpan, true
+	}
 	if old := h.loss; old != nil && !old.over {
-		l.from, l.until = min(l.from, old.from), max(l.until, old.until)
+		l.from, l.until, l.all = min(l.from, old.from), max(l.until, old.until), old.all
 	}
 	h.loss = l
 }
@@ -73,13 +86,18 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 	if l.to == 0 && logTime > l.until {
 		l.to = logTime
 	}
-	if l.to == 0 || logTime-l.to < lossPatience {
+	waited := logTime - l.to
+	if l.to == 0 || waited < lossPatience || logTime < l.next {
 		return nil
 	}
-	l.over = true
+	l.over, l.next = true, logTime+lossPace
 	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
 	for key, s := range h.index.byKey {
-		if s.source == nil || s.source.heardAt <= l.until {
+		switch {
+		case !l.all && s.source != nil && s.source.heardAt > l.until, h.isDeclared(g, key):
+		case !l.all && s.source != nil && waited < min(staleIntervals*s.interval, maxLossPatience):
+			l.over = false
+		default:
 			g.series[key] = s.labels
 		}
 	}
@@ -87,6 +105,15 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 		return nil
 	}
 	return g
+}
+
+// isDeclared reports whether what g says was declared for a series before. The
+// caller holds h.mu.
+func (h *Hub) isDeclared(g *gap, key string) bool {
+	return slices.ContainsFunc(h.gaps, func(x *gap) bool {
+		_, there := x.series[key]
+		return there && x.from == g.from && x.to == g.to && x.reason == g.reason
+	})
 }
 
 // declare adds gaps to the entry that revealed them, which puts them into the

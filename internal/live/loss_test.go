@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"stripchart/internal/bus"
-	"stripchart/internal/bus/membus"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
@@ -269,45 +267,6 @@ func TestTheSavedPositionDoesNotOvertakeAGapThatCannotBeSaved(t *testing.T) {
 		if n := len(r.hub.gaps); n != 1 {
 			t.Errorf("%d gaps after a kill, want the one that was declared before", n)
 		}
-	})
-}
-
-// A log in memory begins anew with every process; the numbers of sources that
-// push to it go on.
-func TestASourceIsRememberedByAServerThatHeardNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newMemStore()
-		life := func(during func(b bus.Bus, h *Hub)) {
-			b := membus.New(membus.Options{})
-			h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			var wg sync.WaitGroup
-			wg.Go(func() { _ = h.Run(ctx) })
-			<-h.Ready()
-			during(b, h)
-			cancel()
-			wg.Wait()
-			h.Close()
-			b.Close()
-		}
-		publish := func(b bus.Bus, seq uint64) {
-			time.Sleep(time.Second)
-			x := &bus.Batch{Source: "s", Seq: seq, Series: []bus.Series{{Labels: seriesLabels(0, 0), Samples: []bus.Sample{{T: ms(), V: 1}}}}}
-			if err := b.Publish(t.Context(), x); err != nil {
-				t.Error(err)
-			}
-		}
-		life(func(b bus.Bus, h *Hub) { publish(b, 1) })
-		life(func(bus.Bus, *Hub) {})
-		life(func(b bus.Bus, h *Hub) {
-			publish(b, 3)
-			if len(h.gaps) != 1 {
-				t.Errorf("%d gaps, want one: the second batch is missing", len(h.gaps))
-			}
-		})
 	})
 }
 

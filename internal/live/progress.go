@@ -67,6 +67,7 @@ type savedLoss struct {
 	Newest int64  `json:"newest"`
 	Until  int64  `json:"until"`
 	To     int64  `json:"to,omitempty"`
+	All    bool   `json:"all,omitempty"`
 }
 
 type savedSource struct {
@@ -145,19 +146,18 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	if err := h.restoreGaps(); err != nil {
 		return from, err
 	}
+	if !h.o.Replica {
+		// A log in memory begins anew with every process. What is saved of one lags
+		// behind what was applied, so after a kill the sequence numbers would tell of gaps
+		// that are none; sources that have dropped something say so (source.recall).
+		return from, nil
+	}
 	b, err := h.store.Kept(store.Progress)
 	if err != nil {
 		return from, fmt.Errorf("read how far the log was applied: %w", err)
 	}
 	if len(b) == 0 {
 		return from, nil
-	}
-	if !h.o.Replica {
-		// A log in memory cannot be read again, so after a kill the sequence numbers
-		// would lag behind what was applied: they count once, after a clean stop.
-		if err := h.store.Keep(store.Progress, nil); err != nil {
-			return from, err
-		}
 	}
 	var s savedProgress
 	if err := json.Unmarshal(b, &s); err != nil || s.Version != 1 {
@@ -168,17 +168,13 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	for id, x := range s.Sources {
 		h.sources[id] = &source{seq: x.Seq, epochSeq: x.EpochSeq, lastT: x.LastT, heardAt: x.HeardAt}
 	}
-	if !h.o.Replica {
-		h.sources.newEpoch() // a log in memory begins anew with every process
-		return from, nil
-	}
 	p := &h.progress
 	if p.saved, err = bus.ParsePosition(s.Position); err != nil {
 		return from, nil
 	}
 	h.begun = true
 	if l := s.Loss; l != nil {
-		h.loss = &loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To}
+		h.loss = &loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To, all: l.All}
 	}
 	p.intact = h.store.Intact()
 	if !p.intact {
@@ -203,10 +199,10 @@ func (h *Hub) restore() (from bus.Position, err error) {
 
 // save keeps how far the log was applied, and the gaps that were declared on the
 // way there: the gaps first, since what lies before the saved position is not
-// judged again. final is for the last one of this process.
-func (h *Hub) save(final bool) {
+// judged again.
+func (h *Hub) save() {
 	b := h.progressToSave()
-	if !h.saveGaps() || b == nil || !h.o.Replica && !final {
+	if !h.saveGaps() || b == nil {
 		return
 	}
 	if err := h.store.Keep(store.Progress, b); err != nil {
@@ -223,30 +219,30 @@ func (h *Hub) heardOfNewSource() bool {
 	return h.newSource && h.o.Replica
 }
 
-// progressToSave returns nil while the saved position has to stand still: before
-// anything was applied, and while something is shown that is not recorded.
+// progressToSave returns nil for a log that does not outlive this process, and while
+// the saved position has to stand still: before anything was applied, and while
+// something is shown that is not recorded.
 func (h *Hub) progressToSave() []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := &h.progress
 	h.sources.forget(h.now() - sourceMemory)
 	h.newSource = false
-	if p.isUnstored || h.o.Replica && p.applied.IsZero() {
+	if p.isUnstored || !h.o.Replica || p.applied.IsZero() {
 		return nil
 	}
-	s := savedProgress{Version: 1, Sources: make(map[string]savedSource, len(h.sources))}
-	if h.o.Replica {
-		at := p.applied
-		if p.replays(at) {
-			at = p.saved
-		}
-		s.Position, s.Replay = at.String(), p.replay().String()
+	s := savedProgress{
+		Version: 1, Position: p.applied.String(), Replay: p.replay().String(),
+		Sources: make(map[string]savedSource, len(h.sources)),
+	}
+	if p.replays(p.applied) {
+		s.Position = p.saved.String()
 	}
 	for id, x := range h.sources {
 		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt}
 	}
 	if l := h.loss; l != nil && !l.over {
-		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to}
+		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to, All: l.all}
 	}
 	b, err := json.Marshal(s)
 	if err != nil {

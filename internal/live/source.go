@@ -83,9 +83,21 @@ func newestOf(b *bus.Batch) int64 {
 	return newest
 }
 
+// known reports whether it is known up to where the source was heard.
+func (s *source) known() bool { return s.heardAt > 0 }
+
+// recall takes up what b says of a source that is not known here: a log in memory
+// has begun anew, and its source dropped batches before it could send again. Without
+// that a source may have begun anywhere.
+func (s *source) recall(b *bus.Batch, logTime int64) {
+	if !s.known() && b.Dropped > 0 {
+		s.seq, s.lastT, s.heardAt = b.First()-b.Dropped-1, b.DroppedAfter, logTime
+	}
+}
+
 // jumps reports whether batches before b are missing for good: those of one source
-// arrive in order. A source that was not heard of before may have begun anywhere.
-func (s *source) jumps(b *bus.Batch) bool { return s.seq > 0 && b.First() > s.seq+1 }
+// arrive in order.
+func (s *source) jumps(b *bus.Batch) bool { return s.known() && b.First() > s.seq+1 }
 
 // took notes that b was applied.
 func (s *source) took(b *bus.Batch, logTime int64) {
@@ -113,7 +125,8 @@ func (h *Hub) missingBefore(s *source, b *bus.Batch) *gap {
 		return nil // nothing to stand between
 	}
 	g := &gap{from: min(s.lastT, next), to: max(s.lastT, next), reason: wire.GapSourceDropped, series: map[string]labels.Labels{}}
-	if h.loss != nil && s.heardAt <= h.loss.newest {
+	// Where its source says so, it is not the log that lost them.
+	if missing := b.First() - s.seq - 1; h.loss != nil && s.heardAt <= h.loss.newest && b.Dropped < missing {
 		g.reason = h.loss.reason
 	}
 	for i := range b.Series {

@@ -40,7 +40,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 	h.background.Go(h.flusher)
 	h.background.Go(h.watch)
-	defer h.save(true)
+	defer h.save()
 	for {
 		err := h.tail(ctx, from)
 		switch {
@@ -96,7 +96,7 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 			// Without it a kill before the first save would make this a server that has
 			// never seen the log, and so misses nothing.
 			h.begun = true
-			h.save(false)
+			h.save()
 		}
 		if !h.IsReady() {
 			h.passed(d.Position, end)
@@ -165,11 +165,7 @@ func (h *Hub) misses(at bus.Position) {
 		h.log.Warn("the log has lost its past: a new epoch begins", "was", known.String(), "is", at.String())
 		h.metrics.epochs.Inc()
 		h.sources.newEpoch()
-		from := known.LogTime()
-		if known == p.saved && !p.intact {
-			from -= replaySpan
-		}
-		h.lose(wire.GapLogLost, from)
+		h.lose(wire.GapLogLost, known)
 		if p.isUnstored && !p.unstored.IsZero() {
 			h.declareNotRecorded(wire.GapLogLost, at)
 		}
@@ -178,7 +174,7 @@ func (h *Hub) misses(at bus.Position) {
 		p.rereading = true
 	case first && at.Compare(known.Offset) > 0:
 		h.log.Warn("this server was away for longer than the log is kept", "was", known.String(), "is", at.String())
-		h.lose(wire.GapLogTrimmed, known.LogTime())
+		h.lose(wire.GapLogTrimmed, known)
 		h.ring.restart(before(at))
 	case first && p.applied.IsZero():
 		h.ring.restart(before(at)) // a start that reads everything again

@@ -43,7 +43,7 @@ func (h *Hub) watch() {
 		}
 		// The numbers of a source that is not saved tell the next life nothing.
 		if n%20 == 0 || h.heardOfNewSource() {
-			h.save(false)
+			h.save()
 		}
 		if n%40 == 0 {
 			h.tidy()

@@ -1,6 +1,6 @@
 // Package httpbus is the way of batches to a server over HTTP, for sources that
 // should not reach the log itself. What it sends is Prometheus Remote-Write 2.0
-// with three headers more (headers.go); docs/HTTP.md describes the exchange.
+// with a few headers more (headers.go); docs/HTTP.md describes the exchange.
 //
 // Guarantees:
 //

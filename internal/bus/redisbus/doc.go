@@ -26,6 +26,9 @@
 //	s  the source                          left out, with n, by writers without a sequence
 //	n  its sequence number, decimal
 //	m  how many before it are in it too    left out when 0
+//	d  how many before those the source has dropped, and
+//	a  when the newest sample before them was measured, Unix ms
+//	                                       left out when there are none
 //	b  the series and samples: Remote-Write 2.0, snappy (package rw)
 //
 // so that "web1"'s third batch, with the second merged into it, is

@@ -14,20 +14,25 @@ import (
 
 // The fields of an entry; see the package comment.
 const (
-	fieldSource = "s"
-	fieldSeq    = "n"
-	fieldMerged = "m"
-	fieldBatch  = "b"
+	fieldSource  = "s"
+	fieldSeq     = "n"
+	fieldMerged  = "m"
+	fieldDropped = "d"
+	fieldAfter   = "a"
+	fieldBatch   = "b"
 )
 
 // xadd returns the command that appends b, of which payload is the request.
 func xadd(key string, b *bus.Batch, payload []byte) []any {
-	args := make([]any, 0, 11)
+	args := make([]any, 0, 15)
 	args = append(args, "XADD", key, "*")
 	if b.Source != "" {
 		args = append(args, fieldSource, b.Source, fieldSeq, b.Seq)
 		if b.Merged > 0 {
 			args = append(args, fieldMerged, b.Merged)
+		}
+		if b.Dropped > 0 {
+			args = append(args, fieldDropped, b.Dropped, fieldAfter, b.DroppedAfter)
 		}
 	}
 	return append(args, fieldBatch, payload)
@@ -42,7 +47,7 @@ func readEntry(d *rw.Decoder, m redis.XMessage) (*bus.Batch, rw.Report, error) {
 	}
 	var head bus.Batch
 	head.Source, _ = field(fieldSource)
-	for name, to := range map[string]*uint64{fieldSeq: &head.Seq, fieldMerged: &head.Merged} {
+	for name, to := range map[string]*uint64{fieldSeq: &head.Seq, fieldMerged: &head.Merged, fieldDropped: &head.Dropped} {
 		if text, ok := field(name); ok {
 			var err error
 			if *to, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -50,14 +55,20 @@ func readEntry(d *rw.Decoder, m redis.XMessage) (*bus.Batch, rw.Report, error) {
 			}
 		}
 	}
-	if (head.Source == "") != (head.Seq == 0) || head.Merged > 0 && head.Merged >= head.Seq {
-		return nil, rw.Report{}, errors.New("source, sequence and merged do not fit together")
+	if text, ok := field(fieldAfter); ok {
+		var err error
+		if head.DroppedAfter, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return nil, rw.Report{}, fmt.Errorf("field %q is not a time", fieldAfter)
+		}
+	}
+	if (head.Source == "") != (head.Seq == 0) || head.Merged > 0 && head.Merged >= head.Seq || head.Dropped > 0 && head.Dropped >= head.First() {
+		return nil, rw.Report{}, errors.New("source, sequence, merged and dropped do not fit together")
 	}
 	b, report, err := d.Decode([]byte(payload))
 	if err != nil {
 		return nil, rw.Report{}, err
 	}
-	b.Source, b.Seq, b.Merged = head.Source, head.Seq, head.Merged
+	b.Source, b.Seq, b.Merged, b.Dropped, b.DroppedAfter = head.Source, head.Seq, head.Merged, head.Dropped, head.DroppedAfter
 	return b, report, nil
 }
 
