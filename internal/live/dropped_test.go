@@ -107,8 +107,8 @@ func TestASeldomSourceIsWaitedForAfterALoss(t *testing.T) {
 			l := newFakeLog()
 			r := newReplica(t, l)
 			rng := rand.New(rand.NewPCG(1, 1))
-			want := &sharedTruth{truth: truth{}}
-			often, seldom := &publisher{log: l, source: 0, want: want}, &publisher{log: l, source: 1, want: want}
+			all := &sharedTruth{truth: truth{}}
+			often, seldom := &publisher{log: l, source: 0, want: all}, &publisher{log: l, source: 1, want: all}
 			minutes := func(n int, alive bool) {
 				for range n {
 					if alive {
@@ -120,20 +120,32 @@ func TestASeldomSourceIsWaitedForAfterALoss(t *testing.T) {
 					}
 				}
 			}
+			gone := &publisher{log: l, source: 2, want: all}
 			minutes(5, true)
+			gone.publish(gone.next(rng))
+			time.Sleep(time.Second)
 			l.lose(1)
 			often.resend(rng, 10)
 			minutes(5, !dies)
 			r.restart(true, 0, 0) // what is declared stays so, and is not declared again
 			minutes(2, !dies)
 			r.stop()
-			told := map[bool]int{}
-			for _, g := range r.hub.gaps {
-				_, itsOwn := g.series[string(r.hub.index.key(seriesLabels(1, 0)))]
-				told[itsOwn]++
+			gaps := func(source int) (n int) {
+				for _, g := range r.hub.gaps {
+					if _, concerned := g.series[string(r.hub.index.key(seriesLabels(source, 0)))]; concerned {
+						n++
+					}
+				}
+				return n
 			}
-			if dies && told[true] != 1 || !dies && told[true] != 0 || told[false] != 0 {
-				t.Errorf("dies %v: %d gaps of the seldom one, %d of the other: %+v", dies, told[true], told[false], r.hub.gaps)
+			want := map[int]int{0: 0, 1: 0, 2: 1}
+			if dies {
+				want[1] = 1
+			}
+			for source, n := range want {
+				if gaps(source) != n {
+					t.Errorf("dies %v: %d gaps of source %d, want %d", dies, gaps(source), source, n)
+				}
 			}
 		})
 	}
