@@ -61,7 +61,7 @@ func (o *options) sockets(log *slog.Logger) socketio.Config {
 		MaxPayload:      int(o.MaxPacket),
 		EventsPerSecond: o.MaxEvents,
 		OutputBytes:     int(o.MaxOutput),
-		Compress:        o.Compress,
+		CompressFrom:    int(o.CompressFrom),
 		Logger:          log,
 	}
 }

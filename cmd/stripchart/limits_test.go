@@ -278,8 +278,8 @@ func TestOutputIsLimitedByAFlag(t *testing.T) {
 	}
 }
 
-func TestCompressionIsAgreedOnWhenSwitchedOn(t *testing.T) {
-	for _, args := range [][]string{nil, {"--compress"}} {
+func TestCompressionIsAgreedOnUnlessSwitchedOff(t *testing.T) {
+	for _, args := range [][]string{nil, {"--compress-from", "0"}} {
 		p := start(t, "program", append(args, "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")...)
 		var dialer ws.Dialer
 		dialer.Extensions = append(dialer.Extensions, wsflate.DefaultParameters.Option())
@@ -288,7 +288,7 @@ func TestCompressionIsAgreedOnWhenSwitchedOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn.Close()
-		if got := len(handshake.Extensions) == 1; got != (args != nil) {
+		if got := len(handshake.Extensions) == 1; got != (args == nil) {
 			t.Errorf("%v: extensions %v", args, handshake.Extensions)
 		}
 	}

@@ -57,7 +57,7 @@ type serving struct {
 	BusRetention  duration `help:"How long the log in Redis is kept for servers that are away, 1m to 24h." default:"1h"`
 	BusBytes      size     `help:"Most bytes of the log in Redis, 1M to 2047M." default:"512M"`
 	Insecure      bool     `help:"Allow an address that other machines can reach. Anybody there can watch and write."`
-	Compress      bool     `help:"Compress packets of 512 bytes and more for pages whose browser offers it (permessage-deflate), once for all of them."`
+	CompressFrom  size     `help:"Compress packets of so many bytes and more, histories for the most part, for pages whose browser offers it (permessage-deflate), once for all of them; 0 for none." default:"4k"`
 }
 
 // Commands.

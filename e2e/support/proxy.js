@@ -38,16 +38,27 @@ export async function serveRecipe(port) {
 }
 
 /**
- * A proxy that passes on everything but WebSocket, as some do.
+ * A proxy that passes on everything but WebSocket, as some do: it refuses it, or leaves it without an answer.
  *
  * @param {number} port of Stripchart
+ * @param {'refused' | 'unanswered'} upgrades
  */
-export function serveWithoutUpgrades(port) {
+export function serveWithoutUpgrades(port, upgrades) {
   const server = createServer((incoming, outgoing) => pass(incoming, outgoing, port));
+  /** @type {Set<import('node:stream').Duplex>} */
+  const unanswered = new Set();
   server.on('upgrade', (_incoming, socket) => {
-    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    if (upgrades === 'refused') {
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    unanswered.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => unanswered.delete(socket));
   });
-  return listen(server);
+  return listen(server, () => {
+    for (const socket of unanswered) socket.destroy();
+  });
 }
 
 /**
@@ -67,13 +78,19 @@ function pass(incoming, outgoing, port) {
   incoming.pipe(passed);
 }
 
-/** Listens on any port. @param {import('node:http').Server} server */
-async function listen(server) {
+/**
+ * Listens on any port.
+ *
+ * @param {import('node:http').Server} server
+ * @param {() => void} [ending] ends what the server does not know of
+ */
+async function listen(server, ending) {
   await new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(null)));
   const address = /** @type {import('node:net').AddressInfo} */ (server.address());
   return {
     url: `http://127.0.0.1:${address.port}/`,
     close() {
+      ending?.();
       server.closeAllConnections();
       return new Promise(resolve => server.close(resolve));
     },

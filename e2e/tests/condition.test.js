@@ -69,21 +69,23 @@ describe('the page says how it stands', { concurrency: true }, () => {
     }),
   );
 
-  test(
-    'where WebSocket does not get through the page is live all the same',
-    scene(async scene => {
-      const program = await scene.start('--interval', '200ms');
-      const proxy = await serveWithoutUpgrades(program.port);
-      scene.closing(() => proxy.close());
-      const tab = await scene.open('about:blank');
-      tab.expectOutage(); // the console tells of each WebSocket that was refused
-      await tab.page.goto(proxy.url);
-      await tab.untilSamples(5);
-      await tab.untilCondition('live');
-      const received = tab.frames.filter(({ sent }) => !sent);
-      assert.deepEqual(received, [], 'all of it came by polling');
-    }),
-  );
+  for (const upgrades of /** @type {const} */ (['refused', 'unanswered'])) {
+    test(
+      `where a WebSocket is ${upgrades} the page is live all the same`,
+      scene(async scene => {
+        const program = await scene.start('--interval', '200ms');
+        const proxy = await serveWithoutUpgrades(program.port, upgrades);
+        scene.closing(() => proxy.close());
+        const tab = await scene.open('about:blank');
+        tab.expectOutage(); // the console tells of each WebSocket that failed
+        await tab.page.goto(proxy.url);
+        await tab.untilSamples(5);
+        await tab.untilCondition('live');
+        const received = tab.frames.filter(({ sent }) => !sent);
+        assert.deepEqual(received, [], 'all of it came by polling');
+      }),
+    );
+  }
 
   test(
     'a chart that the server refuses shows why, and leaves the others alone',

@@ -45,9 +45,10 @@ type Config struct {
 	// 256 KiB. See Conn.Write for how it is kept.
 	OutputBytes int
 
-	// Compress lets WebSocket clients that ask for it have messages compressed
-	// (permessage-deflate), those of 512 bytes and more. Default: no.
-	Compress bool
+	// CompressFrom lets WebSocket clients that ask for it have messages of so many
+	// bytes and more compressed (permessage-deflate), once for all of them. Default:
+	// none.
+	CompressFrom int
 
 	// CheckOrigin is asked before anything else is done with a request; an error
 	// refuses it with 403 and the error's text. Default: every request is let in.

@@ -17,10 +17,6 @@ import (
 // compressed once for all its receivers, and a connection keeps no window
 // (32 KB and more in each direction).
 
-// deflateAbove is from how many bytes a packet is compressed. Smaller ones lose
-// more to the work than they gain.
-const deflateAbove = 512
-
 var errInflate = errors.New("message is not valid deflate data")
 
 // deflateTail is what RFC 7692, section 7.2.1, leaves off the end of a message.
@@ -36,7 +32,10 @@ type deflated struct{ frame []byte }
 var notSmaller = &deflated{}
 
 // flatePool lends compressors and decompressors, which are large.
-type flatePool struct{ writers, readers sync.Pool }
+type flatePool struct {
+	from             int // bytes of the smallest packets that are compressed
+	writers, readers sync.Pool
+}
 
 // negotiation is what upgradeHTTP offers for compression.
 func negotiation() *wsflate.Extension {
@@ -55,7 +54,7 @@ func (f *flatePool) prepare(ps []*Packet) {
 }
 
 func (f *flatePool) deflate(p *Packet) *deflated {
-	if len(p.text) < deflateAbove || len(p.attachments) > 0 {
+	if len(p.text) < f.from || len(p.attachments) > 0 {
 		return notSmaller
 	}
 	var out bytes.Buffer

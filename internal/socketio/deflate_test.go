@@ -40,7 +40,7 @@ func deflatedText(t *testing.T, text string) ws.Frame {
 
 func TestLargePacketsAreCompressedForThoseWhoAsk(t *testing.T) {
 	a := echoApp()
-	st := newSite(t, Config{Compress: true}, map[string]Namespace{"/": a})
+	st := newSite(t, Config{CompressFrom: 512}, map[string]Namespace{"/": a})
 	plain, asking := st.join("/"), st.joinDeflating()
 	out := []Outgoing{{Conn: await(t, a.connected, "Connected").Conn()}, {Conn: await(t, a.connected, "Connected").Conn()}}
 	long := strings.Repeat("0.25,", 2000)
@@ -89,7 +89,7 @@ func TestLargePacketsAreCompressedForThoseWhoAsk(t *testing.T) {
 }
 
 func TestCompressedMessagesKeepTheBounds(t *testing.T) {
-	st := newSite(t, Config{Compress: true, MaxPayload: 10_000}, map[string]Namespace{"/": newApp()})
+	st := newSite(t, Config{CompressFrom: 512, MaxPayload: 10_000}, map[string]Namespace{"/": newApp()})
 	bad := ws.NewTextFrame([]byte("\xff\xff\xff\xff"))
 	bad.Header.Rsv = ws.Rsv(true, false, false)
 	second := ws.NewFrame(ws.OpContinuation, true, nil)
@@ -127,7 +127,7 @@ func TestCompressedMessagesKeepTheBounds(t *testing.T) {
 // upgrade, must be the same packet.
 func TestUpgradeToACompressedWebSocket(t *testing.T) {
 	a := newApp()
-	st := newSite(t, Config{Compress: true}, map[string]Namespace{"/": a})
+	st := newSite(t, Config{CompressFrom: 512}, map[string]Namespace{"/": a})
 	q := st.pollSession()
 	st.expect("POST", q, "40", 200, "ok")
 	s := await(t, a.connected, "Connected")

@@ -197,7 +197,7 @@ func (s *Server) openWebSocket(c *Conn, w http.ResponseWriter, r *http.Request) 
 func (s *Server) upgradeHTTP(w http.ResponseWriter, r *http.Request) (conn net.Conn, deflate bool, early []byte, err error) {
 	upgrader := ws.HTTPUpgrader{Timeout: closeGrace}
 	compression := negotiation()
-	if s.cfg.Compress {
+	if s.cfg.CompressFrom > 0 {
 		upgrader.Negotiate = compression.Negotiate
 	}
 	conn, rw, _, err := upgrader.Upgrade(r, w)

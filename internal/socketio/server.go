@@ -51,6 +51,7 @@ func NewServer(cfg Config) *Server {
 		admitted:   admission{byAddr: map[string]*address{}},
 		tally:      tally{closed: map[string]int64{}, rejected: map[string]int64{}},
 	}
+	s.flate.from = s.cfg.CompressFrom
 	s.heartbeat = newHeartbeat(s)
 	s.idle.server = s
 	return s

@@ -7,9 +7,10 @@ const RULES: readonly { readonly to: RegExp; readonly from: RegExp; readonly bec
   { to: /^uplot$/, from: /^charts\/(strip|hatch)\.ts$/, because: 'one part knows the charting library' },
   {
     to: /^socket\.io-client$/,
-    from: /^(live\/socket|plotly\/main)\.ts$/,
+    from: /^(live\/socket|plotly\/main|ways)\.ts$/,
     because: 'one part of each page knows the transport',
   },
+  { to: /^ways\.ts$/, from: /^(live\/socket|plotly\/main)\.ts$/, because: 'both pages take the same ways' },
   {
     to: /^plotly\.js-basic-dist-min$/,
     from: /^plotly\/main\.ts$/,

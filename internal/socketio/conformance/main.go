@@ -38,7 +38,7 @@ func run() error {
 	listen := flag.String("listen", "127.0.0.1:3000", "address to serve on")
 	suite := flag.String("suite", "socket.io", "engine.io or socket.io")
 	verbose := flag.Bool("verbose", false, "log every refused request and broken connection")
-	compress := flag.Bool("compress", false, "agree to permessage-deflate")
+	compress := flag.Int("compress-from", 0, "agree to permessage-deflate, for packets of so many bytes")
 	interval := flag.Duration("ping-interval", 300*time.Millisecond, "time between two pings")
 	timeout := flag.Duration("ping-timeout", 200*time.Millisecond, "time for the answer")
 	flag.Parse()
@@ -48,7 +48,7 @@ func run() error {
 		PingTimeout:    *timeout,
 		ConnectTimeout: 1 * time.Second,
 		MaxPayload:     1_000_000,
-		Compress:       *compress,
+		CompressFrom:   *compress,
 	}
 	if *verbose {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))

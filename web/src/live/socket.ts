@@ -1,4 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
+import { pollWhereNothingAnswers, webSocketFirst } from '../ways.ts';
 import type { Transport, TransportListener } from './transport.ts';
 
 /** How long an acknowledgement may take, ms: the server gives a history five seconds, and others may be ahead. */
@@ -18,9 +19,7 @@ export class SocketTransport implements Transport {
     const { origin, pathname } = new URL('socket.io/', base);
     this.#socket = io(`${origin}/live`, {
       path: pathname,
-      // Polling is for networks that let nothing else through: it is tried where WebSocket fails, each time anew.
-      transports: ['websocket', 'polling'],
-      tryAllTransports: true,
+      ...webSocketFirst,
       autoConnect: false,
       reconnectionDelay: FIRST_WAIT,
       reconnectionDelayMax: LONGEST_WAIT,
@@ -29,6 +28,7 @@ export class SocketTransport implements Transport {
 
   open(listener: TransportListener): void {
     const socket = this.#socket;
+    pollWhereNothingAnswers(socket.io);
     socket.on('connect', () => {
       socket.io.reconnectionDelay(FIRST_WAIT);
     });

@@ -1,5 +1,6 @@
 import * as Plotly from 'plotly.js-basic-dist-min';
 import { io } from 'socket.io-client';
+import { pollWhereNothingAnswers, webSocketFirst } from '../ways.ts';
 import './plotly.css';
 import { Inbox } from './inbox.ts';
 import { isSamples, type Samples, windowEndingAt } from './samples.ts';
@@ -43,7 +44,8 @@ function rangeEndingWith(x: readonly string[]): { range?: [number, number] } {
 }
 
 const { origin, pathname } = new URL('socket.io/', document.baseURI);
-const socket = io(origin, { path: pathname, transports: ['websocket', 'polling'], tryAllTransports: true });
+const socket = io(origin, { path: pathname, ...webSocketFirst });
+pollWhereNothingAnswers(socket.io);
 const inbox = new Inbox(mostPoints, draw, extend);
 inbox.replace({ x: [], y: [] });
 socket.on('bootstrap', (message: unknown) => {
