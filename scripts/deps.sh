@@ -39,13 +39,14 @@ need 'Chromium (for the end-to-end tests)' 'chromium fonts-liberation' \
 need 'nginx (for the tests behind a proxy)' nginx nginx
 need 'Redis (for the tests of the bus)' redis-server redis-server valkey-server
 need 'openssl (for the test of nginx with TLS)' openssl openssl
-need 'systemd-analyze (for the test of the systemd units)' systemd systemd-analyze
+need 'systemd (for the tests of the systemd units)' systemd systemd-analyze
+need 'mkfs.ext4 (for the disks of the machine under systemd)' e2fsprogs mkfs.ext4
 need 'redis-server (for the bus)' redis-server redis-server
 need 'redis-cli (for the fault tests)' redis-tools redis-cli
 need_python 'socketio, websocket, requests' 'python3-socketio python3-websocket python3-requests'
 
 if ((${#missing[@]} == 0)); then
-  echo 'deps: a C compiler, Chromium, nginx, Redis, openssl, systemd-analyze and python3-socketio are there'
+  echo 'deps: a C compiler, Chromium, nginx, Redis, openssl, systemd, mkfs.ext4 and python3-socketio are there'
   exit
 fi
 

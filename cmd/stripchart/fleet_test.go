@@ -87,11 +87,17 @@ type samples map[int64]float64
 // come before the first sample.
 func (p *process) history() samples {
 	p.t.Helper()
+	return p.historyOf(measured)
+}
+
+// historyOf is history for a query that one series answers, or none.
+func (p *process) historyOf(query string) samples {
+	p.t.Helper()
 	var h wire.HistoryAnswer
 	now, points := time.Now().UnixMilli(), 20_000
 	c := dial(p.t, p.url)
 	defer c.conn.Close()
-	c.ask(wire.EventHistory, wire.History{Query: measured, From: now - 600_000, To: now + 60_000, Points: &points}, &h)
+	c.ask(wire.EventHistory, wire.History{Query: query, From: now - 600_000, To: now + 60_000, Points: &points}, &h)
 	if !h.OK {
 		p.t.Fatal("the history was refused")
 	}

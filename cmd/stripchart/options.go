@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -209,16 +208,6 @@ func (o *options) listen() string {
 		return server.DefaultAddress
 	}
 	return o.Listen
-}
-
-func (o *options) logger(w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(o.LogLevel)) // kong has checked it
-	h := &slog.HandlerOptions{Level: level}
-	if o.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, h))
-	}
-	return slog.New(slog.NewTextHandler(w, h))
 }
 
 // duration is a time span on the command line: Go's form (1m30s, 50ms), or

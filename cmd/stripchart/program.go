@@ -45,6 +45,7 @@ type program struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	bus      bus.Bus
+	busErr   func() error // why Redis is away, if it is; nil without Redis
 
 	// A server has these.
 	store    *store.Store
@@ -107,6 +108,7 @@ func (p *program) openBus(o options) error {
 		return fmt.Errorf("--bus: %w", err)
 	}
 	p.bus = b
+	p.busErr = func() error { return b.Status().Err }
 	return nil
 }
 
@@ -124,6 +126,7 @@ func (p *program) openOut(o options) (err error) {
 		var b *redisbus.Bus
 		if b, err = redisbus.Open(context.Background(), out); err == nil {
 			p.out = b
+			p.busErr = func() error { return b.Status().Err }
 		}
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -156,10 +157,26 @@ func (p *program) alive() bool {
 	return silent < stillMeasuring+3*p.interval
 }
 
-// status is what systemd shows.
+// fewWaiting batches are on their way to the bus even when all is well.
+const fewWaiting = 5
+
+// status is what `systemctl status` shows.
 func (p *program) status() string {
 	if p.hub != nil && !p.hub.IsReady() {
-		return "catching up with the log"
+		behind, known := p.hub.Behind()
+		if !known {
+			return "waiting for the bus"
+		}
+		return fmt.Sprintf("catching up with the log: %v behind", behind.Round(time.Second))
 	}
-	return "running"
+	status := "running"
+	if p.busErr != nil && p.busErr() != nil {
+		status += "; the bus is away"
+	}
+	if p.spool != nil {
+		if n := p.spool.Waiting(); n > fewWaiting {
+			status += fmt.Sprintf("; %d batches wait in the spool", n)
+		}
+	}
+	return status
 }

@@ -10,10 +10,11 @@ import { until } from '../support/until.js';
  * Starts a real Redis, or Valkey, with nothing on disk, and has it ended with the scene.
  *
  * @param {import('../support/scene.js').Scene} scene
+ * @param {number} [port] a free one, if it has to be known before
  * @returns {Promise<string>} its URL, as --bus takes it
  */
-export async function startRedis(scene) {
-  const port = await freePort();
+export async function startRedis(scene, port) {
+  port ??= await freePort();
   const folder = scene.path('redis');
   await mkdir(folder, { recursive: true });
   const { child, exited } = startChild(redis(), [

@@ -32,6 +32,7 @@ type fakeHost struct {
 	processesThere int // zero fails
 	sensors        []temperature
 	mounted        []mount
+	remounted      atomic.Pointer[[]mount] // takes the place of mounted, also while it is measured
 	// ask, when set, is how a filesystem answers.
 	ask func(ctx context.Context, mountpoint string) (space, error)
 }
@@ -91,7 +92,12 @@ func (h *fakeHost) temperatures(context.Context) ([]temperature, error) {
 	return h.sensors, nil
 }
 
-func (h *fakeHost) mounts(context.Context) ([]mount, error) { return h.mounted, nil }
+func (h *fakeHost) mounts(context.Context) ([]mount, error) {
+	if now := h.remounted.Load(); now != nil {
+		return *now, nil
+	}
+	return h.mounted, nil
+}
 
 func (h *fakeHost) filesystem(ctx context.Context, mountpoint string) (space, error) {
 	if h.ask != nil {

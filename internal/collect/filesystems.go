@@ -26,10 +26,14 @@ var (
 // (/dev/sda1, C:), on a server (server:/export, //server/share) or in a pool,
 // and the root, whatever it is: in a container it is an overlay.
 func realFilesystems(all []mount) []mount {
-	// What was mounted over something else hides it.
+	// What was mounted over something else hides it, unless it is a folder of the
+	// same filesystem: a service that systemd gives a /tmp of its own is shown that
+	// folder over the host's /tmp, and its space is the host's.
 	visible := make(map[string]int, len(all))
 	for i, m := range all {
-		visible[m.mountpoint] = i
+		if j, ok := visible[m.mountpoint]; !ok || !m.bind || m.device != all[j].device {
+			visible[m.mountpoint] = i
+		}
 	}
 	// Of the places of one device (subvolumes, a disk that is mounted twice) the
 	// one with the shortest name is the one that people mean.

@@ -33,6 +33,13 @@ func TestFilesystemsInWhichSpaceCanRunOut(t *testing.T) {
 		{"a service with a file tree of its own", []mount{
 			{"/dev/sda1", "/", "ext4", true}, {"/dev/sda1", "/var/lib/stripchart", "ext4", true},
 		}, []string{"/"}},
+		{"a service with a /tmp of its own, where the host's /tmp is a filesystem, and its /var/tmp is not", []mount{
+			{"/dev/sda1", "/", "ext4", false}, {"/dev/sdb", "/tmp", "ext4", false},
+			{"/dev/sdb", "/tmp", "ext4", true}, {"/dev/sda1", "/var/tmp", "ext4", true},
+		}, []string{"/", "/tmp"}},
+		{"mounted over by a folder of another", []mount{
+			{"/dev/sda1", "/", "ext4", false}, {"/dev/sdb", "/x", "ext4", false}, {"/dev/sda1", "/x", "ext4", true},
+		}, []string{"/"}},
 		{"subvolumes and a second mount", []mount{
 			{"/dev/sda2", "/home", "btrfs", false}, {"/dev/sda2", "/", "btrfs", false}, {"/dev/sdb", "/mnt/b", "ext4", false}, {"/dev/sdb", "/b", "ext4", false},
 		}, []string{"/", "/b"}},

@@ -99,7 +99,8 @@ func (s *slowSampler) measure(ctx context.Context, tick int64) *bus.Batch {
 	mounts = atMost(s, maxFilesystems, "filesystems", realFilesystems(mounts))
 	asking := make([]<-chan answer[space], len(mounts))
 	for i, m := range mounts {
-		asking[i] = begin(ctx, &s.hanging, "filesystem "+m.mountpoint, func(ctx context.Context) (space, error) {
+		// With the device, so that another server that takes a dead one's place is asked.
+		asking[i] = begin(ctx, &s.hanging, "filesystem "+m.device+" "+m.mountpoint, func(ctx context.Context) (space, error) {
 			return s.prober.filesystem(ctx, m.mountpoint)
 		})
 	}

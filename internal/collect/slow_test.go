@@ -148,6 +148,32 @@ func TestDeadFileServerDelaysNothingElse(t *testing.T) {
 	})
 }
 
+func TestAServerThatTakesADeadOnesPlaceIsMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := make(chan struct{})
+		defer close(dead)
+		h := newFakeHost()
+		h.mounted = []mount{{"old:/a", "/a", "nfs4", false}}
+		h.ask = func(context.Context, string) (space, error) {
+			if h.remounted.Load() == nil {
+				<-dead
+			}
+			return space{size: 10, used: 1, free: 9}, nil
+		}
+		var bus fakeBus
+		r := start(t, h, bus.publish, time.Second)
+		time.Sleep(15 * time.Second) // a round hangs, and the next has not begun
+		h.remounted.Store(&[]mount{{"new:/a", "/a", "nfs4", false}})
+		time.Sleep(10 * time.Second)
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if got := samplesOf(bus.arrivals(), "filesystem_size_bytes"); len(got) != 1 {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
 func TestEndDoesNotWaitForADeadFileServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := make(chan struct{})

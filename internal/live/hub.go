@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -92,6 +93,7 @@ type Hub struct {
 	background sync.WaitGroup // every goroutine but Run's; Add under mu while not closed
 	ready      chan struct{}  // closed when viewers may join
 	setReady   func()
+	behind     atomic.Int64  // see Behind, ms; -1: not known
 	wake       chan struct{} // of one: the flusher has something to do
 	reads      chan struct{} // semaphore of history reads
 
@@ -145,6 +147,7 @@ func New(o Options) (*Hub, error) {
 	}
 	h.ready = make(chan struct{})
 	h.setReady = sync.OnceFunc(func() { close(h.ready) })
+	h.behind.Store(-1)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
 }

@@ -86,6 +86,9 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 	h.progress.first, h.progress.end = from.IsZero(), end
 	h.progress.from, h.progress.read = from, from
 	h.mu.Unlock()
+	if !h.IsReady() && !from.IsZero() {
+		h.setBehind(end, from)
+	}
 	told := time.Now()
 	if from == end || from.IsZero() && end.Offset == (bus.Offset{}) {
 		h.passed(end, end)
@@ -100,9 +103,9 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 		}
 		if !h.IsReady() {
 			h.passed(d.Position, end)
-			if behind := end.LogTime() - d.Position.LogTime(); time.Since(told) > catchUpLog {
+			if behind, _ := h.Behind(); time.Since(told) > catchUpLog {
 				told = time.Now()
-				h.log.Info("catching up with the log", "behind", (time.Duration(behind) * time.Millisecond).Round(time.Second))
+				h.log.Info("catching up with the log", "behind", behind.Round(time.Second))
 			}
 		}
 		return err
@@ -112,13 +115,21 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 // logEnd returns the log's end. A bus that outlives this process may be away for
 // a while: it is waited for.
 func (h *Hub) logEnd(ctx context.Context) (bus.Position, error) {
+	told := false
 	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
 		end, err := h.bus.End(ctx)
 		if err == nil || !h.o.Replica || errors.Is(err, bus.ErrClosed) || errors.Is(err, bus.ErrUnusable) {
 			if err != nil {
 				err = fmt.Errorf("find the log's end: %w", err)
 			}
+			if told && err == nil {
+				h.log.Info("the bus is there")
+			}
 			return end, err
+		}
+		if !told && ctx.Err() == nil {
+			told = true
+			h.log.Warn("the bus is away; waiting for it", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -133,11 +144,25 @@ func (h *Hub) logEnd(ctx context.Context) (bus.Position, error) {
 func (h *Hub) passed(at, end bus.Position) {
 	// Another epoch than the end's: the log has lost its past since, and its end.
 	if at.Epoch != end.Epoch || at.Compare(end.Offset) >= 0 {
-		h.metrics.behind.Set(0)
+		h.setBehind(end, end)
 		h.setReady()
 		return
 	}
-	h.metrics.behind.Set(float64(end.LogTime()-at.LogTime()) / 1000)
+	h.setBehind(end, at)
+}
+
+func (h *Hub) setBehind(end, at bus.Position) {
+	ms := max(end.LogTime()-at.LogTime(), 0)
+	h.behind.Store(ms)
+	h.metrics.behind.Set(float64(ms) / 1000)
+}
+
+// Behind returns how much of the log, in its own time, is still to be applied before
+// viewers may join. It is false while that is not known, because the bus is away or
+// nothing was read yet.
+func (h *Hub) Behind() (time.Duration, bool) {
+	ms := h.behind.Load()
+	return time.Duration(max(ms, 0)) * time.Millisecond, ms >= 0
 }
 
 // Ready is closed once viewers may join.

@@ -20,7 +20,7 @@ func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	users := regexp.MustCompile(`(?m)^ACL SETUSER (\S+) on >(\S+) .+$`).FindAllStringSubmatch(string(document), -1)
+	users := regexp.MustCompile(`(?m)^user (\S+) on >(\S+) .+$`).FindAllStringSubmatch(string(document), -1)
 	if len(users) != 2 {
 		t.Fatalf("the document has %d users, not one for sources and one for servers", len(users))
 	}
@@ -28,8 +28,8 @@ func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
 	admin := s.Client(t)
 	var urls []string
 	for _, user := range users {
-		var words []any
-		for _, word := range strings.Fields(user[0]) {
+		words := []any{"ACL", "SETUSER"}
+		for _, word := range strings.Fields(user[0])[1:] {
 			words = append(words, word)
 		}
 		if err := admin.Do(t.Context(), words...).Err(); err != nil {
