@@ -1,10 +1,12 @@
-// Package redistest starts a real Redis for tests. A machine without
-// redis-server (or valkey-server) fails them.
+// Package redistest starts a real Redis, or Valkey, for tests: the program that
+// $REDIS_SERVER names, or else what is in the path. A machine without one fails them.
 package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -60,12 +62,8 @@ func Start(t testing.TB, o Options) *Server {
 // New starts a server that keeps its files in dir, for TestMain; end it with Kill9.
 func New(dir string, o Options) (*Server, error) {
 	logging.Disable() // the client writes a line for each try
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeAddr()
 	if err != nil {
-		return nil, err
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
 		return nil, err
 	}
 	s := &Server{Addr: addr, URL: "redis://" + addr, Dir: dir, options: o}
@@ -75,12 +73,48 @@ func New(dir string, o Options) (*Server, error) {
 	return s, s.start()
 }
 
-func (s *Server) start() error {
-	name, err := exec.LookPath("redis-server")
-	if err != nil {
-		if name, err = exec.LookPath("valkey-server"); err != nil {
-			return fmt.Errorf("redis-server is needed (make deps): %w", err)
+// freeAddr returns an address that nothing listens on. Its port lies below those
+// that the kernel gives to outgoing connections, so that a server that was killed
+// gets it back; and so does the port of a cluster's own connections, 10,000 above.
+func freeAddr() (string, error) {
+	for range 100 {
+		port := 12_000 + rand.IntN(10_000)
+		addr := fmt.Sprint("127.0.0.1:", port)
+		if isFree(addr) && isFree(fmt.Sprint("127.0.0.1:", port+10_000)) {
+			return addr, nil
 		}
+	}
+	return "", errors.New("no free TCP port between 12000 and 22000")
+}
+
+func isFree(addr string) bool {
+	l, err := net.Listen("tcp", addr)
+	return err == nil && l.Close() == nil
+}
+
+// Program returns the path of the redis-server that tests start.
+func Program() (string, error) {
+	if named := os.Getenv("REDIS_SERVER"); named != "" {
+		path, err := exec.LookPath(named)
+		if err != nil {
+			return "", fmt.Errorf("REDIS_SERVER: %w", err)
+		}
+		return path, nil
+	}
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		path, err = exec.LookPath("valkey-server")
+	}
+	if err != nil {
+		return "", fmt.Errorf("redis-server is needed (make deps): %w", err)
+	}
+	return path, nil
+}
+
+func (s *Server) start() error {
+	name, err := Program()
+	if err != nil {
+		return err
 	}
 	_, port, _ := net.SplitHostPort(s.Addr)
 	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--daemonize", "no",
