@@ -55,6 +55,8 @@
 //     After that, End has the epoch of the position if the log was only
 //     trimmed, and another one if it lost its past. All readers find the same
 //     new epoch.
+//     Redis 6.2 does not count what was added: the end of a log that was empty is
+//     lost there once the log is not, although nothing is missing.
 //  5. While Redis is away, Tail waits and Publish and End fail. Nothing fails for
 //     ever but a server that is too old (ErrOldServer).
 //  6. An entry that is not ours is counted and delivered as an empty batch, so
