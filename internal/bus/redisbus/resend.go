@@ -79,7 +79,7 @@ func (w *writer) resend(ctx context.Context) error {
 			if !replied(err) || elsewhere(err) {
 				w.drop()
 			}
-			return fmt.Errorf("redis at %s: send again what was acknowledged last: %w", w.b.address.name, err)
+			return w.b.address.explain(fmt.Errorf("send again what was acknowledged last: %w", err), false)
 		}
 		now := time.Now()
 		for _, it := range chunk {

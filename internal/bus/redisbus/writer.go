@@ -2,7 +2,6 @@ package redisbus
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -272,8 +271,10 @@ func (w *writer) send(ctx context.Context, group []*item) {
 		if err == nil {
 			it.acked = now
 			w.window.add(it)
-		} else if !replied(err) || elsewhere(err) {
+		} else if err = w.b.address.explain(err, false); !replied(err) || elsewhere(err) {
 			failed = err
+		} else {
+			w.part.refused(err)
 		}
 	}
 	w.b.metrics.forgotten.Add(float64(w.window.prune(now)))
@@ -281,7 +282,7 @@ func (w *writer) send(ctx context.Context, group []*item) {
 	for i, it := range group {
 		if err := answers[i].Err(); err != nil {
 			w.b.metrics.failures.Inc()
-			w.settle(it, fmt.Errorf("redis at %s: %w", w.b.address.name, err))
+			w.settle(it, w.b.address.explain(err, false))
 		} else {
 			w.b.metrics.published.Inc()
 			w.settle(it, nil)
@@ -302,7 +303,7 @@ func (w *writer) ping(ctx context.Context) error {
 func (w *writer) lose(ctx context.Context, err error) {
 	w.drop()
 	if ctx.Err() == nil {
-		w.part.lost(err)
+		w.part.lost(w.b.address.explain(err, false))
 	}
 }
 
