@@ -86,6 +86,7 @@ func (w *writer) resend(ctx context.Context) error {
 			it.acked = now
 		}
 		w.owing += len(chunk)
+		w.doubt = time.Time{}
 		w.b.metrics.resent.Add(float64(len(chunk)))
 	}
 	return nil

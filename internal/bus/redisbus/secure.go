@@ -31,7 +31,11 @@ func (a *address) dialer(u *url.URL) (dialer, error) {
 			return nil, err
 		}
 	}
+	named := u.Hostname()
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(addr); err == nil && host == "" && network != "unix" {
+			addr = net.JoinHostPort(named, port) // a cluster's only node does not know what it is called
+		}
 		ctx, cancel := context.WithTimeout(ctx, a.dialTimeout)
 		defer cancel()
 		c, err := new(net.Dialer).DialContext(ctx, network, addr)

@@ -14,7 +14,13 @@ import (
 // unknown. It returns the server's URL.
 func Pretend(t testing.TB, answers map[string]string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return serve(t, "127.0.0.1:0", func(c net.Conn) { pretend(c, answers) })
+}
+
+// serve lets each handle a connection until the test is over, and closes it.
+func serve(t testing.TB, address string, each func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,10 +33,20 @@ func Pretend(t testing.TB, answers map[string]string) string {
 			if err != nil {
 				return
 			}
-			go pretend(c, answers)
+			go each(c)
 		}
 	}()
 	return "redis://" + l.Addr().String()
+}
+
+// HangUp says something to whoever connects, and closes the connection. It returns the
+// server's URL.
+func HangUp(t testing.TB, says string) string {
+	t.Helper()
+	return serve(t, "127.0.0.1:0", func(c net.Conn) {
+		_, _ = fmt.Fprint(c, says)
+		_ = c.Close()
+	})
 }
 
 // pretend serves one connection until its client leaves.

@@ -33,14 +33,16 @@ type Options struct {
 	Persist bool
 	// Password, if any, is asked for.
 	Password string
-	// Sentinel, if any, are the lines of a sentinel's configuration: it is one then.
+	// TLS, if any, makes it a server of TLS.
+	TLS *TLS
+	// Sentinel, if any, are the lines of a sentinel's configuration, at its first start: it is one then.
 	Sentinel []string
 }
 
 // Server is a Redis of a test's own, on a port of 127.0.0.1 that stays the same.
 type Server struct {
 	Addr string // host:port
-	URL  string // redis://..., with the password
+	URL  string // redis://... or rediss://..., with the password
 	Dir  string // its data
 
 	options Options
@@ -66,10 +68,14 @@ func New(dir string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Addr: addr, URL: "redis://" + addr, Dir: dir, options: o}
-	if o.Password != "" {
-		s.URL = (&url.URL{Scheme: "redis", User: url.UserPassword("", o.Password), Host: addr}).String()
+	where := url.URL{Scheme: "redis", Host: addr}
+	if o.TLS != nil {
+		where.Scheme = "rediss"
 	}
+	if o.Password != "" {
+		where.User = url.UserPassword("", o.Password)
+	}
+	s := &Server{Addr: addr, URL: where.String(), Dir: dir, options: o}
 	return s, s.start()
 }
 
@@ -125,15 +131,20 @@ func (s *Server) start() error {
 	if s.options.Password != "" {
 		args = append(args, "--requirepass", s.options.Password)
 	}
-	args = append(args, s.options.Args...)
 	if len(s.options.Sentinel) > 0 {
 		conf := filepath.Join(s.Dir, "sentinel.conf") // which it rewrites
 		lines := append([]string{"port " + port, "bind 127.0.0.1", "dir " + s.Dir}, s.options.Sentinel...)
-		if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
-			return err
+		if _, err := os.Stat(conf); err != nil {
+			if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+				return err
+			}
 		}
 		args = []string{conf, "--sentinel", "--logfile", filepath.Join(s.Dir, "redis.log")}
 	}
+	if s.options.TLS != nil {
+		args = append(args, s.options.TLS.arguments(port)...)
+	}
+	args = append(args, s.options.Args...)
 	s.cmd = exec.Command(name, args...)
 	s.cmd.SysProcAttr = dieWithParent()
 	if err := s.cmd.Start(); err != nil {
@@ -174,6 +185,11 @@ func (s *Server) newClient() *redis.Client {
 	o, err := redis.ParseURL(s.URL)
 	if err != nil {
 		panic(err) // it is ours
+	}
+	if s.options.TLS != nil {
+		if o.TLSConfig, err = s.options.TLS.client(); err != nil {
+			panic(err) // they are a test's own files
+		}
 	}
 	o.DialerRetries = 1
 	o.MaxRetries = -1
