@@ -207,6 +207,11 @@ type scene struct {
 func newScene(t *testing.T, url string) *scene {
 	x := &scene{t: t, o: Options{URL: url}}
 	x.o.Logger = x.log.logger()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log:\n%s", &x.log)
+		}
+	})
 	x.sources = []*source{startSource(t, "bus", x.o, false), startSource(t, "spool", x.o, true)}
 	for range 2 {
 		x.followers = append(x.followers, follow(t, x.o))
@@ -261,7 +266,4 @@ func (x *scene) end() {
 		x.t.Error("nothing was acknowledged")
 	}
 	x.t.Logf("%d batches acknowledged, none lost", acked)
-	if x.t.Failed() {
-		x.t.Logf("log:\n%s", &x.log)
-	}
 }

@@ -44,6 +44,9 @@ func (w *window) prune(now time.Time) (early int) {
 	return early
 }
 
+// aborted reports whether err is EXEC's, after a command of the transaction was refused.
+func aborted(err error) bool { return saysFirst(err, "EXECABORT") }
+
 const (
 	maxChunk      = 64
 	maxChunkBytes = 1 << 20
@@ -76,7 +79,14 @@ func (w *writer) resend(ctx context.Context) error {
 			err = answers[i].Err()
 		}
 		if err != nil {
-			if !replied(err) || elsewhere(err) {
+			// EXEC says no more than that something was refused; the command says what.
+			for _, answer := range answers {
+				if e := answer.Err(); e != nil && !aborted(e) {
+					err = e
+					break
+				}
+			}
+			if !replied(err) || elsewhere(err) || aborted(err) {
 				w.drop()
 			}
 			return w.b.address.explain(fmt.Errorf("send again what was acknowledged last: %w", err), false)
