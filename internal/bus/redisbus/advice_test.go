@@ -1,9 +1,11 @@
 package redisbus
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,40 +13,48 @@ import (
 	"stripchart/internal/bus/redisbus/redistest"
 )
 
-// mustSay checks that a source and a server that are given a URL each have one line in
-// the log, with the words, however often they try.
+// mustSay checks that whoever publishes, asks for the end or reads at a URL finds one
+// line in the log, with the words, however often that is tried.
 func mustSay(t *testing.T, where string, words ...string) {
 	t.Helper()
-	for name, try := range map[string]func(*Bus){
-		"Publish": func(b *Bus) { _ = b.Publish(t.Context(), one("a", 1)) },
-		"End":     func(b *Bus) { _, _ = b.End(t.Context()) }, // again and again, as a server does
-		"Tail":    func(b *Bus) { tail(t, b, bus.Position{}) },
+	var tries sync.WaitGroup
+	defer tries.Wait()
+	for name, try := range map[string]func(context.Context, *Bus) error{
+		"Publish": func(ctx context.Context, b *Bus) error { return b.Publish(ctx, one("a", 1)) },
+		"End":     func(ctx context.Context, b *Bus) error { _, err := b.End(ctx); return err },
+		"Tail": func(ctx context.Context, b *Bus) error { // it tries again by itself
+			return b.Tail(ctx, bus.Position{}, func(bus.Delivery) error { return nil })
+		},
 	} {
 		var log lines
 		b := open(t, Options{URL: where, Stream: stream(), Logger: log.logger()})
-		began := time.Now()
-		for range 3 {
-			try(b)
-			for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end) || log.String() == ""; time.Sleep(5 * time.Millisecond) {
-				if time.Since(began) > patience {
-					t.Fatalf("%s: %s: nothing is said", where, name)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		tries.Go(func() {
+			for log.String() == "" && ctx.Err() == nil {
+				time.Sleep(5 * time.Millisecond)
+			}
+			time.Sleep(300 * time.Millisecond) // for more tries
+			cancel()
+		})
+		tries.Go(func() {
+			for ctx.Err() == nil {
+				if err := try(ctx, b); err == nil {
+					t.Errorf("%s: %s: no error", where, name)
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			if err := b.Close(); err != nil {
+				t.Error(err)
+			}
+			if n := strings.Count(log.String(), "\n"); n != 1 {
+				t.Errorf("%s: %s: %d lines:\n%s", where, name, n, &log)
+			}
+			for _, word := range words {
+				if !strings.Contains(log.String(), word) {
+					t.Errorf("%s: %s: nothing is said of %q:\n%s", where, name, word, &log)
 				}
 			}
-			if name == "Tail" {
-				break // it tries by itself
-			}
-		}
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-		if n := strings.Count(log.String(), "\n"); n != 1 {
-			t.Errorf("%s: %s: %d lines:\n%s", where, name, n, &log)
-		}
-		for _, word := range words {
-			if !strings.Contains(log.String(), word) {
-				t.Errorf("%s: %s: nothing is said of %q:\n%s", where, name, word, &log)
-			}
-		}
+		})
 	}
 }
 
