@@ -66,7 +66,14 @@ func TestUserPasswordDatabaseAndSocket(t *testing.T) {
 }
 
 func TestCluster(t *testing.T) {
-	s := start(t, redistest.Options{Args: []string{"--cluster-enabled", "yes"}})
+	check(t, "redis+cluster://"+single(t, redistest.Options{}).Addr)
+}
+
+// single starts a cluster of one node.
+func single(t *testing.T, o redistest.Options) *redistest.Server {
+	t.Helper()
+	o.Args = []string{"--cluster-enabled", "yes"}
+	s := start(t, o)
 	c := s.Client(t)
 	if err := c.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
 		t.Fatal(err)
@@ -74,7 +81,7 @@ func TestCluster(t *testing.T) {
 	eventually(t, "the cluster is up", func() bool {
 		return strings.Contains(c.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
 	})
-	check(t, "redis+cluster://"+s.Addr)
+	return s
 }
 
 func TestSentinel(t *testing.T) {

@@ -75,7 +75,8 @@ func (a *address) advice(err error) string {
 		{"NOPERM", "give the user the permissions that docs/OPERATIONS.md lists under Redis"},
 		{"DB index is out of range", "the number behind the host in --bus has to be less than `databases` in Redis's configuration, which is 16 unless it says otherwise"},
 		{"cluster support disabled", "that is no cluster: --bus is redis://host"},
-		{"unknown command 'sentinel'", "that is no sentinel; their port is 26379 unless it was changed"},
+		{"unknown command 'sentinel'", noSentinel},
+		{"unknown command `sentinel`", noSentinel}, // Redis 6.2
 		{"redis: invalid reply", "no Redis answers there: is that its port?"},
 		{"redis: can't parse", "no Redis answers there: is that its port?"},
 		{"OOM ", "Redis's memory is full: raise maxmemory, or lower the servers' --bus-bytes"},
@@ -89,6 +90,8 @@ func (a *address) advice(err error) string {
 	}
 	return ""
 }
+
+const noSentinel = "that is no sentinel; their port is 26379 unless it was changed"
 
 // clientCertificate is for both ways in which a client without one is told: by an
 // alert, or by a reset that overtakes it.

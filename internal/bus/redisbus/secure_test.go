@@ -107,13 +107,8 @@ func TestSentinelAndClusterOverTLS(t *testing.T) {
 	_, port, _ = net.SplitHostPort(watch.Addr)
 	check(t, trusting(a, "rediss+sentinel://localhost:"+port+"?master_name=mine"))
 
-	node := secured(t, a, redistest.Options{Args: []string{"--cluster-enabled", "yes"}}, "127.0.0.1", "localhost")
-	if err := node.Client(t).ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the cluster is up", func() bool {
-		return strings.Contains(node.Client(t).ClusterInfo(t.Context()).Val(), "cluster_state:ok")
-	})
+	cert, key = a.Issue(t, "127.0.0.1", "localhost")
+	node := single(t, redistest.Options{TLS: &redistest.TLS{Authority: a, Cert: cert, Key: key}})
 	_, port, _ = net.SplitHostPort(node.Addr)
 	check(t, trusting(a, "rediss+cluster://localhost:"+port))
 }

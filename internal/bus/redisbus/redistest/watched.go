@@ -25,7 +25,7 @@ func StartWatched(t testing.TB, replicas int) *Watched {
 	w := &Watched{Nodes: []*Server{Start(t, Options{Persist: true})}}
 	host, port, _ := net.SplitHostPort(w.Nodes[0].Addr)
 	for range replicas {
-		w.Nodes = append(w.Nodes, Start(t, Options{Persist: true, Args: []string{"--replicaof", host + " " + port}}))
+		w.Nodes = append(w.Nodes, Start(t, Options{Persist: true, Args: []string{"--replicaof", host, port}}))
 	}
 	for _, s := range w.Nodes[1:] {
 		until(t, "a replica has caught up", func() bool {
