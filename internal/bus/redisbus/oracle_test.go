@@ -145,6 +145,7 @@ func follow(t *testing.T, o Options) *follower {
 			f.mu.Lock()
 			f.lost++
 			f.mu.Unlock()
+			b.log.Info("a position is lost", "error", err)
 		}
 	}()
 	return f

@@ -23,7 +23,8 @@ func TestNothingAcknowledgedIsLostWhenSentinelsPromoteAReplica(t *testing.T) {
 	}
 
 	// It comes back with what the others have thrown away, and takes itself for the
-	// master for some seconds.
+	// master for some seconds. No sentinel does any more.
+	eventually(t, "the sentinels agree on another master", func() bool { m := w.Master(t); return m != nil && m != old })
 	old.Restart(t, true)
 	eventually(t, "the old master is a replica", func() bool {
 		return strings.Contains(old.Client(t).Info(t.Context(), "replication").Val(), "role:slave")
