@@ -54,6 +54,9 @@ dev: has-go web/node_modules/.installed binary ## the page with hot reload at ht
 
 # --- Testing ----------------------------------------------------------------
 
+# REDIS_SERVER=/path/to/valkey-server make test, or chaos: the Redis that tests start,
+# 6.2 or newer, instead of the redis-server (or valkey-server) in the path.
+
 .PHONY: test
 test: deps test-go test-web test-e2e ## every test, with all set-up
 

@@ -7,6 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -64,13 +67,18 @@ func logs(t *testing.T) string {
 	return dir
 }
 
+// reporting is held while the file of reportFlag is changed.
+var reporting sync.Mutex
+
 func chaos(t *testing.T, o Options) {
 	t.Helper()
 	o.Dir, o.Stripchart, o.SourceEnv, o.Log = logs(t), stripchart(t), []string{actAs + "=source"}, t.Logf
 	if o.Seed = *seedFlag; o.Seed == 0 {
 		o.Seed = rand.Uint64()
 	}
-	o.Only, o.For = *onlyFlag, *forFlag
+	if o.For = *forFlag; *onlyFlag != "" {
+		o.Only = *onlyFlag
+	}
 	report, err := Run(o)
 	if report != nil {
 		fmt.Print(report.Markdown())
@@ -78,6 +86,8 @@ func chaos(t *testing.T, o Options) {
 			t.Errorf("the promise is broken (seed %d):\n%s", o.Seed, broken)
 		}
 		if *reportFlag != "" {
+			reporting.Lock()
+			defer reporting.Unlock()
 			// What is in the file is of runs before this one.
 			if before, err := os.ReadFile(*reportFlag); err == nil {
 				if err := report.Add(string(before)); err != nil {
@@ -100,12 +110,33 @@ func TestAloneItKeepsEverySample(t *testing.T) {
 	chaos(t, Options{Shape: Shape{Sources: 2, Series: 5}, Faults: 20})
 }
 
+// among skips a test that has none of the faults that were asked for.
+func among(t *testing.T, some []fault) {
+	t.Helper()
+	if !slices.ContainsFunc(some, func(f fault) bool { return strings.Contains(f.name, *onlyFlag) }) {
+		t.Skipf("it has no fault with %q in its name", *onlyFlag)
+	}
+}
+
 // Many processes and many servers that meet in Redis.
 func TestNothingAcknowledgedIsLostByManyProcesses(t *testing.T) {
 	t.Parallel()
+	others := slices.DeleteFunc(faults(), func(f fault) bool { return strings.Contains(f.name, "sentinels") })
+	among(t, others)
 	n, rigs := *faultsFlag, 2
 	if n == 0 {
-		n, rigs = len(faults()), 3 // most of the time is waiting
+		n, rigs = len(others), 3 // most of the time is waiting
 	}
 	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 4, Pushers: 1, Series: 10, Collectors: 1}, Rigs: rigs, Faults: n})
+}
+
+// Many processes whose Redis has a replica, and sentinels that promote it.
+func TestNothingAcknowledgedIsLostByManyProcessesBehindSentinels(t *testing.T) {
+	t.Parallel()
+	among(t, sentinelFaults())
+	n := *faultsFlag / 10
+	if n == 0 {
+		n = len(sentinelFaults())
+	}
+	chaos(t, Options{Shape: Shape{Servers: 2, Sources: 2, Series: 5, Collectors: 1, Sentinels: true}, Only: "sentinels", Faults: n})
 }

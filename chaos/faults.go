@@ -44,10 +44,11 @@ func (r *rig) between(low, high time.Duration) {
 
 // faults are all faults, in the order of the table.
 func faults() []fault {
-	return slices.Concat(processFaults(), redisFaults(), networkFaults(), clockFaults(), diskFaults())
+	return slices.Concat(processFaults(), redisFaults(), sentinelFaults(), networkFaults(), clockFaults(), diskFaults())
 }
 
-func withRedis(r *rig) bool   { return r.redis != nil }
+// withRedis reports whether there is a Redis with a link between it and each process.
+func withRedis(r *rig) bool   { return r.redis != nil && r.sentinels == nil }
 func withSources(r *rig) bool { return len(r.sources) > 0 }
 
 // onRedis are the sources that publish to Redis themselves.

@@ -129,7 +129,7 @@ func redisFaults() []fault {
 		name: "Redis is busy with a script",
 		fits: withRedis,
 		inject: func(r *rig) error {
-			if _, err := r.redis.ask("CONFIG", "SET", "busy-reply-threshold", "50"); err != nil {
+			if _, err := r.redis.ask("CONFIG", "SET", "lua-time-limit", "50"); err != nil {
 				return err
 			}
 			script := make(chan struct{})

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"stripchart/internal/bus/redisbus/redistest"
 )
 
 // redis is a real redis-server.
@@ -34,13 +36,13 @@ func newRedis(name, dir, shim string, p *ports, log string, config ...string) (*
 	if err != nil {
 		return nil, err
 	}
-	binary, err := exec.LookPath("redis-server")
+	binary, err := redistest.Program()
 	if err != nil {
-		return nil, fmt.Errorf("%w: make deps installs it", err)
+		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(address)
 	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--dbfilename", "dump.rdb",
-		"--save", "", "--maxmemory-policy", "noeviction", "--enable-debug-command", "local", "--repl-diskless-sync-delay", "0"}
+		"--save", "", "--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0"}
 	for i := 0; i < len(config); i += 2 {
 		args = append(args, "--"+config[i], config[i+1])
 	}

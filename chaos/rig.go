@@ -25,6 +25,8 @@ type Shape struct {
 	Pushers int
 	// Collectors is how many `stripchart collect` there are.
 	Collectors int
+	// Sentinels puts sentinels and a replica to Redis, in place of links.
+	Sentinels bool
 }
 
 // window is what viewers watch. A rig lives for less, so that every viewer is
@@ -43,6 +45,7 @@ type rig struct {
 
 	redis, spare *redis // nil without servers of their own
 	replication  *link
+	sentinels    []*redis // nil in most rigs
 	servers      []*server
 	sources      []*sourceProcess
 	collectors   []*remote
@@ -141,13 +144,20 @@ func (r *rig) addRedis(k *kit) (err error) {
 	if r.replication, err = r.network.link("replica to redis", r.redis.address); err != nil {
 		return err
 	}
-	return r.redis.start()
+	if err := r.redis.start(); err != nil || !r.shape.Sentinels {
+		return err
+	}
+	return r.addSentinels()
 }
 
-// toBus makes the link of a process to Redis and returns its --bus flag.
+// toBus makes the link of a process to Redis, unless sentinels lead it there, and
+// returns its --bus flag.
 func (r *rig) toBus(name string) (l *link, flag []string, err error) {
 	if r.redis == nil {
 		return nil, nil, nil
+	}
+	if r.sentinels != nil {
+		return nil, r.throughSentinels(), nil
 	}
 	l, err = r.network.link(name+" to redis", r.redis.address)
 	if err != nil {
@@ -315,6 +325,9 @@ func (r *rig) processes() (out []*process) {
 		out = append(out, s.process)
 	}
 	if r.redis != nil {
+		for _, s := range r.sentinels {
+			out = append(out, s.process)
+		}
 		out = append(out, r.redis.process, r.spare.process)
 	}
 	return out

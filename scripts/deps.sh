@@ -37,11 +37,10 @@ need 'a C compiler (for the race detector and the fault tests)' 'gcc libc6-dev' 
 need 'Chromium (for the end-to-end tests)' 'chromium fonts-liberation' \
   "${CHROMIUM:-chromium}" chromium chromium-browser google-chrome google-chrome-stable
 need 'nginx (for the tests behind a proxy)' nginx nginx
-need 'Redis (for the tests of the bus)' redis-server redis-server valkey-server
+need 'Redis (for the tests of the bus)' redis-server "${REDIS_SERVER:-redis-server}" redis-server valkey-server
 need 'openssl (for the test of nginx with TLS)' openssl openssl
 need 'systemd (for the tests of the systemd units)' systemd systemd-analyze
 need 'mkfs.ext4 (for the disks of the machine under systemd)' e2fsprogs mkfs.ext4
-need 'redis-server (for the bus)' redis-server redis-server
 need 'redis-cli (for the fault tests)' redis-tools redis-cli
 need_python 'socketio, websocket, requests' 'python3-socketio python3-websocket python3-requests'
 

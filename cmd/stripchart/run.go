@@ -81,7 +81,7 @@ func (p *program) Run(ctx context.Context) error {
 	p.log.Info("stopping")
 	<-collector
 	if p.spool != nil {
-		p.sendTheRest(lastSend)
+		p.sendTheRest(sender, lastSend)
 	}
 	stopSending()
 	<-sender
@@ -134,10 +134,18 @@ func (p *parts) wait() error {
 	return p.failure
 }
 
-// sendTheRest waits until the spool is empty, for a bounded time.
-func (p *program) sendTheRest(most time.Duration) {
-	for end := time.Now().Add(most); p.spool.Waiting() > 0 && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
+// sendTheRest waits until the spool is empty, for a bounded time, or until its
+// sender has ended.
+func (p *program) sendTheRest(sender <-chan struct{}, most time.Duration) {
+	late := time.After(most)
+	for sending := true; sending && p.spool.Waiting() > 0; {
+		select {
+		case <-sender:
+			sending = false
+		case <-late:
+			sending = false
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 	if n := p.spool.Waiting(); n > 0 {
 		p.log.Info("batches stay in the spool until the next start", "waiting", n)

@@ -47,7 +47,10 @@ function listens(port) {
   });
 }
 
+/** What $REDIS_SERVER names, as for the Go tests, or else what is in the path. */
 function redis() {
+  const named = process.env.REDIS_SERVER;
+  if (named) return named;
   for (const name of ['redis-server', 'valkey-server']) {
     const path = (process.env.PATH ?? '')
       .split(delimiter)

@@ -21,8 +21,8 @@ const (
 type Publish func(ctx context.Context, b *bus.Batch) error
 
 // Run publishes what is in the spool and what is appended to it, until ctx ends
-// or the spool is closed, and returns ctx's error or ErrClosed. One Run at a
-// time.
+// or the spool is closed, and returns ctx's error or ErrClosed; or until publish
+// returns bus.ErrUnusable, and returns that. One Run at a time.
 func (s *Spool) Run(ctx context.Context, publish Publish) error {
 	s.mu.Lock()
 	if s.done || s.running {
@@ -54,7 +54,9 @@ func (s *Spool) Run(ctx context.Context, publish Publish) error {
 	defer r.reset()
 	sender := &sender{s: s, publish: publish, reader: r}
 	sender.rewind()
-	sender.run(inner)
+	if err := sender.run(inner); err != nil {
+		return err
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -77,8 +79,8 @@ type sender struct {
 	backoff  time.Duration
 }
 
-// run sends until ctx ends.
-func (w *sender) run(ctx context.Context) {
+// run sends until ctx ends, or the bus is unusable.
+func (w *sender) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		entries, err := w.gather()
 		if err != nil {
@@ -93,18 +95,21 @@ func (w *sender) run(ctx context.Context) {
 			}
 			continue
 		}
-		w.offer(ctx, entries)
+		if err := w.offer(ctx, entries); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // offer publishes entries until they are acknowledged or refused, or until they
-// are to be gathered anew.
+// are to be gathered anew. Its error is that of a bus that is unusable.
 //
 // A batch whose reply was lost may be in the log, and what is published next may
 // be merged differently from it. That is safe: readers skip a batch whose Seq
 // they have seen, and of one with First() <= seen < Seq they apply the samples
 // that they do not have, by series and time.
-func (w *sender) offer(ctx context.Context, entries []entry) {
+func (w *sender) offer(ctx context.Context, entries []entry) error {
 	b := merge(entries)
 	last := entries[len(entries)-1].seq
 	for {
@@ -116,28 +121,30 @@ func (w *sender) offer(ctx context.Context, entries []entry) {
 			w.s.acknowledge(entries)
 			w.s.metrics.sent.Add(float64(len(entries)))
 			w.s.metrics.publishes.Inc()
-			return
+			return nil
+		case errors.Is(err, bus.ErrUnusable):
+			return err
 		case errors.Is(err, ErrRefused) || errors.Is(err, bus.ErrTooLarge):
 			if len(entries) > 1 {
 				// One of them costs the others nothing.
 				w.alone = last
-				return
+				return nil
 			}
 			w.s.log.Error("the bus refuses a batch for good; it is dropped", "seq", b.Seq, "samples", b.Samples(), "err", err)
 			w.s.drop(b.Merged+1, "refused", "seq", b.Seq)
 			w.cursor = last
 			w.s.acknowledge(entries)
-			return
+			return nil
 		}
 		if !w.failed(ctx, last, err) {
-			return
+			return nil
 		}
 		// The log may have lost its end with its connection. Once for each time
 		// that something was acknowledged, so that an outage is not spent reading
 		// the same batches; what the sender has in hand is offered again as it is.
 		if w.moved && w.mayRewind() {
 			w.rewind()
-			return
+			return nil
 		}
 	}
 }

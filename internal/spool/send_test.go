@@ -202,3 +202,19 @@ func TestABatchThatCannotBeDecodedIsDroppedAlone(t *testing.T) {
 		t.Errorf("%d arrived, %d dropped", len(v.values), s.Dropped())
 	}
 }
+
+// What waits is kept for whoever puts the bus right.
+func TestRunEndsWithABusThatIsUnusable(t *testing.T) {
+	s := open(t, options(t.TempDir()))
+	put(t, s, 3, 10)
+	unusable := fmt.Errorf("too old: %w", bus.ErrUnusable)
+	if err := s.Run(t.Context(), func(context.Context, *bus.Batch) error { return unusable }); !errors.Is(err, bus.ErrUnusable) {
+		t.Errorf("Run returned %v", err)
+	}
+	if n := s.Waiting(); n != 3 {
+		t.Errorf("%d wait", n)
+	}
+	v := newServer()
+	send(t, s, v)
+	v.check(t, 1, 3)
+}

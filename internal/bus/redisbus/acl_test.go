@@ -2,6 +2,7 @@ package redisbus
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -16,32 +17,18 @@ import (
 // The two users that docs/OPERATIONS.md gives to sources and to servers may do all
 // that these do, also when links and the log are lost. Redis notes each refusal.
 func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
-	document, err := os.ReadFile("../../../docs/OPERATIONS.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	users := regexp.MustCompile(`(?m)^user (\S+) on >(\S+) .+$`).FindAllStringSubmatch(string(document), -1)
-	if len(users) != 2 {
-		t.Fatalf("the document has %d users, not one for sources and one for servers", len(users))
-	}
 	s := start(t, redistest.Options{})
 	admin := s.Client(t)
-	var urls []string
-	for _, user := range users {
-		words := []any{"ACL", "SETUSER"}
-		for _, word := range strings.Fields(user[0])[1:] {
-			words = append(words, word)
-		}
-		if err := admin.Do(t.Context(), words...).Err(); err != nil {
-			t.Fatalf("%s: %v", user[0], err)
-		}
-		urls = append(urls, "redis://"+user[1]+":"+user[2]+"@"+s.Addr+"/0")
-	}
-	source := open(t, Options{URL: urls[0]})
+	users := documented(t, s, "")
+	source := open(t, Options{URL: "redis://" + users[0] + "@" + s.Addr + "/0"})
 	// Every round of trimming takes something out.
-	server := open(t, Options{URL: urls[1], Trim: true, RetainBytes: 1})
+	server := open(t, Options{URL: "redis://" + users[1] + "@" + s.Addr + "/0", Trim: true, RetainBytes: 1})
 
-	reading := tail(t, server, end(t, server)) // an empty log has a position too
+	from := end(t, server) // an empty log has a position too
+	if !counts(t, s) {
+		from = bus.Position{}
+	}
+	reading := tail(t, server, from)
 	insist(t, source, one("a", 1))
 	insist(t, server, one("b", 1)) // what came over HTTP
 	reading.wait(t, 2)
@@ -76,7 +63,63 @@ func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
 		reading.wait(t, 1)
 	}
 
-	refused, err := admin.Do(t.Context(), "ACL", "LOG").Slice()
+	refusedNothing(t, s)
+}
+
+// In a cluster they need one command more, behind sentinels none.
+func TestTheUsersOfTheDocumentSufficeBehindSentinelsAndInAClusterToo(t *testing.T) {
+	s := start(t, redistest.Options{})
+	_, port, _ := strings.Cut(s.Addr, ":")
+	watch := start(t, redistest.Options{Sentinel: []string{"sentinel monitor mine 127.0.0.1 " + port + " 1"}})
+	node := single(t, redistest.Options{})
+	for where, users := range map[string][]string{
+		"redis+sentinel://" + watch.Addr + "?master_name=mine&username=%s&password=%s": documented(t, s, ""),
+		"redis+cluster://%s:%s@" + node.Addr:                                           documented(t, node, "+cluster|slots"),
+	} {
+		var urls []string
+		for _, user := range users {
+			name, password, _ := strings.Cut(user, ":")
+			urls = append(urls, fmt.Sprintf(where, name, password))
+		}
+		source := open(t, Options{URL: urls[0]})
+		server := open(t, Options{URL: urls[1], Trim: true})
+		insist(t, source, one("a", 1))
+		read(t, server, bus.Position{}, 1)
+		end(t, server)
+		trim(t, server)
+	}
+	refusedNothing(t, s)
+	refusedNothing(t, node)
+}
+
+// documented makes the users that docs/OPERATIONS.md gives to sources and to servers,
+// and returns each as user:password.
+func documented(t *testing.T, s *redistest.Server, more string) (users []string) {
+	t.Helper()
+	document, err := os.ReadFile("../../../docs/OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range regexp.MustCompile(`(?m)^user (\S+) on >(\S+) .+$`).FindAllStringSubmatch(string(document), -1) {
+		words := []any{"ACL", "SETUSER"}
+		for _, word := range strings.Fields(user[0] + " " + more)[1:] {
+			words = append(words, word)
+		}
+		if err := s.Client(t).Do(t.Context(), words...).Err(); err != nil {
+			t.Fatalf("%s: %v", user[0], err)
+		}
+		users = append(users, user[1]+":"+user[2])
+	}
+	if len(users) != 2 {
+		t.Fatalf("the document has %d users, not one for sources and one for servers", len(users))
+	}
+	return users
+}
+
+// refusedNothing looks into Redis's own list of what it has refused.
+func refusedNothing(t *testing.T, s *redistest.Server) {
+	t.Helper()
+	refused, err := s.Client(t).Do(t.Context(), "ACL", "LOG").Slice()
 	if err != nil || len(refused) > 0 {
 		t.Errorf("Redis refused: %v %v", refused, err)
 	}

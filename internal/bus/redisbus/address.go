@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,12 +27,15 @@ const (
 // address is where Redis is.
 type address struct {
 	name string // for messages: without user and password
+	kind string // "", sentinel or cluster
+	tls  bool
 	// open returns a new client, and how to get from it to the master that holds
 	// the stream. Each link has a client of its own: closing it is the only way to
 	// end a command that blocks, and a new one asks the sentinels, or the
 	// cluster, anew where the master is.
-	open        func() (io.Closer, func(ctx context.Context) (*redis.Client, error))
-	readTimeout time.Duration
+	open func() (io.Closer, func(ctx context.Context) (*redis.Client, error))
+
+	dialTimeout, readTimeout time.Duration
 }
 
 // CheckURL returns what is wrong with Options.URL, without a word of its password.
@@ -53,17 +59,24 @@ func parseAddress(raw, key string) (*address, error) {
 		return nil, fmt.Errorf("bus URL: scheme %q is none of redis, rediss, unix, redis+sentinel, rediss+sentinel, redis+cluster, rediss+cluster", u.Scheme)
 	}
 	u.Scheme = scheme
-	a := &address{name: u.Host + u.Path}
+	a := &address{name: u.Host + u.Path, kind: kind, tls: scheme == "rediss"}
+	dial, err := a.dialer(u)
+	if err != nil {
+		return nil, fmt.Errorf("bus URL: %w", err)
+	}
 	switch kind {
 	case "":
-		err = a.single(u.String())
+		err = a.single(u.String(), dial)
 	case "sentinel":
 		if u.Port() == "" {
-			u.Host += ":26379"
+			u.Host = net.JoinHostPort(u.Hostname(), "26379")
 		}
-		err = a.sentinel(u.String())
+		err = a.sentinel(u.String(), dial)
 	case "cluster":
-		err = a.cluster(u.String(), key)
+		if strings.Trim(u.Path, "/0") != "" {
+			return nil, errors.New("bus URL: a cluster has no databases but 0; leave the number out")
+		}
+		err = a.cluster(u.String(), key, dial)
 	default:
 		return nil, fmt.Errorf("bus URL: redis+%s is neither redis+sentinel nor redis+cluster", kind)
 	}
@@ -73,7 +86,7 @@ func parseAddress(raw, key string) (*address, error) {
 	return a, nil
 }
 
-func (a *address) single(url string) error {
+func (a *address) single(url string, dial dialer) error {
 	o, err := redis.ParseURL(url)
 	if err != nil {
 		return err
@@ -86,6 +99,7 @@ func (a *address) single(url string) error {
 	o.DisableIdentity = true
 	o.ContextTimeoutEnabled = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.Dialer = dial
 	a.timeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
 	a.open = func() (io.Closer, func(context.Context) (*redis.Client, error)) {
 		c := redis.NewClient(o)
@@ -94,7 +108,10 @@ func (a *address) single(url string) error {
 	return nil
 }
 
-func (a *address) sentinel(url string) error {
+// sentinel: the client itself is told by the sentinels when the master changes,
+// and closes its connections to the old one, which may still be there, and
+// acknowledge what will be thrown away.
+func (a *address) sentinel(url string, dial dialer) error {
 	o, err := redis.ParseFailoverURL(url)
 	if err != nil {
 		return err
@@ -102,12 +119,17 @@ func (a *address) sentinel(url string) error {
 	if o.MasterName == "" {
 		return errors.New("redis+sentinel needs ?master_name=")
 	}
+	if o.Username == "" && o.Password == "" {
+		o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
+	}
 	o.MaxRetries = -1
 	o.DialerRetries = 1
 	o.PoolSize = 2
+	o.PipelinePoolSize = -1
 	o.Protocol = 2
 	o.DisableIdentity = true
 	o.ContextTimeoutEnabled = true
+	o.Dialer = dial
 	a.timeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
 	a.open = func() (io.Closer, func(context.Context) (*redis.Client, error)) {
 		c := redis.NewFailoverClient(o)
@@ -116,7 +138,7 @@ func (a *address) sentinel(url string) error {
 	return nil
 }
 
-func (a *address) cluster(url, key string) error {
+func (a *address) cluster(url, key string, dial dialer) error {
 	o, err := redis.ParseClusterURL(url)
 	if err != nil {
 		return err
@@ -124,21 +146,67 @@ func (a *address) cluster(url, key string) error {
 	o.MaxRetries, o.MaxRedirects = -1, -1
 	o.DialerRetries = 1
 	o.PoolSize = 2
+	o.PipelinePoolSize = -1
 	o.Protocol = 2
 	o.DisableIdentity = true
 	o.ContextTimeoutEnabled = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.Dialer = dial
 	a.timeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+	nodes := nodes{named: o.Addrs}
 	a.open = func() (io.Closer, func(context.Context) (*redis.Client, error)) {
-		c := redis.NewClusterClient(o)
-		return c, func(ctx context.Context) (*redis.Client, error) { return c.MasterForKey(ctx, key) }
+		o := *o
+		o.Addrs = nodes.get()
+		c := redis.NewClusterClient(&o)
+		return c, func(ctx context.Context) (*redis.Client, error) {
+			master, err := c.MasterForKey(ctx, key)
+			if err == nil {
+				nodes.learn(ctx, c)
+			}
+			return master, err
+		}
 	}
 	return nil
 }
 
+// nodes are those of a cluster that are asked where the stream is: those that the
+// URL names, and the others as they were at the last link. The node that is named
+// may be the one that dies.
+type nodes struct {
+	named []string
+	mu    sync.Mutex // guards seen
+	seen  []string
+}
+
+func (n *nodes) get() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Concat(n.named, n.seen)
+}
+
+// learn keeps the addresses that the cluster has just told.
+func (n *nodes) learn(ctx context.Context, c *redis.ClusterClient) {
+	var mu sync.Mutex
+	var seen []string
+	err := c.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if addr := node.Options().Addr; !slices.Contains(n.named, addr) {
+			seen = append(seen, addr)
+		}
+		return nil
+	})
+	if err != nil {
+		return // those of before do
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.seen = seen
+}
+
 // timeouts sets those that the URL did not.
 func (a *address) timeouts(dial, read, write *time.Duration) {
-	if *dial == 0 {
+	if *dial <= 0 {
 		*dial = dialTimeout
 	}
 	if *read <= 0 { // without one, a host that vanished would hold a link for ever
@@ -147,5 +215,5 @@ func (a *address) timeouts(dial, read, write *time.Duration) {
 	if *write <= 0 {
 		*write = writeTimeout
 	}
-	a.readTimeout = *read
+	a.dialTimeout, a.readTimeout = *dial, *read
 }

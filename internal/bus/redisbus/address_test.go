@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus/redistest"
@@ -65,7 +66,14 @@ func TestUserPasswordDatabaseAndSocket(t *testing.T) {
 }
 
 func TestCluster(t *testing.T) {
-	s := start(t, redistest.Options{Args: []string{"--cluster-enabled", "yes"}})
+	check(t, "redis+cluster://"+single(t, redistest.Options{}).Addr)
+}
+
+// single starts a cluster of one node.
+func single(t *testing.T, o redistest.Options) *redistest.Server {
+	t.Helper()
+	o.Args = []string{"--cluster-enabled", "yes"}
+	s := start(t, o)
 	c := s.Client(t)
 	if err := c.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
 		t.Fatal(err)
@@ -73,7 +81,7 @@ func TestCluster(t *testing.T) {
 	eventually(t, "the cluster is up", func() bool {
 		return strings.Contains(c.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
 	})
-	check(t, "redis+cluster://"+s.Addr)
+	return s
 }
 
 func TestSentinel(t *testing.T) {
@@ -84,26 +92,59 @@ func TestSentinel(t *testing.T) {
 }
 
 func TestAnOldServerIsRefusedByName(t *testing.T) {
-	info := "redis_version:5.0.14\r\n"
-	for name, answers := range map[string]map[string]string{
-		"6.0.16": {"hello": redistest.HelloOf("6.0.16")},
-		"5.0.14": {"info": fmt.Sprintf("$%d\r\n%s\r\n", len(info), info)},
-	} {
-		b := open(t, Options{URL: redistest.Pretend(t, answers)})
+	for _, version := range []string{"5.0.14", "6.0.20"} {
+		where, _ := redistest.Old(t, "127.0.0.1:0", version)
+		var log lines
+		b := open(t, Options{URL: where, Logger: log.logger()})
 		_, endErr := b.End(t.Context())
 		for call, err := range map[string]error{
 			"Publish": b.Publish(t.Context(), one("a", 1)),
 			"Tail":    tail(t, b, bus.Position{}).ends(t),
 			"End":     endErr,
 		} {
-			if !errors.Is(err, ErrOldServer) || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s with %s returned %v", call, name, err)
+			if !errors.Is(err, ErrOldServer) || !errors.Is(err, bus.ErrUnusable) ||
+				!strings.Contains(err.Error(), "Redis "+version+"; upgrade it to 6.2 or newer, or to Valkey") {
+				t.Errorf("%s with %s returned %v", call, version, err)
 			}
+		}
+		if log.String() != "" {
+			t.Errorf("what was returned is in the log, too:\n%s", &log)
 		}
 	}
 	for version, want := range map[string]bool{"6.2.0": true, "7.0.15": true, "10.1": true, "6.1.9": false, "5.0": false, "unstable": true} {
 		if atLeast(version, 6, 2) != want {
 			t.Errorf("%s is new enough: %v, want %v", version, !want, want)
 		}
+	}
+}
+
+// A wrong server behind an address that was right before: an upgrade that went
+// backwards, a balancer that has one more. Nobody gives up, and it is said once.
+func TestAServerThatTurnsOldIsWaitedFor(t *testing.T) {
+	s := start(t, redistest.Options{Persist: true})
+	var log lines
+	b := open(t, Options{URL: s.URL, Logger: log.logger()})
+	r := tail(t, b, bus.Position{})
+	publish(t, b, one("a", 1))
+	r.wait(t, 1)
+	s.Kill9()
+	_, stop := redistest.Old(t, s.Addr, "6.0.20")
+	eventually(t, "it is said", func() bool { return strings.Contains(log.String(), "this is Redis 6.0.20; upgrade it") })
+	for range 5 {
+		err := b.Publish(t.Context(), one("a", 2))
+		if err == nil || errors.Is(err, bus.ErrUnusable) {
+			t.Fatalf("Publish returned %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if _, err := b.End(t.Context()); err == nil || errors.Is(err, bus.ErrUnusable) {
+		t.Errorf("End returned %v", err)
+	}
+	stop()
+	s.Restart(t, true)
+	insist(t, b, one("a", 2))
+	eventually(t, "#2 is delivered", func() bool { return strings.HasSuffix(r.seqs(), "2") })
+	if n := strings.Count(log.String(), "6.0.20"); n != 1 {
+		t.Errorf("it is said %d times:\n%s", n, &log)
 	}
 }

@@ -18,9 +18,10 @@ import (
 )
 
 var (
-	// ErrOldServer means that the server is older than Redis 6.2. It is permanent:
-	// trying again does not help.
-	ErrOldServer = fmt.Errorf("%w: it needs Redis 6.2 or newer, or Valkey", bus.ErrUnusable)
+	// ErrOldServer means that the server is older than Redis 6.2, and that this bus
+	// has met no other yet: the address is wrong, or nobody has upgraded it. Trying
+	// again does not help.
+	ErrOldServer = fmt.Errorf("%w: the server is too old", bus.ErrUnusable)
 
 	errForeignID = errors.New("the log holds an entry that no bus wrote; delete it")
 	errPartly    = errors.New("the rest of the entry was kept")
@@ -72,12 +73,14 @@ type Bus struct {
 	log              *slog.Logger
 	metrics          *metrics
 	health           *health
+	asking           *part // End and trimming
 	writer           *writer
 	encoders         sync.Pool // of *rw.Encoder
 	now              func() time.Time
 	retainAge        time.Duration
 	retainBytes      int64
 	policySeen       atomic.Bool
+	met              atomic.Bool // a server that will do was there
 
 	life    context.Context // ends, with cause ErrClosed, when the bus is closed
 	endLife context.CancelCauseFunc
@@ -113,6 +116,7 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 	}
 	b.encoders.New = func() any { return new(rw.Encoder) }
 	b.health = newHealth(b.log)
+	b.asking = b.health.part()
 	b.writer = newWriter(b, or(o.QueueBytes, DefaultQueueBytes), window{age: or(o.ResendAge, DefaultResendAge), limit: or(o.ResendBytes, DefaultResendBytes)})
 	if b.metrics, err = newMetrics(o.Registerer, b); err != nil {
 		return nil, fmt.Errorf("metrics of the bus: %w", err)
@@ -215,7 +219,7 @@ func (b *Bus) item(batch *bus.Batch, size int) *item {
 }
 
 // End implements bus.Bus. Unlike Tail it does not wait for a Redis that is
-// away. Returns ErrOldServer too.
+// away; that it is, is in the log and in Status all the same. Returns ErrOldServer too.
 func (b *Bus) End(ctx context.Context) (p bus.Position, err error) {
 	ctx, leave, err := b.enter(ctx)
 	if err != nil {
@@ -232,8 +236,23 @@ func (b *Bus) End(ctx context.Context) (p bus.Position, err error) {
 	return p, nil
 }
 
-// with calls f with the spare link, or a new one.
-func (b *Bus) with(ctx context.Context, f func(l *link) error) error {
+// with calls f with the spare link, or a new one. Its errors say what to do.
+func (b *Bus) with(ctx context.Context, f func(l *link) error) (err error) {
+	linked := false
+	defer func() {
+		if err == nil {
+			b.asking.up()
+			return
+		}
+		err = b.address.explain(err, false)
+		switch {
+		case ctx.Err() != nil:
+		case linked && replied(err) && !elsewhere(err):
+			b.asking.refused(err)
+		default:
+			b.asking.lost(err)
+		}
+	}()
 	b.mu.Lock()
 	l := b.spare
 	b.spare = nil
@@ -247,13 +266,13 @@ func (b *Bus) with(ctx context.Context, f func(l *link) error) error {
 		}
 	}
 	if l == nil {
-		var err error
 		if l, err = b.dial(ctx); err != nil {
 			return err
 		}
 	}
+	linked = true
 	stop := context.AfterFunc(ctx, l.close)
-	err := f(l)
+	err = f(l)
 	interrupted := !stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -10,9 +10,16 @@
 //	redis+sentinel://[user:password@]host[:port][/db]?master_name=NAME[&addr=host:port ...]
 //	redis+cluster://[user:password@]host[:port][?addr=host:port ...]
 //
-// and rediss+sentinel, rediss+cluster. Timeouts may be set in the query
-// (dial_timeout, read_timeout, write_timeout). The client's own retries are
-// always off.
+// and rediss+sentinel, rediss+cluster. Behind sentinels user and password are
+// theirs, and Redis's unless &username= and &password= follow. Only the sentinels
+// that are named are asked; of a cluster, also the nodes that it had at the last link.
+// Timeouts may be set in the query (dial_timeout, read_timeout, write_timeout).
+// The client's own retries are always off.
+//
+// Over TLS the query may have tls_ca_cert_file (the CA to trust, instead of the
+// system's), tls_cert_file and tls_key_file (the client's certificate, read at each
+// connection), and skip_verify=true. Each certificate has to name the address that
+// is called, not the URL's.
 //
 // # What is kept there
 //
@@ -38,7 +45,7 @@
 // The entry's ID is its position's offset; its milliseconds are the log time.
 //
 // A user of an ACL needs, on these two keys: HELLO, XADD, MULTI, EXEC to
-// publish; HELLO, XREAD, EVAL, GET, SET, EXISTS, XINFO, XGROUP, XRANGE, XREVRANGE,
+// publish (and CLUSTER SLOTS, in a cluster); HELLO, XREAD, EVAL, GET, SET, EXISTS, XINFO, XGROUP, XRANGE, XREVRANGE,
 // XLEN to read; XTRIM and MEMORY USAGE too to trim. INFO, where it is allowed,
 // lets the bus warn of a maxmemory-policy that may evict the log.
 //
@@ -58,8 +65,12 @@
 //     After that, End has the epoch of the position if the log was only
 //     trimmed, and another one if it lost its past. All readers find the same
 //     new epoch.
+//     Redis 6.2 does not count what was added: the end of a log that was empty is
+//     lost there once the log is not, although nothing is missing.
 //  5. While Redis is away, Tail waits and Publish and End fail. Nothing fails for
-//     ever but a server that is too old (ErrOldServer).
+//     ever but a server that is too old when the bus first meets one (ErrOldServer); later
+//     it is waited for like any other trouble. The log has one line for each kind of
+//     trouble, with what to do about it, and one when Redis is back.
 //  6. An entry that is not ours is counted and delivered as an empty batch, so
 //     that positions advance; it never stops the log.
 //  7. Only a bus with Options.Trim trims, never by its own clock alone, and never

@@ -1,6 +1,7 @@
 package redisbus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// errReplica means that the server is a replica; it may become the master.
-var errReplica = errors.New("connected to a replica, not to the master")
+var (
+	// errReplica means that the server is a replica; it may become the master.
+	errReplica = errors.New("connected to a replica, not to the master")
+	// errSentinel means that it only knows where Redis is.
+	errSentinel = errors.New("that is a sentinel, not Redis")
+	// errProtected stands for an answer of a dozen lines.
+	errProtected = errors.New("it is in protected mode, in which Redis takes nobody from another machine")
+)
 
 // link is one connection to the master that holds the stream. One goroutine
 // uses it at a time; close may be called from any, and ends what is under way.
@@ -24,16 +31,19 @@ type link struct {
 }
 
 // dial makes a link and checks who is at its other end. Returns ErrOldServer
-// for one that is too old.
+// for one that is too old, unless another one was there before: somebody may be
+// about to put that right, and what waits for it must not be given up.
 func (b *Bus) dial(ctx context.Context) (*link, error) {
 	client, master := b.address.open()
 	l := &link{client: client}
+	var first firstAnswer
 	defer context.AfterFunc(ctx, l.close)()
 	err := func() error {
 		node, err := master(ctx)
 		if err != nil {
 			return err
 		}
+		node.AddHook(&first)
 		l.conn = node.Conn()
 		if err := l.greet(ctx); err != nil {
 			return err
@@ -42,13 +52,42 @@ func (b *Bus) dial(ctx context.Context) (*link, error) {
 		return nil
 	}()
 	if err == nil {
+		b.met.Store(true)
 		return l, nil
 	}
 	l.close()
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
+	case hungUp(err) && first.refusal != nil:
+		err = first.refusal
+	case errors.Is(err, ErrOldServer) && b.met.Load():
+		err = errors.New(err.Error())
 	}
-	return nil, fmt.Errorf("redis at %s: %w", b.address.name, err)
+	return nil, b.address.explain(err, true)
+}
+
+// firstAnswer is a hook of the client that keeps what Redis says to the client's
+// own HELLO. The client goes on after a refusal, since some servers only do not know the
+// command, and finds the connection closed: the reason would be lost.
+type firstAnswer struct{ refusal error }
+
+func (*firstAnswer) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (f *firstAnswer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err != nil && f.refusal == nil && cmd.Name() == "hello" && replied(err) {
+			if f.refusal = err; saysFirst(err, "DENIED") {
+				f.refusal = errProtected
+			}
+		}
+		return err
+	}
+}
+
+func (*firstAnswer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }
 
 // close ends the link, and with it what another goroutine does on it.
@@ -66,7 +105,10 @@ func (l *link) greet(ctx context.Context) error {
 func judge(ctx context.Context, l *link, hello *redis.Cmd) error {
 	fields, err := hello.Slice()
 	if err != nil {
-		if strings.HasPrefix(err.Error(), "ERR unknown command") { // before Redis 6
+		// Redis 6.0 wants arguments, and 5 does not know it.
+		said := strings.ToLower(err.Error())
+		if replied(err) && strings.Contains(said, "hello") &&
+			(strings.HasPrefix(said, "err unknown command") || strings.HasPrefix(said, "err wrong number of arguments")) {
 			return tooOld("Redis", l.versionOfOld(ctx))
 		}
 		return err
@@ -77,6 +119,9 @@ func judge(ctx context.Context, l *link, hello *redis.Cmd) error {
 	}
 	if !atLeast(about["version"], 6, 2) {
 		return tooOld(about["server"], about["version"])
+	}
+	if about["mode"] == "sentinel" {
+		return errSentinel
 	}
 	if role := about["role"]; role != "" && role != "master" {
 		return errReplica
@@ -91,7 +136,7 @@ func (l *link) versionOfOld(ctx context.Context) string {
 }
 
 func tooOld(server, version string) error {
-	return fmt.Errorf("%w; this is %s %s", ErrOldServer, server, version)
+	return fmt.Errorf("%w: this is %s %s", ErrOldServer, server, cmp.Or(version, "of before 6.2"))
 }
 
 // infoField finds a line of INFO's answer.
@@ -142,10 +187,19 @@ func replied(err error) bool {
 // now, the one to talk to.
 func elsewhere(err error) bool {
 	for _, word := range []string{"READONLY", "MOVED", "ASK", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH"} {
-		// Redis 6.2 puts the word into the middle when a script fails.
-		if strings.HasPrefix(err.Error(), word) || strings.Contains(err.Error(), "-"+word+" ") {
+		if saysFirst(err, word) {
 			return true
 		}
 	}
 	return false
+}
+
+// saysFirst reports whether word begins what Redis answered.
+func saysFirst(err error, word string) bool {
+	var r redis.Error
+	if !errors.As(err, &r) {
+		return false
+	}
+	// Redis 6.2 puts the word into the middle when a script fails.
+	return strings.HasPrefix(r.Error(), word) || strings.Contains(r.Error(), "-"+word+" ")
 }

@@ -182,11 +182,23 @@ func TestATailThatIsOvertakenByTrimmingDeliversNoHole(t *testing.T) {
 	}
 }
 
-// The zero offset of an empty log is a place: nothing was before it.
+// counts reports whether the server counts what was ever added to a stream.
+func counts(t *testing.T, s *redistest.Server) bool {
+	t.Helper()
+	return atLeast(infoField(s.Client(t).Info(t.Context(), "server").Val(), "redis_version"), 7, 0)
+}
+
+// The zero offset of an empty log is a place: nothing was before it. Redis 6.2 cannot
+// say whether something was between it and the first entry, so there it is said to be lost.
 func TestTailFromTheEndOfAnEmptyLog(t *testing.T) {
 	b := open(t, Options{URL: shared.URL, Stream: stream()})
 	empty := end(t, b)
 	publish(t, b, sequence("a", 1, 300)...)
+	if !counts(t, shared) {
+		mustLose(t, b, empty)
+		read(t, b, bus.Position{}, 300)
+		return
+	}
 	if got := read(t, b, empty, 300); got[0].Batch.Seq != 1 {
 		t.Errorf("batch %d is the first", got[0].Batch.Seq)
 	}

@@ -44,6 +44,9 @@ func (w *window) prune(now time.Time) (early int) {
 	return early
 }
 
+// aborted reports whether err is EXEC's, after a command of the transaction was refused.
+func aborted(err error) bool { return saysFirst(err, "EXECABORT") }
+
 const (
 	maxChunk      = 64
 	maxChunkBytes = 1 << 20
@@ -76,16 +79,24 @@ func (w *writer) resend(ctx context.Context) error {
 			err = answers[i].Err()
 		}
 		if err != nil {
-			if !replied(err) || elsewhere(err) {
+			// EXEC says no more than that something was refused; the command says what.
+			for _, answer := range answers {
+				if e := answer.Err(); e != nil && !aborted(e) {
+					err = e
+					break
+				}
+			}
+			if !replied(err) || elsewhere(err) || aborted(err) {
 				w.drop()
 			}
-			return fmt.Errorf("redis at %s: send again what was acknowledged last: %w", w.b.address.name, err)
+			return w.b.address.explain(fmt.Errorf("send again what was acknowledged last: %w", err), false)
 		}
 		now := time.Now()
 		for _, it := range chunk {
 			it.acked = now
 		}
 		w.owing += len(chunk)
+		w.doubt = time.Time{}
 		w.b.metrics.resent.Add(float64(len(chunk)))
 	}
 	return nil

@@ -84,7 +84,7 @@ func (r *reader) run(ctx context.Context) error {
 		case errors.Is(err, ErrOldServer), errors.Is(err, errForeignID):
 			return err
 		}
-		r.part.lost(err)
+		r.part.lost(r.bus.address.explain(err, false))
 		pause.wait(ctx)
 	}
 }

@@ -24,11 +24,9 @@ func (b *Bus) trimming(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		// Whoever else trims, or the next round, makes up for a round that failed;
-		// that Redis is away is said by those who need it.
-		if err := b.trimOnce(ctx); err != nil && replied(err) && ctx.Err() == nil {
-			b.log.Warn("cannot trim the log in Redis", "error", err)
-		}
+		// Whoever else trims, or the next round, makes up for a round that failed, and
+		// with tells of it.
+		_ = b.trimOnce(ctx)
 	}
 }
 

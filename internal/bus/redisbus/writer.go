@@ -2,7 +2,6 @@ package redisbus
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +20,9 @@ const (
 	// pingEvery is how often an idle link is looked at while there are batches to
 	// send again if it should be lost.
 	pingEvery = time.Second
+	// maxDoubt is how long a server is not believed that answers and took nothing,
+	// while there is nothing to try it with.
+	maxDoubt = 5 * time.Second
 )
 
 // item is a batch on its way.
@@ -55,6 +57,10 @@ type writer struct {
 	window window
 	owing  int // how much of the window was sent again over link; len when all was
 	pause  backoff
+	away   bool // the part is lost
+	// doubt is since when a server has answered and taken nothing, not being the right
+	// one or not ready: a link alone is no sign then that Redis is back. Zero: none.
+	doubt time.Time
 }
 
 func newWriter(b *Bus, limit int, w window) *writer {
@@ -172,26 +178,25 @@ func (w *writer) run(ctx context.Context) {
 	for w.next(ctx) {
 		if err := w.ready(ctx); err != nil {
 			w.setDown(err)
-			if ctx.Err() == nil {
-				w.part.lost(err)
-				w.pause.wait(ctx)
-			}
+			w.lost(ctx, err)
+			w.pause.wait(ctx)
 			continue
 		}
 		if group := w.take(); len(group) > 0 {
 			w.send(ctx, group)
 		} else if err := w.ping(ctx); err != nil {
 			w.lose(ctx, err)
+		} else if time.Since(w.doubt) > maxDoubt {
+			w.up()
 		}
 	}
 }
 
-// next waits until there is something to do. Without a link that is only a
-// batch to send, now or again: a program that never publishes needs no link,
-// and one whose link was lost sends the last seconds again even if it has
-// nothing new.
+// next waits until there is something to do. Without a link that is a batch to
+// send: a program that never publishes needs no link. One whose link was lost
+// makes it again, and sends the last seconds again, even if it has nothing new.
 func (w *writer) next(ctx context.Context) bool {
-	if w.link == nil && (w.window.len() > 0 || w.isDown()) {
+	if w.link == nil && (w.window.len() > 0 || w.away) {
 		return ctx.Err() == nil
 	}
 	var ping <-chan time.Time
@@ -199,7 +204,7 @@ func (w *writer) next(ctx context.Context) bool {
 		if w.owing < w.window.len() {
 			return ctx.Err() == nil
 		}
-		if w.window.prune(time.Now()); w.window.len() > 0 {
+		if w.window.prune(time.Now()); w.window.len() > 0 || w.away {
 			t := time.NewTimer(pingEvery)
 			defer t.Stop()
 			ping = t.C
@@ -219,12 +224,6 @@ func (w *writer) next(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-func (w *writer) isDown() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.down != nil
-}
-
 // ready makes sure of a link over which everything was sent again that has to be.
 func (w *writer) ready(ctx context.Context) error {
 	if w.link == nil {
@@ -241,7 +240,9 @@ func (w *writer) ready(ctx context.Context) error {
 	}
 	w.pause = backoff{}
 	w.setDown(nil)
-	w.part.up()
+	if w.doubt.IsZero() {
+		w.up()
+	}
 	return nil
 }
 
@@ -272,8 +273,10 @@ func (w *writer) send(ctx context.Context, group []*item) {
 		if err == nil {
 			it.acked = now
 			w.window.add(it)
-		} else if !replied(err) || elsewhere(err) {
+		} else if err = w.b.address.explain(err, false); !replied(err) || elsewhere(err) {
 			failed = err
+		} else {
+			w.part.refused(err)
 		}
 	}
 	w.b.metrics.forgotten.Add(float64(w.window.prune(now)))
@@ -281,14 +284,36 @@ func (w *writer) send(ctx context.Context, group []*item) {
 	for i, it := range group {
 		if err := answers[i].Err(); err != nil {
 			w.b.metrics.failures.Inc()
-			w.settle(it, fmt.Errorf("redis at %s: %w", w.b.address.name, err))
+			w.settle(it, w.b.address.explain(err, false))
 		} else {
 			w.b.metrics.published.Inc()
 			w.settle(it, nil)
 		}
 	}
-	if failed != nil {
-		w.lose(ctx, failed)
+	if failed == nil {
+		w.up()
+		return
+	}
+	if replied(failed) && w.doubt.IsZero() {
+		w.doubt = now
+	}
+	w.lose(ctx, failed)
+}
+
+// up says that Redis is there.
+func (w *writer) up() {
+	w.doubt = time.Time{}
+	if w.away || !w.part.linked {
+		w.away = false
+		w.part.up()
+	}
+}
+
+// lost says that it is not.
+func (w *writer) lost(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		w.away = true
+		w.part.lost(w.b.address.explain(err, false))
 	}
 }
 
@@ -301,9 +326,7 @@ func (w *writer) ping(ctx context.Context) error {
 // lose gives up a link that broke while it was used.
 func (w *writer) lose(ctx context.Context, err error) {
 	w.drop()
-	if ctx.Err() == nil {
-		w.part.lost(err)
-	}
+	w.lost(ctx, err)
 }
 
 // end fails what is left.

@@ -6,59 +6,108 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// Pretend answers as a server of another version would: answers has what is sent,
-// in Redis's protocol, by the command's name in lower case. Other commands are
-// unknown. It returns the server's URL.
-func Pretend(t testing.TB, answers map[string]string) string {
+// Old answers at an address ("127.0.0.1:0": any) as a Redis before 6.2 answers
+// whoever asks what it is, since no such server can be installed where tests run. The
+// answers are those of 5.0.14 and of 6.0.20. It returns the server's URL, and what ends it.
+func Old(t testing.TB, address, version string) (url string, stop func()) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	info := "# Server\r\nredis_version:" + version + "\r\n"
+	return serve(t, address, func(c net.Conn) {
+		for r := bufio.NewReader(c); ; {
+			words, err := command(r)
+			if err != nil {
+				return
+			}
+			answer := "-ERR not asked in any test\r\n"
+			switch name := strings.ToUpper(words[0]); {
+			case name == "INFO":
+				answer = fmt.Sprintf("$%d\r\n%s\r\n", len(info), info)
+			case name == "HELLO" && version < "6":
+				answer = "-ERR unknown command `HELLO`, with args beginning with: \r\n"
+			case name == "HELLO" && len(words) == 1:
+				answer = "-ERR wrong number of arguments for 'hello' command\r\n"
+			case name == "HELLO":
+				answer = "*6\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n6.0.20\r\n$5\r\nproto\r\n:2\r\n"
+			}
+			if _, err := fmt.Fprint(c, answer); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// HangUp says something to whoever connects, and closes the connection. It returns the
+// server's URL.
+func HangUp(t testing.TB, says string) string {
+	t.Helper()
+	url, _ := serve(t, "127.0.0.1:0", func(c net.Conn) { _, _ = fmt.Fprint(c, says) })
+	return url
+}
+
+// serve lets each handle a connection, until stop is called or the test is over.
+func serve(t testing.TB, address string, each func(net.Conn)) (url string, stop func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	t.Cleanup(func() { _ = l.Close(); <-done })
-	go func() {
-		defer close(done)
+	var mu sync.Mutex // guards what follows
+	open, over := map[net.Conn]bool{}, false
+	var handlers sync.WaitGroup
+	handlers.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go pretend(c, answers)
+			mu.Lock()
+			if open[c] = true; over {
+				_ = c.Close()
+			}
+			mu.Unlock()
+			handlers.Go(func() {
+				each(c)
+				_ = c.Close()
+			})
 		}
-	}()
-	return "redis://" + l.Addr().String()
+	})
+	stop = sync.OnceFunc(func() {
+		_ = l.Close()
+		mu.Lock()
+		over = true
+		for c := range open {
+			_ = c.Close()
+		}
+		mu.Unlock()
+		handlers.Wait()
+	})
+	t.Cleanup(stop)
+	return "redis://" + l.Addr().String(), stop
 }
 
-// pretend serves one connection until its client leaves.
-func pretend(c net.Conn, answers map[string]string) {
-	defer func() { _ = c.Close() }()
-	for r := bufio.NewReader(c); ; {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return
-		}
-		var words []string
-		n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
-		for range n {
-			_, _ = r.ReadString('\n')
-			word, _ := r.ReadString('\n')
-			words = append(words, strings.TrimSpace(word))
-		}
-		answer, ok := answers[strings.ToLower(words[0])]
-		if !ok {
-			answer = "-ERR unknown command '" + words[0] + "'\r\n"
-		}
-		if _, err := fmt.Fprint(c, answer); err != nil {
-			return
-		}
+// command reads a command in Redis's protocol.
+func command(r *bufio.Reader) (words []string, err error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return nil, err
 	}
-}
-
-// HelloOf is the answer to HELLO of a Redis of that version.
-func HelloOf(version string) string {
-	return fmt.Sprintf("*6\r\n+server\r\n+redis\r\n+version\r\n+%s\r\n+role\r\n+master\r\n", version)
+	n, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(line, "*")))
+	if err != nil || n < 1 {
+		return nil, fmt.Errorf("not a command: %q", line)
+	}
+	for range n {
+		if _, err := r.ReadString('\n'); err != nil {
+			return nil, err
+		}
+		word, err := r.ReadString('\n')
+		if err != nil {
+			return nil, err
+		}
+		words = append(words, strings.TrimSpace(word))
+	}
+	return words, nil
 }

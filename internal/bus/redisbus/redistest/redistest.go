@@ -1,10 +1,12 @@
-// Package redistest starts a real Redis for tests. A machine without
-// redis-server (or valkey-server) fails them.
+// Package redistest starts a real Redis, or Valkey, for tests: the program that
+// $REDIS_SERVER names, or else what is in the path. A machine without one fails them.
 package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -31,14 +33,16 @@ type Options struct {
 	Persist bool
 	// Password, if any, is asked for.
 	Password string
-	// Sentinel, if any, are the lines of a sentinel's configuration: it is one then.
+	// TLS, if any, makes it a server of TLS.
+	TLS *TLS
+	// Sentinel, if any, are the lines of a sentinel's configuration, at its first start: it is one then.
 	Sentinel []string
 }
 
 // Server is a Redis of a test's own, on a port of 127.0.0.1 that stays the same.
 type Server struct {
 	Addr string // host:port
-	URL  string // redis://..., with the password
+	URL  string // redis://... or rediss://..., with the password
 	Dir  string // its data
 
 	options Options
@@ -60,27 +64,63 @@ func Start(t testing.TB, o Options) *Server {
 // New starts a server that keeps its files in dir, for TestMain; end it with Kill9.
 func New(dir string, o Options) (*Server, error) {
 	logging.Disable() // the client writes a line for each try
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		return nil, err
+	where := url.URL{Scheme: "redis", Host: addr}
+	if o.TLS != nil {
+		where.Scheme = "rediss"
 	}
-	s := &Server{Addr: addr, URL: "redis://" + addr, Dir: dir, options: o}
 	if o.Password != "" {
-		s.URL = (&url.URL{Scheme: "redis", User: url.UserPassword("", o.Password), Host: addr}).String()
+		where.User = url.UserPassword("", o.Password)
 	}
+	s := &Server{Addr: addr, URL: where.String(), Dir: dir, options: o}
 	return s, s.start()
 }
 
-func (s *Server) start() error {
-	name, err := exec.LookPath("redis-server")
-	if err != nil {
-		if name, err = exec.LookPath("valkey-server"); err != nil {
-			return fmt.Errorf("redis-server is needed (make deps): %w", err)
+// freeAddr returns an address that nothing listens on. Its port lies below those
+// that the kernel gives to outgoing connections, so that a server that was killed
+// gets it back; and so does the port of a cluster's own connections, 10,000 above.
+func freeAddr() (string, error) {
+	for range 100 {
+		port := 12_000 + rand.IntN(10_000)
+		addr := fmt.Sprint("127.0.0.1:", port)
+		if isFree(addr) && isFree(fmt.Sprint("127.0.0.1:", port+10_000)) {
+			return addr, nil
 		}
+	}
+	return "", errors.New("no free TCP port between 12000 and 22000")
+}
+
+func isFree(addr string) bool {
+	l, err := net.Listen("tcp", addr)
+	return err == nil && l.Close() == nil
+}
+
+// Program returns the path of the redis-server that tests start.
+func Program() (string, error) {
+	if named := os.Getenv("REDIS_SERVER"); named != "" {
+		path, err := exec.LookPath(named)
+		if err != nil {
+			return "", fmt.Errorf("REDIS_SERVER: %w", err)
+		}
+		return path, nil
+	}
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		path, err = exec.LookPath("valkey-server")
+	}
+	if err != nil {
+		return "", fmt.Errorf("redis-server is needed (make deps): %w", err)
+	}
+	return path, nil
+}
+
+func (s *Server) start() error {
+	name, err := Program()
+	if err != nil {
+		return err
 	}
 	_, port, _ := net.SplitHostPort(s.Addr)
 	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--daemonize", "no",
@@ -91,15 +131,20 @@ func (s *Server) start() error {
 	if s.options.Password != "" {
 		args = append(args, "--requirepass", s.options.Password)
 	}
-	args = append(args, s.options.Args...)
 	if len(s.options.Sentinel) > 0 {
 		conf := filepath.Join(s.Dir, "sentinel.conf") // which it rewrites
 		lines := append([]string{"port " + port, "bind 127.0.0.1", "dir " + s.Dir}, s.options.Sentinel...)
-		if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
-			return err
+		if _, err := os.Stat(conf); err != nil {
+			if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+				return err
+			}
 		}
 		args = []string{conf, "--sentinel", "--logfile", filepath.Join(s.Dir, "redis.log")}
 	}
+	if s.options.TLS != nil {
+		args = append(args, s.options.TLS.arguments(port)...)
+	}
+	args = append(args, s.options.Args...)
 	s.cmd = exec.Command(name, args...)
 	s.cmd.SysProcAttr = dieWithParent()
 	if err := s.cmd.Start(); err != nil {
@@ -140,6 +185,11 @@ func (s *Server) newClient() *redis.Client {
 	o, err := redis.ParseURL(s.URL)
 	if err != nil {
 		panic(err) // it is ours
+	}
+	if s.options.TLS != nil {
+		if o.TLSConfig, err = s.options.TLS.client(); err != nil {
+			panic(err) // they are a test's own files
+		}
 	}
 	o.DialerRetries = 1
 	o.MaxRetries = -1
