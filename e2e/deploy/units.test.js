@@ -192,7 +192,7 @@ test(
  */
 async function install(machine, { redis, port }) {
   const operations = await readFile(join(ROOT, 'docs', 'OPERATIONS.md'), 'utf8');
-  const steps = /^## Installation with systemd\s+```sh\n(.*?)^```/ms.exec(operations)?.[1] ?? '';
+  const steps = /^## Installation with systemd\n.*?^```sh\n(.*?)^```/ms.exec(operations)?.[1] ?? '';
   const starts = steps.split('\n').filter(line => line.startsWith('systemctl enable'));
   const enable = starts.find(line => UNITS.every(unit => line.includes(unit)));
   assert.ok(enable, `a command that enables both: ${steps}`);

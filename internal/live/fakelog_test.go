@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -20,6 +21,7 @@ type fakeLog struct {
 	entries []bus.Delivery
 	last    bus.Offset
 	slow    atomic.Int64 // how long each delivery takes
+	away    atomic.Bool  // its end cannot be asked for
 }
 
 func newFakeLog() *fakeLog {
@@ -123,6 +125,9 @@ func (l *fakeLog) next(ctx context.Context, from bus.Position) (bus.Delivery, er
 }
 
 func (l *fakeLog) End(ctx context.Context) (bus.Position, error) {
+	if l.away.Load() {
+		return bus.Position{}, errors.New("connection refused")
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	end := bus.Position{Epoch: l.epoch()}
