@@ -52,7 +52,11 @@ func TestAFailedHandshakeTakesNoPlace(t *testing.T) {
 			t.Fatalf("got %d", status)
 		}
 		// The answer may be here before the place is given back.
-		eventually(t, "the place is free", func() bool { return st.server.Stats().Connections == 0 })
+		eventually(t, "the place is free", func() bool {
+			st.server.mu.Lock()
+			defer st.server.mu.Unlock()
+			return st.server.admitted.total == 0
+		})
 	}
 	st.open()
 }
