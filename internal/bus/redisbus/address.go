@@ -91,6 +91,17 @@ func (a *address) single(url string, dial dialer) error {
 	if err != nil {
 		return err
 	}
+	a.timeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+	fix(o, dial)
+	a.open = func() (io.Closer, func(context.Context) (*redis.Client, error)) {
+		c := redis.NewClient(o)
+		return c, func(context.Context) (*redis.Client, error) { return c, nil }
+	}
+	return nil
+}
+
+// fix sets what a URL may not.
+func fix(o *redis.Options, dial dialer) {
 	o.MaxRetries = -1 // a timed-out XADD may have been carried out; a Conn does not repeat it either, today
 	o.DialerRetries = 1
 	o.PoolSize = 2
@@ -100,41 +111,35 @@ func (a *address) single(url string, dial dialer) error {
 	o.ContextTimeoutEnabled = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.Dialer = dial
-	a.timeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
-	a.open = func() (io.Closer, func(context.Context) (*redis.Client, error)) {
-		c := redis.NewClient(o)
-		return c, func(context.Context) (*redis.Client, error) { return c, nil }
-	}
-	return nil
 }
 
-// sentinel: the client itself is told by the sentinels when the master changes,
-// and closes its connections to the old one, which may still be there, and
-// acknowledge what will be thrown away.
 func (a *address) sentinel(url string, dial dialer) error {
-	o, err := redis.ParseFailoverURL(url)
+	f, err := redis.ParseFailoverURL(url)
 	if err != nil {
 		return err
 	}
-	if o.MasterName == "" {
+	if f.MasterName == "" {
 		return errors.New("redis+sentinel needs ?master_name=")
 	}
-	if o.Username == "" && o.Password == "" {
-		o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
+	if f.Username == "" && f.Password == "" {
+		f.Username, f.Password = f.SentinelUsername, f.SentinelPassword
 	}
-	o.MaxRetries = -1
-	o.DialerRetries = 1
-	o.PoolSize = 2
-	o.PipelinePoolSize = -1
-	o.Protocol = 2
-	o.DisableIdentity = true
-	o.ContextTimeoutEnabled = true
-	o.Dialer = dial
-	a.timeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
-	a.open = func() (io.Closer, func(context.Context) (*redis.Client, error)) {
-		c := redis.NewFailoverClient(o)
-		return c, func(context.Context) (*redis.Client, error) { return c, nil }
+	a.timeouts(&f.DialTimeout, &f.ReadTimeout, &f.WriteTimeout)
+	options := func(user, password string, db int) func(string) *redis.Options {
+		return func(addr string) *redis.Options {
+			o := &redis.Options{
+				Addr: addr, Username: user, Password: password, DB: db, ClientName: f.ClientName,
+				DialTimeout: f.DialTimeout, ReadTimeout: f.ReadTimeout, WriteTimeout: f.WriteTimeout,
+			}
+			fix(o, dial)
+			return o
+		}
 	}
+	s := &sentinels{
+		name: f.MasterName, known: &nodes{named: f.SentinelAddrs}, timeout: f.DialTimeout,
+		at: options(f.SentinelUsername, f.SentinelPassword, 0), master: options(f.Username, f.Password, f.DB),
+	}
+	a.open = s.open
 	return nil
 }
 
@@ -169,9 +174,9 @@ func (a *address) cluster(url, key string, dial dialer) error {
 	return nil
 }
 
-// nodes are those of a cluster that are asked where the stream is: those that the
-// URL names, and the others as they were at the last link. The node that is named
-// may be the one that dies.
+// nodes are the sentinels, or those of a cluster, that are asked where the stream is: those
+// that the URL names, and the others as they were last told. The one that is named may
+// be the one that dies.
 type nodes struct {
 	named []string
 	mu    sync.Mutex // guards seen
@@ -184,6 +189,13 @@ func (n *nodes) get() []string {
 	return slices.Concat(n.named, n.seen)
 }
 
+// keep takes the others.
+func (n *nodes) keep(seen []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.seen = slices.DeleteFunc(seen, func(addr string) bool { return slices.Contains(n.named, addr) })
+}
+
 // learn keeps the addresses that the cluster has just told.
 func (n *nodes) learn(ctx context.Context, c *redis.ClusterClient) {
 	var mu sync.Mutex
@@ -191,17 +203,12 @@ func (n *nodes) learn(ctx context.Context, c *redis.ClusterClient) {
 	err := c.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if addr := node.Options().Addr; !slices.Contains(n.named, addr) {
-			seen = append(seen, addr)
-		}
+		seen = append(seen, node.Options().Addr)
 		return nil
 	})
-	if err != nil {
-		return // those of before do
+	if err == nil { // those of before do
+		n.keep(seen)
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.seen = seen
 }
 
 // timeouts sets those that the URL did not.

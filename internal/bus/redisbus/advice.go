@@ -64,24 +64,26 @@ func (a *address) advice(err error) string {
 		return "for Redis behind sentinels, --bus is redis+sentinel://host:26379/?master_name=NAME"
 	case errors.Is(err, errReplica) && a.kind == "":
 		return "name the master in --bus, or its sentinels"
+	case saysFirst(err, "OOM"):
+		return "Redis's memory is full: raise maxmemory, or lower the servers' --bus-bytes"
 	case a.kind == "sentinel" && errors.Is(err, redis.Nil):
 		return "the sentinels know no master of that name: master_name is what follows `sentinel monitor` in their configuration"
 	}
+	text := strings.ToLower(err.Error())
 	for _, x := range [...]struct{ says, do string }{
 		{ErrOldServer.Error(), "upgrade it to 6.2 or newer, or to Valkey, or name another one in --bus"},
 		{"tls: certificate required", clientCertificate},
-		{"WRONGPASS", a.wrongPassword()},
-		{"NOAUTH", a.wrongPassword()},
-		{"NOPERM", "give the user the permissions that docs/OPERATIONS.md lists under Redis"},
-		{"DB index is out of range", "the number behind the host in --bus has to be less than `databases` in Redis's configuration, which is 16 unless it says otherwise"},
+		{"wrongpass", a.wrongPassword()},
+		{"noauth", a.wrongPassword()},
+		{"noperm", "give the user the permissions that docs/OPERATIONS.md lists under Redis"},
+		{"db index is out of range", "the number behind the host in --bus has to be less than `databases` in Redis's configuration, which is 16 unless it says otherwise"},
 		{"cluster support disabled", "that is no cluster: --bus is redis://host"},
 		{"unknown command 'sentinel'", noSentinel},
 		{"unknown command `sentinel`", noSentinel}, // Redis 6.2
 		{"redis: invalid reply", "no Redis answers there: is that its port?"},
 		{"redis: can't parse", "no Redis answers there: is that its port?"},
-		{"OOM ", "Redis's memory is full: raise maxmemory, or lower the servers' --bus-bytes"},
 	} {
-		if strings.Contains(err.Error(), x.says) {
+		if strings.Contains(text, x.says) {
 			return x.do
 		}
 	}

@@ -9,13 +9,11 @@ import (
 	"stripchart/internal/bus/redisbus/redistest"
 )
 
-const clusterKey = "{" + DefaultStream + "}:log"
-
 // The URL names one node, and that is the one which dies.
 func TestNothingAcknowledgedIsLostWhenAReplicaOfAClusterTakesOver(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	n := c.Of(t, clusterKey)
+	n := c.Of(t, theLog)
 	master, replica := c.Masters[n], c.Replicas[n]
 	x := newScene(t, "redis+cluster://"+master.Addr)
 	before, _ := x.epoch()
@@ -49,11 +47,11 @@ func TestNothingAcknowledgedIsLostWhenAReplicaOfAClusterTakesOver(t *testing.T) 
 func TestNothingAcknowledgedIsLostWhenTheSlotMoves(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	n := c.Of(t, clusterKey)
+	n := c.Of(t, theLog)
 	from, to := c.Masters[n], c.Masters[(n+1)%3]
 	x := newScene(t, "redis+cluster://"+from.Addr)
 	before, _ := x.epoch()
-	slot, err := from.Client(t).ClusterKeySlot(t.Context(), clusterKey).Result()
+	slot, err := from.Client(t).ClusterKeySlot(t.Context(), theLog).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +65,7 @@ func TestNothingAcknowledgedIsLostWhenTheSlotMoves(t *testing.T) {
 	do(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID(t))
 	do(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID(t))
 	host, port, _ := net.SplitHostPort(to.Addr)
-	for _, key := range []string{clusterKey, "{" + DefaultStream + "}:epoch"} {
+	for _, key := range []string{theLog, "{" + DefaultStream + "}:epoch"} {
 		do(from, "MIGRATE", host, port, key, 0, 5000)
 		time.Sleep(500 * time.Millisecond) // with one key here and one there; then with none here
 	}
@@ -78,7 +76,7 @@ func TestNothingAcknowledgedIsLostWhenTheSlotMoves(t *testing.T) {
 	if e, l := x.epoch(); e != before || l != 0 {
 		t.Errorf("a move is a new epoch: %s was %s; positions were lost %d times", e, before, l)
 	}
-	if n := to.Client(t).XLen(t.Context(), clusterKey).Val(); n == 0 {
+	if n := to.Client(t).XLen(t.Context(), theLog).Val(); n == 0 {
 		t.Error("the log is not where the slot is")
 	}
 	x.end()

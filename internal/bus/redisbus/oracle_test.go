@@ -28,6 +28,9 @@ type source struct {
 	at    time.Time // of the newest acknowledgement
 }
 
+// theLog is the key that sources and followers share.
+const theLog = "{" + DefaultStream + "}:log"
+
 // interval is the time between two batches of a source.
 const interval = 5 * time.Millisecond
 

@@ -144,6 +144,10 @@ func (w *writer) take() []*item {
 		bytes += w.queue[n].bytes
 		n++
 	}
+	select {
+	case <-w.work: // it was for what is taken now, or next sees the rest
+	default:
+	}
 	group := slices.Clone(w.queue[:n])
 	w.queue = slices.Delete(w.queue, 0, n)
 	return group

@@ -123,7 +123,7 @@ func (s *Server) start() error {
 		return err
 	}
 	_, port, _ := net.SplitHostPort(s.Addr)
-	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--daemonize", "no",
+	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--daemonize", "no", "--repl-diskless-sync-delay", "0",
 		"--logfile", filepath.Join(s.Dir, "redis.log"), "--unixsocket", filepath.Join(s.Dir, "redis.sock")}
 	if s.options.Persist {
 		args = append(args, "--appendonly", "yes", "--appendfsync", "always")
@@ -193,6 +193,7 @@ func (s *Server) newClient() *redis.Client {
 	}
 	o.DialerRetries = 1
 	o.MaxRetries = -1
+	o.ContextTimeoutEnabled = true
 	return redis.NewClient(o)
 }
 
@@ -228,7 +229,18 @@ func (s *Server) Restart(t testing.TB, keep bool) {
 }
 
 // Pause stops the server as a debugger would: connections stay, and nothing answers.
-func (s *Server) Pause(t testing.TB) { s.signal(t, syscall.SIGSTOP) }
+func (s *Server) Pause(t testing.TB) {
+	t.Helper()
+	s.signal(t, syscall.SIGSTOP)
+	for c := s.Client(t); ; { // it may run on for a moment
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		err := c.Ping(ctx).Err()
+		cancel()
+		if err != nil {
+			return
+		}
+	}
+}
 
 // Resume ends Pause.
 func (s *Server) Resume(t testing.TB) { s.signal(t, syscall.SIGCONT) }
