@@ -225,10 +225,14 @@ func (p *program) publish(ctx context.Context, b *bus.Batch) error {
 	return nil
 }
 
-// toSpool is the collector's way to a bus that can be away.
+// toSpool is the collector's way to a bus that can be away. A batch that the spool
+// holds in memory is the spool's: it sends it.
 func (p *program) toSpool(ctx context.Context, b *bus.Batch) error {
 	p.measured.Store(time.Now().UnixMilli())
-	return p.spool.Append(ctx, b)
+	if err := p.spool.Append(ctx, b); !errors.Is(err, spool.ErrHeld) {
+		return err
+	}
+	return nil
 }
 
 // send is the spool's way to the bus.

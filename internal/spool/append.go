@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
@@ -16,23 +17,22 @@ import (
 // the call on, also after an error: nobody may change it any more, but the caller
 // may append it again. b has the Source of the spool and a new sequence number,
 // NextSeq; numbers may be left out, which servers declare as a gap, but never go
-// back.
+// back, and one that was refused is left out or comes with the same batch again.
 //
-// It returns nil when the batch was written; ErrNotWritten, bus.ErrTooLarge,
-// ErrSequence or ErrClosed, wrapped, otherwise. It waits for nothing but the
+// It returns nil when the batch was written; ErrHeld when it is only in memory,
+// and published all the same; ErrNotWritten, bus.ErrTooLarge, ErrSequence or
+// ErrClosed, wrapped, when the spool has not taken it. It waits for nothing but the
 // disk. Calls are safe beside each other, but one caller makes the order.
 func (s *Spool) Append(ctx context.Context, b *bus.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	h := headerOf(b)
-	rec := appendRecord(nil, h, s.o.Encode(b))
+	e := entry{header: headerOf(b), batch: b, size: b.Size(), samples: b.Samples()}
+	rec := appendRecord(nil, e.header, s.o.Encode(b))
 	s.logMu.Lock()
 	defer s.logMu.Unlock()
 	s.mu.Lock()
 	newest, reserved, done := s.newest, s.state.Reserved, s.done
-	need := sizeInLog(len(rec)) + pageSize // the page that a segment's end fills up
-	full := s.bytes()+need > s.o.MaxBytes
 	s.mu.Unlock()
 	switch {
 	case done:
@@ -44,32 +44,59 @@ func (s *Spool) Append(ctx context.Context, b *bus.Batch) error {
 	case int64(len(rec)) > s.maxRecord():
 		return fmt.Errorf("%w: %d bytes, the spool takes %d at once", bus.ErrTooLarge, len(rec), s.maxRecord())
 	}
+	err := s.catchUp()
 	// A number is used only when source.json has it reserved, durably.
-	if h.seq > reserved {
-		if err := s.save(h.seq+reserveBlock, false); err != nil {
-			s.metrics.failures.Inc()
-			return fmt.Errorf("%w: %w", ErrNotWritten, err)
-		}
+	if err == nil && e.seq > reserved {
+		err = s.save(0, e.seq+reserveBlock, false)
 	}
-	if full {
-		s.prune(need)
+	if err == nil {
+		err = s.put(e.header, rec)
 	}
-	if err := s.write(h, rec); err != nil {
+	if err != nil {
 		s.metrics.failures.Inc()
-		return fmt.Errorf("%w: %w", ErrNotWritten, err)
+		return s.hold(e, err)
 	}
+	s.take(e)
+	return nil
+}
+
+// take makes e the newest batch. It needs logMu.
+func (s *Spool) take(e entry) {
 	s.mu.Lock()
-	s.segs[len(s.segs)-1].add(h, sizeInLog(len(rec)))
-	s.newest = h.seq
-	s.unsynced = true
-	s.tail.push(entry{header: h, batch: b, size: b.Size(), samples: b.Samples()})
+	s.newest = e.seq
+	s.tail.push(e)
 	low := s.state.Reserved < s.newest+reserveBlock/2
 	s.mu.Unlock()
-	s.metrics.appended.Inc()
 	if low {
 		nudge(s.kick)
 	}
 	nudge(s.wake)
+}
+
+// put writes a record to the log and counts it in. It needs logMu, and catchUp
+// before it.
+func (s *Spool) put(h header, rec []byte) error {
+	need := sizeInLog(len(rec)) + pageSize // the page that a segment's end fills up
+	s.mu.Lock()
+	full := s.bytes()+need > s.o.MaxBytes
+	s.mu.Unlock()
+	if full {
+		s.prune(need)
+	}
+	err := s.write(h, rec)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.takes = time.Time{}
+		return err
+	}
+	s.segs[len(s.segs)-1].add(h, sizeInLog(len(rec)))
+	s.written = h.seq
+	s.unsynced = true
+	if s.takes.IsZero() && !s.heldFrom.IsZero() {
+		s.takes = time.Now()
+	}
+	s.metrics.appended.Inc()
 	return nil
 }
 
@@ -85,11 +112,6 @@ func sizeInLog(n int) int64 { return int64(n + 7*(n/pageSize+1)) }
 // record in its page: what follows would be unreadable. So the log is closed then,
 // the half record cut off, and a new segment begun, before the next write.
 func (s *Spool) write(h header, rec []byte) error {
-	if s.bad {
-		if err := s.mendLog(); err != nil {
-			return err
-		}
-	}
 	if s.wl == nil {
 		if err := s.openLog(); err != nil {
 			return err
@@ -169,13 +191,10 @@ func (s *Spool) mendLog() error {
 	// Close may have completed the record whose Append failed. It was not
 	// acknowledged and its caller appends it again: it goes, too.
 	s.mu.Lock()
-	g, newest := s.segs[len(s.segs)-1], s.newest
+	g, written := s.segs[len(s.segs)-1], s.written
 	s.mu.Unlock()
-	err := s.mend(&g, newest, func(header) {})
-	if errors.Is(err, errUnfinished) {
-		err = nil
-	}
-	if err != nil && !errors.Is(err, errDamaged) {
+	err := s.mend(&g, written, func(header) {})
+	if err != nil && !errors.Is(err, errUnfinished) && !errors.Is(err, errDamaged) {
 		return err
 	}
 	_, last, err := wlog.Segments(s.logDir)
@@ -201,6 +220,5 @@ func (s *Spool) mendLog() error {
 	}
 	s.mu.Unlock()
 	s.bad = false
-	s.log.Info("the spool can be written again", "dir", s.o.Dir)
 	return nil
 }

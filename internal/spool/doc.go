@@ -8,7 +8,7 @@
 //     process that is killed afterwards loses nothing. The log is fsynced in the
 //     background once a second; power loss may cost what was appended since.
 //  2. Run publishes what was appended in the order of sequence numbers, one
-//     Publish in flight, and only after Append has written it. A batch counts as
+//     Publish in flight, and only after Append has taken it. A batch counts as
 //     sent when Publish returned nil or bus.ErrNotStored. Any other error but
 //     ErrRefused and bus.ErrTooLarge means that it is published again, after
 //     bus.ErrUnusable by another Run, since it ends this one.
@@ -25,17 +25,27 @@
 //  6. The spool is bounded in bytes and age. What no longer fits is dropped from
 //     the oldest end, in whole segments, counted and logged; servers see the
 //     missing numbers and declare a gap.
-//  7. When the disk is full or fails, Append returns ErrNotWritten, nothing that
-//     was appended before is harmed, and Append works again when there is room.
+//  7. A full or failing disk does not stop the stream. Append returns ErrHeld: the
+//     batch is in memory and published from there, and written, in order, when there
+//     is room again. Of what is held at most 4 MiB wait for the bus. What waits in
+//     memory when the process is killed is lost; its numbers are used, so that
+//     servers declare a gap of exactly that. Where not even the spare (see below) can
+//     be written, and beyond the 4 MiB, Append returns ErrNotWritten. In every case
+//     nothing that was appended before is harmed.
 //  8. A batch that the bus refuses for good is dropped, counted and logged, alone:
 //     a refused merged batch is taken apart first.
+//  9. A spool that comes to another machine, or to one with another host name, goes
+//     on as a new source, with the numbers that it has: two hosts with a copy of one
+//     spool never publish as one source.
 //
 // On disk a spool is a directory:
 //
 //	LOCK          locked by the process that has the spool
 //	owner         that process's id, for the error that others get
-//	source.json   {"version":1,"source":"collect-web1-k3v9...","sent":41,
-//	              "newest":57,"reserved":1057,"boot":"5e2f...","clean":false}
+//	source.json   {"version":2,"saves":12,"source":"collect-web1-k3v9...",
+//	              "machine":"77ab...","sent":41,"newest":57,"reserved":1057,
+//	              "boot":"5e2f...","clean":false}
+//	source.spare  the same with a checksum before it, and blanks to fill a block
 //	log/00000007  segments of Prometheus's write log (tsdb/wlog), uncompressed
 //
 // A record of the log is
@@ -45,8 +55,22 @@
 //
 // source.json is replaced in one step. Every sequence number is at most its
 // "reserved" before it is used. "boot" is the kernel's boot id: while it is the
-// same, all that was written is still in the log; "clean" says that the spool was
-// closed, and then "newest" is exact.
+// same, all that was written is still in the log, and all that was held is at most
+// "newest"; "clean" says that the spool was closed, and then "newest" is exact.
+// "machine" is a hash of the machine id and the host name. A source.json of version 1
+// has no "saves" and no "machine"; its source goes on, and is bound to the machine
+// from then on.
+//
+// A full disk has no room to replace a file. The spare was made while there was
+// room, and is overwritten in place, which needs none on ext4, XFS or tmpfs. Of the
+// two files the one with more "saves" counts. Each held batch costs one such write,
+// with fsync, before it is published. Reserving blocks of numbers there would cost
+// less, and a kill would then jump over up to a block of numbers that were never
+// used: a gap declared over time in which nothing is missing. That held batches
+// live here, and are not published by the caller past the spool, leaves the order,
+// the one Publish in flight, the merging and the resending to the one sender that
+// has them anyway. File systems that copy on write may refuse to overwrite when they
+// are full; then Append refuses, and the caller's own queue is what there is.
 //
 // wlog's own Repair deletes every segment after the damaged one. Here each
 // segment is read by itself, so a damaged one loses its end and nothing else.

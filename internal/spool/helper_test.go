@@ -6,6 +6,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -112,9 +113,16 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
+func (o *output) reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.b.Reset()
+}
+
 // server is a reader of the bus: it skips what it has seen, and notes gaps.
 type server struct {
 	mu        sync.Mutex
+	source    string // that it expects
 	seen      uint64
 	values    map[int64]float64 // by number of the batch
 	missing   []uint64
@@ -123,7 +131,14 @@ type server struct {
 	fail      func(*bus.Batch) error
 }
 
-func newServer() *server { return &server{values: map[int64]float64{}} }
+func newServer() *server { return &server{source: "source", values: map[int64]float64{}} }
+
+// clone returns a server that has heard the same.
+func (v *server) clone() *server {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return &server{source: v.source, seen: v.seen, values: maps.Clone(v.values), missing: slices.Clone(v.missing), broken: slices.Clone(v.broken)}
+}
 
 func (v *server) publish(_ context.Context, b *bus.Batch) error {
 	v.mu.Lock()
@@ -134,7 +149,7 @@ func (v *server) publish(_ context.Context, b *bus.Batch) error {
 		}
 	}
 	v.published = append(v.published, b)
-	if b.Source != "source" {
+	if b.Source != v.source {
 		v.broken = append(v.broken, fmt.Sprintf("batch %d is of %q", b.Seq, b.Source))
 	}
 	for _, s := range b.Series {

@@ -30,7 +30,7 @@ func newMetrics(r prometheus.Registerer, s *Spool) (*metrics, error) {
 	}
 	m := &metrics{
 		appended:        counter("appended_batches_total", "Batches that were written to the spool."),
-		failures:        counter("append_failures_total", "Batches that the disk did not take; their writer tries again."),
+		failures:        counter("append_failures_total", "Batches that the disk did not take; they are held in memory, or their writer tries again."),
 		sent:            counter("sent_batches_total", "Batches that the bus acknowledged, copies after an error included."),
 		publishes:       counter("publishes_total", "Publishes that the bus acknowledged; each may have several batches."),
 		publishFailures: counter("publish_failures_total", "Attempts to send that failed; the batches are sent again."),
@@ -51,6 +51,13 @@ func newMetrics(r prometheus.Registerer, s *Spool) (*metrics, error) {
 		gauge("bytes", "Size of the spool on disk.", func() float64 { return float64(s.bytes()) }),
 		gauge("limit_bytes", "Bound of the size of the spool on disk.", func() float64 { return float64(s.o.MaxBytes) }),
 		gauge("waiting_batches", "Sequence numbers that are not acknowledged.", func() float64 { return float64(s.newest - s.sent) }),
+		gauge("held_batches", "Batches that neither the disk nor the bus has taken: they end with the process.", func() float64 { return float64(s.countHeld()) }),
+		gauge("held_since_seconds", "Unix time since when the disk does not take batches, which are sent from memory; 0 while it does.", func() float64 {
+			if s.heldFrom.IsZero() {
+				return 0
+			}
+			return float64(s.heldFrom.UnixMilli()) / 1000
+		}),
 		gauge("tail_bytes", "About how many bytes the batches that are kept in memory occupy.", func() float64 { return float64(s.tail.bytes) }),
 		gauge("tail_limit_bytes", "The most bytes that batches in memory may occupy.", func() float64 { return maxTailBytes }),
 	} {

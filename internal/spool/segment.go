@@ -124,6 +124,8 @@ func (s *Spool) scan() (damaged bool, err error) {
 		})
 		switch {
 		case errors.Is(err, errDamaged) || errors.Is(err, errUnfinished):
+			s.log.Warn("cut off the damaged end of a segment of the spool", "segment", g.name(s.logDir),
+				"batches_kept", g.records, "last_kept", g.last, "err", err)
 			wounds = append(wounds, wound{len(s.segs), err})
 		case err != nil:
 			return false, fmt.Errorf("read spool: %w", err)
@@ -148,9 +150,9 @@ func (s *Spool) scan() (damaged bool, err error) {
 var errUnfinished = errors.New("last record is unfinished")
 
 // mend reads segment g from its file, fills g in, and cuts off what follows the
-// last good record that is not above upto. What was cut is logged and returned
-// as an error that wraps errUnfinished (the file ends within a record) or
-// errDamaged.
+// last good record that is not above upto. That something was cut is returned as
+// an error that wraps errUnfinished (the file ends within a record, or above upto)
+// or errDamaged.
 func (s *Spool) mend(g *segment, upto uint64, each func(header)) error {
 	name := g.name(s.logDir)
 	r, err := openSegment(name, wlog.NewLiveReaderMetrics(nil))
@@ -188,8 +190,7 @@ func (s *Spool) mend(g *segment, upto uint64, each func(header)) error {
 	if !errors.Is(err, errDamaged) && !errors.Is(err, errUnfinished) {
 		return err
 	}
-	s.log.Warn("cut off the damaged end of a segment of the spool", "segment", name, "bytes", g.bytes-good,
-		"of", g.bytes, "batches_kept", g.records, "last_kept", g.last, "err", err)
+	err = fmt.Errorf("%w: %d of %d bytes", err, g.bytes-good, g.bytes)
 	if cutErr := os.Truncate(name, good); cutErr != nil {
 		return fmt.Errorf("mend spool: %w", cutErr)
 	}

@@ -207,7 +207,7 @@ func (w *sender) gather() ([]entry, error) {
 	s := w.s
 	for {
 		s.mu.Lock()
-		bound, from := s.newest, s.tail.from
+		newest, written, from := s.newest, s.written, s.tail.from
 		if w.cursor+1 >= from {
 			for _, e := range s.tail.after(w.cursor) {
 				if !g.take(e) {
@@ -220,7 +220,7 @@ func (w *sender) gather() ([]entry, error) {
 		s.mu.Unlock()
 		cursor := w.cursor
 		for {
-			e, err := w.reader.next(cursor, bound)
+			e, err := w.reader.next(cursor, written)
 			if err != nil && len(g.entries) == 0 {
 				return nil, err
 			}
@@ -232,8 +232,9 @@ func (w *sender) gather() ([]entry, error) {
 		if len(g.entries) > 0 {
 			return g.entries, nil
 		}
-		// Neither the log nor the tail has anything in between: it was dropped.
-		w.cursor = max(w.cursor, min(bound, from-1))
+		// Neither the log nor the tail has anything in between: it was dropped, or
+		// the disk did not take it and it was sent from memory.
+		w.cursor = max(w.cursor, min(newest, from-1))
 	}
 }
 

@@ -36,8 +36,12 @@ const resendSpan = 10 * time.Second
 const segments = 16
 
 var (
-	// ErrNotWritten means that the disk did not take the batch. The caller keeps
-	// it and appends it again later.
+	// ErrHeld means that the disk did not take the batch, but the spool has it, in
+	// memory, and publishes it all the same. It is not appended again. Until the
+	// bus has it, or the disk, it ends with the process.
+	ErrHeld = errors.New("batch is held in memory: the disk of the spool cannot be written")
+	// ErrNotWritten means that neither the disk nor the memory took the batch. The
+	// caller keeps it and appends it again later.
 	ErrNotWritten = errors.New("batch could not be written to the spool")
 	// ErrRefused is wrapped by errors of publish that will never go away for this
 	// batch, such as HTTP 400 and 413. The batch is dropped.
@@ -66,6 +70,10 @@ type Options struct {
 	// NewSource returns the id of a source that begins here. Nil is
 	// "collect-<host>-<12 random>".
 	NewSource func() string
+	// Machine returns what tells this machine from another that has a copy of the
+	// spool, "" where that is not known. Nil is a hash of the system's machine id and
+	// host name.
+	Machine func() string
 	// Logger may be nil, for silence.
 	Logger *slog.Logger
 	// Registerer is given the spool's metrics. It may be nil.
@@ -79,6 +87,7 @@ type Spool struct {
 	o       Options
 	log     *slog.Logger
 	source  string
+	machine string
 	boot    string
 	logDir  string
 	segSize int64
@@ -97,11 +106,13 @@ type Spool struct {
 	wl    *wlog.WL   // nil: to be made before the next write
 	bad   bool       // a write failed: wl and the log's end are to be mended
 
-	saveMu sync.Mutex // held while source.json is written
+	saveMu sync.Mutex // held while source.json or the spare is written
+	spared bool       // guarded by saveMu: the spare was made in this life
 
 	mu       sync.Mutex // guards what follows; never held over I/O
 	segs     []segment  // oldest first; the last is the active one
 	newest   uint64     // the highest sequence number in use
+	written  uint64     // the highest in the log; what is held in memory is above it
 	sent     uint64     // the highest that is acknowledged
 	state    state      // as source.json has it
 	marks    marks      // what to publish again
@@ -110,6 +121,8 @@ type Spool struct {
 	episode  uint64     // batches dropped since the sender had last caught up
 	unsynced bool       // the active segment has writes that were not fsynced
 	newFile  bool       // a segment was made since the directory was fsynced
+	heldFrom time.Time  // when the disk began not to take batches; zero: it takes them
+	takes    time.Time  // when it took the first since it last did not; zero: none
 	running  bool
 	done     bool // no more Append or Run
 }
@@ -129,6 +142,9 @@ func Open(o Options) (_ *Spool, err error) {
 	if o.NewSource == nil {
 		o.NewSource = newSource
 	}
+	if o.Machine == nil {
+		o.Machine = machineID
+	}
 	if o.bootID == nil {
 		o.bootID = bootID
 	}
@@ -143,7 +159,7 @@ func Open(o Options) (_ *Spool, err error) {
 		return nil, errors.New("spool needs Encode and Decode")
 	}
 	s := &Spool{
-		o: o, log: o.Logger, boot: o.bootID(),
+		o: o, log: o.Logger, machine: o.Machine(), boot: o.bootID(),
 		logDir:  filepath.Join(o.Dir, "log"),
 		segSize: o.MaxBytes / segments / pageSize * pageSize,
 		wake:    make(chan struct{}, 1),
@@ -185,30 +201,44 @@ func (s *Spool) load() error {
 		st.Source = s.o.NewSource()
 		st.Boot = s.boot
 	}
+	elsewhere := st.Machine != "" && s.machine != "" && st.Machine != s.machine
+	if elsewhere {
+		// Two that publish as one source have their batches taken for copies of each
+		// other's. As a new source this one is judged by its own numbers, and what
+		// both send is found by series and time.
+		old := st.Source
+		st.Source = s.o.NewSource()
+		s.log.Warn("this spool is from another machine, or this one has a new name; what it holds and what follows is published as a new source",
+			"was", old, "source", st.Source)
+	}
+	if s.machine == "" {
+		s.machine = st.Machine
+	}
 	s.source, s.sent = st.Source, st.Sent
 	damaged, err := s.scan()
 	if err != nil {
 		return err
 	}
+	s.written = s.newest
 	s.newest = max(s.newest, st.Sent, st.Newest)
 	// What was written survives the process but not the kernel. Under the same
-	// boot id the log therefore holds every number that was used, and after a
-	// clean close source.json does. Otherwise batches may have been published
+	// boot id the log and source.json therefore hold every number that was used, and
+	// after a clean close source.json does. Otherwise batches may have been published
 	// that are no longer in the log: a jump makes servers declare a gap, where a
 	// number used twice would make them skip real data without a word. An unknown
-	// boot id is never the same.
-	if !st.Clean && (damaged || s.boot == "" || st.Boot != s.boot) && st.Reserved > s.newest {
+	// boot id is never the same. A new source has used no numbers yet.
+	if !elsewhere && !st.Clean && (damaged || s.boot == "" || st.Boot != s.boot) && st.Reserved > s.newest {
 		s.log.Warn("the end of the spool may be missing; the sequence goes on after the reserved numbers, and servers declare a gap",
 			"newest", s.newest, "next", st.Reserved+1)
 		s.newest = st.Reserved
 	}
 	s.tail.from = s.newest + 1
 	s.state = st
-	err = s.save(s.newest+reserveBlock, false)
+	err = s.save(0, s.newest+reserveBlock, false)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		// What waits can be sent all the same. Nothing is reserved, so Append fails
 		// until source.json is written: it may still say clean.
-		s.state = state{}
+		s.state = state{Saves: s.state.Saves}
 		s.log.Error("the disk of the spool is full; make room and it goes on by itself", "dir", s.o.Dir, "err", err)
 		return nil
 	}
@@ -261,11 +291,15 @@ func (s *Spool) Close() error {
 		s.wg.Wait()
 		s.logMu.Lock() // waits for an Append
 		defer s.logMu.Unlock()
-		// The log first: source.json must not call clean what may not be durable.
 		// A log that cannot be closed because the disk is full leaves its last page
 		// unfinished, which the next Open mends. wlog keeps a goroutine then.
-		err := s.closeLog()
-		err = errors.Join(err, s.syncDir(), s.save(0, err == nil))
+		full := errors.Join(s.catchUp(), s.closeLog())
+		// The log first: source.json must not call clean what may not be durable.
+		err := errors.Join(s.sync(), s.syncDir())
+		err = errors.Join(err, s.save(0, 0, err == nil))
+		if n := s.held(); n > 0 {
+			err = errors.Join(err, fmt.Errorf("close spool: %d batches that neither the bus nor the disk took are lost: %w", n, full))
+		}
 		s.closed = errors.Join(err, s.release())
 	})
 	return s.closed
@@ -310,12 +344,14 @@ func (s *Spool) keep() {
 		s.mu.Unlock()
 		if low || moved && time.Since(saved) >= saveEvery {
 			saved = time.Now()
-			err = errors.Join(err, s.save(reserve, false))
+			err = errors.Join(err, s.save(0, reserve, false))
 		}
 		if tick {
 			s.logMu.Lock()
+			_ = s.catchUp() // the next Append tells why
 			s.prune(0)
 			s.logMu.Unlock()
+			s.takesAgain()
 		}
 		switch {
 		case err != nil && !failing:

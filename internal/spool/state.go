@@ -1,9 +1,11 @@
 package spool
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,20 +16,29 @@ import (
 )
 
 const (
-	stateName    = "source.json"
-	stateVersion = 1
+	stateName = "source.json"
+	spareName = "source.spare"
+	// stateVersion 2 has the spare, which a program that knows version 1 would
+	// not look at: it is refused there.
+	stateVersion = 2
 	// reserveBlock is how many sequence numbers are reserved ahead, and so the
 	// most that a jump after a power loss skips.
 	reserveBlock = 1000
 	// saveEvery is how far the saved sent mark may lag. A lag costs copies after
 	// a restart, which readers skip; a save costs two fsyncs.
 	saveEvery = 5 * time.Second
+	// spareText is how much of the spare is overwritten: a sector, which no power
+	// loss divides. The file has a block, so that it never shares one.
+	spareText = 512
+	spareSize = 4096
 )
 
-// state is source.json; see the package comment.
+// state is source.json, and the spare; see the package comment.
 type state struct {
 	Version  int    `json:"version"`
+	Saves    uint64 `json:"saves"` // the higher is the newer
 	Source   string `json:"source"`
+	Machine  string `json:"machine,omitempty"`
 	Sent     uint64 `json:"sent"`
 	Newest   uint64 `json:"newest"`
 	Reserved uint64 `json:"reserved"`
@@ -35,14 +46,17 @@ type state struct {
 	Clean    bool   `json:"clean"`
 }
 
-// readState returns the zero state where there is none. One that is not legible
-// is moved aside: what waits in the log is then sent as a new source's, which
-// servers take as well, while a collector that does not start measures nothing.
+// readState returns a state without Source where there is none. One that is not
+// legible is moved aside: what waits in the log is then sent as a new source's,
+// which servers take as well, while a collector that does not start measures
+// nothing.
 func readState(dir string, log *slog.Logger) (state, error) {
 	path := filepath.Join(dir, stateName)
+	spare, spareErr := readSpare(filepath.Join(dir, spareName))
+	fresh := state{Saves: spare.Saves}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return state{}, nil
+		return fresh, nil
 	}
 	if err != nil {
 		return state{}, fmt.Errorf("read spool: %w", err)
@@ -59,32 +73,103 @@ func readState(dir string, log *slog.Logger) (state, error) {
 		if err := os.Rename(path, aside); err != nil {
 			return state{}, fmt.Errorf("move the damaged %s aside: %w", path, err)
 		}
-		return state{}, nil
+		return fresh, nil
+	case spareErr != nil:
+		// It may have been the newer one: nobody knows which numbers were used.
+		log.Error("source.spare of the spool is damaged; a new source begins", "err", spareErr)
+		return state{Saves: st.Saves}, nil
+	case spare.Saves > st.Saves:
+		return spare, nil
 	}
 	return st, nil
 }
 
-// save writes source.json with at least reserve numbers reserved.
-func (s *Spool) save(reserve uint64, clean bool) error {
+// save writes source.json: the numbers up to used are in use, besides those that
+// are known to be, and at least reserve are reserved. Where there is no room to
+// replace it, the spare is overwritten instead.
+func (s *Spool) save(used, reserve uint64, clean bool) error {
 	s.saveMu.Lock()
 	defer s.saveMu.Unlock()
 	s.mu.Lock()
+	s.state.Saves++ // also of a save that fails: it may have left something
 	st := state{
-		Version: stateVersion, Source: s.source, Sent: s.sent, Newest: s.newest,
-		Reserved: max(s.state.Reserved, reserve), Boot: s.boot, Clean: clean,
+		Version: stateVersion, Saves: s.state.Saves, Source: s.source, Machine: s.machine, Sent: s.sent,
+		Newest: max(s.newest, s.state.Newest, used), Reserved: max(s.state.Reserved, reserve), Boot: s.boot, Clean: clean,
 	}
 	s.mu.Unlock()
 	b, err := json.Marshal(st)
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(filepath.Join(s.o.Dir, stateName), append(b, '\n')); err != nil {
-		return fmt.Errorf("save the state of the spool: %w", err)
+	spare := filepath.Join(s.o.Dir, spareName)
+	err = replaceFile(filepath.Join(s.o.Dir, stateName), append(b, '\n'))
+	switch {
+	case err != nil:
+		if spareErr := overwrite(spare, b); spareErr != nil {
+			return fmt.Errorf("save the state of the spool: %w", errors.Join(err, spareErr))
+		}
+	case !s.spared:
+		// Made anew in every life: blocks that a snapshot shares with this file could
+		// not be overwritten in place. Without it, the next save tries again.
+		s.spared = makeSpare(spare, b) == nil
 	}
 	s.mu.Lock()
 	s.state = st
 	s.mu.Unlock()
 	return nil
+}
+
+// sealed returns a state as the spare has it: its checksum, the state, and blanks.
+func sealed(b []byte) ([]byte, error) {
+	text := fmt.Appendf(nil, "%08x %s", crc32.ChecksumIEEE(b), b)
+	if len(text) > spareText {
+		return nil, fmt.Errorf("state of %d bytes does not fit into the spare", len(b))
+	}
+	return append(text, bytes.Repeat([]byte{' '}, spareText-len(text))...), nil
+}
+
+// makeSpare writes a whole spare.
+func makeSpare(path string, b []byte) error {
+	text, err := sealed(b)
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, append(text, bytes.Repeat([]byte{'\n'}, spareSize-len(text))...))
+}
+
+// overwrite writes a state over the one that a spare has, which must be there,
+// and makes it durable. It needs no room where a file system writes in place.
+func overwrite(path string, b []byte) error {
+	text, err := sealed(b)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(text, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// readSpare returns the zero state where there is no spare.
+func readSpare(path string) (st state, err error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return state{}, nil
+	}
+	if err != nil {
+		return state{}, err
+	}
+	sum, text, _ := bytes.Cut(b[:min(len(b), spareText)], []byte{' '})
+	text = bytes.TrimRight(text, " ")
+	if string(sum) != fmt.Sprintf("%08x", crc32.ChecksumIEEE(text)) {
+		return state{}, errors.New("its checksum is wrong")
+	}
+	return st, json.Unmarshal(text, &st)
 }
 
 // replaceFile replaces path in one step and durably, so that no crash leaves

@@ -6,15 +6,16 @@ import (
 	"stripchart/internal/bus"
 )
 
-// maxTailBytes bounds, by bus.Batch.Size, the batches that are kept in memory to
-// be sent without reading them back. The oldest give way; they are in the log.
+// maxTailBytes bounds, by bus.Batch.Size, the batches that are kept in memory: to
+// be sent without reading them back, and because the disk does not take them. The
+// oldest give way, which are in the log or acknowledged.
 const maxTailBytes = 4 << 20
 
 // maxMarks bounds what is known of the acknowledged batches: 10 s of one batch
 // every 50 ms are 200. The oldest give way.
 const maxMarks = 4096
 
-// entry is a batch that was written.
+// entry is a batch that was written, or is held.
 type entry struct {
 	header
 	batch   *bus.Batch // shared with the bus: never changed
@@ -22,7 +23,7 @@ type entry struct {
 	samples int
 }
 
-// tail is the newest batches of the log.
+// tail is the newest batches.
 type tail struct {
 	from    uint64  // every batch with this sequence number or a higher one is here
 	entries []entry // ascending
