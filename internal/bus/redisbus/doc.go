@@ -11,9 +11,8 @@
 //	redis+cluster://[user:password@]host[:port][?addr=host:port ...]
 //
 // and rediss+sentinel, rediss+cluster. Behind sentinels user and password are
-// theirs, and Redis's unless &username= and &password= follow. Only the sentinels
-// that are named are asked; of a cluster, also the nodes that it had at the last link.
-// Timeouts may be set in the query (dial_timeout, read_timeout, write_timeout).
+// theirs, and Redis's unless &username= and &password= follow. The sentinels and nodes
+// that are not named are learnt from those that are. Timeouts may be set in the query (dial_timeout, read_timeout, write_timeout).
 // The client's own retries are always off.
 //
 // Over TLS the query may have tls_ca_cert_file (the CA to trust, instead of the
