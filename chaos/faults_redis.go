@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -314,58 +313,4 @@ func clockFaults() (out []fault) {
 		})
 	}
 	return out
-}
-
-// diskFaults fill the disks, which are small and in memory.
-func diskFaults() []fault {
-	return []fault{{
-		name: "the disk under a server's store is full",
-		fits: func(r *rig) bool { return r.disks },
-		inject: func(r *rig) error {
-			began := time.Now()
-			defer func() {
-				if r.redis == nil {
-					// A bus in memory cannot be read again: what its own collector measured
-					// meanwhile was shown, and marked as not recorded.
-					r.unstored = append(r.unstored, span{began.UnixMilli(), time.Now().Add(unstoredAfter).UnixMilli()})
-				}
-			}()
-			return r.fill(some(r, r.servers).dir)
-		},
-	}, {
-		name:   "the disk under a source's spool is full",
-		fits:   func(r *rig) bool { return r.disks && withSources(r) },
-		inject: func(r *rig) error { return r.fill(some(r, r.sources).dir) },
-	}}
-}
-
-// unstoredAfter bounds how long a server goes on without recording after there is
-// room again.
-const unstoredAfter = 10 * time.Second
-
-// span is a span of time, in Unix ms, both ends included.
-type span struct{ from, to int64 }
-
-// fill takes all space of the file system that dir is on, and gives it back.
-func (r *rig) fill(dir string) error {
-	path := dir + "/filler"
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	// What is free changes meanwhile.
-	if !until(patience, func() bool {
-		var fs syscall.Statfs_t
-		if err = syscall.Fstatfs(int(f.Fd()), &fs); err != nil {
-			return false
-		}
-		free := int64(fs.Bavail) * fs.Bsize
-		err = syscall.Fallocate(int(f.Fd()), 0, 0, max(free-free%4096, 4096))
-		return err == nil
-	}) {
-		return err
-	}
-	r.between(2*time.Second, 6*time.Second)
-	return os.Remove(path)
 }

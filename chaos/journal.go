@@ -41,6 +41,8 @@ func valueAt(source, k int, t int64) float64 {
 //	t TIME LATE WALL   the samples of TIME, and of LATE unless it is 0, are about to be
 //	                   published; WALL is the true time: all in Unix ms
 //	s TIME SEQ         the spool has acknowledged them, as batch SEQ
+//	h TIME SEQ         the spool holds them in memory only, as batch SEQ: they are
+//	                   acknowledged when the bus has acknowledged it
 //	a FIRST LAST       the bus has acknowledged the batches FIRST to LAST
 type journal struct{ f *os.File }
 
@@ -65,15 +67,16 @@ func (j *journal) attempt(t, late int64, wall time.Time) error {
 	return j.line('t', t, late, wall.UnixMilli())
 }
 func (j *journal) spooled(t int64, seq uint64) error { return j.line('s', t, int64(seq)) }
+func (j *journal) held(t int64, seq uint64) error    { return j.line('h', t, int64(seq)) }
 func (j *journal) acknowledged(first, last uint64) error {
 	return j.line('a', int64(first), int64(last))
 }
 
 // account is what a journal says, for every series of its source alike.
 type account struct {
-	sent    map[int64]int64 // time of a sample -> true time when it was published
-	spooled map[int64]uint64
-	bus     map[uint64]bool // batches that the bus has acknowledged
+	sent    map[int64]int64  // time of a sample -> true time when it was published
+	spooled map[int64]uint64 // acknowledged, by whom it may be
+	bus     map[uint64]bool  // batches that the bus has acknowledged
 }
 
 // readJournal reads the journal at path; a last line that a kill has cut short
@@ -85,10 +88,21 @@ func readJournal(path string) (*account, error) {
 	}
 	defer f.Close()
 	a := &account{sent: map[int64]int64{}, spooled: map[int64]uint64{}, bus: map[uint64]bool{}}
-	late := map[int64]int64{}
+	late, held := map[int64]int64{}, map[int64]uint64{}
+	taken := func(t int64, seq uint64) {
+		a.spooled[t] = seq
+		if l, ok := late[t]; ok {
+			a.spooled[l] = seq
+		}
+	}
 	for lines := bufio.NewReader(f); ; {
 		line, err := lines.ReadString('\n')
 		if err != nil {
+			for t, seq := range held {
+				if a.bus[seq] {
+					taken(t, seq)
+				}
+			}
 			return a, nil
 		}
 		var x, y, z int64
@@ -106,10 +120,12 @@ func readJournal(path string) (*account, error) {
 			if _, err := fmt.Sscanf(line, "s %d %d\n", &x, &y); err != nil {
 				return nil, fmt.Errorf("%s: %q: %w", path, line, err)
 			}
-			a.spooled[x] = uint64(y)
-			if l, ok := late[x]; ok {
-				a.spooled[l] = uint64(y)
+			taken(x, uint64(y))
+		case 'h':
+			if _, err := fmt.Sscanf(line, "h %d %d\n", &x, &y); err != nil {
+				return nil, fmt.Errorf("%s: %q: %w", path, line, err)
 			}
+			held[x] = uint64(y)
 		case 'a':
 			if _, err := fmt.Sscanf(line, "a %d %d\n", &x, &y); err != nil {
 				return nil, fmt.Errorf("%s: %q: %w", path, line, err)

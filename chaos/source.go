@@ -190,8 +190,9 @@ func (s *source) begin() error {
 	return err
 }
 
-// measure appends a batch at each tick until ctx ends. A tick at which the spool
-// cannot be written is nobody's loss: it was not acknowledged.
+// measure appends a batch at each tick until ctx ends. What the spool only holds in
+// memory is acknowledged by the bus alone. A batch that it refuses is offered again,
+// as a collector does; ticks that pass meanwhile are not measured.
 func (s *source) measure(ctx context.Context, log *slog.Logger) error {
 	for n := 0; ; n++ {
 		now := time.Now()
@@ -216,17 +217,32 @@ func (s *source) measure(ctx context.Context, log *slog.Logger) error {
 		if err := s.journal.attempt(t, late, now); err != nil {
 			return err
 		}
-		switch err := s.spool.Append(ctx, b); {
+		err := s.append(ctx, b, log)
+		switch {
 		case err == nil:
-			if err := s.journal.spooled(t, seq); err != nil {
-				return err
-			}
-		case errors.Is(err, spool.ErrNotWritten):
-			log.Warn("not spooled", "err", err)
+			err = s.journal.spooled(t, seq)
+		case errors.Is(err, spool.ErrHeld):
+			err = s.journal.held(t, seq)
 		case ctx.Err() != nil:
 			return nil
-		default:
+		}
+		if err != nil {
 			return err
+		}
+	}
+}
+
+// append appends b until it is taken, or ctx has ended.
+func (s *source) append(ctx context.Context, b *bus.Batch, log *slog.Logger) error {
+	for {
+		err := s.spool.Append(ctx, b)
+		if !errors.Is(err, spool.ErrNotWritten) {
+			return err
+		}
+		log.Warn("not spooled", "seq", b.Seq, "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(tick * time.Millisecond):
 		}
 	}
 }
