@@ -18,7 +18,8 @@ type Batch struct {
 	// the same by the numbers, unless they have forgotten the source.
 	Dropped uint64
 	// DroppedAfter is when the newest sample before the dropped batches was measured,
-	// Unix ms: with Dropped, samples between it and the newest in here are missing.
+	// Unix ms: with Dropped, samples between it and the newest in here are missing. 0 is
+	// not known, and then no gap can be told.
 	DroppedAfter int64
 	// Series holds each series at most once.
 	Series []Series

@@ -91,7 +91,10 @@ func (s *source) known() bool { return s.heardAt > 0 }
 // that a source may have begun anywhere.
 func (s *source) recall(b *bus.Batch, logTime int64) {
 	if !s.known() && b.Dropped > 0 {
-		s.seq, s.lastT, s.heardAt = b.First()-b.Dropped-1, b.DroppedAfter, logTime
+		s.seq, s.heardAt = b.First()-b.Dropped-1, logTime
+		if b.DroppedAfter != 0 { // known
+			s.lastT = b.DroppedAfter
+		}
 	}
 }
 

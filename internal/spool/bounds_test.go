@@ -95,7 +95,7 @@ func TestWhatWasSentIsDeletedAndTheSequenceStays(t *testing.T) {
 		s := open(t, o)
 		put(t, s, 60, 10_000)
 		send(t, s, newServer())
-		time.Sleep(2 * keepEvery)
+		time.Sleep(saveEvery + 2*keepEvery)
 		if n := diskUsage(t, o.Dir); n > 250_000 { // those of 10 s, and whole segments
 			t.Errorf("%d bytes are left", n)
 		}

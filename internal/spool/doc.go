@@ -24,7 +24,8 @@
 //     Readers skip the copies.
 //  6. The spool is bounded in bytes and age. What no longer fits is dropped from
 //     the oldest end, in whole segments, counted and logged; servers see the
-//     missing numbers and declare a gap.
+//     missing numbers and declare a gap. For those who do not know the numbers before,
+//     the batch behind them says how many are missing, and since when.
 //  7. A full or failing disk does not stop the stream. Append returns ErrHeld: the
 //     batch is in memory and published from there, and written, in order, when there
 //     is room again. Of what is held at most 4 MiB wait for the bus. What waits in
@@ -43,8 +44,8 @@
 //	LOCK          locked by the process that has the spool
 //	owner         that process's id, for the error that others get
 //	source.json   {"version":2,"saves":12,"source":"collect-web1-k3v9...",
-//	              "machine":"77ab...","sent":41,"newest":57,"reserved":1057,
-//	              "boot":"5e2f...","clean":false}
+//	              "machine":"77ab...","sent":41,"given":41,"given_time":1764000000000,
+//	              "newest":57,"reserved":1057,"boot":"5e2f...","clean":false}
 //	source.spare  the same with a checksum before it, and blanks to fill a block
 //	log/00000007  segments of Prometheus's write log (tsdb/wlog), uncompressed
 //
@@ -59,7 +60,7 @@
 // "newest"; "clean" says that the spool was closed, and then "newest" is exact.
 // "machine" is a hash of the machine id and the host name. A source.json of version 1
 // has no "saves" and no "machine"; its source goes on, and is bound to the machine
-// from then on.
+// from then on. "sent" is what need not be sent any more, "given" what the bus took.
 //
 // A full disk has no room to replace a file. The spare was made while there was
 // room, and is overwritten in place, which needs none on ext4, XFS or tmpfs. Of the

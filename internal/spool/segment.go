@@ -229,7 +229,8 @@ func (s *Spool) prune(need int64) {
 		}
 		g := s.segs[0]
 		total := s.bytes() + need
-		acked := g.last <= s.sent && g.last < s.marks.from()
+		// By what is saved: what goes before looks dropped to the next life.
+		acked := g.last <= s.state.Sent && g.last < s.marks.from()
 		reason := ""
 		switch {
 		case acked || g.records == 0:
@@ -253,6 +254,9 @@ func (s *Spool) prune(need int64) {
 		s.segs = s.segs[1:]
 		if lost > 0 {
 			s.tail.forget(g.last + 1) // what is counted as dropped is not sent
+			if s.givenTime == 0 {
+				s.givenTime = g.oldest - 1
+			}
 		}
 		s.mu.Unlock()
 		if err := os.Remove(g.name(s.logDir)); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -110,7 +110,7 @@ func (w *sender) run(ctx context.Context) error {
 // they have seen, and of one with First() <= seen < Seq they apply the samples
 // that they do not have, by series and time.
 func (w *sender) offer(ctx context.Context, entries []entry) error {
-	b := merge(entries)
+	b := w.s.withDropped(merge(entries))
 	last := entries[len(entries)-1].seq
 	for {
 		err := w.publish(ctx, b)
@@ -118,6 +118,7 @@ func (w *sender) offer(ctx context.Context, entries []entry) error {
 		case err == nil || errors.Is(err, bus.ErrNotStored):
 			w.succeeded()
 			w.cursor = last
+			w.s.gave(entries[len(entries)-1].header)
 			w.s.acknowledge(entries)
 			w.s.metrics.sent.Add(float64(len(entries)))
 			w.s.metrics.publishes.Inc()
@@ -235,6 +236,28 @@ func (w *sender) gather() ([]entry, error) {
 		// Neither the log nor the tail has anything in between: it was dropped, or
 		// the disk did not take it and it was sent from memory.
 		w.cursor = max(w.cursor, min(newest, from-1))
+	}
+}
+
+// withDropped returns b with what its source has given up right before it: what
+// lies between it and the newest batch that the bus took.
+func (s *Spool) withDropped(b *bus.Batch) *bus.Batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.First() <= s.given+1 {
+		return b
+	}
+	told := *b // b is shared
+	told.Dropped, told.DroppedAfter = b.First()-s.given-1, s.givenTime
+	return &told
+}
+
+// gave notes that the bus took the batch of h.
+func (s *Spool) gave(h header) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.seq > s.given {
+		s.given, s.givenTime = h.seq, h.time
 	}
 }
 

@@ -109,22 +109,26 @@ type Spool struct {
 	saveMu sync.Mutex // held while source.json or the spare is written
 	spared bool       // guarded by saveMu: the spare was made in this life
 
-	mu       sync.Mutex // guards what follows; never held over I/O
-	segs     []segment  // oldest first; the last is the active one
-	newest   uint64     // the highest sequence number in use
-	written  uint64     // the highest in the log; what is held in memory is above it
-	sent     uint64     // the highest that is acknowledged
-	state    state      // as source.json has it
-	marks    marks      // what to publish again
-	tail     tail       // the newest batches
-	dropped  uint64     // batches, since Open
-	episode  uint64     // batches dropped since the sender had last caught up
-	unsynced bool       // the active segment has writes that were not fsynced
-	newFile  bool       // a segment was made since the directory was fsynced
-	heldFrom time.Time  // when the disk began not to take batches; zero: it takes them
-	takes    time.Time  // when it took the first since it last did not; zero: none
-	running  bool
-	done     bool // no more Append or Run
+	mu      sync.Mutex // guards what follows; never held over I/O
+	segs    []segment  // oldest first; the last is the active one
+	newest  uint64     // the highest sequence number in use
+	written uint64     // the highest in the log; what is held in memory is above it
+	sent    uint64     // the highest that is acknowledged, or dropped with all before it
+	given   uint64     // the highest that the bus took
+	// givenTime is when given was measured, Unix ms. Before the bus took any, it is
+	// right before the first that was dropped; 0 when that is not known.
+	givenTime int64
+	state     state     // as source.json has it
+	marks     marks     // what to publish again
+	tail      tail      // the newest batches
+	dropped   uint64    // batches, since Open
+	episode   uint64    // batches dropped since the sender had last caught up
+	unsynced  bool      // the active segment has writes that were not fsynced
+	newFile   bool      // a segment was made since the directory was fsynced
+	heldFrom  time.Time // when the disk began not to take batches; zero: it takes them
+	takes     time.Time // when it took the first since it last did not; zero: none
+	running   bool
+	done      bool // no more Append or Run
 }
 
 // Open opens or creates the spool in o.Dir and locks it. It reads the whole log
@@ -197,7 +201,8 @@ func (s *Spool) load() error {
 	if err != nil {
 		return err
 	}
-	if st.Source == "" {
+	fresh := st.Source == ""
+	if fresh {
 		st.Source = s.o.NewSource()
 		st.Boot = s.boot
 	}
@@ -220,6 +225,15 @@ func (s *Spool) load() error {
 		return err
 	}
 	s.written = s.newest
+	switch s.given, s.givenTime = st.Given, st.GivenTime; {
+	case fresh && len(s.segs) > 0:
+		s.given = s.segs[0].first - 1 // nobody knows what was before
+	case st.Given == 0: // by a program that did not note it
+		s.given = st.Sent
+	}
+	if n := len(s.marks); s.givenTime == 0 && n > 0 {
+		s.givenTime = s.marks[n-1].time
+	}
 	s.newest = max(s.newest, st.Sent, st.Newest)
 	// What was written survives the process but not the kernel. Under the same
 	// boot id the log and source.json therefore hold every number that was used, and
@@ -339,7 +353,7 @@ func (s *Spool) keep() {
 		}
 		s.mu.Lock()
 		low := s.state.Reserved < s.newest+reserveBlock/2
-		moved := s.sent != s.state.Sent
+		moved := s.sent != s.state.Sent || s.givenTime != s.state.GivenTime
 		reserve := s.newest + reserveBlock
 		s.mu.Unlock()
 		if low || moved && time.Since(saved) >= saveEvery {

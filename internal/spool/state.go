@@ -35,15 +35,19 @@ const (
 
 // state is source.json, and the spare; see the package comment.
 type state struct {
-	Version  int    `json:"version"`
-	Saves    uint64 `json:"saves"` // the higher is the newer
-	Source   string `json:"source"`
-	Machine  string `json:"machine,omitempty"`
-	Sent     uint64 `json:"sent"`
-	Newest   uint64 `json:"newest"`
-	Reserved uint64 `json:"reserved"`
-	Boot     string `json:"boot"`
-	Clean    bool   `json:"clean"`
+	Version int    `json:"version"`
+	Saves   uint64 `json:"saves"` // the higher is the newer
+	Source  string `json:"source"`
+	Machine string `json:"machine,omitempty"`
+	Sent    uint64 `json:"sent"`
+	// Given is the highest number that the bus took, and GivenTime when that was
+	// measured: what servers are told when what follows is dropped.
+	Given     uint64 `json:"given"`
+	GivenTime int64  `json:"given_time"`
+	Newest    uint64 `json:"newest"`
+	Reserved  uint64 `json:"reserved"`
+	Boot      string `json:"boot"`
+	Clean     bool   `json:"clean"`
 }
 
 // readState returns a state without Source where there is none. One that is not
@@ -93,7 +97,7 @@ func (s *Spool) save(used, reserve uint64, clean bool) error {
 	s.mu.Lock()
 	s.state.Saves++ // also of a save that fails: it may have left something
 	st := state{
-		Version: stateVersion, Saves: s.state.Saves, Source: s.source, Machine: s.machine, Sent: s.sent,
+		Version: stateVersion, Saves: s.state.Saves, Source: s.source, Machine: s.machine, Sent: s.sent, Given: s.given, GivenTime: s.givenTime,
 		Newest: max(s.newest, s.state.Newest, used), Reserved: max(s.state.Reserved, reserve), Boot: s.boot, Clean: clean,
 	}
 	s.mu.Unlock()
