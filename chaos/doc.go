@@ -3,10 +3,11 @@
 // that there is a gap.
 //
 // It starts real processes (servers, collectors, sources of its own with the
-// product's spool and bus, Redis, nginx) with Toxiproxy between each pair, injects
-// faults at random moments, heals them, and then compares, per series, what
-// sources were told is acknowledged with what each server's history and each of
-// several viewers holds. A fault passes when
+// product's spool and bus, Redis, nginx) with Toxiproxy between each pair, or with
+// sentinels and a replica of Redis and nothing between. It injects faults at random
+// moments, heals them, and then compares, per series, what sources were told is
+// acknowledged with what each server's history and each of several viewers holds. A
+// fault passes when
 //
 //  1. no acknowledged sample is missing anywhere, unless it lies in a gap that was
 //     declared for a reason that the fault allows;

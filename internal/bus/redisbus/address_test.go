@@ -26,6 +26,8 @@ func TestURLsThatAreRefusedSayWhyAndNoPassword(t *testing.T) {
 		{"redis:user:secret@host", "not of the form"},
 		{"redis+sentinel://user:secret@host", "master_name"},
 		{"redis+nothing://user:secret@host", "neither"},
+		{"redis+cluster://user:secret@host/3", "no databases but 0"},
+		{"redis+cluster://user:secret@host?tls_cert_file=x", "tls_cert_file"},
 		{"unix://user:secret@", "empty unix socket path"},
 	} {
 		_, err := Open(t.Context(), Options{URL: c.url})
