@@ -71,7 +71,13 @@ func (s *safeBuffer) String() string {
 // collector, where its batches wait; or ends.
 func start(t testing.TB, as string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), log: &safeBuffer{}, done: make(chan error, 1)}
+	return startCommand(t, as, exec.Command(os.Args[0], args...))
+}
+
+// startCommand is start with a command that ends in the program.
+func startCommand(t testing.TB, as string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, log: &safeBuffer{}, done: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), actAs+"="+as)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
