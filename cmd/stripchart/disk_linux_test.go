@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"stripchart/internal/bus/redisbus/redistest"
+)
+
+// needsRoot reports whether this user may mount and rename, and says so if not.
+func needsRoot(t *testing.T) bool {
+	if os.Geteuid() == 0 {
+		return true
+	}
+	t.Log("not root: nothing can be mounted or renamed, so nothing is tested here")
+	return false
+}
+
+// A host whose disk is full is looked at just then.
+func TestACollectorOnAFullDiskIsSeenLive(t *testing.T) {
+	if !needsRoot(t) {
+		return
+	}
+	for name, open := range map[string]func(t *testing.T) (server *process, bus string){
+		"over Redis": func(t *testing.T) (*process, string) {
+			redis := redistest.Start(t, redistest.Options{})
+			return startServer(t, t.TempDir(), redis.URL), redis.URL
+		},
+		"over HTTP": func(t *testing.T) (*process, string) {
+			server := startServer(t, t.TempDir(), "memory")
+			return server, server.url
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, bus := open(t)
+			dir := t.TempDir()
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := syscall.Unmount(dir, 0); err != nil {
+					t.Error(err)
+				}
+			})
+			seen := func(when string, since time.Time, n int) {
+				t.Helper()
+				eventually(t, when, func() bool { return server.history().between(since.UnixMilli(), 1<<62) >= n })
+			}
+			collector := startCollector(t, dir, bus)
+			seen("samples", time.Now(), 10)
+
+			fill(t, filepath.Join(dir, "filler"))
+			eventually(t, "the disk is full", func() bool { return strings.Contains(collector.log.String(), "Make room") })
+			seen("samples while the disk is full", time.Now(), 20)
+			collector.kill9()
+			source := spoolOf(t, dir)
+			collector = startCollector(t, dir, bus)
+			seen("samples of a collector that was killed, and started on a full disk", time.Now(), 20)
+			if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
+				t.Fatal(err)
+			}
+			seen("samples after there was room", time.Now(), 10)
+			collector.kill9()
+			collector = startCollector(t, dir, bus)
+			seen("samples of its third life", time.Now(), 10)
+			collector.stop()
+			if now := spoolOf(t, dir); now != source {
+				t.Errorf("the source was %s and is %s", source, now)
+			}
+			// Of each kill, what was on its way may be missing, and nothing else.
+			if n := metric(t, server, "stripchart_batches_missing_total"); n > 4 {
+				t.Errorf("%v batches are missing", n)
+			}
+			if n := strings.Count(collector.log.String(), "level=ERROR"); n > 0 {
+				t.Errorf("with room, it says:\n%s", collector.log)
+			}
+		})
+	}
+}
+
+// fill writes a file until there is no room.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 32<<10))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
+// Another name of the host makes another source of its spool, and nothing else.
+func TestAHostThatIsRenamedLosesNothing(t *testing.T) {
+	if !needsRoot(t) {
+		return
+	}
+	redis := redistest.Start(t, redistest.Options{})
+	server := startServer(t, t.TempDir(), redis.URL)
+	dir := t.TempDir()
+	collector := startCollector(t, dir, redis.URL)
+	eventually(t, "samples", func() bool { return len(server.history()) >= 20 })
+	collector.kill9() // with what it had not sent
+	before := spoolOf(t, dir)
+	renamed := startCommand(t, "program", exec.Command("unshare", "--uts", "sh", "-c", `echo web2 >/proc/sys/kernel/hostname && exec "$@"`, "sh",
+		os.Args[0], "collect", "--bus", redis.URL, "--data-dir", dir, "--interval", "50ms"))
+	at := time.Now().UnixMilli()
+	eventually(t, "samples of the renamed host", func() bool { return server.history().between(at, 1<<62) >= 20 })
+	renamed.stop()
+	if now := spoolOf(t, dir); now == before || !strings.Contains(now, "web2") {
+		t.Errorf("the source was %s and is %s", before, now)
+	}
+	if !strings.Contains(renamed.log.String(), "new name") {
+		t.Errorf("it says:\n%s", renamed.log)
+	}
+	log := readLog(t, redis.URL)
+	eventually(t, "the last sample", func() bool { return len(server.history()) >= len(log.samples) })
+	server.history().mustHold(t, "the server", log.samples)
+	server.mustNotHaveLost()
+}
