@@ -11,6 +11,9 @@ import (
 	"stripchart/internal/wire"
 )
 
+// errGapsNotKept refuses a batch that was applied, and may have revealed a gap.
+var errGapsNotKept = errors.New("the declared gaps could not be saved")
+
 // apply takes one batch in: it is accepted, committed, put into the ring, and
 // its rooms are marked, all under the lock and in log order. Nothing else writes.
 //
@@ -35,9 +38,10 @@ func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 		d.Done(nil)
 		return err
 	}
-	if !d.Kept {
-		// A source says once what it has dropped: in the batch that is acknowledged now.
-		h.saveGaps()
+	// A source says once what it has dropped: in the batch that is acknowledged now. If
+	// it is not, it comes again.
+	if !d.Kept && !h.saveGaps() && err == nil {
+		err = errGapsNotKept
 	}
 	d.Done(err)
 	return nil
@@ -85,7 +89,7 @@ func (h *Hub) commit(d bus.Delivery) error {
 	if src != nil {
 		src.took(d.Batch, d.Position.LogTime())
 	}
-	h.declare(&e, h.watchLoss(d.Position.LogTime()))
+	h.declare(&e, h.alsoMissing(src, e.parts), h.watchLoss(d.Position.LogTime()))
 
 	h.ring.add(e)
 	for _, p := range e.parts {

@@ -186,3 +186,62 @@ func TestWhatLogAndHistoryHaveBothLostIsAGap(t *testing.T) {
 		r.stop()
 	})
 }
+
+// A source does not write all its series every time, and others have lost nothing: the
+// gap is that of the source's series, as soon as they are seen to be its.
+func TestWhatASourceDroppedIsAGapOfItsSeriesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemStore()
+		life := func(during func(publish func(source int, seq, dropped uint64, after int64, series ...int), h *Hub)) {
+			b := membus.New(membus.Options{})
+			h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = h.Run(ctx) })
+			<-h.Ready()
+			during(func(source int, seq, dropped uint64, after int64, series ...int) {
+				time.Sleep(time.Second)
+				x := &bus.Batch{Source: string(rune('a' + source)), Seq: seq, Dropped: dropped, DroppedAfter: after}
+				for _, n := range series {
+					x.Series = append(x.Series, bus.Series{Labels: seriesLabels(source, n), Samples: []bus.Sample{{T: ms(), V: 1}}})
+				}
+				if err := b.Publish(t.Context(), x); err != nil {
+					t.Error(err)
+				}
+			}, h)
+			cancel()
+			wg.Wait()
+			h.Close()
+			b.Close()
+		}
+		var last int64
+		life(func(publish func(source int, seq, dropped uint64, after int64, series ...int), h *Hub) {
+			publish(1, 1, 0, 0, 0)
+			publish(0, 1, 0, 0, 0, 1)
+			last = ms()
+		})
+		life(func(publish func(source int, seq, dropped uint64, after int64, series ...int), h *Hub) {
+			publish(0, 300, 298, last, 0)
+			publish(0, 301, 0, 0, 0, 1) // the one that is written seldom
+			publish(0, 302, 0, 0, 0, 1)
+			publish(1, 2, 0, 0, 0)
+			told := map[string]int{}
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			for _, g := range h.gaps {
+				if g.from != last {
+					t.Errorf("a gap from %d, want %d", g.from, last)
+				}
+				for _, ls := range g.series {
+					told[ls.String()]++
+				}
+			}
+			if len(told) != 2 || told[seriesLabels(0, 0).String()] != 1 || told[seriesLabels(0, 1).String()] != 1 {
+				t.Errorf("gaps of %v, want one of each series of the first source", told)
+			}
+		})
+	})
+}

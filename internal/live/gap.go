@@ -70,7 +70,7 @@ func (h *Hub) lose(reason string, known bus.Position) {
 		l.from, l.all = l.from-replaySpan, true
 	}
 	if old := h.loss; old != nil && !old.over {
-		l.from, l.until, l.all = min(l.from, old.from), max(l.until, old.until), old.all
+		l.from, l.until, l.all = min(l.from, old.from), max(l.until, old.until), l.all || old.all
 	}
 	h.loss = l
 }
@@ -111,8 +111,11 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 // caller holds h.mu.
 func (h *Hub) isDeclared(g *gap, key string) bool {
 	return slices.ContainsFunc(h.gaps, func(x *gap) bool {
+		if x.from != g.from || x.to != g.to || x.reason != g.reason {
+			return false
+		}
 		_, there := x.series[key]
-		return there && x.from == g.from && x.to == g.to && x.reason == g.reason
+		return there
 	})
 }
 
@@ -238,9 +241,17 @@ func (h *Hub) gapPackets(gs []wire.Gap) []Packet {
 	return ps
 }
 
-// saveGaps keeps the declared gaps when they have changed, without those that no
-// window reaches any more. It reports whether all that were declared are kept.
+// saveGaps reports whether all gaps that were declared are kept, after it has done so.
 func (h *Hub) saveGaps() bool {
+	h.saving <- struct{}{}
+	defer func() { <-h.saving }()
+	return h.keepGaps()
+}
+
+// keepGaps keeps the declared gaps when they have changed, without those that no
+// window reaches any more. It reports whether all that were declared are kept. The
+// caller holds h.saving.
+func (h *Hub) keepGaps() bool {
 	h.mu.Lock()
 	if !h.gapsChanged {
 		h.mu.Unlock()

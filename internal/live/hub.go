@@ -96,6 +96,9 @@ type Hub struct {
 	behind     atomic.Int64  // see Behind, ms; -1: not known
 	wake       chan struct{} // of one: the flusher has something to do
 	reads      chan struct{} // semaphore of history reads
+	// saving is of one: who holds it writes notes. Two at a time could put back the
+	// older one, and neither could tell that what it was to keep is kept. Taken before mu.
+	saving chan struct{}
 
 	// mu is "apply's lock". It is held for a commit, for opening a querier, and for
 	// taking what a flush sends; never while reading history, encoding samples or
@@ -140,7 +143,7 @@ func New(o Options) (*Hub, error) {
 	h := &Hub{
 		o: o, defaultSeries: sel, bus: o.Bus, store: o.Store, transport: o.Transport, log: o.Log,
 		metrics: newMetrics(o.Registry),
-		wake:    make(chan struct{}, 1), reads: make(chan struct{}, maxReads),
+		wake:    make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
 		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{},

@@ -201,8 +201,10 @@ func (h *Hub) restore() (from bus.Position, err error) {
 // way there: the gaps first, since what lies before the saved position is not
 // judged again.
 func (h *Hub) save() {
+	h.saving <- struct{}{}
+	defer func() { <-h.saving }()
 	b := h.progressToSave()
-	if !h.saveGaps() || b == nil {
+	if !h.keepGaps() || b == nil {
 		return
 	}
 	if err := h.store.Keep(store.Progress, b); err != nil {

@@ -19,6 +19,9 @@ type source struct {
 	lastT    int64  // newest time in batch seq, Unix ms
 	heardAt  int64  // log time of its last batch, Unix ms
 	here     bool   // heard by this process
+	// hole is the gap that was found when this process first heard of the source. Which
+	// other series are its is only seen when it writes them.
+	hole *gap
 }
 
 // sources are the publishers by their ids.
@@ -118,6 +121,26 @@ func (s *source) took(b *bus.Batch, logTime int64) {
 	}
 }
 
+// alsoMissing returns the gap of those parts' series that are seen only now to be the
+// source's, and so lack what it lacked when this process first heard of it. The
+// caller holds h.mu.
+func (h *Hub) alsoMissing(s *source, parts []part) *gap {
+	if s == nil || s.hole == nil {
+		return nil
+	}
+	g := &gap{from: s.hole.from, to: s.hole.to, reason: s.hole.reason, series: map[string]labels.Labels{}}
+	for _, p := range parts {
+		key := string(h.index.key(p.series.labels))
+		if _, told := s.hole.series[key]; !told && p.series.source == nil {
+			g.series[key] = p.series.labels
+		}
+	}
+	if len(g.series) == 0 {
+		return nil
+	}
+	return g
+}
+
 // missingBefore declares what is missing before b, whose number jumps: what lies
 // between the newest times of the batch before and of b. Not the newest time ever
 // heard of the source, because its clock may have been ahead; nor the oldest in b,
@@ -136,12 +159,14 @@ func (h *Hub) missingBefore(s *source, b *bus.Batch) *gap {
 		ls := b.Series[i].Labels
 		g.series[string(h.index.key(ls))] = ls
 	}
-	// A source does not write all its series every time. Before this process has
-	// heard of it, any that nobody was heard to write may be its.
+	// A source does not write all its series every time.
 	for key, x := range h.index.byKey {
-		if x.source == s || !s.here && x.source == nil {
+		if x.source == s {
 			g.series[key] = x.labels
 		}
+	}
+	if !s.here {
+		s.hole = g
 	}
 	h.log.Warn("batches of a source are missing", "source", b.Source, "last", s.seq, "next", b.First(), "reason", g.reason)
 	h.metrics.missing.Add(float64(b.First() - s.seq - 1))

@@ -1,0 +1,146 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/bus/membus"
+	"stripchart/internal/store"
+)
+
+// slowNotes is a memStore on a disk that takes its time with notes.
+type slowNotes struct {
+	*memStore
+	takes chan time.Duration // of the next ones; none left: no time
+}
+
+func (s *slowNotes) Keep(n store.Note, b []byte) error {
+	if n == store.Gaps {
+		select {
+		case d := <-s.takes:
+			time.Sleep(d)
+		default:
+		}
+	}
+	return s.memStore.Keep(n, b)
+}
+
+func (s *slowNotes) gaps(t *testing.T) int {
+	t.Helper()
+	b, _ := s.Kept(store.Gaps)
+	var saved []savedGap
+	if b != nil {
+		if err := json.Unmarshal(b, &saved); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return len(saved)
+}
+
+// Gaps are saved every few seconds, and before a batch that has revealed one is
+// acknowledged. When the two meet, neither says that all is kept before it is, nor
+// does the slower one put back what was there before.
+func TestGapsThatAreSavedAtTheSameTimeAreAllKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowNotes{newMemStore(), make(chan time.Duration, 10)}
+		h, err := New(Options{Bus: membus.New(membus.Options{}), Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		declare := func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.declare(&entry{}, &gap{from: ms() - 1000, to: ms(), reason: "r", series: map[string]labels.Labels{}})
+		}
+		var wg sync.WaitGroup
+		s.takes <- 3 * time.Second
+		declare()
+		wg.Go(func() { h.save() }) // as the watch does
+		time.Sleep(time.Second)
+		if h.saveGaps() && s.gaps(t) != 1 {
+			t.Error("a gap is said to be kept that is not")
+		}
+		wg.Wait()
+
+		s.takes <- 3 * time.Second
+		declare()
+		wg.Go(func() { h.save() })
+		time.Sleep(time.Second)
+		declare()
+		if !h.saveGaps() || s.gaps(t) != 3 {
+			t.Errorf("%d gaps are kept when all are said to be, want 3", s.gaps(t))
+		}
+		wg.Wait()
+		if n := s.gaps(t); n != 3 {
+			t.Errorf("%d gaps are kept, want 3", n)
+		}
+	})
+}
+
+// What a source has dropped it says in one batch, so that batch is not acknowledged
+// before the gap is kept.
+func TestABatchWhoseGapCannotBeKeptIsNotAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemStore()
+		b := membus.New(membus.Options{})
+		defer b.Close()
+		h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = h.Run(ctx) })
+		<-h.Ready()
+		at := ms()
+		time.Sleep(time.Second)
+		x := &bus.Batch{Source: "s", Seq: 10, Dropped: 8, DroppedAfter: at, Series: []bus.Series{{Labels: seriesLabels(0, 0), Samples: []bus.Sample{{T: ms(), V: 1}}}}}
+		keep := func(works bool) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.noGaps = !works
+		}
+		keep(false)
+		for range 2 { // the second time it is a copy
+			if err := b.Publish(t.Context(), x); err == nil {
+				t.Error("a batch is acknowledged whose gap is not kept")
+			}
+			time.Sleep(time.Second)
+		}
+		keep(true)
+		if err := b.Publish(t.Context(), x); err != nil {
+			t.Error(err)
+		}
+		if g, _ := s.Kept(store.Gaps); g == nil {
+			t.Error("it is acknowledged, and its gap is not kept")
+		}
+		cancel()
+		wg.Wait()
+		h.Close()
+	})
+}
+
+// A loss that is judged together with one before it keeps what it knows: that the
+// history may lack what the log has lost, too.
+func TestALossThatTheHistorySharesStaysOneBesideAnother(t *testing.T) {
+	known := bus.Position{Epoch: "e", Offset: bus.Offset{Ms: 1_000_000}}
+	for _, c := range []struct{ before, now, want bool }{{false, true, true}, {true, false, true}, {false, false, false}} {
+		h, err := New(Options{Bus: membus.New(membus.Options{}), Store: newMemStore(), Transport: fakeTransport{}, DefaultSeries: "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.progress.saved, h.progress.intact = known, !c.now
+		h.loss = &loss{reason: "log_lost", from: 900_000, until: 950_000, all: c.before}
+		h.lose("log_lost", known)
+		if h.loss.all != c.want {
+			t.Errorf("before %v, now %v: %v", c.before, c.now, h.loss.all)
+		}
+	}
+}
