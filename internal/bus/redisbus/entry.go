@@ -72,6 +72,12 @@ func readEntry(d *rw.Decoder, m redis.XMessage) (*bus.Batch, rw.Report, error) {
 	return b, report, nil
 }
 
+// mark tells an entry from another with the same ID, as checkScript does.
+func mark(m redis.XMessage) string {
+	field := func(name string) string { v, _ := m.Values[name].(string); return v }
+	return field(fieldSource) + " " + field(fieldSeq) + " " + field(fieldMerged) + " " + strconv.Itoa(len(field(fieldBatch)))
+}
+
 // parseID reads an entry's ID.
 func parseID(id string) (o bus.Offset, err error) {
 	ms, seq, _ := strings.Cut(id, "-")

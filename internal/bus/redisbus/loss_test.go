@@ -58,6 +58,41 @@ func TestALogRestoredFromAnOlderDumpIsANewEpoch(t *testing.T) {
 	}
 }
 
+// Two masters, in the moment of a failover, give one ID to two entries. A reader that
+// comes from the one must not go on behind the other's.
+func TestAnotherEntryWithTheSameIDIsANewEpoch(t *testing.T) {
+	b := open(t, Options{URL: shared.URL, Stream: stream()})
+	c := shared.Client(t)
+	publish(t, b, sequence("a", 1, 2)...)
+	end(t, b) // a server has been here
+	common, err := c.Dump(t.Context(), b.logKey).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Millisecond)
+	publish(t, b, one("a", 3))
+	r := tail(t, b, bus.Position{})
+	p := r.wait(t, 3)[2].Position
+	// The other master's: #1 of b before that ID, and #2 of b with it.
+	other := c.TxPipeline()
+	other.RestoreReplace(t.Context(), b.logKey, 0, common)
+	for i, id := range []bus.Offset{{Ms: p.Ms - 1, Seq: 99}, p.Offset} {
+		command := b.item(one("b", uint64(i)+1), 0).command
+		command[2] = formatID(id)
+		other.Do(t.Context(), command...)
+	}
+	if _, err := other.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ends(t); !errors.Is(err, bus.ErrPositionLost) {
+		t.Fatalf("Tail returned %v", err)
+	}
+	if e := end(t, b); e.Epoch == p.Epoch {
+		t.Error("the epoch is still the same")
+	}
+	read(t, b, bus.Position{}, 4)
+}
+
 // The key of the epoch outlives DEL and eviction of the stream. What publishers
 // fill it with again is newer, and would make every old position look trimmed.
 func TestADeletedStreamIsANewEpoch(t *testing.T) {

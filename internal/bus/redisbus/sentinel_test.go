@@ -24,14 +24,17 @@ func TestNothingAcknowledgedIsLostWhenSentinelsPromoteAReplica(t *testing.T) {
 
 	// It comes back with what the others have thrown away, and takes itself for the
 	// master for some seconds. No sentinel does any more.
-	eventually(t, "the sentinels agree on another master", func() bool { m := w.Master(t); return m != nil && m != old })
+	var master *redistest.Server
+	eventually(t, "the sentinels agree on another master", func() bool { master = w.Master(t); return master != nil && master != old })
 	old.Restart(t, true)
 	eventually(t, "the old master is a replica", func() bool {
 		return strings.Contains(old.Client(t).Info(t.Context(), "replication").Val(), "role:slave")
 	})
 	t.Logf("the old master is a replica %v after it was killed", time.Since(killed).Round(10*time.Millisecond))
 	x.live()
-	if e, l := x.epoch(); e != epoch || l != lost {
+	if w.Master(t) != master {
+		t.Log("the new master was too slow for its sentinels, and replaced as well")
+	} else if e, l := x.epoch(); e != epoch || l != lost {
 		t.Errorf("the return of the old master is a new epoch: %s was %s", e, epoch)
 	}
 	x.end()

@@ -64,6 +64,7 @@ type reader struct {
 	part    *part
 	decoder *rw.Decoder
 	at      bus.Position // the newest entry that was passed on
+	mark    string       // of the entry there; empty: not known, since it was read by somebody before
 	started bool         // at is a place in the log, not "the beginning of what is retained"
 	count   int          // entries to ask for
 	out     chan []bus.Delivery
@@ -135,7 +136,7 @@ func (r *reader) check(ctx context.Context, l *link) error {
 	if !r.started {
 		p = bus.Position{}
 	}
-	epoch, err := r.bus.check(ctx, l, p, r.started)
+	epoch, err := r.bus.check(ctx, l, p, r.started, r.mark)
 	if err == nil {
 		r.at.Epoch = epoch
 	}
@@ -179,7 +180,7 @@ func (r *reader) pass(ctx context.Context, entries []redis.XMessage) error {
 		} else if report.Lost() {
 			r.bus.foreign(m.ID, errors.Join(append(report.Errors, errPartly)...))
 		}
-		r.at.Offset, r.started = offset, true
+		r.at.Offset, r.started, r.mark = offset, true, mark(m)
 		deliveries[i] = bus.Delivery{Batch: batch, Position: r.at, Done: func(error) {}, Kept: true}
 		if s, ok := m.Values[fieldBatch].(string); ok {
 			bytes += len(s)

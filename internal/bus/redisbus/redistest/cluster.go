@@ -9,7 +9,7 @@ import (
 )
 
 // Cluster is three masters that share the slots, and a replica of each, which takes
-// over about two seconds after its master was last heard of.
+// over some three seconds after its master was last heard of.
 type Cluster struct {
 	Masters  []*Server // at first
 	Replicas []*Server // of the masters, in their order, at first
@@ -24,7 +24,7 @@ func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	x := &Cluster{}
 	for n := range 6 {
-		s := Start(t, Options{Persist: true, Args: []string{"--cluster-enabled", "yes", "--cluster-node-timeout", "1000"}})
+		s := Start(t, Options{Persist: true, Args: []string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000"}})
 		if n < 3 {
 			x.Masters = append(x.Masters, s)
 		} else {

@@ -11,7 +11,7 @@ import (
 const MasterName = "mine"
 
 // Watched is a master with replicas, and three sentinels that promote one of these
-// half a second after the master was last heard of.
+// a second after the master was last heard of.
 type Watched struct {
 	Nodes     []*Server // the first is the master, at first
 	Sentinels []*Server
@@ -35,7 +35,7 @@ func StartWatched(t testing.TB, replicas int) *Watched {
 	for range 3 {
 		w.Sentinels = append(w.Sentinels, Start(t, Options{Sentinel: []string{
 			"sentinel monitor " + MasterName + " " + host + " " + port + " 2",
-			"sentinel down-after-milliseconds " + MasterName + " 500",
+			"sentinel down-after-milliseconds " + MasterName + " 1000",
 			"sentinel failover-timeout " + MasterName + " 3000",
 		}}))
 	}
