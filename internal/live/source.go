@@ -68,9 +68,10 @@ func (x sources) of(b *bus.Batch) *source {
 // the log of an epoch before held is no copy in this sense: a page that comes from
 // another server, which did not see that log's end, needs it from the ring.
 //
-// The number alone does not tell. A source whose spool was restored from a backup,
-// or copied with its machine, uses numbers twice, and what it has measured since
-// would be skipped without a word: it is newer than all that was heard of it.
+// The number alone does not tell. A source whose spool was restored from a backup
+// uses numbers twice, and what it has measured since would be skipped without a
+// word: it is newer than all that was heard of it. (A copy of a spool on another
+// machine is another source: see package spool.)
 func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq && newestOf(b) <= s.lastT }
 
 // newestOf returns the newest time in b, Unix ms; math.MinInt64 without samples. It
