@@ -65,7 +65,6 @@ type source struct {
 	lives          string       // file of a byte for each life
 	life           int64        // 0 to lives-1
 	shift          atomic.Int64 // of the clock, ms
-	shifted        atomic.Bool  // since the last tick
 }
 
 func (s *source) run(dir, path, url string) (err error) {
@@ -171,7 +170,6 @@ func (s *source) listen(stop func()) {
 			return
 		}
 		s.shift.Store(d.Milliseconds())
-		s.shifted.Store(true)
 	}
 }
 
@@ -194,6 +192,7 @@ func (s *source) begin() error {
 // memory is acknowledged by the bus alone. A batch that it refuses is offered again,
 // as a collector does; ticks that pass meanwhile are not measured.
 func (s *source) measure(ctx context.Context, log *slog.Logger) error {
+	shift := s.shift.Load()
 	for n := 0; ; n++ {
 		now := time.Now()
 		select {
@@ -201,13 +200,14 @@ func (s *source) measure(ctx context.Context, log *slog.Logger) error {
 			return nil
 		case <-time.After(now.Truncate(tick * time.Millisecond).Add(tick * time.Millisecond).Sub(now)):
 		}
-		if s.shifted.Swap(false) {
+		if x := s.shift.Load(); x != shift {
+			shift = x
 			if err := s.begin(); err != nil {
 				return err
 			}
 		}
 		now = time.Now()
-		t := (now.UnixMilli()+s.shift.Load())/tick*tick + s.life
+		t := (now.UnixMilli()+shift)/tick*tick + s.life
 		late := int64(0)
 		if n%lateEvery == 0 && n > 2*lateBy/tick {
 			late = t - lateBy + tick/2

@@ -151,42 +151,6 @@ func TestASeldomSourceIsWaitedForAfterALoss(t *testing.T) {
 	}
 }
 
-// When the machine that all run on loses power, the log and the history may lack
-// the same seconds; numbers that are saved know nothing of it.
-func TestWhatLogAndHistoryHaveBothLostIsAGap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newFakeLog()
-		r := newReplica(t, l)
-		rng := rand.New(rand.NewPCG(1, 1))
-		p := &publisher{log: l, source: 0, want: &sharedTruth{truth: truth{}}}
-		tick := func(n int) {
-			for range n {
-				p.publish(p.next(rng))
-				time.Sleep(time.Second)
-			}
-		}
-		tick(100)
-		from, to := ms()-40_000, ms()-10_000
-		l.lose(40)
-		r.restart(true, 40, 10*time.Second)
-		p.resend(rng, 10)
-		tick(30)
-		s := &stub{}
-		c := r.hub.NewClient(s)
-		defer c.Close()
-		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
-		time.Sleep(time.Second)
-		covered := false
-		for _, g := range told(t, s) {
-			covered = covered || g.From <= from && g.To >= to && len(g.IDs) == 3
-		}
-		if !covered {
-			t.Errorf("told %+v, want a gap that has %d to %d in it", told(t, s), from, to)
-		}
-		r.stop()
-	})
-}
-
 // A source does not write all its series every time, and others have lost nothing: the
 // gap is that of the source's series, as soon as they are seen to be its.
 func TestWhatASourceDroppedIsAGapOfItsSeriesOnly(t *testing.T) {

@@ -45,11 +45,8 @@ type loss struct {
 	// Whoever is heard after it is still there.
 	until int64
 	to    int64 // log time of the first entry after until; 0: not seen yet
-	// all says that the history may lack what was applied before the log lost it, so that
-	// numbers tell nothing.
-	all  bool
-	next int64 // log time at which to look again who has come back
-	over bool  // declared for all who did not come back
+	next  int64 // log time at which to look again who has come back
+	over  bool  // declared for all who did not come back
 }
 
 // savedGap is the form of an element of store.Gaps.
@@ -66,11 +63,10 @@ func (h *Hub) lose(reason string, known bus.Position) {
 	p := &h.progress
 	l := &loss{reason: reason, from: known.LogTime(), newest: known.LogTime(), until: max(known.LogTime(), p.end.LogTime())}
 	if known == p.saved && !p.intact {
-		// What the machine had not written when its power failed is gone from the log as well.
-		l.from, l.all = l.from-replaySpan, true
+		l.from -= replaySpan // what the machine had not written when its power failed
 	}
 	if old := h.loss; old != nil && !old.over {
-		l.from, l.until, l.all = min(l.from, old.from), max(l.until, old.until), l.all || old.all
+		l.from, l.until = min(l.from, old.from), max(l.until, old.until)
 	}
 	h.loss = l
 }
@@ -94,8 +90,8 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
 	for key, s := range h.index.byKey {
 		switch {
-		case !l.all && s.source != nil && s.source.heardAt > l.until, h.isDeclared(g, key):
-		case !l.all && s.source != nil && waited < min(staleIntervals*s.interval, maxLossPatience):
+		case s.source != nil && s.source.heardAt > l.until, h.isDeclared(g, key):
+		case s.source != nil && waited < min(staleIntervals*s.interval, maxLossPatience):
 			l.over = false
 		default:
 			g.series[key] = s.labels

@@ -67,7 +67,6 @@ type savedLoss struct {
 	Newest int64  `json:"newest"`
 	Until  int64  `json:"until"`
 	To     int64  `json:"to,omitempty"`
-	All    bool   `json:"all,omitempty"`
 }
 
 type savedSource struct {
@@ -174,7 +173,7 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	}
 	h.begun = true
 	if l := s.Loss; l != nil {
-		h.loss = &loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To, all: l.All}
+		h.loss = &loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To}
 	}
 	p.intact = h.store.Intact()
 	if !p.intact {
@@ -244,7 +243,7 @@ func (h *Hub) progressToSave() []byte {
 		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt}
 	}
 	if l := h.loss; l != nil && !l.over {
-		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to, All: l.all}
+		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to}
 	}
 	b, err := json.Marshal(s)
 	if err != nil {

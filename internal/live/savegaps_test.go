@@ -126,21 +126,3 @@ func TestABatchWhoseGapCannotBeKeptIsNotAcknowledged(t *testing.T) {
 		h.Close()
 	})
 }
-
-// A loss that is judged together with one before it keeps what it knows: that the
-// history may lack what the log has lost, too.
-func TestALossThatTheHistorySharesStaysOneBesideAnother(t *testing.T) {
-	known := bus.Position{Epoch: "e", Offset: bus.Offset{Ms: 1_000_000}}
-	for _, c := range []struct{ before, now, want bool }{{false, true, true}, {true, false, true}, {false, false, false}} {
-		h, err := New(Options{Bus: membus.New(membus.Options{}), Store: newMemStore(), Transport: fakeTransport{}, DefaultSeries: "m"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.progress.saved, h.progress.intact = known, !c.now
-		h.loss = &loss{reason: "log_lost", from: 900_000, until: 950_000, all: c.before}
-		h.lose("log_lost", known)
-		if h.loss.all != c.want {
-			t.Errorf("before %v, now %v: %v", c.before, c.now, h.loss.all)
-		}
-	}
-}
