@@ -78,7 +78,7 @@ func (h *Hub) commit(d bus.Delivery) error {
 			return nil
 		}
 		if src.jumps(d.Batch) {
-			h.declare(&e, h.missingBefore(src, d.Batch))
+			h.declare(&e, h.missingBefore(src, d.Batch, d.Position.LogTime()))
 		}
 	}
 	stored, err := h.acceptAndRecord(&e, d)
@@ -89,7 +89,7 @@ func (h *Hub) commit(d bus.Delivery) error {
 	if src != nil {
 		src.took(d.Batch, d.Position.LogTime())
 	}
-	h.declare(&e, h.alsoMissing(src, e.parts), h.watchLoss(d.Position.LogTime()))
+	h.declare(&e, h.alsoMissing(src, d.Batch, e.parts), h.watchLoss(d.Position.LogTime()))
 
 	h.ring.add(e)
 	for _, p := range e.parts {

@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -15,54 +17,71 @@ import (
 	"stripchart/internal/wire"
 )
 
+// alone runs a server with its log in memory for as long as during takes.
+func alone(t *testing.T, s *memStore, during func(b bus.Bus, h *Hub)) {
+	t.Helper()
+	b := membus.New(membus.Options{})
+	h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = h.Run(ctx) })
+	<-h.Ready()
+	during(b, h)
+	cancel()
+	wg.Wait()
+	h.Close()
+	b.Close()
+}
+
+// numbered returns a batch of a source, measured now, that says what was dropped
+// before it.
+func numbered(source int, seq, dropped uint64, after int64, series ...int) *bus.Batch {
+	b := &bus.Batch{Source: fmt.Sprint(source), Seq: seq, Dropped: dropped, DroppedAfter: after}
+	for _, n := range series {
+		b.Series = append(b.Series, bus.Series{Labels: seriesLabels(source, n), Samples: []bus.Sample{{T: ms(), V: 1}}})
+	}
+	return b
+}
+
+// give publishes such a batch a second later.
+func give(t *testing.T, b bus.Bus, source int, seq, dropped uint64, after int64, series ...int) {
+	t.Helper()
+	time.Sleep(time.Second)
+	if err := b.Publish(t.Context(), numbered(source, seq, dropped, after, series...)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A log in memory begins anew with every process, which knows no numbers. What a source
 // has dropped while the server was killed is a gap all the same, also after the next
 // kill: it says so once.
 func TestWhatASourceDroppedWhileItsServerWasKilledIsAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemStore()
-		life := func(during func(publish func(seq, dropped uint64, after int64), h *Hub)) {
-			b := membus.New(membus.Options{})
-			h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			var wg sync.WaitGroup
-			wg.Go(func() { _ = h.Run(ctx) })
-			<-h.Ready()
-			during(func(seq, dropped uint64, after int64) {
-				time.Sleep(time.Second)
-				x := &bus.Batch{
-					Source: "s", Seq: seq, Dropped: dropped, DroppedAfter: after,
-					Series: []bus.Series{{Labels: seriesLabels(0, 0), Samples: []bus.Sample{{T: ms(), V: 1}}}},
-				}
-				if err := b.Publish(t.Context(), x); err != nil {
-					t.Error(err)
-				}
-			}, h)
-			s.mu.Lock()
-			gaps := s.notes[store.Gaps] // killed: what is saved at the end does not count
-			s.mu.Unlock()
-			cancel()
-			wg.Wait()
-			h.Close()
-			b.Close()
-			s.notes[store.Gaps] = gaps
+		life := func(during func(b bus.Bus, h *Hub)) {
+			var gaps []byte
+			alone(t, s, func(b bus.Bus, h *Hub) {
+				during(b, h)
+				gaps, _ = s.Kept(store.Gaps)
+			})
+			s.notes[store.Gaps] = gaps // killed: what is saved at the end does not count
 		}
 		var last, next int64
-		life(func(publish func(seq, dropped uint64, after int64), h *Hub) {
-			publish(1, 0, 0)
+		life(func(b bus.Bus, h *Hub) {
+			give(t, b, 0, 1, 0, 0, 0)
 			last = ms()
 		})
-		life(func(publish func(seq, dropped uint64, after int64), h *Hub) {
-			publish(300, 298, last)
+		life(func(b bus.Bus, h *Hub) {
+			give(t, b, 0, 300, 298, last, 0)
 			next = ms()
-			publish(301, 0, 0)
+			give(t, b, 0, 301, 0, 0, 0)
 		})
-		life(func(publish func(seq, dropped uint64, after int64), h *Hub) {
-			publish(301, 0, 0) // a copy
-			publish(302, 0, 0)
+		life(func(b bus.Bus, h *Hub) {
+			give(t, b, 0, 301, 0, 0, 0) // sent again
+			give(t, b, 0, 302, 0, 0, 0)
 			c := &stub{}
 			client := h.NewClient(c)
 			defer client.Close()
@@ -83,8 +102,7 @@ func TestWhatASourceDroppedIsDeclaredOnce(t *testing.T) {
 		r := newReplica(t, l)
 		at := ms()
 		publish := func(seq, dropped uint64) {
-			x := &bus.Batch{Source: "s", Seq: seq, Dropped: dropped, DroppedAfter: at, Series: []bus.Series{{Labels: seriesLabels(0, 0), Samples: []bus.Sample{{T: ms(), V: 1}}}}}
-			_ = l.Publish(t.Context(), x)
+			_ = l.Publish(t.Context(), numbered(0, seq, dropped, at, 0))
 			time.Sleep(time.Second)
 		}
 		publish(1, 0)
@@ -152,60 +170,68 @@ func TestASeldomSourceIsWaitedForAfterALoss(t *testing.T) {
 }
 
 // A source does not write all its series every time, and others have lost nothing: the
-// gap is that of the source's series, as soon as they are seen to be its.
+// gap is that of the source's series, as soon as they are seen to be its. One that it
+// begins to write long afterwards is new.
 func TestWhatASourceDroppedIsAGapOfItsSeriesOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemStore()
-		life := func(during func(publish func(source int, seq, dropped uint64, after int64, series ...int), h *Hub)) {
-			b := membus.New(membus.Options{})
-			h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			var wg sync.WaitGroup
-			wg.Go(func() { _ = h.Run(ctx) })
-			<-h.Ready()
-			during(func(source int, seq, dropped uint64, after int64, series ...int) {
-				time.Sleep(time.Second)
-				x := &bus.Batch{Source: string(rune('a' + source)), Seq: seq, Dropped: dropped, DroppedAfter: after}
-				for _, n := range series {
-					x.Series = append(x.Series, bus.Series{Labels: seriesLabels(source, n), Samples: []bus.Sample{{T: ms(), V: 1}}})
-				}
-				if err := b.Publish(t.Context(), x); err != nil {
-					t.Error(err)
-				}
-			}, h)
-			cancel()
-			wg.Wait()
-			h.Close()
-			b.Close()
-		}
 		var last int64
-		life(func(publish func(source int, seq, dropped uint64, after int64, series ...int), h *Hub) {
-			publish(1, 1, 0, 0, 0)
-			publish(0, 1, 0, 0, 0, 1)
+		alone(t, s, func(b bus.Bus, h *Hub) {
+			give(t, b, 1, 1, 0, 0, 0)
+			give(t, b, 0, 1, 0, 0, 0, 1)
 			last = ms()
 		})
-		life(func(publish func(source int, seq, dropped uint64, after int64, series ...int), h *Hub) {
-			publish(0, 300, 298, last, 0)
-			publish(0, 301, 0, 0, 0, 1) // the one that is written seldom
-			publish(0, 302, 0, 0, 0, 1)
-			publish(1, 2, 0, 0, 0)
-			told := map[string]int{}
+		alone(t, s, func(b bus.Bus, h *Hub) {
+			give(t, b, 0, 300, 298, last, 0)
+			give(t, b, 0, 301, 0, 0, 0, 1) // the one that is written seldom
+			give(t, b, 0, 302, 0, 0, 0, 1)
+			give(t, b, 1, 2, 0, 0, 0)
+			time.Sleep(time.Hour)
+			give(t, b, 0, 303, 0, 0, 0, 2)
 			h.mu.Lock()
 			defer h.mu.Unlock()
+			got := map[string]int{}
 			for _, g := range h.gaps {
 				if g.from != last {
 					t.Errorf("a gap from %d, want %d", g.from, last)
 				}
 				for _, ls := range g.series {
-					told[ls.String()]++
+					got[ls.String()]++
 				}
 			}
-			if len(told) != 2 || told[seriesLabels(0, 0).String()] != 1 || told[seriesLabels(0, 1).String()] != 1 {
-				t.Errorf("gaps of %v, want one of each series of the first source", told)
+			if len(got) != 2 || got[seriesLabels(0, 0).String()] != 1 || got[seriesLabels(0, 1).String()] != 1 {
+				t.Errorf("gaps of %v, want one of each series of the first source", got)
 			}
 		})
 	})
+}
+
+// The times of a gap come from outside: it never has ends that no page could draw, nor
+// one that never ends.
+func TestAGapStaysWithinWhatIsAcceptedAndShown(t *testing.T) {
+	for name, c := range map[string]struct {
+		after, newest int64 // of samples, relative to now
+	}{
+		"after the beginning of time": {math.MinInt64/2 + 1, 0},
+		"until the end of time":       {-1000, math.MaxInt64 / 2},
+		"all of time":                 {math.MinInt64/2 + 1, math.MaxInt64 / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				alone(t, newMemStore(), func(b bus.Bus, h *Hub) {
+					x := numbered(0, 300, 298, ms()+c.after, 0)
+					x.Series[0].Samples[0].T = ms() + c.newest
+					if err := b.Publish(t.Context(), x); err != nil {
+						t.Error(err)
+					}
+					h.mu.Lock()
+					defer h.mu.Unlock()
+					oldest, newest := ms()-h.o.Limits.Window*1000-1000, ms()+FutureBound+1000
+					if len(h.gaps) != 1 || h.gaps[0].from < oldest || h.gaps[0].to > newest {
+						t.Errorf("%d gaps: %+v", len(h.gaps), h.gaps)
+					}
+				})
+			})
+		})
+	}
 }

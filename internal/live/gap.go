@@ -88,9 +88,10 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 	}
 	l.over, l.next = true, logTime+lossPace
 	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
+	declared := h.seriesOf(g)
 	for key, s := range h.index.byKey {
 		switch {
-		case s.source != nil && s.source.heardAt > l.until, h.isDeclared(g, key):
+		case s.source != nil && s.source.heardAt > l.until, declared[key]:
 		case s.source != nil && waited < min(staleIntervals*s.interval, maxLossPatience):
 			l.over = false
 		default:
@@ -103,16 +104,18 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 	return g
 }
 
-// isDeclared reports whether what g says was declared for a series before. The
-// caller holds h.mu.
-func (h *Hub) isDeclared(g *gap, key string) bool {
-	return slices.ContainsFunc(h.gaps, func(x *gap) bool {
-		if x.from != g.from || x.to != g.to || x.reason != g.reason {
-			return false
+// seriesOf returns the keys of the series for which what g says was declared before.
+// The caller holds h.mu.
+func (h *Hub) seriesOf(g *gap) map[string]bool {
+	keys := map[string]bool{}
+	for _, x := range h.gaps {
+		if x.from == g.from && x.to == g.to && x.reason == g.reason {
+			for key := range x.series {
+				keys[key] = true
+			}
 		}
-		_, there := x.series[key]
-		return there
-	})
+	}
+	return keys
 }
 
 // declare adds gaps to the entry that revealed them, which puts them into the

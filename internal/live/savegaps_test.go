@@ -1,7 +1,6 @@
 package live
 
 import (
-	"context"
 	"encoding/json"
 	"sync"
 	"testing"
@@ -89,40 +88,29 @@ func TestGapsThatAreSavedAtTheSameTimeAreAllKept(t *testing.T) {
 func TestABatchWhoseGapCannotBeKeptIsNotAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemStore()
-		b := membus.New(membus.Options{})
-		defer b.Close()
-		h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { _ = h.Run(ctx) })
-		<-h.Ready()
-		at := ms()
-		time.Sleep(time.Second)
-		x := &bus.Batch{Source: "s", Seq: 10, Dropped: 8, DroppedAfter: at, Series: []bus.Series{{Labels: seriesLabels(0, 0), Samples: []bus.Sample{{T: ms(), V: 1}}}}}
 		keep := func(works bool) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.noGaps = !works
 		}
-		keep(false)
-		for range 2 { // the second time it is a copy
-			if err := b.Publish(t.Context(), x); err == nil {
-				t.Error("a batch is acknowledged whose gap is not kept")
-			}
+		alone(t, s, func(b bus.Bus, h *Hub) {
+			at := ms()
 			time.Sleep(time.Second)
-		}
-		keep(true)
-		if err := b.Publish(t.Context(), x); err != nil {
-			t.Error(err)
-		}
-		if g, _ := s.Kept(store.Gaps); g == nil {
-			t.Error("it is acknowledged, and its gap is not kept")
-		}
-		cancel()
-		wg.Wait()
-		h.Close()
+			x := numbered(0, 10, 8, at, 0)
+			keep(false)
+			for range 2 { // the second time it is a copy
+				if err := b.Publish(t.Context(), x); err == nil {
+					t.Error("a batch is acknowledged whose gap is not kept")
+				}
+				time.Sleep(time.Second)
+			}
+			keep(true)
+			if err := b.Publish(t.Context(), x); err != nil {
+				t.Error(err)
+			}
+			if g, _ := s.Kept(store.Gaps); g == nil {
+				t.Error("it is acknowledged, and its gap is not kept")
+			}
+		})
 	})
 }

@@ -24,6 +24,11 @@ type source struct {
 	hole *gap
 }
 
+// holePatience is how long after a hole a series that its source writes may have
+// been missing in it, in ms by the source's times: one that was not written for longer
+// is taken for a new one.
+const holePatience = 600_000
+
 // sources are the publishers by their ids.
 type sources map[string]*source
 
@@ -125,8 +130,12 @@ func (s *source) took(b *bus.Batch, logTime int64) {
 // alsoMissing returns the gap of those parts' series that are seen only now to be the
 // source's, and so lack what it lacked when this process first heard of it. The
 // caller holds h.mu.
-func (h *Hub) alsoMissing(s *source, parts []part) *gap {
+func (h *Hub) alsoMissing(s *source, b *bus.Batch, parts []part) *gap {
 	if s == nil || s.hole == nil {
+		return nil
+	}
+	if newestOf(b) > s.hole.to+holePatience {
+		s.hole = nil
 		return nil
 	}
 	g := &gap{from: s.hole.from, to: s.hole.to, reason: s.hole.reason, series: map[string]labels.Labels{}}
@@ -145,13 +154,19 @@ func (h *Hub) alsoMissing(s *source, parts []part) *gap {
 // missingBefore declares what is missing before b, whose number jumps: what lies
 // between the newest times of the batch before and of b. Not the newest time ever
 // heard of the source, because its clock may have been ahead; nor the oldest in b,
-// which may be late. The caller holds h.mu.
-func (h *Hub) missingBefore(s *source, b *bus.Batch) *gap {
+// which may be late. What is outside of any window, or would not be accepted, is not
+// missing: the times come from outside. The caller holds h.mu.
+func (h *Hub) missingBefore(s *source, b *bus.Batch, logTime int64) *gap {
 	next := newestOf(b)
 	if next == math.MinInt64 || s.lastT == math.MinInt64 {
 		return nil // nothing to stand between
 	}
-	g := &gap{from: min(s.lastT, next), to: max(s.lastT, next), reason: wire.GapSourceDropped, series: map[string]labels.Labels{}}
+	oldest, newest := logTime-h.o.Limits.Window*1000, logTime+FutureBound
+	from, to := max(min(s.lastT, next), oldest), min(max(s.lastT, next), newest)
+	if from >= to {
+		return nil
+	}
+	g := &gap{from: from, to: to, reason: wire.GapSourceDropped, series: map[string]labels.Labels{}}
 	// Where its source says so, it is not the log that lost them.
 	if missing := b.First() - s.seq - 1; h.loss != nil && s.heardAt <= h.loss.newest && b.Dropped < missing {
 		g.reason = h.loss.reason
