@@ -53,7 +53,9 @@ type Row struct {
 func (s *Store) Append(rows []Row) error {
 	s.appendMu.Lock()
 	defer s.appendMu.Unlock()
-	if err := s.space.check(); err != nil {
+	err := s.space.check()
+	s.mapChunks()
+	if err != nil {
 		s.metrics.diskFull.Inc()
 		return err
 	}
@@ -75,6 +77,25 @@ func (s *Store) Append(rows []Row) error {
 	s.metrics.duplicate.Add(float64(n.duplicate))
 	s.metrics.tooOld.Add(float64(n.tooOld))
 	return nil
+}
+
+// mapChunks has full head chunks written while there is room, each time that the
+// free space was looked at. tsdb does the same once a minute, in a goroutine of its
+// own, which panics when the disk has filled up meanwhile. When nothing is committed
+// any more because the reserve is touched, this is also the last time: then nothing is
+// left to write. s.appendMu is held.
+func (s *Store) mapChunks() {
+	at, room := s.space.seen()
+	if !room || at.Equal(s.mapped) {
+		return
+	}
+	s.mapped = at
+	s.mu.RLock()
+	eng := s.eng
+	s.mu.RUnlock()
+	if eng != nil && s.recovery.failures == 0 {
+		eng.db.ForceHeadMMap()
+	}
 }
 
 // Writable returns nil, or an error that wraps ErrDiskFull while appends are

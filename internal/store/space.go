@@ -21,7 +21,12 @@ type space struct {
 	mu      sync.Mutex // guards what follows
 	checked time.Time
 	last    error
+	room    bool // for what has to be written still, when it was checked
 }
+
+// lastRoom is the share of the reserve that what is in memory may be written into
+// when nothing else is committed any more.
+const lastRoom = 8
 
 // check returns an error that wraps ErrDiskFull while less than the reserve is
 // free. When the free space cannot be found out it returns nil: the check only
@@ -34,10 +39,20 @@ func (s *space) check() error {
 	defer s.mu.Unlock()
 	if now := time.Now(); s.checked.IsZero() || now.Sub(s.checked) >= spaceCheckEvery {
 		s.checked, s.last = now, nil
-		if free, err := s.free(s.dir); err == nil && free < s.reserve {
+		free, err := s.free(s.dir)
+		s.room = err == nil && free >= s.reserve/lastRoom
+		if err == nil && free < s.reserve {
 			s.last = fmt.Errorf("%w: %d MiB free at %s, %d MiB are kept in reserve; make room and it goes on by itself",
 				ErrDiskFull, free>>20, s.dir, s.reserve>>20)
 		}
 	}
 	return s.last
+}
+
+// seen returns when the free space was looked at, and whether there was room for
+// what has to be written still.
+func (s *space) seen() (at time.Time, room bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.checked, s.room
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/tsdb"
@@ -28,7 +29,8 @@ type Store struct {
 
 	// appendMu makes appends follow one another. Taken before mu.
 	appendMu sync.Mutex
-	recovery recovery // guarded by appendMu
+	recovery recovery  // guarded by appendMu
+	mapped   time.Time // guarded by appendMu: when the disk was looked at before mapChunks last wrote
 
 	// mu guards what follows. Held for writing while the database is opened
 	// again, so that everybody else waits for it instead of failing.
