@@ -213,6 +213,32 @@ func TestWhatFillsADeclaredGapMayComeLate(t *testing.T) {
 	}
 }
 
+// A clock that is wrong by more than the window: a whole history does not hold its
+// samples, and their source sends them again.
+func TestWhatLiesBeforeTheWindowMayComeAgain(t *testing.T) {
+	v := newViewer("v", "chaos", 0)
+	r := room{viewer: v, answer: 1, id: "r-1", names: map[int]string{}}
+	for _, step := range []struct {
+		event, arg string
+		order      int
+	}{
+		{"bootstrap", `{"room":"r-1","from":null,"position":"e-1-0","now":9000,"series":[{"id":0,"labels":{"__name__":"chaos"},"interval_ms":50}],"blocks":[],"reason":"join"}`, 0},
+		{"update", `{"room":"r-1","position":"e-2-0","now":9000,"blocks":[{"ids":[0],"x":[1001,1051],"y":[[1,2]]}]}`, 0},
+		{"bootstrap", `{"room":"r-1","from":null,"position":"f-1-0","now":9001,"blocks":[{"ids":[0],"x":[8000],"y":[[3]]}],"reason":"lost"}`, 0},
+		{"update", `{"room":"r-1","position":"f-2-0","now":9001,"blocks":[{"ids":[0],"x":[1001,8050],"y":[[1,4]]}]}`, 0},
+		// The window begins between the two: one was in the history, the other was lost from it.
+		{"bootstrap", `{"room":"r-1","from":null,"position":"g-1-0","now":9002,"blocks":[{"ids":[0],"x":[8050],"y":[[4]]}],"reason":"lost"}`, 0},
+		{"update", `{"room":"r-1","position":"g-2-0","now":9002,"blocks":[{"ids":[0],"x":[8000],"y":[[3]]}]}`, 1},
+	} {
+		if err := r.take(packet{event: step.event, arg: []byte(step.arg)}); err != nil {
+			t.Fatal(err)
+		}
+		if v.held.order != step.order {
+			t.Fatalf("after %s: %d out of order: %q", step.arg, v.held.order, v.held.notes)
+		}
+	}
+}
+
 func TestTablesOfSeveralRunsAddUp(t *testing.T) {
 	row := verdict{Acknowledged: 10, Lost: 1, Doubled: 2, Order: 3, Wrong: 4, Gaps: 5, Undue: 6, Gapped: 7}
 	var one, two, both Report

@@ -183,7 +183,9 @@ func (r *room) bootstrap(m *wire.Bootstrap) error {
 		r.addNote("%s bootstrap %s from %s (had %q)", time.Now().Format("15:04:05.000"), m.Reason, from, r.position)
 		if m.From == nil {
 			// Until the last part has come there is nothing to resume from.
+			// What lies before its window may come again, and late.
 			r.held.clear()
+			clear(r.newest)
 			if r.position != "" || r.anew > 0 {
 				r.anew++
 			}
