@@ -8,7 +8,8 @@ import (
 var (
 	// ErrPositionLost means that batches after the asked position are gone from
 	// the log, or that the position is of another epoch. The reader declares a
-	// gap and tails again from the zero Position.
+	// gap and tails again: from LostError.Since, if there is one, otherwise from the
+	// zero Position.
 	ErrPositionLost = errors.New("position is no longer in the log")
 	// ErrClosed means that the bus was closed.
 	ErrClosed = errors.New("bus is closed")
@@ -22,6 +23,20 @@ var (
 	// must be split.
 	ErrTooLarge = errors.New("batch is larger than the bus's queue")
 )
+
+// LostError is an ErrPositionLost of a bus that may know how much of the log is still
+// the one that was read.
+type LostError struct {
+	Reason string // for a log of errors
+	// Since is a place in the present epoch: up to there the log holds nothing that
+	// was not before the lost position too. Zero: not known, or nothing is left of that.
+	Since Position
+}
+
+func (e *LostError) Error() string { return ErrPositionLost.Error() + ": " + e.Reason }
+
+// Is makes every LostError an ErrPositionLost.
+func (e *LostError) Is(target error) bool { return target == ErrPositionLost }
 
 // Bus is the contract that package bustest checks; see the package comment.
 type Bus interface {

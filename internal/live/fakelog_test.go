@@ -21,6 +21,7 @@ type fakeLog struct {
 	entries []bus.Delivery
 	last    bus.Offset
 	slow    atomic.Int64 // how long each delivery takes
+	handed  atomic.Int64 // deliveries
 	away    atomic.Bool  // its end cannot be asked for
 }
 
@@ -84,12 +85,16 @@ func (l *fakeLog) Tail(ctx context.Context, from bus.Position, handle func(bus.D
 		defer l.mu.Unlock()
 		l.cond.Broadcast()
 	})()
-	for {
+	for passed := false; ; passed = true {
 		d, err := l.next(ctx, from)
+		if passed && errors.Is(err, bus.ErrPositionLost) {
+			return &bus.LostError{Reason: "lost", Since: l.common(from)}
+		}
 		if err != nil {
 			return err
 		}
 		from = d.Position
+		l.handed.Add(1)
 		time.Sleep(time.Duration(l.slow.Load()))
 		if err := handle(d); err != nil {
 			return err
@@ -122,6 +127,19 @@ func (l *fakeLog) next(ctx context.Context, from bus.Position) (bus.Delivery, er
 		}
 		l.cond.Wait()
 	}
+}
+
+// common returns the newest place of what is left that was before p too: it is always
+// the beginning of what was.
+func (l *fakeLog) common(p bus.Position) (since bus.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.entries {
+		if d.Position.Compare(p.Offset) <= 0 {
+			since = d.Position
+		}
+	}
+	return since
 }
 
 func (l *fakeLog) End(ctx context.Context) (bus.Position, error) {

@@ -118,6 +118,57 @@ func TestAPageThatIsAheadBeginsAnewInANewEpoch(t *testing.T) {
 	})
 }
 
+// Of a log that has lost its end only the end is read again: its past may be an hour,
+// and pages stand still meanwhile. Not so while the disk is full: what was only shown
+// is recorded from the log.
+func TestOnlyTheEndOfANewEpochIsReadAgain(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		t.Run(fmt.Sprint("disk full: ", full), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newFakeLog()
+				a := newReplica(t, l)
+				rng := rand.New(rand.NewPCG(1, 1))
+				want := &sharedTruth{truth: truth{}}
+				one := &publisher{log: l, source: 0, want: want}
+				tick := func(n int) {
+					for range n {
+						one.publish(one.next(rng))
+						time.Sleep(time.Second)
+					}
+				}
+				tick(500)
+				if full {
+					a.store.mu.Lock()
+					a.store.fail = func() error { return store.ErrDiskFull }
+					a.store.mu.Unlock()
+				}
+				tick(500)
+				p := newPage(t, a.hub, 1<<20)
+				p.ask(seriesOfSource)
+				time.Sleep(time.Second)
+				a.store.mu.Lock()
+				a.store.fail = nil
+				a.store.mu.Unlock()
+				before := l.handed.Load()
+				l.lose(3)
+				one.resend(rng, 10)
+				tick(2)
+				if again := l.handed.Load() - before; again > 20 && !full || again < 900 && full {
+					t.Errorf("%d entries were read again", again)
+				}
+				time.Sleep(time.Minute)
+				tick(1)
+				settleReplicas(t, 0, []*page{p}, want)
+				p.close()
+				a.stop()
+				if n := len(a.hub.gaps); n > 0 && !full {
+					t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *a.hub.gaps[0])
+				}
+			})
+		})
+	}
+}
+
 // dying is a source that published into what the log loses and is gone, beside one
 // that lives.
 func dying(t *testing.T, during func(l *fakeLog, r *replica, tick func(n int))) []wire.Gap {

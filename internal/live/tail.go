@@ -56,10 +56,9 @@ func (h *Hub) Run(ctx context.Context) error {
 			// epoch, which every server and page notices.
 			from = h.knownPosition()
 		case errors.Is(err, bus.ErrPositionLost):
-			// What is left of the log is read from its beginning; the first entry
-			// tells what is missing (see misses).
-			h.log.Warn("the log does not go back to where this server was; reading what is left of it", "position", h.knownPosition().String())
-			from = bus.Position{}
+			// The first entry of what is left tells what is missing (see misses).
+			from = h.leftToRead(err)
+			h.log.Warn("the log does not go on where this server was; reading what is left of it", "position", h.knownPosition().String(), "after", from.String(), "err", err)
 		default:
 			return fmt.Errorf("tail the log: %w", err)
 		}
@@ -214,6 +213,19 @@ func before(p bus.Position) bus.Position {
 		p.Ms, p.Seq = p.Ms-1, math.MaxUint64
 	}
 	return p
+}
+
+// leftToRead returns where to read on after a position was lost: behind what is still
+// the log that was applied, or at the beginning. From there too, while something of
+// what is older is not recorded yet.
+func (h *Hub) leftToRead(err error) bus.Position {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var lost *bus.LostError
+	if !errors.As(err, &lost) || h.progress.isUnstored {
+		return bus.Position{}
+	}
+	return lost.Since
 }
 
 // knownPosition returns how far the log is known.

@@ -76,6 +76,7 @@ type Bus struct {
 	asking           *part // End and trimming
 	writer           *writer
 	encoders         sync.Pool // of *rw.Encoder
+	trail            trail
 	now              func() time.Time
 	retainAge        time.Duration
 	retainBytes      int64

@@ -63,7 +63,8 @@
 //     lost by a restart, a restore or a failover. It returns ErrPositionLost.
 //     After that, End has the epoch of the position if the log was only
 //     trimmed, and another one if it lost its past. All readers find the same
-//     new epoch.
+//     new epoch. A bus that has read the log until then knows how much of it is
+//     left (docs/decisions/0011).
 //     Redis 6.2 does not count what was added: the end of a log that was empty is
 //     lost there once the log is not, although nothing is missing.
 //  5. While Redis is away, Tail waits and Publish and End fail. Nothing fails for

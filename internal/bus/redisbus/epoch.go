@@ -35,6 +35,15 @@ end
 if not alive then epoch = renew(epoch) end
 `
 
+// markScript is mark, for Lua.
+const markScript = `
+local function mark(entry)
+  local f = {}
+  for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end
+  return (f.s or '') .. ' ' .. (f.n or '') .. ' ' .. (f.m or '') .. ' ' .. #(f.b or '')
+end
+`
+
 // endScript returns the epoch and the newest entry's ID.
 const endScript = epochScript + `
 local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
@@ -58,8 +67,8 @@ return {epoch, newest and newest[1] or '0-0'}
 // would go on behind what the other had before that ID. (Seen, in one of ten planned failovers.)
 //
 // IDs are compared by XRANGE: their counters do not fit Lua's numbers.
-const checkScript = epochScript + `
-local want, id, mark = ARGV[2], ARGV[3], ARGV[4]
+const checkScript = epochScript + markScript + `
+local want, id, known = ARGV[2], ARGV[3], ARGV[4]
 if want == '' then return {epoch, 'ok'} end
 if want ~= epoch then return {epoch, 'lost'} end
 if id == '' then return {epoch, 'ok'} end
@@ -72,9 +81,7 @@ if id == '0-0' then
 end
 local there = redis.call('XRANGE', log, id, id, 'COUNT', 1)[1]
 if there then
-  local f = {}
-  for i = 1, #there[2], 2 do f[there[2][i]] = there[2][i + 1] end
-  if mark == '' or mark == (f.s or '') .. ' ' .. (f.n or '') .. ' ' .. (f.m or '') .. ' ' .. #(f.b or '') then return {epoch, 'ok'} end
+  if known == '' or known == mark(there) then return {epoch, 'ok'} end
 elseif redis.call('XLEN', log) > 0 and #redis.call('XRANGE', log, '-', id, 'COUNT', 1) == 0 then return {epoch, 'trimmed'} end
 renew(epoch)
 return {fresh, 'lost'}
@@ -117,10 +124,53 @@ func (b *Bus) check(ctx context.Context, l *link, p bus.Position, started bool, 
 	case "ok":
 		return epoch, nil
 	case "trimmed":
-		return epoch, fmt.Errorf("%w: trimmed up to beyond %s", bus.ErrPositionLost, p)
+		return epoch, &bus.LostError{Reason: fmt.Sprintf("trimmed up to beyond %s", p)}
 	default:
-		return epoch, fmt.Errorf("%w: the log lost its past, and its epoch is %s now, not %s", bus.ErrPositionLost, epoch, p.Epoch)
+		since, err := b.common(ctx, l, epoch, p, mark)
+		if err != nil {
+			return "", err
+		}
+		return epoch, &bus.LostError{Reason: fmt.Sprintf("the log lost its past, and its epoch is %s now, not %s", epoch, p.Epoch), Since: since}
 	}
+}
+
+// commonScript returns the number of the first of the entries (ARGV[2], ARGV[3], then
+// two for the next and so on: ID and mark) that the log holds; 0 when it holds none, or
+// its epoch is not ARGV[1] any more.
+const commonScript = markScript + `
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+for i = 2, #ARGV, 2 do
+  local there = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i], 'COUNT', 1)[1]
+  if there and mark(there) == ARGV[i + 1] then return i / 2 end
+end
+return 0
+`
+
+// common returns the place up to which the log of an epoch is the one that p was a
+// place of; zero if that is not known. mark is that of the entry at p, if it is known.
+//
+// A log that has lost its end is a beginning of the one that was, with other entries
+// behind it: so is a replica's, and a dump's. Entries are only ever added at the end, so
+// where one of them is what it was, so are all before it.
+func (b *Bus) common(ctx context.Context, l *link, epoch string, p bus.Position, mark string) (since bus.Position, err error) {
+	steps := b.trail.before(p)
+	if mark != "" {
+		steps = append([]step{{p.Offset, mark}}, steps...)
+	}
+	if len(steps) == 0 {
+		return bus.Position{}, nil
+	}
+	args := []any{epoch}
+	for _, s := range steps {
+		args = append(args, formatID(s.at), s.mark)
+	}
+	n, err := l.conn.Eval(ctx, commonScript, b.keys(), args...).Int()
+	if err != nil || n == 0 {
+		return bus.Position{}, err
+	}
+	since = bus.Position{Epoch: epoch, Offset: steps[n-1].at}
+	b.trail.goesOn(p.Epoch, since)
+	return since, nil
 }
 
 // pair reads a script's answer of two strings.

@@ -128,6 +128,18 @@ func (r *tailing) ends(t testing.TB) error {
 	}
 }
 
+// mustLose waits until Tail says that its position is lost, and returns up to where the
+// log is said to be the same.
+func (r *tailing) mustLose(t testing.TB) bus.Position {
+	t.Helper()
+	err := r.ends(t)
+	var lost *bus.LostError
+	if !errors.As(err, &lost) || !errors.Is(err, bus.ErrPositionLost) {
+		t.Fatalf("Tail returned %v", err)
+	}
+	return lost.Since
+}
+
 // read returns the first n batches, and the epoch's last position.
 func read(t testing.TB, b *Bus, from bus.Position, n int) []bus.Delivery {
 	t.Helper()

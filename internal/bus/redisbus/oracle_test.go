@@ -120,8 +120,8 @@ func (s *source) newest() time.Time {
 	return s.at
 }
 
-// follower reads the log as a server does: on, and from its beginning when it has lost
-// its past.
+// follower reads the log as a server does: on, and when it has lost its past, from
+// where it is still the same.
 type follower struct {
 	mu     sync.Mutex // guards what follows
 	held   map[string]map[uint64]bool
@@ -135,16 +135,18 @@ func follow(t *testing.T, o Options) *follower {
 	b := open(t, o)
 	f := &follower{held: map[string]map[uint64]bool{}}
 	go func() {
-		for from := (bus.Position{}); ; from = (bus.Position{}) {
+		for from := (bus.Position{}); ; {
 			last := map[string]uint64{} // of this reading
 			err := b.Tail(t.Context(), from, func(d bus.Delivery) error {
 				d.Done(nil)
 				f.take(d, last)
 				return nil
 			})
-			if !errors.Is(err, bus.ErrPositionLost) {
+			var lost *bus.LostError
+			if !errors.As(err, &lost) {
 				return // the test is over
 			}
+			from = lost.Since
 			f.mu.Lock()
 			f.lost++
 			f.mu.Unlock()

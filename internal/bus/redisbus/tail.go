@@ -181,6 +181,7 @@ func (r *reader) pass(ctx context.Context, entries []redis.XMessage) error {
 			r.bus.foreign(m.ID, errors.Join(append(report.Errors, errPartly)...))
 		}
 		r.at.Offset, r.started, r.mark = offset, true, mark(m)
+		r.bus.trail.pass(r.at, r.mark)
 		deliveries[i] = bus.Delivery{Batch: batch, Position: r.at, Done: func(error) {}, Kept: true}
 		if s, ok := m.Values[fieldBatch].(string); ok {
 			bytes += len(s)
