@@ -1,8 +1,10 @@
 package live
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,11 +30,12 @@ const (
 )
 
 // gap is a span of time in which samples may be missing; both ends are excluded.
-// Immutable once declared.
+// Immutable once declared, but for saved.
 type gap struct {
 	from, to int64 // Unix ms
 	reason   string
 	series   map[string]labels.Labels // by key of their labels
+	saved    []byte                   // its element of store.Gaps, once there is one; guarded by Hub.saving
 }
 
 // loss is what happened to the log, until it is known whom it concerns.
@@ -261,17 +264,11 @@ func (h *Hub) keepGaps() bool {
 	h.gaps = slices.DeleteFunc(h.gaps, func(g *gap) bool { return g.to < oldest })
 	gs := slices.Clone(h.gaps)
 	h.mu.Unlock()
-	saved := make([]savedGap, len(gs))
+	elements := make([][]byte, len(gs))
 	for i, g := range gs {
-		saved[i] = savedGap{From: g.from, To: g.to, Reason: g.reason}
-		for _, ls := range g.series {
-			saved[i].Series = append(saved[i].Series, ls)
-		}
+		elements[i] = g.element()
 	}
-	b, err := json.Marshal(saved)
-	if err == nil {
-		err = h.store.Keep(store.Gaps, b)
-	}
+	err := h.store.Keep(store.Gaps, slices.Concat([]byte("["), bytes.Join(elements, []byte(",")), []byte("]")))
 	if err != nil {
 		h.log.Warn("the declared gaps could not be saved", "err", err)
 		h.mu.Lock()
@@ -279,6 +276,20 @@ func (h *Hub) keepGaps() bool {
 		h.mu.Unlock()
 	}
 	return err == nil
+}
+
+// element returns g's element of store.Gaps. It is made once: when a thousand sources
+// have each dropped something, all gaps are saved a thousand times. The caller holds
+// Hub.saving.
+func (g *gap) element() []byte {
+	if g.saved == nil {
+		x := savedGap{From: g.from, To: g.to, Reason: g.reason, Series: slices.Collect(maps.Values(g.series))}
+		var err error
+		if g.saved, err = json.Marshal(x); err != nil {
+			panic(fmt.Sprintf("live: gap: %v", err)) // our own types always have a JSON form
+		}
+	}
+	return g.saved
 }
 
 // restoreGaps takes up the gaps that were declared before. The caller holds h.mu.
