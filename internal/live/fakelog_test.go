@@ -79,27 +79,94 @@ func (l *fakeLog) trim(n int) {
 	l.cond.Broadcast()
 }
 
+// split returns the log as another master has it who does not know of this one.
+func (l *fakeLog) split() *fakeLog {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	other := newFakeLog()
+	other.epochs, other.entries, other.last = l.epochs, slices.Clone(l.entries), l.last
+	return other
+}
+
+// becomes has l's readers led to another master.
+func (l *fakeLog) becomes(other *fakeLog) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.epochs, l.entries, l.last = other.epochs, slices.Clone(other.entries), other.last
+	l.cond.Broadcast()
+}
+
+// renew begins a new epoch in which everything is left, as after somebody else's loss.
+func (l *fakeLog) renew(epoch int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.epochs = epoch
+	for i := range l.entries {
+		l.entries[i].Position.Epoch = l.epoch()
+	}
+	l.cond.Broadcast()
+}
+
 func (l *fakeLog) Tail(ctx context.Context, from bus.Position, handle func(bus.Delivery) error) error {
+	return (&fakeBus{fakeLog: l}).Tail(ctx, from, handle)
+}
+
+// fakeBus is one process's way to the log: it knows what it has handed out, and so how
+// much of a log that has lost its end is left.
+type fakeBus struct {
+	*fakeLog
+	epoch string // of steps
+	steps []bus.Delivery
+}
+
+func (b *fakeBus) Tail(ctx context.Context, from bus.Position, handle func(bus.Delivery) error) error {
 	defer context.AfterFunc(ctx, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.cond.Broadcast()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.cond.Broadcast()
 	})()
-	for passed := false; ; passed = true {
-		d, err := l.next(ctx, from)
-		if passed && errors.Is(err, bus.ErrPositionLost) {
-			return &bus.LostError{Reason: "lost", Since: l.common(from)}
+	for {
+		d, err := b.next(ctx, from)
+		if errors.Is(err, bus.ErrPositionLost) {
+			return &bus.LostError{Reason: "lost", Since: b.common(from)}
 		}
 		if err != nil {
 			return err
 		}
+		if d.Position.Epoch != b.epoch {
+			b.epoch, b.steps = d.Position.Epoch, nil
+		}
+		if n := len(b.steps); n == 0 || d.Position.Compare(b.steps[n-1].Position.Offset) > 0 {
+			b.steps = append(b.steps, d)
+		}
 		from = d.Position
-		l.handed.Add(1)
-		time.Sleep(time.Duration(l.slow.Load()))
+		b.handed.Add(1)
+		time.Sleep(time.Duration(b.slow.Load()))
 		if err := handle(d); err != nil {
 			return err
 		}
 	}
+}
+
+// common returns the newest place that was passed up to p and is still what it was.
+func (b *fakeBus) common(p bus.Position) bus.Position {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p.Epoch != b.epoch {
+		return bus.Position{}
+	}
+	for i, s := range slices.Backward(b.steps) {
+		if p.Compare(s.Position.Offset) < 0 {
+			continue
+		}
+		for _, d := range b.entries {
+			if d.Position.Offset == s.Position.Offset && d.Batch == s.Batch {
+				b.epoch, b.steps = d.Position.Epoch, b.steps[:i+1]
+				return d.Position
+			}
+		}
+	}
+	return bus.Position{}
 }
 
 func (l *fakeLog) next(ctx context.Context, from bus.Position) (bus.Delivery, error) {
@@ -127,19 +194,6 @@ func (l *fakeLog) next(ctx context.Context, from bus.Position) (bus.Delivery, er
 		}
 		l.cond.Wait()
 	}
-}
-
-// common returns the newest place of what is left that was before p too: it is always
-// the beginning of what was.
-func (l *fakeLog) common(p bus.Position) (since bus.Position) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, d := range l.entries {
-		if d.Position.Compare(p.Offset) <= 0 {
-			since = d.Position
-		}
-	}
-	return since
 }
 
 func (l *fakeLog) End(ctx context.Context) (bus.Position, error) {

@@ -111,6 +111,17 @@ func (p *progress) newEpoch() {
 	p.unstored, p.isUnstored = bus.Position{}, false
 }
 
+// checkpointsUpTo returns the checkpoints up to at as places of its epoch, which goes on
+// from there as the present one did.
+func (p *progress) checkpointsUpTo(at bus.Position) (places []bus.Position) {
+	for _, c := range p.checkpoints {
+		if at.Compare(c.Offset) >= 0 {
+			places = append(places, bus.Position{Epoch: at.Epoch, Offset: c.Offset})
+		}
+	}
+	return places
+}
+
 // advance notes that the entry at a position was applied.
 func (p *progress) advance(at bus.Position) {
 	p.applied = at

@@ -35,7 +35,7 @@ func newReplica(t testing.TB, l *fakeLog) *replica {
 }
 
 func (r *replica) start() {
-	h, err := New(Options{Bus: r.log, Store: r.store, Transport: fakeTransport{}, DefaultSeries: `m{source="0"}`, Window: time.Hour, Replica: true})
+	h, err := New(Options{Bus: &fakeBus{fakeLog: r.log}, Store: r.store, Transport: fakeTransport{}, DefaultSeries: `m{source="0"}`, Window: time.Hour, Replica: true})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -83,6 +83,7 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 		h.ring.restart(bus.Position{Epoch: end.Epoch})
 	}
 	h.progress.first, h.progress.end = from.IsZero(), end
+	h.progress.rereading = h.progress.rereading && from != end
 	h.progress.from, h.progress.read = from, from
 	h.mu.Unlock()
 	if !h.IsReady() && !from.IsZero() {
@@ -186,16 +187,10 @@ func (h *Hub) misses(at bus.Position) {
 		}
 		return
 	case at.Epoch != known.Epoch:
-		h.log.Warn("the log has lost its past: a new epoch begins", "was", known.String(), "is", at.String())
-		h.metrics.epochs.Inc()
-		h.sources.newEpoch()
-		h.lose(wire.GapLogLost, known)
 		if p.isUnstored && !p.unstored.IsZero() {
 			h.declareNotRecorded(wire.GapLogLost, at)
 		}
-		h.ring.restart(before(at))
-		p.newEpoch()
-		p.rereading = true
+		h.beginEpoch(before(at))
 	case first && at.Compare(known.Offset) > 0:
 		h.log.Warn("this server was away for longer than the log is kept", "was", known.String(), "is", at.String())
 		h.lose(wire.GapLogTrimmed, known)
@@ -215,6 +210,20 @@ func before(p bus.Position) bus.Position {
 	return p
 }
 
+// beginEpoch takes up a log that has lost its end, and is read from behind a place of
+// it. The caller holds h.mu.
+func (h *Hub) beginEpoch(at bus.Position) {
+	p := &h.progress
+	known := p.known()
+	h.log.Warn("the log has lost its past: a new epoch begins", "was", known.String(), "is", at.String())
+	h.metrics.epochs.Inc()
+	h.sources.newEpoch()
+	h.lose(wire.GapLogLost, known)
+	h.ring.restart(at)
+	p.newEpoch()
+	p.rereading = true
+}
+
 // leftToRead returns where to read on after a position was lost: behind what is still
 // the log that was applied, or at the beginning. From there too, while something of
 // what is older is not recorded yet.
@@ -222,9 +231,16 @@ func (h *Hub) leftToRead(err error) bus.Position {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var lost *bus.LostError
-	if !errors.As(err, &lost) || h.progress.isUnstored {
+	if !errors.As(err, &lost) || lost.Since.IsZero() || h.progress.isUnstored {
 		return bus.Position{}
 	}
+	// At once, and not with the first entry that comes: until then the log may have
+	// become another one, even of the epoch before, where what is known would be
+	// compared with places that are none of it.
+	p := &h.progress
+	checkpoints := p.checkpointsUpTo(lost.Since)
+	h.beginEpoch(lost.Since)
+	p.applied, p.checkpoints = lost.Since, checkpoints
 	return lost.Since
 }
 

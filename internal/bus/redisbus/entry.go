@@ -1,6 +1,8 @@
 package redisbus
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -72,10 +74,14 @@ func readEntry(d *rw.Decoder, m redis.XMessage) (*bus.Batch, rw.Report, error) {
 	return b, report, nil
 }
 
-// mark tells an entry from another with the same ID, as checkScript does.
+// mark tells an entry from another with the same ID, as markScript does. The end of
+// the batch suffices: behind it are the newest values.
 func mark(m redis.XMessage) string {
 	field := func(name string) string { v, _ := m.Values[name].(string); return v }
-	return field(fieldSource) + " " + field(fieldSeq) + " " + field(fieldMerged) + " " + strconv.Itoa(len(field(fieldBatch)))
+	b := field(fieldBatch)
+	h := sha1.New()
+	_, _ = fmt.Fprintf(h, "%s %s %s %d %s", field(fieldSource), field(fieldSeq), field(fieldMerged), len(b), b[max(0, len(b)-4096):]) // it never fails
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // parseID reads an entry's ID.

@@ -40,7 +40,8 @@ const markScript = `
 local function mark(entry)
   local f = {}
   for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end
-  return (f.s or '') .. ' ' .. (f.n or '') .. ' ' .. (f.m or '') .. ' ' .. #(f.b or '')
+  local b = f.b or ''
+  return redis.sha1hex((f.s or '') .. ' ' .. (f.n or '') .. ' ' .. (f.m or '') .. ' ' .. #b .. ' ' .. string.sub(b, -4096))
 end
 `
 

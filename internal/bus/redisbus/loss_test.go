@@ -71,9 +71,10 @@ func TestAnotherEntryWithTheSameIDIsANewEpoch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := tail(t, b, bus.Position{})
+	r.wait(t, 2)
 	time.Sleep(2 * time.Millisecond)
 	publish(t, b, one("a", 3))
-	r := tail(t, b, bus.Position{})
 	p := r.wait(t, 3)[2].Position
 	// The other master's: #1 of b before that ID, and #2 of b with it.
 	other := c.TxPipeline()

@@ -180,8 +180,11 @@ func (r *reader) pass(ctx context.Context, entries []redis.XMessage) error {
 		} else if report.Lost() {
 			r.bus.foreign(m.ID, errors.Join(append(report.Errors, errPartly)...))
 		}
-		r.at.Offset, r.started, r.mark = offset, true, mark(m)
-		r.bus.trail.pass(r.at, r.mark)
+		r.at.Offset, r.started = offset, true
+		if i == len(entries)-1 {
+			r.mark = mark(m)
+			r.bus.trail.pass(r.at, r.mark)
+		}
 		deliveries[i] = bus.Delivery{Batch: batch, Position: r.at, Done: func(error) {}, Kept: true}
 		if s, ok := m.Values[fieldBatch].(string); ok {
 			bytes += len(s)
