@@ -97,10 +97,10 @@ func (l *fakeLog) becomes(other *fakeLog) {
 }
 
 // renew begins a new epoch in which everything is left, as after somebody else's loss.
-func (l *fakeLog) renew(epoch int) {
+func (l *fakeLog) renew() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.epochs = epoch
+	l.epochs += 100
 	for i := range l.entries {
 		l.entries[i].Position.Epoch = l.epoch()
 	}
@@ -117,6 +117,7 @@ type fakeBus struct {
 	*fakeLog
 	epoch string // of steps
 	steps []bus.Delivery
+	over  []string // epochs
 }
 
 func (b *fakeBus) Tail(ctx context.Context, from bus.Position, handle func(bus.Delivery) error) error {
@@ -126,8 +127,15 @@ func (b *fakeBus) Tail(ctx context.Context, from bus.Position, handle func(bus.D
 		b.cond.Broadcast()
 	})()
 	for {
+		b.mu.Lock()
+		back := slices.Contains(b.over, b.fakeLog.epoch())
+		b.mu.Unlock()
+		if back {
+			b.renew()
+		}
 		d, err := b.next(ctx, from)
 		if errors.Is(err, bus.ErrPositionLost) {
+			b.over = append(b.over, from.Epoch)
 			return &bus.LostError{Reason: "lost", Since: b.common(from)}
 		}
 		if err != nil {

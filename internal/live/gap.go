@@ -69,7 +69,7 @@ func (h *Hub) lose(reason string, known bus.Position) {
 		l.from -= replaySpan // what the machine had not written when its power failed
 	}
 	if old := h.loss; old != nil && !old.over {
-		l.from, l.until = min(l.from, old.from), max(l.until, old.until)
+		l.from, l.newest, l.until = min(l.from, old.from), max(l.newest, old.newest), max(l.until, old.until)
 	}
 	h.loss = l
 }

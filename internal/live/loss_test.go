@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,6 +23,11 @@ const seriesOfSource = `{"query":"m{source=\"0\"}","window":3600}`
 // resumeOn closes p and returns a page on a server that continues where p was.
 func (p *page) resumeOn(t *testing.T, h *Hub) *page {
 	t.Helper()
+	return p.resumeWith(t, h, `m{source=\"0\"}`)
+}
+
+func (p *page) resumeWith(t *testing.T, h *Hub, query string) *page {
+	t.Helper()
 	since := ""
 	for _, room := range p.rooms {
 		since = room.position
@@ -29,7 +35,7 @@ func (p *page) resumeOn(t *testing.T, h *Hub) *page {
 	p.close()
 	q := newPage(t, h, 1<<20)
 	q.rooms = p.rooms
-	q.ask(`{"query":"m{source=\"0\"}","window":3600,"since":"` + since + `"}`)
+	q.ask(`{"query":"` + query + `","window":3600,"since":"` + since + `"}`)
 	return q
 }
 
@@ -177,10 +183,12 @@ func TestOnlyTheEndOfANewEpochIsReadAgain(t *testing.T) {
 
 // Of two masters that do not know of each other the readers come to one, to the other
 // whose epoch somebody has renewed meanwhile, and back. Nothing that the first has got
-// before the places that they have reached on the other may be taken for known.
+// before the places that they have reached on the other may be taken for known: not by
+// the server, and not by a page that was away, and has a place of the same name.
 func TestAnEpochThatComesBackIsAnotherLog(t *testing.T) {
-	for _, numbered := range []bool{false, true} {
-		t.Run(fmt.Sprint("numbered: ", numbered), func(t *testing.T) {
+	for i := range 8 {
+		numbered, busAway, pageAway := i&1 > 0, i&2 > 0, i&4 > 0
+		t.Run(fmt.Sprint("numbered: ", numbered, ", bus away: ", busAway, ", page away: ", pageAway), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newFakeLog()
 				a := newReplica(t, l)
@@ -201,17 +209,26 @@ func TestAnEpochThatComesBackIsAnotherLog(t *testing.T) {
 				}
 				both(15)
 				p := newPage(t, a.hub, 1<<20)
-				p.ask(seriesOfSource)
+				const query = `m{n=\"1\"}` // of both
+				p.ask(`{"query":"` + query + `","window":3600}`)
 				time.Sleep(time.Second)
 				other := l.split()
 				there.log = other
 				both(5)
-				l.renew(7) // by a server that has lost its position here, having come from the other
+				time.Sleep(time.Second)
+				p.pause(pageAway)
+				l.away.Store(busAway)
+				l.renew() // by a server that has lost its position here, having come from the other
 				time.Sleep(100 * time.Millisecond)
 				here.log = other
 				here.resend(rng, 10)
 				l.becomes(other)
+				l.away.Store(false)
 				here.log, there.log = l, l
+				both(3)
+				if pageAway {
+					p = p.resumeWith(t, a.hub, query)
+				}
 				both(30)
 				settleReplicas(t, 0, []*page{p}, want)
 				p.close()
@@ -222,6 +239,38 @@ func TestAnEpochThatComesBackIsAnotherLog(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of two losses in a row the second finds the place of the first: what is missing is
+// still the log's loss.
+func TestTheLogIsToBlameForTheSecondLossToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		a := newReplica(t, l)
+		rng := rand.New(rand.NewPCG(1, 1))
+		one := &publisher{log: l, source: 0, want: &sharedTruth{truth: truth{}}}
+		for range 30 {
+			one.publish(one.next(rng))
+			time.Sleep(time.Second)
+		}
+		for range 20 { // acknowledged by the log, and lost before anybody read them
+			one.next(rng)
+		}
+		for _, n := range []int{5, 0} {
+			l.lose(n)
+			time.Sleep(time.Second)
+		}
+		one.publish(one.next(rng))
+		time.Sleep(time.Second)
+		a.stop()
+		var reasons []string
+		for _, g := range a.hub.gaps {
+			reasons = append(reasons, g.reason)
+		}
+		if !slices.Equal(reasons, []string{wire.GapLogLost}) {
+			t.Errorf("gaps of reasons %q, want one of %s", reasons, wire.GapLogLost)
+		}
+	})
 }
 
 // dying is a source that published into what the log loses and is gone, beside one

@@ -56,9 +56,9 @@ func (h *Hub) Run(ctx context.Context) error {
 			// epoch, which every server and page notices.
 			from = h.knownPosition()
 		case errors.Is(err, bus.ErrPositionLost):
-			// The first entry of what is left tells what is missing (see misses).
+			known := h.knownPosition()
 			from = h.leftToRead(err)
-			h.log.Warn("the log does not go on where this server was; reading what is left of it", "position", h.knownPosition().String(), "after", from.String(), "err", err)
+			h.log.Warn("the log does not go on where this server was; reading what is left of it", "position", known.String(), "after", from.String(), "err", err)
 		default:
 			return fmt.Errorf("tail the log: %w", err)
 		}
@@ -225,8 +225,9 @@ func (h *Hub) beginEpoch(at bus.Position) {
 }
 
 // leftToRead returns where to read on after a position was lost: behind what is still
-// the log that was applied, or at the beginning. From there too, while something of
-// what is older is not recorded yet.
+// the log that was applied, or at the beginning, where the first entry tells what is
+// missing (see misses). From there too, while something of what is older is not
+// recorded yet.
 func (h *Hub) leftToRead(err error) bus.Position {
 	h.mu.Lock()
 	defer h.mu.Unlock()

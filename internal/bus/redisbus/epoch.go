@@ -20,6 +20,10 @@ import (
 //
 // It is read, judged and renewed in one script, so that of several servers that
 // see the same loss one renews it, and the others find that it is not theirs.
+//
+// Epochs that the caller has found to be over (outlive, from ARGV[first]) do not come back:
+// the log of one is that of another master, which nobody has told, and has gone another
+// way. Its places are not what pages have under that name, so it gets a new one.
 const epochScript = `
 local log, key, fresh = KEYS[1], KEYS[2], ARGV[1]
 local function renew(old)
@@ -33,6 +37,11 @@ if epoch and redis.call('EXISTS', log) == 1 then
   for _, group in ipairs(redis.call('XINFO', 'GROUPS', log)) do alive = alive or group[2] == epoch end
 end
 if not alive then epoch = renew(epoch) end
+local function outlive(first)
+  for i = first, #ARGV do
+    if epoch == ARGV[i] then epoch = renew(epoch) end
+  end
+end
 `
 
 // markScript is mark, for Lua.
@@ -45,15 +54,18 @@ local function mark(entry)
 end
 `
 
-// endScript returns the epoch and the newest entry's ID.
+// endScript returns the epoch and the newest entry's ID. What follows ARGV[1] are
+// epochs that are over.
 const endScript = epochScript + `
+outlive(2)
 local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
 return {epoch, newest and newest[1] or '0-0'}
 `
 
 // checkScript returns the epoch and "ok", "trimmed" or "lost" for the position
-// (ARGV[2], ARGV[3]), and the mark of the entry there (ARGV[4]), if it is known. With no
-// ID only the epoch is judged; with no epoch nothing is.
+// (ARGV[2], ARGV[3]), and the mark of the entry there (ARGV[4]), if it is known; then
+// follow epochs that are over. With no ID only the epoch is judged; with no epoch
+// nothing is.
 //
 // The entry at the position must still be there. It is not, with nothing said
 // by XREAD: after a restore from an older dump, and after failover to a replica
@@ -70,6 +82,7 @@ return {epoch, newest and newest[1] or '0-0'}
 // IDs are compared by XRANGE: their counters do not fit Lua's numbers.
 const checkScript = epochScript + markScript + `
 local want, id, known = ARGV[2], ARGV[3], ARGV[4]
+outlive(5)
 if want == '' then return {epoch, 'ok'} end
 if want ~= epoch then return {epoch, 'lost'} end
 if id == '' then return {epoch, 'ok'} end
@@ -93,7 +106,7 @@ func newEpoch() string { return rand.Text()[:12] }
 
 // end returns the epoch and the newest entry.
 func (b *Bus) end(ctx context.Context, l *link) (bus.Position, error) {
-	epoch, id, err := pair(l.conn.Eval(ctx, endScript, b.keys(), newEpoch()))
+	epoch, id, err := pair(l.conn.Eval(ctx, endScript, b.keys(), append([]any{newEpoch()}, b.trail.ended()...)...))
 	if err != nil {
 		return bus.Position{}, err
 	}
@@ -111,7 +124,7 @@ func (b *Bus) check(ctx context.Context, l *link, p bus.Position, started bool, 
 		id = formatID(p.Offset)
 	}
 	pipe := l.conn.Pipeline()
-	judged := pipe.Eval(ctx, checkScript, b.keys(), newEpoch(), p.Epoch, id, mark)
+	judged := pipe.Eval(ctx, checkScript, b.keys(), append([]any{newEpoch(), p.Epoch, id, mark}, b.trail.ended()...)...)
 	hello := pipe.Do(ctx, "HELLO")
 	_, _ = pipe.Exec(ctx) // each answer has its own error
 	if err := judge(ctx, l, hello); err != nil {
@@ -131,6 +144,7 @@ func (b *Bus) check(ctx context.Context, l *link, p bus.Position, started bool, 
 		if err != nil {
 			return "", err
 		}
+		b.trail.ends(p.Epoch)
 		return epoch, &bus.LostError{Reason: fmt.Sprintf("the log lost its past, and its epoch is %s now, not %s", epoch, p.Epoch), Since: since}
 	}
 }

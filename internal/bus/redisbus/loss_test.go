@@ -153,6 +153,41 @@ func TestHowMuchOfTheLogIsLeftIsKnown(t *testing.T) {
 	}
 }
 
+// The log of another master, whom nobody has told of an epoch that is over, is none of
+// that epoch: pages have places of its name that are not there.
+func TestAnEpochThatIsOverDoesNotComeBack(t *testing.T) {
+	for _, fromBeginning := range []bool{false, true} {
+		t.Run(fmt.Sprint("from the beginning: ", fromBeginning), func(t *testing.T) {
+			b := open(t, Options{URL: shared.URL, Stream: stream()})
+			c := shared.Client(t)
+			publish(t, b, one("a", 1))
+			r := tail(t, b, bus.Position{})
+			p := r.wait(t, 1)[0].Position
+			other, err := c.Dump(t.Context(), b.logKey).Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Del(t.Context(), b.epochKey).Err(); err != nil {
+				t.Fatal(err)
+			}
+			since := r.mustLose(t)
+			if err := errors.Join(c.RestoreReplace(t.Context(), b.logKey, 0, other).Err(), c.Set(t.Context(), b.epochKey, p.Epoch, 0).Err()); err != nil {
+				t.Fatal(err)
+			}
+			if fromBeginning {
+				since = bus.Position{}
+			} else if since = tail(t, b, since).mustLose(t); since.Offset != p.Offset {
+				t.Errorf("the log is said to be the same up to %v", since)
+			}
+			publish(t, b, one("a", 2))
+			got := read(t, b, since, 1)
+			if e := got[0].Position.Epoch; e == p.Epoch || e != end(t, b).Epoch {
+				t.Errorf("read in epoch %s, which ended as %s", e, p.Epoch)
+			}
+		})
+	}
+}
+
 // Places are asked for less and less often, the farther back they are.
 func TestTheTrailIsBounded(t *testing.T) {
 	var x trail

@@ -26,8 +26,12 @@ type step struct {
 type trail struct {
 	mu    sync.Mutex // guards what follows
 	epoch string
-	steps []step // ascending
+	steps []step   // ascending
+	over  []string // epochs that were found to be over, the newest last
 }
+
+// maxOver is how many of them are remembered.
+const maxOver = 16
 
 // pass notes that the entry at p was read.
 func (t *trail) pass(p bus.Position, mark string) {
@@ -60,6 +64,27 @@ func (t *trail) before(p bus.Position) (steps []step) {
 		steps = append(steps, t.steps[i])
 	}
 	return steps
+}
+
+// ends notes that an epoch is over.
+func (t *trail) ends(epoch string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if slices.Contains(t.over, epoch) {
+		return
+	}
+	t.over = append(t.over, epoch)
+	t.over = t.over[max(0, len(t.over)-maxOver):]
+}
+
+// ended returns the epochs that are over, as arguments of a script.
+func (t *trail) ended() (args []any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, epoch := range t.over {
+		args = append(args, epoch)
+	}
+	return args
 }
 
 // goesOn notes that what was epoch is the present one up to p.
