@@ -135,7 +135,6 @@ func (b *fakeBus) Tail(ctx context.Context, from bus.Position, handle func(bus.D
 		}
 		d, err := b.next(ctx, from)
 		if errors.Is(err, bus.ErrPositionLost) {
-			b.over = append(b.over, from.Epoch)
 			return &bus.LostError{Reason: "lost", Since: b.common(from)}
 		}
 		if err != nil {
@@ -156,10 +155,15 @@ func (b *fakeBus) Tail(ctx context.Context, from bus.Position, handle func(bus.D
 	}
 }
 
-// common returns the newest place that was passed up to p and is still what it was.
+// common returns the newest place that was passed up to p and is still what it was. The
+// epoch of p is over, if it is not the log's.
 func (b *fakeBus) common(p bus.Position) bus.Position {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if p.Epoch == b.fakeLog.epoch() {
+		return bus.Position{} // trimmed
+	}
+	b.over = append(b.over, p.Epoch)
 	if p.Epoch != b.epoch {
 		return bus.Position{}
 	}
