@@ -3,8 +3,6 @@ package redisbus
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -96,128 +94,6 @@ func TestAnotherEntryWithTheSameIDIsANewEpoch(t *testing.T) {
 		t.Errorf("the log is said to be the same up to %v, and it is another at %v", since, p)
 	}
 	read(t, b, bus.Position{}, 4)
-}
-
-// What is left of the log is not read from its beginning by who has read it before.
-func TestHowMuchOfTheLogIsLeftIsKnown(t *testing.T) {
-	b := open(t, Options{URL: shared.URL, Stream: stream()})
-	c := shared.Client(t)
-	r := tail(t, b, bus.Position{})
-	publish(t, b, sequence("a", 1, 3)...)
-	dump, err := c.Dump(t.Context(), b.logKey).Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(trailEvery * time.Millisecond)
-	publish(t, b, sequence("a", 4, 5)...)
-	passed := r.wait(t, 5)
-	for again := range uint64(2) { // the second time all that is left was read in an epoch before
-		time.Sleep(2 * time.Millisecond)
-		if err := c.RestoreReplace(t.Context(), b.logKey, 0, dump).Err(); err != nil {
-			t.Fatal(err)
-		}
-		publish(t, b, one("a", 6+again))
-		since := r.mustLose(t)
-		// Up to the first of those three that are left, or a later one if they took a second.
-		i := slices.IndexFunc(passed[:3], func(d bus.Delivery) bool { return d.Position.Offset == since.Offset })
-		if i < 0 || since.Epoch != end(t, b).Epoch {
-			t.Fatalf("the log is said to be the same up to %v, of %v", since, passed[:3])
-		}
-		r = tail(t, b, since)
-		r.wait(t, 3-i)
-		if got, want := r.seqs(), "1 2 3 "[2*(i+1):]+fmt.Sprint(6+again); got != want {
-			t.Errorf("read %s, want %s", got, want)
-		}
-	}
-	// Others may find a loss that is none for this reader.
-	at := r.got[len(r.got)-1].Position
-	if err := c.Del(t.Context(), b.epochKey).Err(); err != nil {
-		t.Fatal(err)
-	}
-	since := r.mustLose(t)
-	if since.Offset != at.Offset || since.Epoch == at.Epoch {
-		t.Errorf("the log is said to be the same up to %v, want %v in another epoch", since, at)
-	}
-	// Who comes anew does not know what it was.
-	if since := tail(t, open(t, Options{URL: shared.URL, Stream: b.logKey[1:strings.Index(b.logKey, "}")]}), at).mustLose(t); !since.IsZero() {
-		t.Errorf("a new reader goes on after %v", since)
-	}
-	// And of one that was deleted nothing is left.
-	r = tail(t, b, since)
-	if err := c.Del(t.Context(), b.logKey).Err(); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, b, one("a", 8))
-	if since := r.mustLose(t); !since.IsZero() {
-		t.Errorf("a deleted log is said to be the same up to %v", since)
-	}
-}
-
-// The log of another master, whom nobody has told of an epoch that is over, is none of
-// that epoch: pages have places of its name that are not there.
-func TestAnEpochThatIsOverDoesNotComeBack(t *testing.T) {
-	for _, fromBeginning := range []bool{false, true} {
-		t.Run(fmt.Sprint("from the beginning: ", fromBeginning), func(t *testing.T) {
-			b := open(t, Options{URL: shared.URL, Stream: stream()})
-			c := shared.Client(t)
-			publish(t, b, one("a", 1))
-			r := tail(t, b, bus.Position{})
-			p := r.wait(t, 1)[0].Position
-			other, err := c.Dump(t.Context(), b.logKey).Result()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Del(t.Context(), b.epochKey).Err(); err != nil {
-				t.Fatal(err)
-			}
-			since := r.mustLose(t)
-			if err := errors.Join(c.RestoreReplace(t.Context(), b.logKey, 0, other).Err(), c.Set(t.Context(), b.epochKey, p.Epoch, 0).Err()); err != nil {
-				t.Fatal(err)
-			}
-			if fromBeginning {
-				since = bus.Position{}
-			} else if since = tail(t, b, since).mustLose(t); since.Offset != p.Offset {
-				t.Errorf("the log is said to be the same up to %v", since)
-			}
-			publish(t, b, one("a", 2))
-			got := read(t, b, since, 1)
-			if e := got[0].Position.Epoch; e == p.Epoch || e != end(t, b).Epoch {
-				t.Errorf("read in epoch %s, which ended as %s", e, p.Epoch)
-			}
-		})
-	}
-}
-
-// Places are asked for less and less often, the farther back they are.
-func TestTheTrailIsBounded(t *testing.T) {
-	var x trail
-	const last = 10_000
-	for i := range int64(last) {
-		for n := range uint64(3) { // within a second
-			x.pass(bus.Position{Epoch: "e", Offset: bus.Offset{Ms: i * trailEvery, Seq: n}}, "mark")
-		}
-	}
-	if n := len(x.steps); n < trailSteps/2 || n > trailSteps {
-		t.Errorf("%d steps are kept", n)
-	}
-	at := bus.Position{Epoch: "e", Offset: bus.Offset{Ms: (last - 3) * trailEvery, Seq: 1}}
-	steps := x.before(at)
-	if n := len(steps); n < 8 || n > 11 {
-		t.Errorf("%d places are asked for", n)
-	}
-	for i, s := range steps {
-		if at.Compare(s.at) < 0 || i > 0 && steps[i-1].at.Compare(s.at) <= 0 {
-			t.Errorf("place %d is %v", i, s.at)
-		}
-	}
-	if n := len(x.before(bus.Position{Epoch: "f", Offset: at.Offset})); n > 0 {
-		t.Errorf("%d places of another epoch", n)
-	}
-	x.goesOn("e", bus.Position{Epoch: "f", Offset: at.Offset})
-	x.pass(at, "mark") // by a Tail that was there before: it cannot tell what comes after
-	if steps := x.before(at); len(steps) != 1 || steps[0].at != at.Offset {
-		t.Errorf("after a Tail of an epoch that is over: %v", steps)
-	}
 }
 
 // The key of the epoch outlives DEL and eviction of the stream. What publishers

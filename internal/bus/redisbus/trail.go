@@ -44,12 +44,13 @@ func (t *trail) pass(p bus.Position, mark string) {
 		return
 	}
 	if len(t.steps) == trailSteps {
-		t.steps = slices.Delete(t.steps, 0, trailSteps/2)
+		t.steps = slices.Delete(t.steps, 0, 1)
 	}
 	t.steps = append(t.steps, step{p.Offset, mark})
 }
 
-// before returns steps up to p, the newest first and ever fewer of the older ones.
+// before returns steps up to p, the newest first, ever fewer of the older ones, and the
+// oldest.
 func (t *trail) before(p bus.Position) (steps []step) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,8 +61,11 @@ func (t *trail) before(p bus.Position) (steps []step) {
 	for last >= 0 && p.Compare(t.steps[last].at) < 0 {
 		last--
 	}
-	for i, back := last, 1; i >= 0; i, back = last-back, 2*back {
+	for i, back := last, 1; i > 0; i, back = last-back, 2*back {
 		steps = append(steps, t.steps[i])
+	}
+	if last >= 0 {
+		steps = append(steps, t.steps[0])
 	}
 	return steps
 }
