@@ -88,8 +88,8 @@ func TestWhatASourceDroppedWhileItsServerWasKilledIsAGap(t *testing.T) {
 			client.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
 			time.Sleep(time.Second)
 			gs := told(t, c)
-			if len(gs) != 1 || gs[0].From != last || gs[0].To != next || gs[0].Reason != wire.GapSourceDropped {
-				t.Errorf("told %+v, want one gap from %d to %d, which the source has dropped", gs, last, next)
+			if len(gs) != 1 || gs[0].From != last-1 || gs[0].To != next+1 || gs[0].Reason != wire.GapSourceDropped {
+				t.Errorf("told %+v, want one gap around %d to %d, which the source has dropped", gs, last, next)
 			}
 		})
 	})
@@ -192,8 +192,8 @@ func TestWhatASourceDroppedIsAGapOfItsSeriesOnly(t *testing.T) {
 			defer h.mu.Unlock()
 			got := map[string]int{}
 			for _, g := range h.gaps {
-				if g.from != last {
-					t.Errorf("a gap from %d, want %d", g.from, last)
+				if g.from != last-1 {
+					t.Errorf("a gap from %d, want %d", g.from, last-1)
 				}
 				for _, ls := range g.series {
 					got[ls.String()]++

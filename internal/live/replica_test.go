@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -120,7 +121,7 @@ func TestASequenceThatJumpsIsADeclaredGap(t *testing.T) {
 		check := func(who string, s *stub) {
 			t.Helper()
 			gs := told(t, s)
-			if len(gs) != 1 || len(gs[0].IDs) != 3 || gs[0].Reason != wire.GapSourceDropped || gs[0].From > from || gs[0].To < to-1000 || gs[0].To > to {
+			if len(gs) != 1 || len(gs[0].IDs) != 3 || gs[0].Reason != wire.GapSourceDropped || gs[0].From > from || gs[0].To < to-1000 || gs[0].To > to+1 {
 				t.Errorf("%s was told %+v; missing is what lies between %d and %d", who, gs, from, to)
 			}
 		}
@@ -305,6 +306,48 @@ func TestCopiesInANewEpochAreForPagesFromOtherServers(t *testing.T) {
 	})
 }
 
+// A collector publishes what it has measured at one time in several batches. The first
+// that is missing may be of the time of the last that is there, and the other way round.
+func TestAGapHoldsItsEnds(t *testing.T) {
+	for _, apart := range []time.Duration{0, 5 * time.Second} {
+		t.Run(apart.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newFakeLog()
+				r := newReplica(t, l)
+				seq := uint64(0)
+				give := func(n int, at int64, arrives bool) {
+					seq++
+					b := &bus.Batch{Source: "s", Seq: seq, Series: []bus.Series{{Labels: seriesLabels(0, n), Samples: []bus.Sample{{T: at, V: 1}}}}}
+					if arrives {
+						_ = l.Publish(t.Context(), b)
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+				for n := range 3 {
+					give(n, ms()-1000, true)
+				}
+				first := ms()
+				give(0, first, true)
+				give(1, first, false)
+				time.Sleep(apart)
+				second := first + apart.Milliseconds()
+				give(1, second, false)
+				give(2, second, true)
+				time.Sleep(time.Second)
+				r.stop()
+				for _, at := range []int64{first, second} {
+					if !slices.ContainsFunc(r.hub.gaps, func(g *gap) bool {
+						_, concerned := g.series[string(r.hub.index.key(seriesLabels(0, 1)))]
+						return concerned && g.from < at && at < g.to
+					}) {
+						t.Errorf("what is missing at %d is in no gap", at)
+					}
+				}
+			})
+		})
+	}
+}
+
 // Before a jump a source's clock was ahead for a while, and behind it a late sample
 // comes along: the gap is what lies between the batches all the same.
 func TestAGapIsNotMovedByAClockNorByALateSample(t *testing.T) {
@@ -336,8 +379,8 @@ func TestAGapIsNotMovedByAClockNorByALateSample(t *testing.T) {
 		defer c.Close()
 		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
 		time.Sleep(time.Second)
-		if gs := told(t, s); len(gs) != 1 || gs[0].From != from || gs[0].To != to {
-			t.Errorf("told %+v, want one gap from %d to %d", gs, from, to)
+		if gs := told(t, s); len(gs) != 1 || gs[0].From != from-1 || gs[0].To != to+1 {
+			t.Errorf("told %+v, want one gap around %d to %d", gs, from, to)
 		}
 		r.stop()
 	})

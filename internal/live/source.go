@@ -152,17 +152,18 @@ func (h *Hub) alsoMissing(s *source, b *bus.Batch, parts []part) *gap {
 }
 
 // missingBefore declares what is missing before b, whose number jumps: what lies
-// between the newest times of the batch before and of b. Not the newest time ever
-// heard of the source, because its clock may have been ahead; nor the oldest in b,
-// which may be late. What is outside of any window, or would not be accepted, is not
-// missing: the times come from outside. The caller holds h.mu.
+// between the newest times of the batch before and of b, and at these two, since a
+// source may publish what it measured at one time in several batches. Not the newest
+// time ever heard of the source, because its clock may have been ahead; nor the oldest
+// in b, which may be late. What is outside of any window, or would not be accepted, is
+// not missing: the times come from outside. The caller holds h.mu.
 func (h *Hub) missingBefore(s *source, b *bus.Batch, logTime int64) *gap {
 	next := newestOf(b)
 	if next == math.MinInt64 || s.lastT == math.MinInt64 {
 		return nil // nothing to stand between
 	}
 	oldest, newest := logTime-h.o.Limits.Window*1000, logTime+FutureBound
-	from, to := max(min(s.lastT, next), oldest), min(max(s.lastT, next), newest)
+	from, to := max(min(s.lastT, next)-1, oldest), min(max(s.lastT, next)+1, newest)
 	if from >= to {
 		return nil
 	}

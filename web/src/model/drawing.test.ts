@@ -128,6 +128,21 @@ describe('a line is broken', () => {
     expect(holes).toEqual([{ from: 2000, to: 3000 }]);
   });
 
+  test('not beside a gap whose ends are at samples', () => {
+    const samples: [number, number][] = [
+      [1000, 1],
+      [2000, 2],
+      [3000, 3],
+      [4000, 4],
+    ];
+    const exact = line(1000, samples);
+    exact.addGap({ from: 1999, to: 3001, reason: 'source_dropped' });
+    expect(draw([exact], 0, 4000).ys).toEqual([[1, 2, null, 3, 4]]);
+    const wider = line(1000, samples);
+    wider.addGap({ from: 1998, to: 3002, reason: 'source_dropped' });
+    expect(draw([wider], 0, 4000).ys).toEqual([[1, null, 2, null, 3, null, 4]]);
+  });
+
   test('between columns when one that should have samples is empty', () => {
     const l = new Line({}, 1000, { window: 1e6, points: 1200 });
     const nan = Number.NaN;

@@ -76,8 +76,12 @@ function stroke(line: Line, from: number, to: number): Stroke {
   return { t, v, runs };
 }
 
+/**
+ * Whether a sample may be missing between two times. Times are whole, and a gap excludes its ends: one that begins right
+ * before a sample leaves nothing open between that sample and the one before it.
+ */
 function declared(line: Line, after: number, before: number): boolean {
-  return line.gaps.some(gap => gap.from < before && gap.to > after);
+  return line.gaps.some(gap => gap.from + 1 < before && gap.to - 1 > after);
 }
 
 function merge(strokes: readonly Stroke[]): { x: number[]; ys: (number | null | undefined)[][] } {
