@@ -49,7 +49,9 @@ test.each([
   ['a_later_reason', 'a later reason'],
 ])('a gap says when and why: %s', (reason, why) => {
   const from = new Date(2018, 11, 12, 10, 0, 4).getTime();
-  expect(gapText({ from, to: from + 5000, reason })).toBe(
-    `samples may be missing from 10:00:04 to 10:00:09: ${why}`,
-  );
+  for (const around of [0, 1]) {
+    expect(gapText({ from: from - around, to: from + 5000 + around, reason })).toBe(
+      `samples may be missing from 10:00:04 to 10:00:09: ${why}`,
+    );
+  }
 });

@@ -24,10 +24,10 @@ export function gapsOf(lines: readonly Line[]): DeclaredGap[] {
   return out;
 }
 
-/** Says that samples may be missing, when, and why. */
+/** Says that samples may be missing, when, and why. The ends are excluded: often the first is right before a full second. */
 export function gapText({ from, to, reason }: DeclaredGap): string {
   const why = REASONS[reason] ?? reason.replaceAll('_', ' ');
-  return `samples may be missing from ${formatTime(from)} to ${formatTime(to)}: ${why}`;
+  return `samples may be missing from ${formatTime(from + 1)} to ${formatTime(to)}: ${why}`;
 }
 
 /** "1 gap", "3 gaps". */
