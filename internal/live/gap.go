@@ -25,6 +25,10 @@ const (
 	// is known. Nobody is waited for longer than maxLossPatience.
 	lossPatience    = 15_000
 	maxLossPatience = 4 * 3600 * 1000
+	// lossMargin is how long before the log has a sample it may have been measured, in ms,
+	// where nothing else is known of it. A source publishes within moments; what it has
+	// spooled for longer it would have sent again.
+	lossMargin = 10_000
 	// lossPace is how often those who have not come back are looked for, in ms.
 	lossPace = 5_000
 )
@@ -91,7 +95,7 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 	}
 	l.over, l.next = true, logTime+lossPace
 	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
-	declared := h.seriesOf(g)
+	declared := h.declaredFor(l)
 	for key, s := range h.index.byKey {
 		switch {
 		case s.source != nil && s.source.heardAt > l.until, declared[key]:
@@ -99,6 +103,8 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 			l.over = false
 		default:
 			g.series[key] = s.labels
+			// What was lost was measured after what came last, but perhaps before the log had that.
+			g.from = min(g.from, max(s.lastT, l.from-lossMargin))
 		}
 	}
 	if len(g.series) == 0 {
@@ -107,12 +113,12 @@ func (h *Hub) watchLoss(logTime int64) *gap {
 	return g
 }
 
-// seriesOf returns the keys of the series for which what g says was declared before.
+// declaredFor returns the keys of the series for which a gap was declared because of l.
 // The caller holds h.mu.
-func (h *Hub) seriesOf(g *gap) map[string]bool {
+func (h *Hub) declaredFor(l *loss) map[string]bool {
 	keys := map[string]bool{}
 	for _, x := range h.gaps {
-		if x.from == g.from && x.to == g.to && x.reason == g.reason {
+		if x.from <= l.from && x.to == l.to && x.reason == l.reason {
 			for key := range x.series {
 				keys[key] = true
 			}
@@ -142,7 +148,7 @@ func (h *Hub) declare(e *entry, gs ...*gap) {
 // gone from the log before it could be recorded, up to a position. The caller holds
 // h.mu.
 func (h *Hub) declareNotRecorded(reason string, to bus.Position) {
-	g := &gap{from: h.progress.unstored.LogTime(), to: to.LogTime(), reason: reason, series: map[string]labels.Labels{}}
+	g := &gap{from: h.progress.unstored.LogTime() - lossMargin, to: to.LogTime(), reason: reason, series: map[string]labels.Labels{}}
 	for key, s := range h.index.byKey {
 		g.series[key] = s.labels
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -433,4 +434,44 @@ func TestAServerThatIsKilledSoonAfterItsFirstStartKnowsWhatItMissed(t *testing.T
 		}
 		r.stop()
 	})
+}
+
+// What a source that dies has measured is in the log a moment later, and another's
+// batch in between. Lost with the log's end, it is in the gap all the same.
+func TestWhatWasMeasuredBeforeTheLossIsInTheGap(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprint("the server was restarted: ", restarted), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newFakeLog()
+				r := newReplica(t, l)
+				rng := rand.New(rand.NewPCG(1, 1))
+				want := &sharedTruth{truth: truth{}}
+				lives, dies := &publisher{log: l, source: 0, want: want}, &publisher{log: l, source: 1, want: want}
+				for range 100 {
+					dies.publish(dies.next(rng))
+					lives.tick(rng, 1)
+				}
+				lost := ms()
+				dies.next(rng) // acknowledged behind the next one, and lost before anybody read it
+				time.Sleep(20 * time.Millisecond)
+				lives.publish(lives.next(rng))
+				if time.Sleep(20 * time.Millisecond); restarted {
+					r.stop()
+				}
+				l.lose(0)
+				if restarted {
+					r.start()
+				}
+				lives.tick(rng, 60)
+				r.stop()
+				key := string(r.hub.index.key(seriesLabels(1, 0)))
+				if !slices.ContainsFunc(r.hub.gaps, func(g *gap) bool {
+					_, concerned := g.series[key]
+					return concerned && g.from < lost && lost < g.to
+				}) {
+					t.Errorf("what was measured at %d and lost is in no gap", lost)
+				}
+			})
+		})
+	}
 }
