@@ -147,7 +147,7 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 			j.from = end // a status, say: nothing that would have to be sent again
 		}
 		if r.root {
-			_, r.rootT = newer(r.pending, r.rootT)
+			r.rootT = newestSent(r, j.parties)
 		}
 		r.pending, r.gaps, r.descriptors, r.gone, r.tellMatched, r.tellState = nil, nil, nil, nil, false, false
 		jobs = append(jobs, j)

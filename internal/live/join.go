@@ -123,9 +123,6 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		h.goJoin(v, nil)
 		return
 	}
-	if v.room.root {
-		v.room.rootT = max(v.room.rootT, b.lastT)
-	}
 	h.welcome(v)
 	h.metrics.join.Observe(time.Since(began).Seconds())
 }

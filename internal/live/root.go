@@ -58,3 +58,17 @@ func newer(chunks []chunk, last int64) ([]bus.Sample, int64) {
 	}
 	return out, last
 }
+
+// newestSent returns the newest time that a viewer of r, a room of namespace /, holds
+// after a flush: of the pending samples, and of what the joining viewers are sent.
+// Joining viewers count from this flush on and not from their bootstraps on: a sample that is
+// pending when a bootstrap with it is read would otherwise count as sent, and the
+// viewers that are there would never get it. The caller holds Hub.mu.
+func newestSent(r *Room, parties []party) int64 {
+	_, newest := newer(r.pending, r.rootT)
+	for i := range parties {
+		_, last := newer(parties[i].chunks, parties[i].lastT)
+		newest = max(newest, last)
+	}
+	return newest
+}
