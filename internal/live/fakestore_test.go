@@ -3,7 +3,7 @@ package live
 import (
 	"cmp"
 	"context"
-	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -154,12 +154,30 @@ func (q *memSnapshot) History(ctx context.Context, ms []*labels.Matcher, from, t
 		return nil, ctx.Err()
 	}
 	hs := q.read(ms, from, to)
-	for _, h := range hs {
-		if len(h.T) > points {
-			return nil, errors.New("memStore cannot downsample")
+	for i := range hs {
+		if len(hs[i].T) > points {
+			downsample(&hs[i], to-from, points)
 		}
 	}
 	return hs, nil
+}
+
+// downsample makes columns of h's samples, at most points/4 of them.
+func downsample(h *store.History, span int64, points int) {
+	h.Step = span/int64(points/4-1) + 1
+	h.X0 = h.T[0] / h.Step * h.Step
+	for i, t := range h.T {
+		column := int((t - h.X0) / h.Step)
+		for len(h.M4) < 4*(column+1) {
+			h.M4 = append(h.M4, math.NaN(), math.NaN(), math.NaN(), math.NaN())
+		}
+		c, v := h.M4[4*column:], h.V[i]
+		if math.IsNaN(c[0]) {
+			copy(c, []float64{v, v, v, v})
+		}
+		c[1], c[2], c[3] = min(c[1], v), max(c[2], v), v
+	}
+	h.T, h.V = nil, nil
 }
 
 func (q *memSnapshot) read(ms []*labels.Matcher, from, to int64) []store.History {

@@ -110,6 +110,7 @@ type party struct {
 	reason      string
 	chunks      []chunk
 	samples     int // in chunks
+	most        int // in chunks, of one member; 0 where they do not resume
 	gaps        []wire.Gap
 	lastT       int64 // newest time of their bootstrap, for namespace /
 	descriptors []wire.Descriptor
@@ -213,25 +214,43 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 			} else {
 				gaps = r.messages(missed.gapsFrom(v.cursor))
 			}
-			parties = append(parties, party{
+			p := party{
 				cursor: v.cursor, since: v.since, reason: v.reason, chunks: chunks, samples: n, lastT: v.lastT,
 				gaps:        gaps,
 				descriptors: h.describe(r, chunks, gaps, v.since != ""),
-			})
+			}
+			if v.since != "" {
+				p.most = mostOfAMember(chunks)
+			}
+			parties = append(parties, p)
 		}
 		parties[i].viewers = append(parties[i].viewers, v)
 	}
 	r.newcomers = stay
-	return slices.DeleteFunc(parties, func(p party) bool {
-		for _, v := range p.viewers {
-			if p.samples > maxResume {
+	for i := range parties {
+		p := &parties[i]
+		p.viewers = slices.DeleteFunc(p.viewers, func(v *viewer) bool {
+			fits := p.samples <= maxResume && p.most <= v.points
+			if fits {
+				h.settle(v)
+			} else {
 				h.joinAnew(v)
-				continue
 			}
-			h.settle(v)
-		}
-		return p.samples > maxResume
-	})
+			return !fits
+		})
+	}
+	return slices.DeleteFunc(parties, func(p party) bool { return len(p.viewers) == 0 })
+}
+
+// mostOfAMember returns how many samples the chunks hold of the member that has most.
+func mostOfAMember(chunks []chunk) int {
+	counts := map[*member]int{}
+	most := 0
+	for _, c := range chunks {
+		counts[c.member] += len(c.samples)
+		most = max(most, counts[c.member])
+	}
+	return most
 }
 
 // joinAnew has a newcomer bootstrapped because it cannot be sent the ring from its

@@ -49,6 +49,7 @@ type page struct {
 
 	rooms map[string]*pageRoom
 	stats struct{ bootstraps, resumes, slow, lost, updates, refusals int }
+	whole int // bootstraps that replaced what the page held
 	other func(*fakePacket) // for events that the page does not know; may be nil
 	done  sync.WaitGroup
 }
@@ -191,6 +192,7 @@ func (p *page) bootstrap(m *wire.Bootstrap) {
 		p.rooms[m.Room] = r
 	}
 	if m.From == nil && !r.more {
+		p.whole++
 		*r = pageRoom{names: map[int]string{}, samples: map[string]map[int64]float64{}, newest: map[string]int64{}, state: wire.StateLive}
 	} else if m.From != nil && !r.more {
 		// It may continue from a later place: then nothing of this room was between.

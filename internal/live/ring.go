@@ -85,12 +85,30 @@ func (r *ring) add(e entry) {
 	n := 0
 	for n < len(r.entries)-1 && (r.bytes > r.maxBytes || r.entries[n].at < e.at-r.maxAge) {
 		r.bytes -= r.entries[n].size
-		r.before = r.entries[n].position
 		n++
 	}
+	r.drop(n)
+}
+
+// expire drops the entries that are older than the ring's age at a time, Unix ms. add
+// alone would keep them for as long as nothing is written, while rooms forget their
+// series by the clock: a viewer that resumes before such an entry would be sent
+// nothing of it.
+func (r *ring) expire(now int64) {
+	n := 0
+	for n < len(r.entries) && r.entries[n].at < now-r.maxAge {
+		r.bytes -= r.entries[n].size
+		n++
+	}
+	r.drop(n)
+}
+
+// drop drops the n oldest entries.
+func (r *ring) drop(n int) {
 	if n == 0 {
 		return
 	}
+	r.before = r.entries[n-1].position
 	// The slice keeps its tail and append moves it to a new array when the old
 	// one is used up, so the array holds at most about twice the entries. The
 	// dropped ones are not cleared: a flush may still be reading them.

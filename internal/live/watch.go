@@ -94,6 +94,7 @@ func (h *Hub) tidy() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
+	h.ring.expire(now) // before the members that its entries are of are forgotten
 	for _, r := range h.rooms {
 		if r.viewers == 0 && now-r.emptyAt > roomLinger.Milliseconds() {
 			h.closeRoom(r)

@@ -1,0 +1,109 @@
+package live
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stripchart/internal/bus"
+)
+
+// A page that was away gets what it missed also where nothing was written since: the
+// ring forgets an entry no later than the rooms forget the series that it is of.
+func TestAPageThatResumesAfterAnIdleTimeLacksNothing(t *testing.T) {
+	for idle := 2 * roomLinger; idle < 10*time.Minute; idle += 17 * time.Second {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, newMemStore(), nil)
+			defer r.stop()
+			ls := seriesLabels(0, 0)
+			r.put(nil, ls, bus.Sample{T: ms(), V: 1})
+			p := newPage(t, r.hub, 1<<20)
+			a := p.ask(`{"query":"m","window":900}`)
+			away := p.held(a.Room)
+			p.close()
+			last := ms()
+			r.put(nil, ls, bus.Sample{T: last, V: 2}) // the last sample for a long time
+			time.Sleep(2 * roomLinger)
+			short := newPage(t, r.hub, 1<<20)
+			defer short.close()
+			short.ask(`{"query":"m","window":10}`) // opens the room anew
+			time.Sleep(idle - 2*roomLinger)
+
+			back := newPage(t, r.hub, 1<<20)
+			defer back.close()
+			back.rooms = map[string]*pageRoom{a.Room: &away}
+			back.ask(`{"query":"m","window":900,"since":"` + away.position + `"}`)
+			if got := back.held(a.Room).samples[ls.String()]; got[last] != 2 {
+				t.Errorf("%v after the last sample a page that resumes holds %v", idle, got)
+			}
+		})
+	}
+}
+
+// A bootstrap holds no more values of a series than the page has points for, also
+// where it continues from a position.
+func TestABootstrapThatContinuesKeepsToThePoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newMemStore(), nil)
+		defer r.stop()
+		ls := seriesLabels(0, 0)
+		write := func(n int) {
+			for range n {
+				time.Sleep(10 * time.Millisecond)
+				r.put(nil, ls, bus.Sample{T: ms(), V: 1})
+			}
+		}
+		write(1)
+		for _, way := range []struct {
+			name            string
+			missed          int
+			resumes, others int // bootstraps: those that continue, and whole ones
+		}{{"few", 30, 1, 0}, {"many", 200, 0, 1}} {
+			p := newPage(t, r.hub, 1<<20)
+			a := p.ask(`{"query":"m","window":100,"points":40}`)
+			away := p.held(a.Room)
+			p.close()
+			write(way.missed)
+			back := newPage(t, r.hub, 1<<20)
+			back.rooms = map[string]*pageRoom{a.Room: &away}
+			back.ask(`{"query":"m","window":100,"points":40,"since":"` + away.position + `"}`)
+			back.held(a.Room)
+			if back.stats.resumes != way.resumes || back.stats.lost != way.others {
+				t.Errorf("%s: a page that missed %d samples got %+v", way.name, way.missed, back.stats)
+			}
+			back.close()
+		}
+	})
+}
+
+// The same for a page that was too slow: what it missed meanwhile is raw as long as it
+// fits into its points.
+func TestABootstrapOfASlowPageKeepsToThePoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newMemStore(), nil)
+		defer r.stop()
+		ls := seriesLabels(0, 0)
+		r.put(nil, ls, bus.Sample{T: ms(), V: 1})
+		p := newPage(t, r.hub, 500)
+		defer p.close()
+		p.ask(`{"query":"m","window":100,"points":40}`)
+		time.Sleep(time.Second)
+		for _, way := range []struct{ missed, whole int }{{30, 0}, {500, 1}} {
+			p.pause(true)
+			for range way.missed {
+				time.Sleep(10 * time.Millisecond)
+				r.put(nil, ls, bus.Sample{T: ms(), V: 1})
+			}
+			p.mu.Lock()
+			p.whole = 0
+			p.mu.Unlock()
+			p.pause(false)
+			time.Sleep(time.Second)
+			p.mu.Lock()
+			if p.stats.slow == 0 || p.whole != way.whole {
+				t.Errorf("a page that missed %d samples got %d whole bootstraps of %+v", way.missed, p.whole, p.stats)
+			}
+			p.mu.Unlock()
+		}
+	})
+}
