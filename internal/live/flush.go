@@ -430,14 +430,14 @@ func (h *Hub) broadcastPackets(j *job) []Packet {
 	}
 	if j.room.root {
 		samples, _ := newer(j.pending, j.rootFrom)
-		return h.rootUpdate(samples)
+		return append(h.rootUpdate(samples), h.gapPackets(j.room, j.gaps)...)
 	}
 	var ps []Packet
 	if len(j.pending) > 0 || len(j.update.Series) > 0 || len(j.update.Gone) > 0 || j.update.Matched != nil {
 		j.update.Blocks = blocksOf(rowsOf(j.pending))
 		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventUpdate, j.update.AppendJSON(nil)))
 	}
-	ps = append(ps, h.gapPackets(j.gaps)...)
+	ps = append(ps, h.gapPackets(j.room, j.gaps)...)
 	if j.tellState {
 		ps = append(ps, h.statusPacket(j))
 	}
@@ -453,7 +453,7 @@ func (h *Hub) statusPacket(j *job) Packet {
 func (h *Hub) partyPackets(j *job, p *party) []Packet {
 	if j.room.root {
 		samples, _ := newer(p.chunks, p.lastT)
-		return h.rootUpdate(samples)
+		return append(h.rootUpdate(samples), h.gapPackets(j.room, p.gaps)...)
 	}
 	var ps []Packet
 	rows := rowsOf(p.chunks)
@@ -469,7 +469,7 @@ func (h *Hub) partyPackets(j *job, p *party) []Packet {
 		u := wire.Update{Room: j.room.id, Position: j.position.String(), Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors, Matched: j.update.Matched}
 		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventUpdate, u.AppendJSON(nil)))
 	}
-	ps = append(ps, h.gapPackets(p.gaps)...)
+	ps = append(ps, h.gapPackets(j.room, p.gaps)...)
 	// Who resumes may have been told another state before.
 	if j.state != wire.StateLive || p.since != "" {
 		ps = append(ps, h.statusPacket(j))

@@ -170,7 +170,7 @@ func (h *Hub) tellGaps(e entry) {
 	for _, g := range e.gaps {
 		h.metrics.gaps.WithLabelValues(g.reason).Inc()
 		for _, r := range h.rooms {
-			if r.root || len(g.members(r)) == 0 {
+			if len(g.members(r)) == 0 {
 				continue
 			}
 			r.fromHere(h)
@@ -240,11 +240,15 @@ func (h *Hub) gapsIn(from, to int64) []*gap {
 	return out
 }
 
-// gapPackets encodes what is told of gaps.
-func (h *Hub) gapPackets(gs []wire.Gap) []Packet {
+// gapPackets encodes what r is told of gaps.
+func (h *Hub) gapPackets(r *Room, gs []wire.Gap) []Packet {
 	var ps []Packet
-	for _, g := range gs {
-		ps = append(ps, h.encode(wire.EventGap, g))
+	for i := range gs {
+		if r.root {
+			ps = append(ps, h.transport.Encode(NamespaceRoot, wire.EventGap, wire.AppendRootGap(nil, &gs[i], h.o.Zone)))
+		} else {
+			ps = append(ps, h.encode(wire.EventGap, gs[i]))
+		}
 	}
 	return ps
 }

@@ -262,8 +262,8 @@ func (h *Hub) read(r *Room, b *bootstrap) {
 		b.parts, b.lastT = encodeRootBootstrap(m, known, h.o.Zone)
 	} else {
 		b.parts = encodeBootstrap(m, known)
-		b.gaps = h.gapPackets(gaps)
 	}
+	b.gaps = h.gapPackets(r, gaps)
 	h.keep(b, b.parts)
 	h.metrics.bootstraps.Inc()
 }

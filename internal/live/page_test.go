@@ -49,7 +49,7 @@ type page struct {
 
 	rooms map[string]*pageRoom
 	stats struct{ bootstraps, resumes, slow, lost, updates, refusals int }
-	whole int // bootstraps that replaced what the page held
+	whole int               // bootstraps that replaced what the page held
 	other func(*fakePacket) // for events that the page does not know; may be nil
 	done  sync.WaitGroup
 }

@@ -69,7 +69,7 @@ func TestAJoinInNamespaceRootTakesNoSampleFromTheOthers(t *testing.T) {
 		pages := []*rootPage{newRootPage(r.hub)}
 		want := []float64{1}
 		for n := range 50 {
-			time.Sleep(bootstrapAge + time.Second) // so that the page that joins has a bootstrap of its own
+			time.Sleep(bootstrapAge + time.Second)                   // so that the page that joins has a bootstrap of its own
 			r.put(nil, ls, bus.Sample{T: ms(), V: float64(2*n + 2)}) // it leaves at once
 			time.Sleep(10 * time.Millisecond)
 			r.put(nil, ls, bus.Sample{T: ms(), V: float64(2*n + 3)}) // it waits for the flush
@@ -106,6 +106,38 @@ func TestUpdatesInNamespaceRootAreNewerThanEveryBootstrap(t *testing.T) {
 		time.Sleep(time.Second)
 		if got := p.values(t); !slices.Equal(got, []float64{1, 3}) {
 			t.Errorf("the page holds %v, want [1 3]", got)
+		}
+	})
+}
+
+// A page of / is told where samples may be missing, whether it is there or comes later.
+func TestNamespaceRootIsToldOfGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReplica(t, newFakeLog())
+		defer r.stop()
+		publish := func(seq uint64) {
+			_ = r.log.Publish(t.Context(), numbered(0, seq, 0, 0, 0))
+			time.Sleep(time.Second)
+		}
+		publish(1)
+		there := newRootPage(r.hub)
+		defer there.client.Close()
+		time.Sleep(time.Second)
+		publish(5)
+		later := newRootPage(r.hub)
+		defer later.client.Close()
+		time.Sleep(bootstrapAge)
+		publish(6)
+		for name, p := range map[string]*rootPage{"that is there": there, "that comes later": later} {
+			gaps := p.sent(wire.EventGap)
+			if len(gaps) != 1 {
+				t.Errorf("a page %s was told of %d gaps, not of one: %s", name, len(gaps), gaps)
+				continue
+			}
+			var g struct{ From, To, Reason string }
+			if err := json.Unmarshal(gaps[0], &g); err != nil || g.From >= g.To || g.Reason != wire.GapSourceDropped {
+				t.Errorf("a page %s was told %s, %v", name, gaps[0], err)
+			}
 		}
 	})
 }

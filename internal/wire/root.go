@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strconv"
 	"time"
 
 	"stripchart/internal/bus"
@@ -15,11 +16,7 @@ func AppendRoot(dst []byte, samples []bus.Sample, zone *time.Location) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		layout := `"2006-01-02 15:04:05"`
-		if s.T%1000 != 0 {
-			layout = `"2006-01-02 15:04:05.000"`
-		}
-		dst = time.UnixMilli(s.T).In(zone).AppendFormat(dst, layout)
+		dst = appendRootTime(dst, s.T, zone)
 	}
 	dst = append(dst, `],"y":[`...)
 	for i, s := range samples {
@@ -29,4 +26,22 @@ func AppendRoot(dst []byte, samples []bus.Sample, zone *time.Location) []byte {
 		dst = AppendFloat(dst, s.V)
 	}
 	return append(dst, `]}`...)
+}
+
+// AppendRootGap appends the argument of namespace /'s `gap` to dst: {"from":time,"to":time,"reason":"..."}.
+// Pages of the recipe do not know the event.
+func AppendRootGap(dst []byte, g *Gap, zone *time.Location) []byte {
+	dst = appendRootTime(append(dst, `{"from":`...), g.From, zone)
+	dst = appendRootTime(append(dst, `,"to":`...), g.To, zone)
+	dst = strconv.AppendQuote(append(dst, `,"reason":`...), g.Reason)
+	return append(dst, '}')
+}
+
+// appendRootTime appends t, Unix ms, as a JSON string in zone, with milliseconds where it is no whole second.
+func appendRootTime(dst []byte, t int64, zone *time.Location) []byte {
+	layout := `"2006-01-02 15:04:05"`
+	if t%1000 != 0 {
+		layout = `"2006-01-02 15:04:05.000"`
+	}
+	return time.UnixMilli(t).In(zone).AppendFormat(dst, layout)
 }

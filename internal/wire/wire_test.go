@@ -138,6 +138,10 @@ func TestRootNamespaceHasTheRecordedBytes(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, f.Arg)
 		}
 	}
+	g := Gap{From: start + 4000, To: start + 9500, Reason: GapLogTrimmed}
+	if got, want := AppendRootGap(nil, &g, time.UTC), all["root-gap"].Arg; !bytes.Equal(got, want) {
+		t.Errorf("root-gap:\n got %s\nwant %s", got, want)
+	}
 }
 
 func FuzzFloat(f *testing.F) {

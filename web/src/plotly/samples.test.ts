@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { fixtures } from '../testing/fixtures.ts';
 import { isSamples, windowEndingAt } from './samples.ts';
 
-describe('every recorded message of namespace /', () => {
-  test.each([...fixtures].filter(([, f]) => f.namespace === '/'))('%s is drawn', (_name, f) => {
+describe('every recorded message of namespace / with samples', () => {
+  test.each([...fixtures].filter(([, f]) => f.namespace === '/' && f.event !== 'gap'))('%s is drawn', (_name, f) => {
     expect(isSamples(f.arg)).toBe(true);
   });
 });
