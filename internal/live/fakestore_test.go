@@ -3,6 +3,7 @@ package live
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -27,6 +28,7 @@ type memStore struct {
 	notes   map[store.Note][]byte
 	damaged bool
 	noGaps  bool // the gaps cannot be kept
+	most    int  // values that a History returns; 0: no bound
 }
 
 type memSeries struct {
@@ -158,6 +160,13 @@ func (q *memSnapshot) History(ctx context.Context, ms []*labels.Matcher, from, t
 		if len(hs[i].T) > points {
 			downsample(&hs[i], to-from, points)
 		}
+	}
+	values := 0
+	for i := range hs {
+		values += len(hs[i].V) + len(hs[i].M4)
+	}
+	if q.s.most > 0 && values > q.s.most {
+		return nil, fmt.Errorf("%d values: %w", values, store.ErrTooLarge)
 	}
 	return hs, nil
 }

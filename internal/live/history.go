@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -14,6 +15,9 @@ import (
 // maxAsking is how many histories a client may have asked for and not been
 // answered.
 const maxAsking = 32
+
+// maxTime is the last millisecond of the year 9999, Unix ms: no sample is later.
+const maxTime = 253_402_300_799_999
 
 // History answers with samples of the past, once. The answer comes later, from
 // another goroutine.
@@ -29,8 +33,8 @@ func (c *Client) History(arg json.RawMessage, ack Ack) {
 		ack.refuse(err)
 		return
 	}
-	if span := m.To - m.From; m.From < 0 || m.To < 0 || span < 0 || span > h.o.Limits.Window*1000 {
-		ack.refuse(badRequest("from and to must be Unix milliseconds, ascending, at most %d seconds apart", h.o.Limits.Window))
+	if span := m.To - m.From; m.From < 0 || m.To > maxTime || span < 0 || span > h.o.Limits.Window*1000 {
+		ack.refuse(badRequest("from and to must be Unix milliseconds, ascending, before the year 10000, and at most %d seconds apart", h.o.Limits.Window))
 		return
 	}
 	sel, err := parseSelector(m.Query)
@@ -86,12 +90,15 @@ func (h *Hub) readOnce(sel selector, from, to int64, points int) (*wire.HistoryA
 			return fmt.Errorf("open history: %w", err)
 		}
 		defer snapshot.Close()
-		snapshot.Only(func(labels.Labels) bool {
-			matched++
-			return matched <= h.o.Limits.Series
+		return readFitting(points, func(points int) error {
+			matched = 0
+			snapshot.Only(func(labels.Labels) bool {
+				matched++
+				return matched <= h.o.Limits.Series
+			})
+			hs, err = snapshot.History(ctx, sel.matchers, from, to, points)
+			return err
 		})
-		hs, err = snapshot.History(ctx, sel.matchers, from, to, points)
-		return err
 	})
 	if err != nil {
 		return nil, err
@@ -114,5 +121,17 @@ func (h *Hub) limitReads(ctx context.Context, read func() error) error {
 		return read()
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// readFitting calls read with fewer and fewer points, until all series together have no
+// more values than the store returns at once.
+func readFitting(points int, read func(points int) error) error {
+	for {
+		err := read(points)
+		if !errors.Is(err, store.ErrTooLarge) || points/2 < wire.MinPoints {
+			return err
+		}
+		points /= 2
 	}
 }

@@ -312,14 +312,20 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 		return fmt.Errorf("open history: %w", err)
 	}
 	defer snapshot.Close()
-	snapshot.Only(func(ls labels.Labels) bool {
-		if places.take(ls) {
-			return true
-		}
-		m.others = append(m.others, ls)
-		return false
+	err = readFitting(b.points, func(points int) error {
+		taken := *places
+		m.others = nil
+		snapshot.Only(func(ls labels.Labels) bool {
+			if taken.take(ls) {
+				return true
+			}
+			m.others = append(m.others, ls)
+			return false
+		})
+		m.series, err = snapshot.History(ctx, r.selector.matchers, from, to, points)
+		return err
 	})
-	if m.series, err = snapshot.History(ctx, r.selector.matchers, from, to, b.points); err != nil {
+	if err != nil {
 		return fmt.Errorf("read history: %w", err)
 	}
 	return nil

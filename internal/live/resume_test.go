@@ -1,11 +1,14 @@
 package live
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/wire"
 )
 
 // A page that was away gets what it missed also where nothing was written since: the
@@ -104,6 +107,34 @@ func TestABootstrapOfASlowPageKeepsToThePoints(t *testing.T) {
 				t.Errorf("a page that missed %d samples got %d whole bootstraps of %+v", way.missed, p.whole, p.stats)
 			}
 			p.mu.Unlock()
+		}
+	})
+}
+
+// A history of many series has fewer values of each, and is not refused.
+func TestAHistoryOfManySeriesHasFewerPoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newMemStore()
+		st.most = 200
+		r := newRig(t, st, nil)
+		defer r.stop()
+		for range 60 {
+			time.Sleep(10 * time.Millisecond)
+			for n := range 10 {
+				r.put(nil, seriesLabels(0, n), bus.Sample{T: ms(), V: 1})
+			}
+		}
+		p := newPage(t, r.hub, 1<<20)
+		defer p.close()
+		a := p.ask(`{"query":"m","window":10,"points":60}`)
+		if got := p.held(a.Room); len(got.names) != 10 {
+			t.Errorf("the bootstrap has %d series, not 10", len(got.names))
+		}
+		answer := make(chan []byte, 1)
+		p.client.History(fmt.Appendf(nil, `{"query":"m","from":%d,"to":%d,"points":60}`, ms()-10_000, ms()), func(b []byte) { answer <- b })
+		var m wire.HistoryAnswer
+		if b := <-answer; json.Unmarshal(b, &m) != nil || !m.OK || m.Matched != 10 || len(m.Blocks) == 0 {
+			t.Errorf("history was answered with %s", b)
 		}
 	})
 }

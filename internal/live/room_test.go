@@ -325,6 +325,7 @@ func TestRequestsAreRefusedWithACodeAndASentence(t *testing.T) {
 		{p.client.Unsubscribe, `7`, wire.CodeBadRequest},
 		{p.client.History, `{"query":"m","from":2,"to":1}`, wire.CodeBadRequest},
 		{p.client.History, `{"query":"m","from":0,"to":9e15}`, wire.CodeBadRequest},
+		{p.client.History, `{"query":"m","from":9223372036854775000,"to":9223372036854775807}`, wire.CodeBadRequest},
 		{p.client.History, `{"query":"sum(m)","from":0,"to":1}`, wire.CodeUnsupportedQuery},
 		{p.client.Catalogue, `{"match":["m{"]}`, wire.CodeBadQuery},
 		{p.client.Catalogue, `{"match":7}`, wire.CodeBadRequest},

@@ -13,8 +13,8 @@ import (
 
 const (
 	// maxHistoryValues bounds the values that one History call returns, over
-	// all series: 64 MiB, and as much again for the times of raw ones.
-	maxHistoryValues = 8 << 20
+	// all series: 8 MiB, as much again for the times of raw ones, and about 20 MB encoded.
+	maxHistoryValues = 1 << 20
 	// intervalDeltas is over how many of the last distances IntervalMS is.
 	intervalDeltas = 64
 	// checkEvery is after how many samples a read looks whether it was
@@ -46,7 +46,7 @@ type History struct {
 // values, at least 8; the grid of downsampled ones is GridFor(from, to, points),
 // the same for all. The range lies inside that of the snapshot.
 //
-// Returns ErrTooLarge beyond 8 Mi values, ErrSnapshotClosed, or the context's error.
+// Returns ErrTooLarge beyond 1 Mi values, ErrSnapshotClosed, or the context's error.
 func (q *Snapshot) History(ctx context.Context, ms []*labels.Matcher, from, to int64, points int) ([]History, error) {
 	grid, err := GridFor(from, to, points)
 	if err != nil {
