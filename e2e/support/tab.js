@@ -106,8 +106,12 @@ export class Tab {
 
   /** Times that the page holds of the large chart's line; empty while there is none. */
   async times() {
-    const rooms = await this.rooms();
-    return [...(rooms[0]?.series[0]?.data[0] ?? [])];
+    return (await this.timesOfCharts())[0] ?? [];
+  }
+
+  /** The same of the first line of each chart. */
+  async timesOfCharts() {
+    return (await this.rooms()).map(({ series }) => [...(series[0]?.data[0] ?? [])]);
   }
 
   /**

@@ -34,6 +34,12 @@ export class Loop {
     const now = Math.round(this.#now());
     const dirty = [...this.#dirty];
     this.#dirty.clear();
-    for (const drawable of dirty) drawable.draw(now);
+    for (const drawable of dirty) {
+      try {
+        drawable.draw(now);
+      } catch (error) {
+        reportError(error); // the others are drawn all the same
+      }
+    }
   }
 }

@@ -4,7 +4,7 @@ import type { Drawing } from '../model/drawing.ts';
 import { formatTick, type Unit } from '../model/format.ts';
 import { gapText } from '../model/gap.ts';
 import type { DeclaredGap } from '../model/line.ts';
-import { tickSteps, valueRange } from '../model/scale.ts';
+import { place, valueRange, valueTicks } from '../model/scale.ts';
 import { hatch } from './hatch.ts';
 import type { Look } from './look.ts';
 import { isolated, nearestOwn } from './points.ts';
@@ -43,6 +43,9 @@ const MARGIN = 14;
 const LEAST_HOLE = 1;
 const LEAST_GAP = 3;
 
+/** Least distance of two ticks of the value axis, rem. */
+const TICK_SPACE = 2.4;
+
 /** Width of a digit, as a part of the text's size. */
 const DIGIT = 0.6;
 
@@ -53,6 +56,9 @@ export class Strip {
   readonly #listening = new AbortController();
   #pointed = false;
   #drawing: Drawing = { x: [], ys: [], holes: [] };
+  readonly #shown: boolean[];
+  #bottom = 0;
+  #top = 1;
   #gaps: readonly DeclaredGap[] = [];
   #from = 0;
   #to = 1;
@@ -60,7 +66,8 @@ export class Strip {
   /** Draws into `root`, `width` by `height` CSS pixels; both axes are inside. */
   constructor(root: HTMLElement, width: number, height: number, options: StripOptions) {
     this.#options = options;
-    const { unit, inks, look } = options;
+    const { inks, look } = options;
+    this.#shown = inks.map(() => true);
     const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.#plot = new uPlot(
       {
@@ -81,9 +88,10 @@ export class Strip {
         },
         scales: {
           x: { time: true, range: () => [this.#from, this.#to] },
-          y: { range: (_plot, low, high) => valueRange(low ?? Number.NaN, high ?? Number.NaN, unit) },
+          // The paper's height: the values are placed on it before, see #place.
+          y: { range: () => [0, 1] },
         },
-        axes: axes(unit, look, rem),
+        axes: this.#axes(rem),
         series: [{}, ...inks.map((_, i) => this.#series(i))],
         hooks: {
           drawClear: [
@@ -112,12 +120,14 @@ export class Strip {
     this.#to = to;
     const thin = drawing.x.length * drawing.ys.length > MANY_POINTS;
     for (const series of this.#plot.series) series.width = thin ? THIN : WIDE;
-    this.#plot.setData([drawing.x, ...drawing.ys]);
+    this.#place();
   }
 
   /** Hides or shows line `i`. */
   setVisible(i: number, visible: boolean): void {
+    this.#shown[i] = visible;
     this.#plot.setSeries(i + 1, { show: visible });
+    this.#place();
   }
 
   /** Draws again what is shown, in a look that changed. */
@@ -133,6 +143,32 @@ export class Strip {
     this.#listening.abort();
     this.#setPointed(false);
     this.#plot.destroy();
+  }
+
+  /**
+   * Hands the lines over as places on the paper, from 0 to 1, instead of values. Everything that goes by values, range and
+   * ticks, is then ours (model/scale.ts): uPlot adds up steps, and does not come to an end where a step is lost in the
+   * value's last digit.
+   */
+  #place(): void {
+    const { x, ys } = this.#drawing;
+    let low = Number.POSITIVE_INFINITY;
+    let high = Number.NEGATIVE_INFINITY;
+    ys.forEach((values, i) => {
+      if (!this.#shown[i]) return;
+      for (const value of values) {
+        if (typeof value !== 'number') continue;
+        if (value < low) low = value;
+        if (value > high) high = value;
+      }
+    });
+    const [bottom, top] = valueRange(low, high, this.#options.unit);
+    this.#bottom = bottom;
+    this.#top = top;
+    const places = ys.map(values =>
+      values.map(value => (typeof value === 'number' ? place(value, bottom, top) : value)),
+    );
+    this.#plot.setData([x, ...places]);
   }
 
   #series(i: number): uPlot.Series {
@@ -178,39 +214,46 @@ export class Strip {
     const to = this.#plot.valToPos(gap.to, 'x');
     return Math.abs(left - (from + to) / 2) <= Math.max(to - from, LEAST_GAP) / 2;
   }
-}
 
-/** The time axis and the value axis; `rem` is the page's size of text in CSS pixels. */
-function axes(unit: Unit, look: () => Look, rem: number): uPlot.Axis[] {
-  const common: uPlot.Axis = {
-    stroke: () => look().muted,
-    // Whole pixels: uPlot scales the number before `px` for the screen, and takes it for a whole one.
-    font: `${Math.round(TEXT * rem)}px system-ui, sans-serif`,
-    grid: { stroke: () => look().grid, width: 1 },
-    ticks: { show: false },
-  };
-  const steps = tickSteps(unit);
-  return [
-    {
-      ...common,
-      // A narrow chart would have a single time otherwise.
-      space: (_plot, _axis, _min, _max, width) => (width < 30 * rem ? 4 : 6) * rem,
-      size: 2 * rem,
-      gap: 6,
-      values: (plot, ticks, _axis, _space, step) =>
-        timeTicks(ticks, step).map((label, i) => {
-          const room = plot.bbox.width / devicePixelRatio + MARGIN - plot.valToPos(ticks[i]!, 'x');
-          // A label that would reach over the edge of the paper would be cut.
-          return (label.length * DIGIT * TEXT * rem) / 2 > room ? '' : label;
-        }),
-    },
-    {
-      ...common,
-      size: GUTTER * rem,
-      gap: 8,
-      space: 2.4 * rem,
-      ...(steps ? { incrs: steps } : {}),
-      values: (_plot, ticks) => ticks.map(tick => formatTick(tick, unit)),
-    },
-  ];
+  /** The time axis and the value axis; `rem` is the page's size of text in CSS pixels. */
+  #axes(rem: number): uPlot.Axis[] {
+    const { unit, look } = this.#options;
+    const common: uPlot.Axis = {
+      stroke: () => look().muted,
+      // Whole pixels: uPlot scales the number before `px` for the screen, and takes it for a whole one.
+      font: `${Math.round(TEXT * rem)}px system-ui, sans-serif`,
+      grid: { stroke: () => look().grid, width: 1 },
+      ticks: { show: false },
+    };
+    let ticks: readonly number[] = [];
+    return [
+      {
+        ...common,
+        // A narrow chart would have a single time otherwise.
+        space: (_plot, _axis, _min, _max, width) => (width < 30 * rem ? 4 : 6) * rem,
+        size: 2 * rem,
+        gap: 6,
+        values: (plot, times, _axis, _space, step) =>
+          timeTicks(times, step).map((label, i) => {
+            const room = plot.bbox.width / devicePixelRatio + MARGIN - plot.valToPos(times[i]!, 'x');
+            // A label that would reach over the edge of the paper would be cut.
+            return (label.length * DIGIT * TEXT * rem) / 2 > room ? '' : label;
+          }),
+      },
+      {
+        ...common,
+        size: GUTTER * rem,
+        gap: 8,
+        // One step over the whole paper is always allowed; the ticks on it are ours.
+        incrs: [1],
+        space: 0,
+        splits: plot => {
+          const height = plot.bbox.height / devicePixelRatio;
+          ticks = valueTicks(this.#bottom, this.#top, unit, 1 + Math.floor(height / (TICK_SPACE * rem)));
+          return ticks.map(tick => place(tick, this.#bottom, this.#top));
+        },
+        values: () => ticks.map(tick => formatTick(tick, unit)),
+      },
+    ];
+  }
 }

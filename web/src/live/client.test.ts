@@ -84,6 +84,25 @@ describe('joining', () => {
     transport.send('update', fixture('update').arg);
     expect(samplesBy(second.room, 'cpu')).toEqual(samplesBy(subscription.room, 'cpu'));
   });
+
+  test('a chart whose room was bootstrapped before its answer came asks again', () => {
+    const { transport, client } = start();
+    const [first, second] = [client.subscription(QUERY, EXTENT), client.subscription(QUERY, EXTENT)];
+    client.join(first);
+    client.join(second);
+    hello(transport);
+    const [one, two] = transport.take();
+    two!.answer(fixture('subscribe').ack);
+    transport.send('bootstrap', fixture('bootstrap-join').arg);
+    one!.answer(fixture('subscribe').ack);
+    expect(first.room.joined).toBe(false);
+    const again = transport.take();
+    expect(again.map(r => r.event)).toEqual(['subscribe']);
+    again[0]!.answer(fixture('subscribe').ack);
+    transport.send('bootstrap', fixture('bootstrap-join').arg);
+    expect(samplesBy(first.room, 'cpu')).toEqual(samplesBy(second.room, 'cpu'));
+    expect(transport.take()).toEqual([]);
+  });
 });
 
 describe('a refusal', () => {

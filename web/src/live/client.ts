@@ -63,6 +63,8 @@ class Entry implements Subscription {
   id: string | null = null;
   /** Numbers the requests, so that the answer to an older one is not taken for the newest's. */
   attempt = 0;
+  /** How many bootstraps the connection had brought when the newest request was made. */
+  asked = 0;
   retryAfter = FIRST_RETRY;
   timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -88,6 +90,9 @@ export class LiveClient {
   #greeted = false;
   #returning = false;
   #malformed: Malformed = { count: 0, last: '' };
+  /** How many bootstraps came, and which of them was the last of each of the present connection's rooms. */
+  #bootstraps = 0;
+  readonly #lastBootstrap = new Map<string, number>();
 
   constructor(transport: Transport, clock: ServerClock, listener: ClientListener) {
     this.#transport = transport;
@@ -183,6 +188,7 @@ export class LiveClient {
       ...(position === null ? {} : { since: position }),
     };
     const attempt = ++entry.attempt;
+    entry.asked = this.#bootstraps;
     this.#transport.request('subscribe', request, answer => {
       if (entry.attempt === attempt) this.#answered(entry, answer);
     });
@@ -191,11 +197,15 @@ export class LiveClient {
   #answered(entry: Entry, answer: unknown): void {
     const ack = answer === undefined ? undefined : this.#read(() => decodeSubscribeAck(answer));
     if (ack?.ok) {
+      // Two charts of one room are one viewer to the server. It may answer both and then bootstrap it once, before the page
+      // could know that this chart is of that room.
+      const missed = entry.id === null && (this.#lastBootstrap.get(ack.room) ?? 0) > entry.asked;
       entry.id = ack.room;
       entry.problem = null;
       entry.retryAfter = FIRST_RETRY;
       if (entry.wanted) entry.room.acknowledged(ack.matched);
       else this.#part(entry);
+      if (entry.wanted && missed) this.#ask(entry);
     } else {
       entry.problem = ack ? { code: ack.code, message: ack.message } : null;
       if (!ack || PASSING.has(ack.code)) {
@@ -217,6 +227,7 @@ export class LiveClient {
 
   #disconnected(): void {
     this.#greeted = false;
+    this.#lastBootstrap.clear();
     for (const entry of this.#entries) {
       clearTimeout(entry.timer);
       entry.attempt++;
@@ -232,7 +243,10 @@ export class LiveClient {
         this.#take(decodeHello, argument, hello => this.#hello(hello));
         break;
       case 'bootstrap':
-        this.#take(decodeBootstrap, argument, m => this.#deliver(m.room, room => room.bootstrap(m), m.now));
+        this.#take(decodeBootstrap, argument, m => {
+          this.#lastBootstrap.set(m.room, ++this.#bootstraps);
+          this.#deliver(m.room, room => room.bootstrap(m), m.now);
+        });
         break;
       case 'update':
         this.#take(decodeUpdate, argument, m => this.#deliver(m.room, room => room.update(m), m.now));

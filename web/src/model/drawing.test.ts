@@ -184,6 +184,19 @@ describe('a hole', () => {
     expect(draw([l], 0, 4101).holes).toEqual([{ from: 1100, to: 4101 }]);
   });
 
+  test('what has not arrived yet is no hole', () => {
+    const l = line(100, [
+      [1000, 1],
+      [1100, 2],
+      [9000, 3],
+    ]);
+    expect(draw([l], 0, 60_000, 9000).holes).toEqual([{ from: 1100, to: 9000 }]);
+    expect(draw([l], 0, 60_000).holes).toEqual([
+      { from: 1100, to: 9000 },
+      { from: 9000, to: 60_000 },
+    ]);
+  });
+
   test('is not the time before the first sample: nothing was lost there', () => {
     expect(draw([line(1000, [[90_000, 1]])], 0, 90_000).holes).toEqual([]);
   });

@@ -22,10 +22,13 @@ const BREAK = 3;
 /** Shortest silence in ms that counts as a hole at the right end, where the next sample may be on its way. */
 const SHORTEST_SILENCE = 3_000;
 
-/** Lays out the lines from `from` to `to`, both Unix ms. */
-export function draw(lines: readonly Line[], from: number, to: number): Drawing {
+/**
+ * Lays out the lines from `from` to `to`, both Unix ms. `known` is the time up to which everything is here: what has not
+ * arrived yet is no hole.
+ */
+export function draw(lines: readonly Line[], from: number, to: number, known = to): Drawing {
   const strokes = lines.map(line => stroke(line, from, to));
-  return { ...merge(strokes), holes: holes(lines, strokes, from, to) };
+  return { ...merge(strokes), holes: holes(lines, strokes, from, Math.min(to, known)) };
 }
 
 /** One line's points, `null` values included, and the stretches over which it is whole. */

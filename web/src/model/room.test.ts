@@ -51,6 +51,15 @@ describe('the recorded conversation', () => {
     ]);
   });
 
+  test('of a history in parts the page knows that more is under way', () => {
+    const r = room();
+    expect(r.loading).toBe(false);
+    r.bootstrap(bootstrap('bootstrap-part-first'));
+    expect([r.loading, r.joined]).toEqual([true, false]);
+    r.bootstrap(bootstrap('bootstrap-part-last'));
+    expect([r.loading, r.joined]).toEqual([false, true]);
+  });
+
   test('an empty history is a history', () => {
     const r = room();
     r.bootstrap(bootstrap('bootstrap-empty'));

@@ -20,6 +20,7 @@ export class Room {
   #fits = true;
   #answered = true;
   #joined = false;
+  #loading = false;
   #state: RoomState = 'live';
   #since = 0;
   #matched = 0;
@@ -49,6 +50,11 @@ export class Room {
   /** Whether the room's history is here, however short. */
   get joined(): boolean {
     return this.#joined;
+  }
+
+  /** Whether a history is under way of which parts have not arrived: what is newer than the newest sample is not known. */
+  get loading(): boolean {
+    return this.#loading;
   }
 
   /** What the server last said about the room. */
@@ -118,6 +124,7 @@ export class Room {
       this.#learn(message.series);
     }
     this.#take(message.blocks, message.now);
+    this.#loading = message.more;
     if (message.more) return;
     this.#position = message.position;
     this.#joined = true;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { randomFrom } from '../testing/random.ts';
 import type { Unit } from './format.ts';
-import { valueRange } from './scale.ts';
+import { place, valueRange, valueTicks } from './scale.ts';
 
 test.each<[number, number, Unit, [number, number]]>([
   [1, 3, 'percent', [0, 5]],
@@ -38,6 +38,63 @@ describe('every value lies on the paper', () => {
       if (!(bottom <= low && high <= top && bottom < top)) {
         throw new Error(`${low} to ${high} do not fit on ${bottom} to ${top}`);
       }
+    }
+  });
+});
+
+const UNITS: Unit[] = ['percent', 'bytes', 'bytesPerSecond', 'seconds', 'celsius', 'number'];
+
+/** Pairs that floats hardly tell apart, that lie at their ends, and ordinary ones. */
+const HARD: readonly (readonly [number, number])[] = [
+  [1e16, 1e16 + 2],
+  [2 ** 52, 2 ** 52 + 1],
+  [2 ** 60 + 2 ** 52, 2 ** 60 + 2 ** 52 + 256],
+  [1.7899999999999996e308, 1.79e308],
+  [-1e308, 1e308],
+  [-Number.MAX_VALUE, Number.MAX_VALUE],
+  [Number.MAX_VALUE, Number.MAX_VALUE],
+  [5e-324, 5e-324],
+  [0, 5e-324],
+  [-5e-324, 1e-320],
+  [1e-11, 1.1e-11],
+  [-1e16 - 2, -1e16],
+  [9.2e18, 9.2e18],
+  [1e21, 1e21],
+  [-3, 4],
+];
+
+describe.each(UNITS)('an axis in %s', unit => {
+  test.each(HARD)('from %d to %d has an end', (low, high) => {
+    const [bottom, top] = valueRange(low, high, unit);
+    expect(bottom).toBeLessThan(top);
+    expect(Number.isFinite(bottom) && Number.isFinite(top)).toBe(true);
+    for (const most of [0, 1, 2, 5, 1_000, Number.POSITIVE_INFINITY]) {
+      const ticks = valueTicks(bottom, top, unit, most);
+      expect(ticks.length).toBeLessThanOrEqual(21);
+      ticks.forEach((tick, i) => {
+        expect(tick).toBeGreaterThanOrEqual(bottom);
+        expect(tick).toBeLessThanOrEqual(top);
+        if (i > 0) expect(tick).toBeGreaterThan(ticks[i - 1]!);
+      });
+    }
+    for (const value of [low, high]) {
+      const at = place(value, bottom, top);
+      expect(at).toBeGreaterThanOrEqual(0);
+      expect(at).toBeLessThanOrEqual(1);
+    }
+  });
+
+  test('has two ticks at least wherever there is room for them, and never more than there is room for', () => {
+    const random = randomFrom(11);
+    for (let i = 0; i < 20_000; i++) {
+      const size = 10 ** (random() * 40 - 20);
+      const [low, high] = [(random() - 0.3) * size, (random() - 0.3) * size].sort((a, b) => a - b);
+      const [bottom, top] = valueRange(low!, high!, unit);
+      const most = 5 + Math.floor(random() * 8);
+      const ticks = valueTicks(bottom, top, unit, most);
+      if (ticks.length > most) throw new Error(`${ticks.length} ticks, ${most} fit: ${ticks}`);
+      if (ticks.length < 2 && unit !== 'bytes')
+        throw new Error(`${ticks} from ${bottom} to ${top} in ${unit}`);
     }
   });
 });

@@ -6,18 +6,29 @@ import type { Unit } from './format.ts';
  */
 export function valueRange(low: number, high: number, unit: Unit): [number, number] {
   if (!(low <= high)) return unit === 'percent' ? [0, 100] : [0, 1];
+  const [bottom, top] = roundRange(low, high, unit);
+  return [Math.max(bottom, -Number.MAX_VALUE), Math.min(top, Number.MAX_VALUE)];
+}
+
+function roundRange(low: number, high: number, unit: Unit): [number, number] {
   if (unit === 'percent' && low >= 0 && high <= 100) {
     return [0, PERCENT_TOPS.find(top => high <= top)!];
   }
   const base = unit === 'bytes' ? 2 : 10;
   // Values far from zero, a temperature or a pressure, would be a flat line on a scale that starts there.
   const fromZero = low >= 0 && (low < NEAR_ZERO * high || (unit !== 'number' && unit !== 'celsius'));
-  if (fromZero) return [0, roundUp(HEADROOM * high, base)];
-  const grain = roundStep((high - low || Math.abs(high) || 1) / 4);
+  if (fromZero) return [0, roundUp(Math.min(HEADROOM * high, Number.MAX_VALUE), base)];
+  // Halves, since the distance of two numbers may be no number any more.
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const span = high / 2 - low / 2 || size / 2 || 0.5;
+  const grain = roundStep(Math.max(span / 2, size * RESOLUTION));
   const bottom = Math.floor(low / grain) * grain;
   const top = Math.ceil(high / grain) * grain;
   return [bottom, top > bottom ? top : bottom + grain];
 }
+
+/** Least part of a value that an axis tells apart: a few thousand times what a float64 does. */
+const RESOLUTION = 2 ** -40;
 
 /** Values of which the lowest is below this part of the highest are drawn over zero. */
 const NEAR_ZERO = 0.75;
@@ -30,6 +41,7 @@ const PERCENT_TOPS: readonly number[] = [5, 10, 25, 50, 75, 100];
 /** The next round number at or above `value`: 1, 1.5, 2, 3, 5, 7.5 times a power of ten; the like of two for bytes. */
 function roundUp(value: number, base: 2 | 10): number {
   if (value <= 0) return 1;
+  if (value < SMALLEST) return SMALLEST;
   const power = base ** Math.floor(Math.log(value) / Math.log(base));
   const steps = base === 2 ? [1, 1.5, 2, 3] : [1, 1.5, 2, 3, 5, 7.5, 10, 15];
   return (steps.find(step => step * power >= value) ?? base) * power;
@@ -37,13 +49,61 @@ function roundUp(value: number, base: 2 | 10): number {
 
 /** The next of 1, 2 and 5 times a power of ten at or above `value`, which is above 0. */
 function roundStep(value: number): number {
+  if (value < SMALLEST) return SMALLEST;
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find(step => step * power >= value) ?? 10) * power;
+  return Math.min(([1, 2, 5, 10].find(step => step * power >= value) ?? 10) * power, LARGEST);
 }
 
-/** Distances of an axis' ticks that are round in their unit; null where any power of ten will do. */
-export function tickSteps(unit: Unit): number[] | null {
-  if (unit === 'percent') return [0.1, 0.2, 0.5, 1, 2, 5, 10, 25, 50, 100];
-  if (unit !== 'bytes') return null;
-  return Array.from({ length: 60 }, (_, power) => 2 ** power);
+/** Steps below this are not round any more: floats become coarse. */
+const SMALLEST = 1e-300;
+
+/** A step above this would be no number. */
+const LARGEST = 1e308;
+
+/** Most ticks that an axis has, however much room there is: the bound of every loop over them. */
+const MOST_TICKS = 20;
+
+/** Steps between ticks that are round in their unit; any power of ten will do for the others. */
+const PERCENT_STEPS: readonly number[] = [0.1, 0.2, 0.5, 1, 2, 5, 10, 25, 50, 100];
+
+/**
+ * The ticks of an axis from `bottom` to `top`, at most `most` of them: multiples of a step that is round in the unit.
+ * There may be fewer than two where the floats between the ends are used up.
+ */
+export function valueTicks(bottom: number, top: number, unit: Unit, most: number): number[] {
+  const room = Math.max(1, Math.min(most, MOST_TICKS));
+  // Halves, as in roundRange. A third of the span leaves room for finer steps that happen to fit.
+  let step = nextStep((top / 2 - bottom / 2) / (1.5 * room), unit);
+  // A step may not grow any more at the end of the floats, so the tries are counted.
+  for (let tries = 0; tries < 8 && Math.floor(top / step) - Math.ceil(bottom / step) >= room; tries++) {
+    step = nextStep(1.5 * step, unit);
+  }
+  const ticks: number[] = [];
+  const first = Math.ceil(bottom / step);
+  for (let k = first; k < first + room; k++) {
+    // A product has one rounding; a sum of steps would collect them.
+    const tick = k * step;
+    const last = ticks.length > 0 ? ticks[ticks.length - 1]! : Number.NEGATIVE_INFINITY;
+    if (tick >= bottom && tick <= top && tick > last) ticks.push(tick === 0 ? 0 : tick);
+  }
+  return ticks;
+}
+
+/** The next round step at or above `least`. */
+function nextStep(least: number, unit: Unit): number {
+  if (unit === 'bytes') return 2 ** Math.max(0, Math.ceil(Math.log2(least)));
+  const percent = unit === 'percent' && least > 0.05 ? PERCENT_STEPS.find(step => step >= least) : undefined;
+  return percent ?? roundStep(least);
+}
+
+/**
+ * Where `value` lies between `bottom`, 0, and `top`, 1. Every finite value has a place, beyond the ends where it must:
+ * a canvas has no other numbers.
+ */
+export function place(value: number, bottom: number, top: number): number {
+  const span = top - bottom;
+  const at = Number.isFinite(span)
+    ? (value - bottom) / span
+    : (value / 2 - bottom / 2) / (top / 2 - bottom / 2);
+  return Math.min(Math.max(at, -1), 2);
 }

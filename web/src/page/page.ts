@@ -172,14 +172,20 @@ export class Page {
     let newest = Number.NEGATIVE_INFINITY;
     let interval = 0;
     let notStored = false;
+    let loading = false;
     for (const { room } of this.#views.keys()) {
       joined ||= room.joined;
+      // Its newest sample is on its way, so its age tells nothing.
+      loading ||= room.loading;
+      if (room.loading) continue;
       notStored ||= room.state === 'not_stored';
       if (room.newest > newest) {
         newest = room.newest;
         interval = room.interval;
       }
     }
+    // Where every history is under way, the page stands as it stood.
+    if (loading && !Number.isFinite(newest) && this.#connection.value.kind === 'open') return;
     const now = this.clock.now();
     const next = condition({ connection: this.#connection.value, joined, newest, interval, notStored, now });
     const last = this.condition.value;

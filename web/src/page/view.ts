@@ -23,6 +23,9 @@ const LONGEST_PACE = 5_000;
 /** However rarely something comes, the paper rests no longer than this, ms: charts beside each other show one time. */
 const LONGEST_REST = 2_000;
 
+/** What is said in place of a chart that cannot be drawn. */
+const FAILED = 'this chart cannot be drawn; reload the page to try again';
+
 /** Distance of samples where the server does not know it yet, ms. */
 const UNKNOWN_INTERVAL = 1_000;
 
@@ -53,7 +56,10 @@ export class View implements Drawable {
   #drawnAt = Number.NEGATIVE_INFINITY;
   /** What is newer than the drawing: nothing, something that can wait for its pace, or something that cannot. */
   #news: 'none' | 'some' | 'urgent' = 'urgent';
+  /** Whether parts of a history are under way, as last drawn. */
+  #loading = false;
   #present = false;
+  #failed = false;
 
   /** Draws into `root`, which is `width` by `height` CSS pixels. Joins its room when it becomes present. */
   constructor(page: Page, panel: Panel, root: HTMLElement, width: number, height: number) {
@@ -102,7 +108,10 @@ export class View implements Drawable {
 
   /** The room has something new. */
   changed(): void {
-    this.#mark('some');
+    // Parts of a history do not wait for the paper to move: until they are drawn the chart shows less than there is.
+    const { loading } = this.subscription.room;
+    this.#mark(loading || this.#loading ? 'urgent' : 'some');
+    this.#loading = loading;
   }
 
   /** The pointer moved, on this chart or on another. */
@@ -143,8 +152,24 @@ export class View implements Drawable {
     if (this.#news === 'some' && now - this.#drawnAt < this.#pace()) return;
     this.#news = 'none';
     this.#drawnAt = now;
+    this.#show(room.loading ? room.newest : now, from, now);
+  }
+
+  /**
+   * Draws what is known up to `known`. A chart that cannot be drawn says so, and the others go on: values come from
+   * anywhere, and one of them must not take the page away.
+   */
+  #show(known: number, from: number, now: number): void {
     const lines = this.pens.list.value.map(pen => pen.line);
-    this.#strip.show(draw(lines, from, now), this.gaps.value, from, now);
+    try {
+      this.#strip!.show(draw(lines, from, now, known), this.gaps.value, from, now);
+    } catch (error) {
+      reportError(error);
+      this.#strip?.close();
+      this.#strip = null;
+      this.#failed = true;
+      this.message.value = FAILED;
+    }
   }
 
   #mark(news: 'none' | 'some' | 'urgent'): void {
@@ -171,7 +196,7 @@ export class View implements Drawable {
     this.#strip = null;
     this.#news = 'urgent';
     const pens = this.pens.list.value;
-    if (pens.length === 0) return;
+    if (pens.length === 0 || this.#failed) return;
     const strip = new Strip(this.#root, this.#width, this.#height, {
       unit: this.pens.unit,
       inks: pens.map(pen => pen.ink),
@@ -190,13 +215,13 @@ export class View implements Drawable {
   #say(now: number): void {
     const { room, problem } = this.subscription;
     const drawn = this.pens.list.value.length;
-    const waiting = room.joined && drawn === 0 ? 'waiting for the first sample' : '';
+    const waiting = room.joined && drawn === 0 ? 'waiting for the first sample' : this.#failed ? FAILED : '';
     this.refused.value = problem !== null;
     this.message.value = problem?.message ?? waiting;
     this.crowded.value = room.lines.length > drawn;
     this.note.value =
       drawn > 0 && room.matched > drawn ? `${drawn} of ${room.matched} lines, highest mean first` : '';
-    this.state.value = chartState(room, now);
+    this.state.value = room.loading ? '' : chartState(room, now);
     const gaps = gapsOf(this.pens.list.value.map(pen => pen.line));
     if (!sameGaps(gaps, this.gaps.value)) {
       this.gaps.value = gaps;

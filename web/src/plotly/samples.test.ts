@@ -3,9 +3,12 @@ import { fixtures } from '../testing/fixtures.ts';
 import { isSamples, windowEndingAt } from './samples.ts';
 
 describe('every recorded message of namespace / with samples', () => {
-  test.each([...fixtures].filter(([, f]) => f.namespace === '/' && f.event !== 'gap'))('%s is drawn', (_name, f) => {
-    expect(isSamples(f.arg)).toBe(true);
-  });
+  test.each([...fixtures].filter(([, f]) => f.namespace === '/' && f.event !== 'gap'))(
+    '%s is drawn',
+    (_name, f) => {
+      expect(isSamples(f.arg)).toBe(true);
+    },
+  );
 });
 
 test.each([

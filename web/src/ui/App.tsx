@@ -10,7 +10,7 @@ export function App({ page }: { page: Page }) {
       <Header page={page} />
       <main class={page.ownCharts ? 'charts' : 'charts vitals'}>
         {page.panels.value.map(panel => (
-          <ChartPanel key={panel.query} page={page} panel={panel} />
+          <ChartPanel key={panel.id} page={page} panel={panel} />
         ))}
       </main>
       <Footer page={page} />
