@@ -138,3 +138,33 @@ func TestAHistoryOfManySeriesHasFewerPoints(t *testing.T) {
 		}
 	})
 }
+
+// A request that another one replaces before it is carried out is answered too: the page
+// waits for it.
+func TestEverySubscribeIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newMemStore(), nil)
+		defer r.stop()
+		r.put(nil, seriesLabels(0, 0), bus.Sample{T: ms(), V: 1})
+		c := &stub{}
+		client := r.hub.NewClient(c)
+		defer client.Close()
+		written := make(chan struct{})
+		r.hub.mu.Lock()
+		client.follow(written) // as if something for a viewer that has left were on its way
+		r.hub.mu.Unlock()
+		answers := make(chan []byte, 3)
+		for range cap(answers) {
+			client.Subscribe(json.RawMessage(`{"query":"m"}`), func(b []byte) { answers <- b })
+		}
+		time.Sleep(time.Second)
+		close(written)
+		time.Sleep(time.Second)
+		if n := len(answers); n != cap(answers) {
+			t.Errorf("%d of %d requests were answered", n, cap(answers))
+		}
+		if n := len(c.sent(wire.EventBootstrap)); n != 1 {
+			t.Errorf("%d bootstraps, want one", n)
+		}
+	})
+}

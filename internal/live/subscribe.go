@@ -71,11 +71,13 @@ func (c *Client) start(v *viewer, req subscription, ack Ack) {
 		ack = nil
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if v.state == left || !req.since.IsZero() && h.resume(v, req.since) {
-		return
+	replaced := v.state == left // by another request of the page, while this one waited
+	if !replaced && (req.since.IsZero() || !h.resume(v, req.since)) {
+		h.goJoin(v, ack)
+		ack = nil
 	}
-	h.goJoin(v, ack)
+	h.mu.Unlock()
+	ack.answer(h.subscribed(v))
 }
 
 // subscription is a checked Subscribe.

@@ -1,7 +1,7 @@
 import uPlot from 'uplot';
 import { DASHES, type Ink } from '../model/colour.ts';
 import type { Drawing } from '../model/drawing.ts';
-import { formatTick, type Unit } from '../model/format.ts';
+import { formatTicks, type Unit } from '../model/format.ts';
 import { gapText } from '../model/gap.ts';
 import type { DeclaredGap } from '../model/line.ts';
 import { place, valueRange, valueTicks } from '../model/scale.ts';
@@ -252,7 +252,7 @@ export class Strip {
           ticks = valueTicks(this.#bottom, this.#top, unit, 1 + Math.floor(height / (TICK_SPACE * rem)));
           return ticks.map(tick => place(tick, this.#bottom, this.#top));
         },
-        values: () => ticks.map(tick => formatTick(tick, unit)),
+        values: () => formatTicks(ticks, unit),
       },
     ];
   }

@@ -132,6 +132,8 @@ export class Room {
   }
 
   update(message: Update): void {
+    // Of another chart of this room, whose history came before this one's: here it would have nothing to follow on.
+    if (!this.#joined) return;
     this.#learn(message.series);
     this.#take(message.blocks, message.now);
     this.#position = message.position;

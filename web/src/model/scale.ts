@@ -12,11 +12,12 @@ export function valueRange(low: number, high: number, unit: Unit): [number, numb
 
 function roundRange(low: number, high: number, unit: Unit): [number, number] {
   if (unit === 'percent' && low >= 0 && high <= 100) {
-    return [0, PERCENT_TOPS.find(top => high <= top)!];
+    // Nothing going on is drawn on the floor, but what is small all the time has a scale of its own.
+    return [0, high === 0 ? 5 : PERCENT_TOPS.find(top => high <= top)!];
   }
   const base = unit === 'bytes' ? 2 : 10;
   // Values far from zero, a temperature or a pressure, would be a flat line on a scale that starts there.
-  const fromZero = low >= 0 && (low < NEAR_ZERO * high || (unit !== 'number' && unit !== 'celsius'));
+  const fromZero = low >= 0 && (low < NEAR_ZERO * high || AMOUNTS.has(unit));
   if (fromZero) return [0, roundUp(Math.min(HEADROOM * high, Number.MAX_VALUE), base)];
   // Halves, since the distance of two numbers may be no number any more.
   const size = Math.max(Math.abs(low), Math.abs(high));
@@ -30,13 +31,16 @@ function roundRange(low: number, high: number, unit: Unit): [number, number] {
 /** Least part of a value that an axis tells apart: a few thousand times what a float64 does. */
 const RESOLUTION = 2 ** -40;
 
+/** What is told by how much of it there is: a chart of it begins at nothing. */
+const AMOUNTS: ReadonlySet<Unit> = new Set(['percent', 'bytes', 'bits', 'bytesPerSecond', 'bitsPerSecond']);
+
 /** Values of which the lowest is below this part of the highest are drawn over zero. */
 const NEAR_ZERO = 0.75;
 
 /** Paper above the highest value: a line on the very edge would be cut. */
 const HEADROOM = 1.04;
 
-const PERCENT_TOPS: readonly number[] = [5, 10, 25, 50, 75, 100];
+const PERCENT_TOPS: readonly number[] = [0.1, 0.2, 0.5, 1, 2, 5, 10, 25, 50, 75, 100];
 
 /** The next round number at or above `value`: 1, 1.5, 2, 3, 5, 7.5 times a power of ten; the like of two for bytes. */
 function roundUp(value: number, base: 2 | 10): number {
@@ -66,6 +70,11 @@ const MOST_TICKS = 20;
 /** Steps between ticks that are round in their unit; any power of ten will do for the others. */
 const PERCENT_STEPS: readonly number[] = [0.1, 0.2, 0.5, 1, 2, 5, 10, 25, 50, 100];
 
+/** Steps between ticks that are a minute and longer, seconds; beyond, days. */
+const TIME_STEPS: readonly number[] = [
+  60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
+];
+
 /**
  * The ticks of an axis from `bottom` to `top`, at most `most` of them: multiples of a step that is round in the unit.
  * There may be fewer than two where the floats between the ends are used up.
@@ -92,6 +101,10 @@ export function valueTicks(bottom: number, top: number, unit: Unit, most: number
 /** The next round step at or above `least`. */
 function nextStep(least: number, unit: Unit): number {
   if (unit === 'bytes') return 2 ** Math.max(0, Math.ceil(Math.log2(least)));
+  if (unit === 'seconds' && least > 30) {
+    const day = 86_400;
+    return TIME_STEPS.find(step => step >= least) ?? day * roundStep(least / day);
+  }
   const percent = unit === 'percent' && least > 0.05 ? PERCENT_STEPS.find(step => step >= least) : undefined;
   return percent ?? roundStep(least);
 }
