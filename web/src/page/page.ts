@@ -30,7 +30,7 @@ export class Page {
   readonly window = signal(DEFAULT_WINDOW);
   /** The host that was chosen, null for all. */
   readonly host = signal<string | null>(null);
-  /** The hosts that were seen, in order. */
+  /** The hosts that were seen, in the order of their appearance: a chart of one host stays with the first. */
   readonly hosts = signal<readonly string[]>([]);
   /** Time under the pointer on any chart, Unix ms; null when it is on none. */
   readonly hover = signal<number | null>(null);
@@ -163,7 +163,9 @@ export class Page {
   #learnHosts(subscription: Subscription): void {
     const known = new Set(this.hosts.value);
     for (const { labels } of subscription.room.lines) if (labels.host) known.add(labels.host);
-    if (known.size > this.hosts.value.length) this.hosts.value = [...known].sort(byKey);
+    const before = this.hosts.value;
+    if (known.size > before.length)
+      this.hosts.value = [...before, ...[...known].slice(before.length).sort(byKey)];
   }
 
   /** Judges the page's state. Ages in it are written at the pulse only: each writing costs a frame. */

@@ -1,5 +1,6 @@
 import { type Signal, signal } from '@preact/signals';
 import { assignInks, type Ink } from '../model/colour.ts';
+import { isStale } from '../model/condition.ts';
 import { formatValue, type Unit, unitOf } from '../model/format.ts';
 import { byKey, distinguishing, lineKey, lineTitle, NAME } from '../model/labels.ts';
 import type { Line } from '../model/line.ts';
@@ -13,6 +14,8 @@ export interface Pen {
   /** The newest value, or the one under the pointer. */
   readonly value: Signal<string>;
   readonly shown: Signal<boolean>;
+  /** Whether its newest sample is older than its rhythm allows, while others of the chart may go on. */
+  readonly silent: Signal<boolean>;
 }
 
 /** Which lines of a room its chart draws, and how. */
@@ -47,6 +50,7 @@ export class Pens {
       ink: this.#inks.get(key)!,
       value: before.get(line.key)?.value ?? signal(''),
       shown: before.get(line.key)?.shown ?? signal(true),
+      silent: before.get(line.key)?.silent ?? signal(false),
     }));
     return true;
   }
@@ -57,9 +61,13 @@ export class Pens {
     this.list.value = [];
   }
 
-  /** Writes the values at `time`, or the newest ones where it is null. `interval` is the distance of samples, ms. */
-  writeValues(time: number | null, interval: number): void {
-    for (const { line, value } of this.list.value) {
+  /**
+   * Writes the values at `time`, or the newest ones where it is null, and whether they are old at `now`. `interval` is the
+   * distance of samples, ms.
+   */
+  writeValues(time: number | null, interval: number, now: number): void {
+    for (const { line, value, silent } of this.list.value) {
+      silent.value = line.interval > 0 && isStale(now - line.newestTime, line.interval);
       const number = time === null ? line.newestValue : valueNear(line, time, 1.5 * interval);
       value.value = formatValue(number, this.unit);
     }

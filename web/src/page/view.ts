@@ -147,7 +147,11 @@ export class View implements Drawable {
     const from = now - 1000 * this.#page.window.value;
     if (this.pens.follow(room.lines, from)) this.#mount();
     this.#say(now);
-    this.pens.writeValues(this.#page.hover.value, room.interval || UNKNOWN_INTERVAL);
+    this.pens.writeValues(
+      this.#page.hover.value,
+      room.interval || UNKNOWN_INTERVAL,
+      room.loading ? room.newest : now,
+    );
     if (!this.#strip || this.#news === 'none') return;
     if (this.#news === 'some' && now - this.#drawnAt < this.#pace()) return;
     this.#news = 'none';
@@ -220,7 +224,7 @@ export class View implements Drawable {
     this.message.value = problem?.message ?? waiting;
     this.crowded.value = room.lines.length > drawn;
     this.note.value =
-      drawn > 0 && room.matched > drawn ? `${drawn} of ${room.matched} lines, highest mean first` : '';
+      drawn > 0 && this.crowded.value ? `${drawn} of ${room.matched} lines, highest mean first` : '';
     this.state.value = room.loading ? '' : chartState(room, now);
     const gaps = gapsOf(this.pens.list.value.map(pen => pen.line));
     if (!sameGaps(gaps, this.gaps.value)) {

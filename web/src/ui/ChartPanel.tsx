@@ -80,7 +80,7 @@ function Gaps({ view }: { view: View }) {
 /** The value of a line that is alone on its chart. */
 function Reading({ view }: { view: View }) {
   const pen = view.single.value;
-  return pen && <p class="reading">{pen.value}</p>;
+  return pen && <p class={pen.silent.value ? 'reading silent' : 'reading'}>{pen.value}</p>;
 }
 
 /** The time under the pointer, which the values below belong to. */

@@ -1,3 +1,4 @@
+import { byKey } from '../model/labels.ts';
 import type { Page } from '../page/page.ts';
 
 /** The host whose charts are shown: its name where there is one, a choice where there are several. */
@@ -6,7 +7,7 @@ export function HostChoice({ page }: { page: Page }) {
   const host = page.host.value;
   if (hosts.length === 0 && host === null) return null;
   if (hosts.length <= 1 && (host === null || hosts.includes(host))) return <p class="host">{hosts[0]}</p>;
-  const all = host !== null && !hosts.includes(host) ? [...hosts, host] : hosts;
+  const all = [...new Set(host === null ? hosts : [...hosts, host])].sort(byKey);
   return (
     <select
       class="host"

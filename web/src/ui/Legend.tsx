@@ -1,4 +1,5 @@
 import { DASHES } from '../model/colour.ts';
+import { formatTime } from '../model/format.ts';
 import type { Pen } from '../page/pens.ts';
 import type { View } from '../page/view.ts';
 
@@ -28,13 +29,14 @@ export function Legend({ view }: { view: View }) {
 
 function Item({ view, pen }: { view: View; pen: Pen }) {
   return (
-    <li>
+    <li class={pen.silent.value ? 'silent' : ''}>
       <button type="button" aria-pressed={pen.shown.value} title={pen.title} onClick={() => view.toggle(pen)}>
         <svg class={`ink ink-${pen.ink.colour}`} width="18" height="8" aria-hidden="true">
           <path d="M0 4h18" stroke-dasharray={DASHES[pen.ink.dash]!.join(' ')} />
         </svg>
         <span class="key">{pen.title}</span>
         <span class="value">{pen.value}</span>
+        {pen.silent.value && <span class="since">since {formatTime(pen.line.newestTime)}</span>}
       </button>
     </li>
   );

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { scene } from '../support/scene.js';
+import { until } from '../support/until.js';
+import { write } from '../support/write.js';
+
+test(
+  'a line that is over says since when, and looks it, while the others of its chart go on',
+  scene(async scene => {
+    const program = await scene.start();
+    const batches = { web1: 0, web2: 0 };
+    const send = (/** @type {'web1' | 'web2'} */ host, /** @type {number} */ time) =>
+      write(program.url, host, ++batches[host], { __name__: 'room_celsius', host }, [
+        [time, 20 + batches[host]],
+      ]);
+    const start = Date.now() - 4_000;
+    for (let i = 0; i < 4; i++) {
+      await send('web1', start + 1_000 * i);
+      await send('web2', start + 1_000 * i);
+    }
+    const tab = await scene.open(`${program.url}/?chart=room_celsius&chart=load1`);
+    await tab.untilSamples(3);
+    const item = (/** @type {string} */ host) => tab.page.locator('.legend li', { hasText: host });
+    const timer = setInterval(() => void send('web1', Date.now()).catch(() => {}), 1_000);
+    scene.closing(() => clearInterval(timer));
+    await until(
+      'the line that is over to say so',
+      async () => (await item('web2').getAttribute('class')) === 'silent',
+    );
+    assert.match(await item('web2').innerText(), /since \d\d:\d\d:\d\d$/);
+    await until('the other line to go on', async () => (await item('web1').getAttribute('class')) === '');
+    await tab.page.screenshot({ path: scene.path('silent.png') });
+  }),
+);
+
+test(
+  'a host that joins takes no chart of an open page over',
+  scene(async scene => {
+    const program = await scene.start();
+    const tab = await scene.open(program.url);
+    await tab.untilSamples(2);
+    const titles = () => tab.page.locator('.panel h2').allInnerTexts();
+    await until('the charts of the host', async () => (await titles()).length > 7);
+    const own = await tab.page.locator('.host').innerText();
+    const cores = { __name__: 'cpu_usage_percent', host: '000-first-by-name' };
+    await write(program.url, 'other', 1, { ...cores, cpu: 'total' }, [[Date.now(), 50]]);
+    await until('the choice of hosts', async () => (await tab.page.locator('select.host').count()) === 1);
+    await until('charts that say whose they are', async () =>
+      (await titles()).some(t => t.startsWith('CPU by core ·')),
+    );
+    assert.deepEqual(
+      (await titles()).filter(title => title.includes('·') && !title.endsWith(`· ${own}`)),
+      [],
+    );
+  }),
+);
