@@ -210,7 +210,7 @@ func (p *program) openCollector(o options, host string) (err error) {
 
 // decode reads a batch of the spool's.
 func decode(b []byte) (*bus.Batch, error) {
-	batch, _, err := rw.Decode(b, rw.Limits{})
+	batch, _, err := rw.Decode(b, rw.Kept())
 	return batch, err
 }
 

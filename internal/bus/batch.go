@@ -27,8 +27,8 @@ type Batch struct {
 
 // Series is the new samples of one series.
 type Series struct {
-	// Labels include the metric name as __name__ and are sorted and valid
-	// (labels.New or labels.FromStrings make them so).
+	// Labels include the metric name as __name__, and are as LabelBuilder makes them:
+	// sorted, valid, without empty values.
 	Labels labels.Labels
 	// Samples have strictly ascending times.
 	Samples []Sample
