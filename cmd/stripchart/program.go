@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -77,6 +76,7 @@ func open(o options, command string, stderr io.Writer) (p *program, err error) {
 	if err != nil {
 		return p, fmt.Errorf("find this host's name: %w", err)
 	}
+	host = strings.ToValidUTF8(host, "_") // it becomes a label, which selectors name
 	if command != commandCollect {
 		if err := p.openBus(o); err != nil {
 			return p, err
@@ -186,7 +186,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 // directly: there is nothing between them that could be away.
 func (p *program) openCollector(o options, host string) (err error) {
 	c := collect.Options{
-		Interval: p.interval, Host: host, Source: "collect-" + host + "-" + rand.Text()[:12],
+		Interval: p.interval, Host: host, Source: bus.NewSource(host),
 		Publish: p.publish, Logger: p.log, Registerer: p.registry,
 	}
 	if o.Bus != busMemory {

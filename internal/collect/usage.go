@@ -132,11 +132,11 @@ func (t *throughput) newDevice(name string, all []ioCounters) *device {
 }
 
 // valid makes s fit for a label value: the kernel allows any bytes in the name
-// of a network interface, and 4,095 of them in a mount point.
+// of a network interface, and 4,095 of them in a mount point. The mark of what is not
+// UTF-8, U+FFFD, would do for a label, but PromQL takes it for an error in a selector.
 func valid(s string) string {
-	const bytes = len("\uFFFD")
-	s = s[:min(len(s), bus.EndpointLabels().Value-bytes)]
-	return strings.ToValidUTF8(s, "\uFFFD")
+	s = s[:min(len(s), bus.EndpointLabels().Value)]
+	return strings.ToValidUTF8(s, "_")
 }
 
 // appendTo returns an emit that appends a series with one sample at time t to

@@ -37,7 +37,8 @@
 //     a refused merged batch is taken apart first.
 //  9. A spool that comes to another machine, or to one with another host name, goes
 //     on as a new source, with the numbers that it has: two hosts with a copy of one
-//     spool never publish as one source.
+//     spool never publish as one source. So does one whose source has a name that
+//     bus.CheckSource refuses: a server would refuse each of its batches.
 //
 // On disk a spool is a directory:
 //

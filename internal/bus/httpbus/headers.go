@@ -45,13 +45,10 @@ const (
 	CodeNotRecorded = "not_recorded"
 )
 
-// MaxSource bounds the bytes of a source's name.
-const MaxSource = 128
-
 // Sequence is a batch's place among those of its source. The zero value is
 // that of a writer without a sequence.
 type Sequence struct {
-	Source       string // 1 to MaxSource bytes of visible ASCII
+	Source       string // as bus.CheckSource takes it
 	Seq, Merged  uint64 // Merged < Seq
 	Dropped      uint64 // < Seq - Merged
 	DroppedAfter int64  // Unix ms; 0 without Dropped
@@ -68,13 +65,8 @@ func (s Sequence) Give(b *bus.Batch) {
 }
 
 func (s Sequence) check() error {
-	if s.Source == "" || len(s.Source) > MaxSource {
-		return fmt.Errorf("%s must have 1 to %d bytes, not %d", HeaderSource, MaxSource, len(s.Source))
-	}
-	for _, c := range []byte(s.Source) {
-		if c <= ' ' || c > '~' {
-			return fmt.Errorf("%s must be visible ASCII without spaces", HeaderSource)
-		}
+	if err := bus.CheckSource(s.Source); err != nil {
+		return fmt.Errorf("%s: %w", HeaderSource, err)
 	}
 	if s.Merged >= s.Seq {
 		return fmt.Errorf("%s must be less than %s, and that at least 1", HeaderMerged, HeaderSeq)
