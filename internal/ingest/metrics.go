@@ -36,8 +36,8 @@ func newMetrics(r prometheus.Registerer, l *load) (metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.requests, m.samples, m.refused,
-		gauge("in_flight", "Write requests under way.", func() float64 { n, _ := l.held(); return float64(n) }),
-		gauge("in_flight_bytes", "Bytes that their bodies occupy, compressed and decompressed.", func() float64 { _, n := l.held(); return float64(n) }),
+		gauge("in_flight", "Write requests under way whose body has arrived.", func() float64 { n, _ := l.held(); return float64(n) }),
+		gauge("in_flight_bytes", "Bytes that all write requests occupy: what has arrived of their bodies, decompressed, and as batches.", func() float64 { _, n := l.held(); return float64(n) }),
 		gauge("in_flight_limit", "The most write requests that may be under way; others are answered 429.", func() float64 { return float64(l.maxWrites) }),
 		gauge("in_flight_limit_bytes", "The most bytes that they may occupy; others are answered 429.", func() float64 { return float64(l.maxBytes) }),
 	} {
