@@ -34,6 +34,12 @@ type Options struct {
 	// false where the source is not known. nil: none is.
 	Heard func(source string) (seq uint64, at time.Time, known bool)
 
+	// Series is what MaxSeries bounds: new ones beyond it are refused. nil: there is no
+	// bound. CountsLate says that the bus acknowledges a batch before Series has it.
+	Series     Series
+	MaxSeries  int // 100,000
+	CountsLate bool
+
 	MaxBody     int64 // bytes of a body as sent; 4 MiB
 	MaxDecoded  int64 // bytes of it decompressed; 32 MiB
 	MaxWrites   int   // requests under way whose body has arrived; 64
@@ -58,12 +64,14 @@ const retrySoon = time.Second
 type Handler struct {
 	o       Options
 	load    load
+	series  admission
 	metrics metrics
 	failing atomic.Bool // the bus did not take the last batch; kept to log changes only
 }
 
 // New returns a Handler.
 func New(o Options) (*Handler, error) {
+	setDefault(&o.MaxSeries, 100_000)
 	setDefault(&o.MaxBody, 4<<20)
 	setDefault(&o.MaxDecoded, 32<<20)
 	setDefault(&o.MaxWrites, 64)
@@ -81,9 +89,12 @@ func New(o Options) (*Handler, error) {
 	if o.MaxInFlight < o.MaxBody+o.MaxDecoded {
 		return nil, fmt.Errorf("%d bytes in flight do not hold one request of the largest size, %d", o.MaxInFlight, o.MaxBody+o.MaxDecoded)
 	}
-	h := &Handler{o: o, load: load{maxWrites: o.MaxWrites, maxBytes: o.MaxInFlight}}
+	h := &Handler{
+		o: o, load: load{maxWrites: o.MaxWrites, maxBytes: o.MaxInFlight},
+		series: admission{max: o.MaxSeries, series: o.Series, late: o.CountsLate},
+	}
 	var err error
-	h.metrics, err = newMetrics(o.Registerer, &h.load)
+	h.metrics, err = newMetrics(o.Registerer, &h.load, &h.series)
 	return h, err
 }
 
@@ -184,6 +195,11 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request) (a answer, writt
 	if b.Seq == 0 {
 		h.judgeTimes(b, &report, time.Now())
 	}
+	done, ok := h.series.admit(b, &report)
+	if !ok {
+		return overloaded(), 0
+	}
+	defer done()
 	written = b.Samples() // before the bus owns b
 	if a := h.publish(r.Context(), b); a.status != 0 {
 		return a, 0
