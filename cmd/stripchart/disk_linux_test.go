@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -127,4 +128,34 @@ func TestAHostThatIsRenamedLosesNothing(t *testing.T) {
 	eventually(t, "the last sample", func() bool { return len(server.history()) >= len(log.samples) })
 	server.history().mustHold(t, "the server", log.samples)
 	server.mustNotHaveLost()
+}
+
+// A host may be called anything. Its name becomes part of the source's, which travels
+// in a header and in a file.
+func TestAHostOfAnyNameIsSeen(t *testing.T) {
+	if !needsRoot(t) {
+		return
+	}
+	redis := redistest.Start(t, redistest.Options{})
+	servers := map[string]*process{
+		redis.URL: startServer(t, t.TempDir(), redis.URL),
+	}
+	pushed := start(t, "program", "serve", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")
+	servers[pushed.url] = pushed
+	for _, server := range servers {
+		server.untilReady()
+	}
+	for host, label := range map[string]string{`büro`: "büro", `a b`: "a b", `bad\377\376`: "bad_", `"q"{}`: `"q"{}`} {
+		for url, server := range servers {
+			c := startCommand(t, "program", exec.Command("unshare", "--uts", "sh", "-c", `printf "$1" >/proc/sys/kernel/hostname; shift; exec "$@"`, "sh", host,
+				os.Args[0], "collect", "--bus", url, "--data-dir", t.TempDir(), "--interval", "50ms"))
+			eventually(t, "samples of the host "+host+" by "+url, func() bool {
+				return len(server.historyOf("load1{host="+strconv.Quote(label)+"}")) >= 3
+			})
+			c.stop()
+			if strings.Contains(c.log.String(), "ERROR") {
+				t.Errorf("%s by %s: %s", host, url, c.log)
+			}
+		}
+	}
 }

@@ -20,6 +20,7 @@ type limits struct {
 	ConnectTimeout           duration    `help:"Time that a new connection has to join a namespace, 100ms to 5m. Then it is cut." default:"45s"`
 	MaxPacket                size        `help:"Bytes of a packet, or of a polling request, from a page, 1k to 16M. A larger one closes the connection." default:"64k"`
 	MaxEvents                int         `help:"Events a second from a page, heartbeats included, 10 to 10000; twice as many at once. More close the connection." default:"50"`
+	MaxSeries                int         `help:"Series in memory, 1 to 100000000: those of the last hours. Samples of new ones beyond are refused at the HTTP endpoints, those of known ones are not." default:"100000"`
 	MaxOutput                size        `help:"Bytes queued for a page that does not read, 4k to 64M. Then it misses packets, and continues where it was when it reads." default:"256k"`
 }
 
@@ -28,6 +29,7 @@ const (
 	minConnectTimeout, maxConnectTimeout = 100 * time.Millisecond, 5 * time.Minute
 	minPacket, maxPacket                 = 1 << 10, 16 << 20
 	minEvents, maxEvents                 = 10, 10_000
+	minSeries, maxSeries                 = 1, 100_000_000
 	minOutput, maxOutput                 = 4 << 10, 64 << 20
 )
 
@@ -41,6 +43,9 @@ func (l *limits) check() error {
 	}
 	if l.MaxEvents < minEvents || l.MaxEvents > maxEvents {
 		return fmt.Errorf("--max-events must be %d to %d, not %d", minEvents, maxEvents, l.MaxEvents)
+	}
+	if l.MaxSeries < minSeries || l.MaxSeries > maxSeries {
+		return fmt.Errorf("--max-series must be %d to %d, not %d", minSeries, maxSeries, l.MaxSeries)
 	}
 	if l.MaxOutput < minOutput || l.MaxOutput > maxOutput {
 		return fmt.Errorf("--max-output must be 4k to 64M, not %d bytes", l.MaxOutput)

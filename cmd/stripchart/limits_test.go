@@ -338,6 +338,8 @@ func TestBadLimitsAreRefused(t *testing.T) {
 		{"--max-events", "9", "10 to 10000"},
 		{"--max-events", "10001", "10 to 10000"},
 		{"--max-events", "x", "int"},
+		{"--max-series", "0", "1 to 100000000"},
+		{"--max-series", "100000001", "1 to 100000000"},
 		{"--max-output", "3k", "4k to 64M"},
 		{"--max-output", "65M", "4k to 64M"},
 	} {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
@@ -77,6 +77,7 @@ func open(o options, command string, stderr io.Writer) (p *program, err error) {
 	if err != nil {
 		return p, fmt.Errorf("find this host's name: %w", err)
 	}
+	host = strings.ToValidUTF8(host, "_") // it becomes a label, which selectors name
 	if command != commandCollect {
 		if err := p.openBus(o); err != nil {
 			return p, err
@@ -158,6 +159,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	}
 	writes, err := ingest.New(ingest.Options{
 		Publish: p.bus.Publish, Decode: ingest.RemoteWrite(runtime.GOMAXPROCS(0), rw.Limits{}), Writable: p.store.Writable,
+		Heard: p.hub.Heard, Series: held{p.hub, p.store}, MaxSeries: o.MaxSeries, CountsLate: o.Bus != busMemory,
 		Behind: acceptance, Ahead: live.FutureBound * time.Millisecond, Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {
@@ -182,11 +184,46 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	return nil
 }
 
+// held is the series that the server holds in memory: those that the hub and the
+// database hold, who forget at different times.
+type held struct {
+	hub   *live.Hub
+	store *store.Store
+}
+
+// Count is the larger of the two numbers. The database forgets series as time goes
+// on in what is written, so when nothing was for as long as the hub remembers, its number
+// stands still, and would keep everybody out for ever.
+func (h held) Count() int {
+	lately := h.hub.Series()
+	if lately == 0 {
+		return 0
+	}
+	return max(lately, h.store.SeriesInMemory())
+}
+
+func (h held) Known(ls []labels.Labels) []bool {
+	known := h.hub.Knows(ls)
+	var others []labels.Labels // that the hub has forgotten, or never knew
+	for i, there := range known {
+		if !there {
+			others = append(others, ls[i])
+		}
+	}
+	there := h.store.InMemory(others)
+	for i := range known {
+		if !known[i] {
+			known[i], there = there[0], there[1:]
+		}
+	}
+	return known
+}
+
 // openCollector opens what measures this host. To a bus in memory it publishes
 // directly: there is nothing between them that could be away.
 func (p *program) openCollector(o options, host string) (err error) {
 	c := collect.Options{
-		Interval: p.interval, Host: host, Source: "collect-" + host + "-" + rand.Text()[:12],
+		Interval: p.interval, Host: host, Source: bus.NewSource(host),
 		Publish: p.publish, Logger: p.log, Registerer: p.registry,
 	}
 	if o.Bus != busMemory {
@@ -210,7 +247,7 @@ func (p *program) openCollector(o options, host string) (err error) {
 
 // decode reads a batch of the spool's.
 func decode(b []byte) (*bus.Batch, error) {
-	batch, _, err := rw.Decode(b, rw.Limits{})
+	batch, _, err := rw.Decode(b, rw.Kept())
 	return batch, err
 }
 

@@ -2,13 +2,17 @@ package bus
 
 import "github.com/prometheus/prometheus/model/labels"
 
+// MaxSeq bounds sequence numbers: 2^53 - 1, exact in every language. A source that
+// publishes a thousand batches a second counts to there for 285,000 years.
+const MaxSeq = 1<<53 - 1
+
 // Batch is the samples of any number of series that one source publishes
 // together.
 type Batch struct {
 	// Source identifies the publisher for as long as its sequence goes on.
 	// Empty for writers without a sequence (HTTP); Seq is 0 then.
 	Source string
-	// Seq counts the source's batches: 1, 2, 3, ... without holes.
+	// Seq counts the source's batches: 1, 2, 3, ... without holes, at most MaxSeq.
 	Seq uint64
 	// Merged is how many batches before Seq are in this one too: a source that
 	// could not publish for a while sends what gathered as one. It is less than Seq.
@@ -27,8 +31,8 @@ type Batch struct {
 
 // Series is the new samples of one series.
 type Series struct {
-	// Labels include the metric name as __name__ and are sorted and valid
-	// (labels.New or labels.FromStrings make them so).
+	// Labels include the metric name as __name__, and are as LabelBuilder makes them:
+	// sorted, valid, without empty values.
 	Labels labels.Labels
 	// Samples have strictly ascending times.
 	Samples []Sample

@@ -19,6 +19,10 @@ var (
 	// ErrNotStored means that the batch went to the pages that watch it, but is
 	// not recorded, because the disk is full. Sources do not publish it again.
 	ErrNotStored = errors.New("shown but not recorded: the disk is full")
+	// ErrNotAllWritten means that the batch is in the log under its number, but without
+	// some of its samples, which were refused for good. Sources do not publish it
+	// again, and nothing of the sequence is missing.
+	ErrNotAllWritten = errors.New("samples of the batch were refused; the rest was written")
 	// ErrTooLarge means that one batch exceeds the bound of the whole queue; it
 	// must be split.
 	ErrTooLarge = errors.New("batch is larger than the bus's queue")

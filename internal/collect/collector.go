@@ -31,7 +31,7 @@ type Options struct {
 	Interval time.Duration
 	// Host is the value of the label host. Empty is the system's host name.
 	Host string
-	// Source identifies the sequence of batches; it is not empty.
+	// Source identifies the sequence of batches, as bus.CheckSource takes it.
 	Source string
 	// FirstSeq is the sequence number of the first batch. Zero is 1.
 	FirstSeq uint64
@@ -83,8 +83,8 @@ func newCollector(o Options, p machine) (*Collector, error) {
 		return nil, fmt.Errorf("interval %v is out of bounds: choose one from %v to %v", o.Interval, MinInterval, MaxInterval)
 	case o.Interval%time.Millisecond != 0:
 		return nil, fmt.Errorf("interval %v is not in whole milliseconds: sample times are; try %v", o.Interval, o.Interval.Round(time.Millisecond))
-	case o.Source == "":
-		return nil, errors.New("collector needs a source id")
+	case bus.CheckSource(o.Source) != nil:
+		return nil, fmt.Errorf("collector needs a source id: %w", bus.CheckSource(o.Source))
 	case o.Publish == nil:
 		return nil, errors.New("collector needs a function to publish with")
 	}

@@ -132,14 +132,18 @@ func (t *throughput) newDevice(name string, all []ioCounters) *device {
 }
 
 // valid makes s fit for a label value: the kernel allows any bytes in the name
-// of a network interface.
-func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+// of a network interface, and 4,095 of them in a mount point. The mark of what is not
+// UTF-8, U+FFFD, would do for a label, but PromQL takes it for an error in a selector.
+func valid(s string) string {
+	s = s[:min(len(s), bus.EndpointLabels().Value)]
+	return strings.ToValidUTF8(s, "_")
+}
 
 // appendTo returns an emit that appends a series with one sample at time t to
 // b. It keeps no memory that b does not own, apart from the labels, which never
-// change.
+// change. A name that the system leaves empty is no label: see bus.LabelBuilder.
 func appendTo(b *bus.Batch, t int64) func(labels.Labels, float64) {
 	return func(l labels.Labels, v float64) {
-		b.Series = append(b.Series, bus.Series{Labels: l, Samples: []bus.Sample{{T: t, V: v}}})
+		b.Series = append(b.Series, bus.Series{Labels: l.WithoutEmpty(), Samples: []bus.Sample{{T: t, V: v}}})
 	}
 }

@@ -3,10 +3,13 @@ package collect
 import (
 	"maps"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
 )
 
 // emitted collects what a measurement emits, by the value of one label.
@@ -113,7 +116,7 @@ func TestLabelValuesAreValid(t *testing.T) {
 	name := "e\xff0"
 	r.measure(time.Unix(1, 0), []ioCounters{{name, 1, 1, 0}}, nil)
 	r.measure(time.Unix(2, 0), []ioCounters{{name, 2, 2, 0}}, func(l labels.Labels, _ float64) {
-		if got := l.Get("device"); got != "e\uFFFD0" {
+		if got := l.Get("device"); got != "e_0" {
 			t.Errorf("device = %q", got)
 		}
 	})
@@ -164,5 +167,21 @@ func TestWholeDisksAndRealInterfacesByDefault(t *testing.T) {
 				t.Errorf("got %v\nwant %v", kept, want)
 			}
 		})
+	}
+}
+
+// What every endpoint refuses must not be measured: over HTTP it would be left out.
+func TestLabelsAreWhatEveryEndpointTakes(t *testing.T) {
+	var b bus.Batch
+	emit := appendTo(&b, 1)
+	emit(labels.FromStrings(metricName, "m", "fstype", valid(""), "mountpoint", valid(strings.Repeat("é", 2000))), 1)
+	emit(labels.FromStrings(metricName, "m", "mountpoint", valid(strings.Repeat("x", 4095))), 1)
+	rule := bus.NewLabelBuilder(bus.EndpointLabels())
+	for _, s := range b.Series {
+		rule.Reset()
+		s.Labels.Range(func(l labels.Label) { rule.Add([]byte(l.Name), []byte(l.Value)) })
+		if l, err := rule.Labels(); err != nil || !labels.Equal(l, s.Labels) {
+			t.Errorf("%.60v: %v", s.Labels, err)
+		}
 	}
 }

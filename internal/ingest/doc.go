@@ -11,9 +11,17 @@
 //     429 and 5xx are to be tried again with the same request, and the headers
 //     X-Prometheus-Remote-Write-*-Written count what was written.
 //  3. A batch with a sequence (package httpbus has the headers) reaches the log as
-//     it was sent, its copies too: readers know copies by the sequence.
+//     it was sent, its copies too: readers know copies by the sequence. The exceptions
+//     are series whose labels are not valid, which are refused alike each time, and new
+//     series beyond the bound, which stay refused under that number. A number that its
+//     source cannot have reached is answered 429.
 //  4. While the store has no room, nothing reaches the bus: 507.
-//  5. Memory is bounded: the body, what it claims to decompress to, and the number
-//     and bytes of all requests under way. Above the last two a request is answered
-//     429; nothing queues. A body that does not arrive in time loses its place.
+//  5. Memory is bounded: what has arrived of bodies, what they claim to decompress to,
+//     symbols, series, labels, and the number and bytes of all requests under way. Above
+//     the last two a request is answered 429; nothing queues. What was only announced
+//     takes nothing from others, and a body that does not arrive in time is given up.
+//  6. Series in memory are bounded (Options.MaxSeries), before the bus: new ones
+//     beyond are refused with the reason, known ones go on. Batches that come by the bus
+//     past this endpoint are not judged: whoever reaches Redis, and this machine's own
+//     collector, is trusted.
 package ingest

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -31,10 +30,20 @@ type Options struct {
 	// Writable returns an error while the store has no room. nil: there always is.
 	Writable func() error
 
+	// Heard returns the newest number of a source that is in the log, and when it came;
+	// false where the source is not known. nil: none is.
+	Heard func(source string) (seq uint64, at time.Time, known bool)
+
+	// Series is what MaxSeries bounds: new ones beyond it are refused. nil: there is no
+	// bound. CountsLate says that the bus acknowledges a batch before Series has it.
+	Series     Series
+	MaxSeries  int // 100,000
+	CountsLate bool
+
 	MaxBody     int64 // bytes of a body as sent; 4 MiB
 	MaxDecoded  int64 // bytes of it decompressed; 32 MiB
-	MaxWrites   int   // requests under way; 64
-	MaxInFlight int64 // bytes of their bodies, compressed and decompressed; 128 MiB
+	MaxWrites   int   // requests under way whose body has arrived; 64
+	MaxInFlight int64 // bytes of all requests, as they arrive, decompressed and as batches; 128 MiB
 
 	Behind time.Duration // W, how old a sample may be; 24 h
 	Ahead  time.Duration // how far in the future it may lie; 60 s
@@ -55,12 +64,14 @@ const retrySoon = time.Second
 type Handler struct {
 	o       Options
 	load    load
+	series  admission
 	metrics metrics
 	failing atomic.Bool // the bus did not take the last batch; kept to log changes only
 }
 
 // New returns a Handler.
 func New(o Options) (*Handler, error) {
+	setDefault(&o.MaxSeries, 100_000)
 	setDefault(&o.MaxBody, 4<<20)
 	setDefault(&o.MaxDecoded, 32<<20)
 	setDefault(&o.MaxWrites, 64)
@@ -78,9 +89,12 @@ func New(o Options) (*Handler, error) {
 	if o.MaxInFlight < o.MaxBody+o.MaxDecoded {
 		return nil, fmt.Errorf("%d bytes in flight do not hold one request of the largest size, %d", o.MaxInFlight, o.MaxBody+o.MaxDecoded)
 	}
-	h := &Handler{o: o, load: load{maxWrites: o.MaxWrites, maxBytes: o.MaxInFlight}}
+	h := &Handler{
+		o: o, load: load{maxWrites: o.MaxWrites, maxBytes: o.MaxInFlight},
+		series: admission{max: o.MaxSeries, series: o.Series, late: o.CountsLate},
+	}
 	var err error
-	h.metrics, err = newMetrics(o.Registerer, &h.load)
+	h.metrics, err = newMetrics(o.Registerer, &h.load, &h.series)
 	return h, err
 }
 
@@ -140,21 +154,20 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request) (a answer, writt
 	if err := h.o.Writable(); err != nil {
 		return answer{status: http.StatusInsufficientStorage, code: "disk_full", message: "nothing was written, because the server's disk is full; try again later", retry: 10 * retrySoon}, 0
 	}
-	size := r.ContentLength
-	if size < 0 { // not said: it may be anything up to the bound
-		size = h.o.MaxBody
+	if a := h.judgeSequence(sequence, time.Now()); a.status != 0 {
+		return a, 0
 	}
-	if size > h.o.MaxBody {
+	if r.ContentLength > h.o.MaxBody {
 		return tooLarge("compressed", h.o.MaxBody), 0
 	}
-	place, ok := h.load.enter(size)
-	if !ok {
-		return overloaded(), 0
-	}
+	place := &place{l: &h.load}
 	defer place.leave()
-	body, a := h.read(w, r)
+	body, a := h.read(w, r, place)
 	if a.status != 0 {
 		return a, 0
+	}
+	if !place.begin() {
+		return overloaded(), 0
 	}
 	// The decompressed size is taken from the first bytes and judged before that
 	// much memory is.
@@ -174,41 +187,28 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request) (a answer, writt
 	} else if err != nil {
 		return badBody(err), 0
 	}
+	// Series share symbols in the body, and not in the batch.
+	if more := int64(b.Size() - decoded); more > 0 && !place.grow(more) {
+		return overloaded(), 0
+	}
 	sequence.Give(b)
 	if b.Seq == 0 {
 		h.judgeTimes(b, &report, time.Now())
 	}
+	done, ok := h.series.admit(b, &report)
+	if !ok {
+		return overloaded(), 0
+	}
+	defer done()
 	written = b.Samples() // before the bus owns b
 	if a := h.publish(r.Context(), b); a.status != 0 {
 		return a, 0
 	}
 	h.metrics.wrote(written, report)
 	if sentence := report.sentence(written); sentence != "" {
-		return answer{status: http.StatusBadRequest, code: "not_all_written", message: sentence}, written
+		return answer{status: http.StatusBadRequest, code: httpbus.CodeNotAllWritten, message: sentence}, written
 	}
 	return answer{status: http.StatusNoContent}, written
-}
-
-// read returns the body. The zero answer means that it is complete.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, answer) {
-	var body []byte
-	var err error
-	from := http.MaxBytesReader(w, r.Body, h.o.MaxBody)
-	if r.ContentLength >= 0 {
-		body = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(from, body)
-	} else {
-		body, err = io.ReadAll(from)
-	}
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, tooLarge("compressed", h.o.MaxBody)
-	case err != nil:
-		// 408 would be the word, but to Remote-Write it is for good, as any 4xx.
-		return nil, answer{status: http.StatusServiceUnavailable, code: "incomplete", message: "the body did not arrive in full in time; send the same again", retry: retrySoon, closing: true}
-	}
-	return body, answer{}
 }
 
 // publish brings b to the bus. The zero answer means that it is there.

@@ -2,33 +2,23 @@ package ingest
 
 import "sync"
 
-// load counts the requests under way and the bytes that they occupy. Nobody waits
-// in it: who does not fit is told to come again, and keeps its own data meanwhile.
+// load bounds what all requests together occupy. Whoever finds no room is told to
+// come again; nothing queues.
 type load struct {
 	maxWrites int
 	maxBytes  int64
 
 	mu     sync.Mutex // guards what follows
-	writes int
-	bytes  int64
+	writes int        // requests whose body has arrived
+	bytes  int64      // of all requests, as far as their bodies have arrived
 }
 
-// place is one request's share of the load.
+// place is one request's share of the load. It takes what has arrived, not what was
+// announced: announcing costs nothing.
 type place struct {
 	l     *load
+	write bool
 	bytes int64
-}
-
-// enter takes a place for a request of that many bytes, if there is one.
-func (l *load) enter(bytes int64) (*place, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.writes >= l.maxWrites || l.bytes+bytes > l.maxBytes {
-		return nil, false
-	}
-	l.writes++
-	l.bytes += bytes
-	return &place{l, bytes}, true
 }
 
 // grow takes more bytes, if there are.
@@ -43,12 +33,26 @@ func (p *place) grow(bytes int64) bool {
 	return true
 }
 
+// begin takes one of the writes, if there is one.
+func (p *place) begin() bool {
+	p.l.mu.Lock()
+	defer p.l.mu.Unlock()
+	if p.l.writes >= p.l.maxWrites {
+		return false
+	}
+	p.l.writes++
+	p.write = true
+	return true
+}
+
 // leave gives the place back.
 func (p *place) leave() {
 	p.l.mu.Lock()
 	defer p.l.mu.Unlock()
-	p.l.writes--
 	p.l.bytes -= p.bytes
+	if p.write {
+		p.l.writes--
+	}
 }
 
 func (l *load) held() (writes int, bytes int64) {

@@ -15,7 +15,7 @@ type metrics struct {
 }
 
 // newMetrics registers the door's metrics with r, unless it is nil.
-func newMetrics(r prometheus.Registerer, l *load) (metrics, error) {
+func newMetrics(r prometheus.Registerer, l *load, a *admission) (metrics, error) {
 	m := metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_write_requests_total", Help: "Write requests answered, by status code.",
@@ -34,10 +34,15 @@ func newMetrics(r prometheus.Registerer, l *load) (metrics, error) {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "stripchart_write_" + name, Help: help}, value)
 	}
 	var errs []error
+	if a.series != nil {
+		m.refused.WithLabelValues(refusedMaxSeries) // shown as 0
+		errs = append(errs, r.Register(gauge("series", "Series in memory, as write_series_limit counts them.", func() float64 { return float64(a.series.Count()) })),
+			r.Register(gauge("series_limit", "The most series that may be in memory (--max-series); samples of new ones are refused.", func() float64 { return float64(a.max) })))
+	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.samples, m.refused,
-		gauge("in_flight", "Write requests under way.", func() float64 { n, _ := l.held(); return float64(n) }),
-		gauge("in_flight_bytes", "Bytes that their bodies occupy, compressed and decompressed.", func() float64 { _, n := l.held(); return float64(n) }),
+		gauge("in_flight", "Write requests under way whose body has arrived.", func() float64 { n, _ := l.held(); return float64(n) }),
+		gauge("in_flight_bytes", "Bytes that all write requests occupy: what has arrived of their bodies, decompressed, and as batches.", func() float64 { _, n := l.held(); return float64(n) }),
 		gauge("in_flight_limit", "The most write requests that may be under way; others are answered 429.", func() float64 { return float64(l.maxWrites) }),
 		gauge("in_flight_limit_bytes", "The most bytes that they may occupy; others are answered 429.", func() float64 { return float64(l.maxBytes) }),
 	} {

@@ -28,14 +28,15 @@ const (
 	refusedTooNew = "too_new"
 )
 
-func (r *Report) refuse(reason string, first func() string) {
+// refuse counts samples of one series.
+func (r *Report) refuse(reason string, samples int, first func() string) {
 	for i := range r.Refused {
 		if r.Refused[i].Reason == reason {
-			r.Refused[i].Samples++
+			r.Refused[i].Samples += samples
 			return
 		}
 	}
-	r.Refused = append(r.Refused, Refusal{Reason: reason, Samples: 1, First: first()})
+	r.Refused = append(r.Refused, Refusal{Reason: reason, Samples: samples, First: first()})
 }
 
 // sentence tells a writer what was not written; "" when everything was.
@@ -76,9 +77,9 @@ func (h *Handler) judgeTimes(b *bus.Batch, report *Report, now time.Time) {
 		for _, x := range s.Samples {
 			switch {
 			case x.T < from:
-				report.refuse(refusedTooOld, func() string { return offender(&s, x) + " lies more than " + h.o.Behind.String() + " back" })
+				report.refuse(refusedTooOld, 1, func() string { return offender(&s, x) + " lies more than " + h.o.Behind.String() + " back" })
 			case x.T > to:
-				report.refuse(refusedTooNew, func() string {
+				report.refuse(refusedTooNew, 1, func() string {
 					return offender(&s, x) + " lies more than " + h.o.Ahead.String() + " ahead of this server's clock"
 				})
 			default:
@@ -92,12 +93,17 @@ func (h *Handler) judgeTimes(b *bus.Batch, report *Report, now time.Time) {
 	b.Series = series
 }
 
-// offender names a sample, in a bounded number of bytes.
-func offender(s *bus.Series, x bus.Sample) string {
-	const maxName = 200
+// name names a series, in a bounded number of bytes.
+func name(s *bus.Series) string {
+	const most = 200
 	name := s.Labels.String()
-	if len(name) > maxName {
-		name = name[:maxName] + "..."
+	if len(name) > most {
+		name = name[:most] + "..."
 	}
-	return fmt.Sprintf("%s at %s", name, time.UnixMilli(x.T).UTC().Format("2006-01-02T15:04:05.000Z"))
+	return name
+}
+
+// offender names a sample.
+func offender(s *bus.Series, x bus.Sample) string {
+	return fmt.Sprintf("%s at %s", name(s), time.UnixMilli(x.T).UTC().Format("2006-01-02T15:04:05.000Z"))
 }

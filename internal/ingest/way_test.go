@@ -24,6 +24,7 @@ import (
 // copies of what it has seen.
 type way struct {
 	publisher *httpbus.Publisher
+	encode    func(*bus.Batch) []byte // the publisher's; nil: encode
 
 	mu      sync.Mutex
 	seen    map[string]uint64 // newest Seq by source
@@ -53,7 +54,12 @@ func newWay(t *testing.T, o Options, around func(http.Handler) http.Handler) *wa
 	mux.Handle("/below"+httpbus.WritePath, http.StripPrefix("/below", h))
 	s := httptest.NewServer(mux)
 	var err error
-	w.publisher, err = httpbus.New(httpbus.Options{URL: s.URL + "/below/", Encode: encode})
+	w.publisher, err = httpbus.New(httpbus.Options{URL: s.URL + "/below/", Encode: func(b *bus.Batch) []byte {
+		if w.encode != nil {
+			return w.encode(b)
+		}
+		return encode(b)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

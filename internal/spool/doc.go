@@ -9,9 +9,9 @@
 //     background once a second; power loss may cost what was appended since.
 //  2. Run publishes what was appended in the order of sequence numbers, one
 //     Publish in flight, and only after Append has taken it. A batch counts as
-//     sent when Publish returned nil or bus.ErrNotStored. Any other error but
-//     ErrRefused and bus.ErrTooLarge means that it is published again, after
-//     bus.ErrUnusable by another Run, since it ends this one.
+//     sent when Publish returned nil, bus.ErrNotStored or bus.ErrNotAllWritten. Any
+//     other error but ErrRefused and bus.ErrTooLarge means that it is published again,
+//     after bus.ErrUnusable by another Run, since it ends this one.
 //  3. A sequence number is never published with two contents. After a restart
 //     the sequence goes on without a jump, also after kill -9. Only where the
 //     end of the log may be missing (power loss, damage) it goes on after the
@@ -37,7 +37,8 @@
 //     a refused merged batch is taken apart first.
 //  9. A spool that comes to another machine, or to one with another host name, goes
 //     on as a new source, with the numbers that it has: two hosts with a copy of one
-//     spool never publish as one source.
+//     spool never publish as one source. So does one whose source has a name that
+//     bus.CheckSource refuses: a server would refuse each of its batches.
 //
 // On disk a spool is a directory:
 //

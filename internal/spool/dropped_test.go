@@ -1,10 +1,14 @@
 package spool
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"stripchart/internal/bus"
 )
@@ -92,6 +96,39 @@ func TestTheBatchBehindARefusedOneSaysSo(t *testing.T) {
 		}
 		if len(said) != 1 || said[6] != 1 {
 			t.Errorf("said to be missing: %v, want one before batch 6", said)
+		}
+	})
+}
+
+// A batch that was taken without some of its samples used up its number: nothing of
+// the sequence is missing, and nothing is sent again.
+func TestABatchOfWhichSamplesWereRefusedLeavesNoGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, options(t.TempDir()))
+		v := newServer()
+		put(t, s, 9, 10)
+		stop := run(t, s, func(ctx context.Context, b *bus.Batch) error {
+			err := v.publish(ctx, b)
+			if err == nil && b.First() <= 5 && 5 <= b.Seq {
+				return fmt.Errorf("%w: 1 invalid_labels", bus.ErrNotAllWritten)
+			}
+			return err
+		})
+		caught(t, s)
+		put(t, s, 3, 10)
+		caught(t, s)
+		stop()
+		v.check(t, 1, 12)
+		for _, b := range v.published {
+			if b.Dropped > 0 {
+				t.Errorf("batch %d says that %d before it are missing", b.Seq, b.Dropped)
+			}
+		}
+		if n := s.Dropped(); n != 0 {
+			t.Errorf("%d batches count as dropped", n)
+		}
+		if n := testutil.ToFloat64(s.metrics.partly); n != 9 { // one merged batch had them all
+			t.Errorf("%v batches count as refused in part", n)
 		}
 	})
 }

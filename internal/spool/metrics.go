@@ -11,6 +11,7 @@ type metrics struct {
 	appended        prometheus.Counter
 	failures        prometheus.Counter
 	sent            prometheus.Counter
+	partly          prometheus.Counter
 	publishes       prometheus.Counter
 	publishFailures prometheus.Counter
 	dropped         *prometheus.CounterVec // by reason
@@ -32,6 +33,7 @@ func newMetrics(r prometheus.Registerer, s *Spool) (*metrics, error) {
 		appended:        counter("appended_batches_total", "Batches that were written to the spool."),
 		failures:        counter("append_failures_total", "Batches that the disk did not take; they are held in memory, or their writer tries again."),
 		sent:            counter("sent_batches_total", "Batches that the bus acknowledged, copies after an error included."),
+		partly:          counter("partly_refused_batches_total", "Batches that the bus acknowledged without some of their samples, which it refused for good."),
 		publishes:       counter("publishes_total", "Publishes that the bus acknowledged; each may have several batches."),
 		publishFailures: counter("publish_failures_total", "Attempts to send that failed; the batches are sent again."),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -47,7 +49,7 @@ func newMetrics(r prometheus.Registerer, s *Spool) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.appended, m.failures, m.sent, m.publishes, m.publishFailures, m.dropped,
+		m.appended, m.failures, m.sent, m.partly, m.publishes, m.publishFailures, m.dropped,
 		gauge("bytes", "Size of the spool on disk.", func() float64 { return float64(s.bytes()) }),
 		gauge("limit_bytes", "Bound of the size of the spool on disk.", func() float64 { return float64(s.o.MaxBytes) }),
 		gauge("waiting_batches", "Sequence numbers that are not acknowledged.", func() float64 { return float64(s.newest - s.sent) }),

@@ -74,6 +74,7 @@ type sender struct {
 	moved    bool   // something was acknowledged since the last rewind
 	resent   uint64 // the sent mark at the last rewind
 	rewinds  int    // since the sent mark moved
+	partly   bool   // the newest batch was taken without some of its samples
 	failures int    // of the episode
 	since    time.Time
 	backoff  time.Duration
@@ -115,8 +116,9 @@ func (w *sender) offer(ctx context.Context, entries []entry) error {
 	for {
 		err := w.publish(ctx, b)
 		switch {
-		case err == nil || errors.Is(err, bus.ErrNotStored):
+		case err == nil || errors.Is(err, bus.ErrNotStored) || errors.Is(err, bus.ErrNotAllWritten):
 			w.succeeded()
+			w.told(len(entries), err)
 			w.cursor = last
 			w.s.gave(entries[len(entries)-1].header)
 			w.s.acknowledge(entries)
@@ -179,6 +181,22 @@ func (w *sender) succeeded() {
 		w.s.log.Info("sending works again", "after", time.Since(w.since).Round(time.Millisecond), "failures", w.failures)
 	}
 	w.moved, w.failures, w.backoff = true, 0, 0
+}
+
+// told notes what the bus said of n batches that it took.
+func (w *sender) told(n int, err error) {
+	partly := errors.Is(err, bus.ErrNotAllWritten)
+	if partly {
+		w.s.metrics.partly.Add(float64(n))
+	}
+	if partly != w.partly {
+		w.partly = partly
+		if partly {
+			w.s.log.Warn("the bus takes batches without some of their samples, which are lost; until this ends it is counted, not logged", "err", err)
+		} else {
+			w.s.log.Info("the bus takes batches whole again")
+		}
+	}
 }
 
 // failed notes an error and waits before the next attempt. It returns false when

@@ -2,13 +2,11 @@ package spool
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -206,15 +204,25 @@ func (s *Spool) load() error {
 		st.Source = s.o.NewSource()
 		st.Boot = s.boot
 	}
-	elsewhere := st.Machine != "" && s.machine != "" && st.Machine != s.machine
-	if elsewhere {
+	renamed := ""
+	switch {
+	case st.Machine != "" && s.machine != "" && st.Machine != s.machine:
 		// Two that publish as one source have their batches taken for copies of each
-		// other's. As a new source this one is judged by its own numbers, and what
-		// both send is found by series and time.
+		// other's.
+		renamed = "this spool is from another machine, or this one has a new name"
+	case bus.CheckSource(st.Source) != nil:
+		// By a program that did not look: no server would take it over HTTP.
+		renamed = "the name of the source in this spool is none that every server takes"
+	}
+	if renamed != "" {
+		// As a new source this one is judged by its own numbers, and what both send is
+		// found by series and time.
 		old := st.Source
 		st.Source = s.o.NewSource()
-		s.log.Warn("this spool is from another machine, or this one has a new name; what it holds and what follows is published as a new source",
-			"was", old, "source", st.Source)
+		s.log.Warn(renamed+"; what it holds and what follows is published as a new source", "was", old, "source", st.Source)
+	}
+	if err := bus.CheckSource(st.Source); err != nil {
+		return err
 	}
 	if s.machine == "" {
 		s.machine = st.Machine
@@ -241,7 +249,7 @@ func (s *Spool) load() error {
 	// that are no longer in the log: a jump makes servers declare a gap, where a
 	// number used twice would make them skip real data without a word. An unknown
 	// boot id is never the same. A new source has used no numbers yet.
-	if !elsewhere && !st.Clean && (damaged || s.boot == "" || st.Boot != s.boot) && st.Reserved > s.newest {
+	if renamed == "" && !st.Clean && (damaged || s.boot == "" || st.Boot != s.boot) && st.Reserved > s.newest {
 		s.log.Warn("the end of the spool may be missing; the sequence goes on after the reserved numbers, and servers declare a gap",
 			"newest", s.newest, "next", st.Reserved+1)
 		s.newest = st.Reserved
@@ -261,11 +269,8 @@ func (s *Spool) load() error {
 
 // newSource returns an id for a source that begins now.
 func newSource() string {
-	host, err := os.Hostname()
-	if err != nil || host == "" {
-		host = "unknown"
-	}
-	return "collect-" + host + "-" + strings.ToLower(rand.Text()[:12])
+	host, _ := os.Hostname() // without a name it is "unknown"
+	return bus.NewSource(host)
 }
 
 // Source returns the id of the source whose batches are kept here.

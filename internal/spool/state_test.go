@@ -62,7 +62,7 @@ func TestTheNewerOfTheTwoStatesCounts(t *testing.T) {
 func TestADamagedSpareBeginsANewSource(t *testing.T) {
 	o := options(t.TempDir())
 	ids := 0
-	o.NewSource = func() string { ids++; return fmt.Sprint("source ", ids) }
+	o.NewSource = func() string { ids++; return fmt.Sprint("source-", ids) }
 	s := open(t, o)
 	shut(t, s)
 	f, err := os.OpenFile(filepath.Join(o.Dir, spareName), os.O_RDWR, 0)
@@ -75,7 +75,7 @@ func TestADamagedSpareBeginsANewSource(t *testing.T) {
 	f.Close()
 	for range 2 { // it is told, and mended, once
 		s = open(t, o)
-		if s.Source() != "source 2" {
+		if s.Source() != "source-2" {
 			t.Errorf("source %q", s.Source())
 		}
 		shut(t, s)
@@ -213,5 +213,27 @@ func rewrite(t *testing.T, s *Spool, change func(*state)) {
 	}
 	if err := os.Remove(filepath.Join(s.o.Dir, spareName)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// An older version gave a source the host's name as it was. Over HTTP every batch of
+// it was refused for good.
+func TestASourceWithANameThatServersRefuseIsANewSource(t *testing.T) {
+	for _, name := range []string{"collect-büro-QRVZ", "collect-a b-QRVZ", "collect-\uFFFD-QRVZ"} {
+		o := options(t.TempDir())
+		s := open(t, o)
+		put(t, s, 3, 10)
+		rewrite(t, s, func(st *state) { st.Source = name })
+		o.Dir = snapshot(t, o.Dir)
+		s = open(t, o)
+		if s.Source() != "source" || s.NextSeq() != 4 || s.Waiting() != 3 {
+			t.Errorf("%s goes on as %s, the next number is %d, %d wait", name, s.Source(), s.NextSeq(), s.Waiting())
+		}
+	}
+	o := options(t.TempDir())
+	o.NewSource = func() string { return "a b" }
+	if s, err := Open(o); err == nil {
+		shut(t, s)
+		t.Error("a new source with such a name is taken")
 	}
 }

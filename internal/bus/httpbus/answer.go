@@ -15,7 +15,8 @@ import (
 
 var (
 	// ErrRefused means that the server will never take this batch as it is: a
-	// source drops it. What of it was valid may be written.
+	// source drops it. Where a part of it was written, the error is
+	// bus.ErrNotAllWritten instead.
 	ErrRefused = errors.New("the server refuses this batch for good")
 	// ErrWrongAddress means that no batch can succeed, whatever is in it, because
 	// what answers at the URL takes none: a wrong path, a redirect, an older
@@ -34,7 +35,10 @@ const (
 // judge says what r means for the batch: nil is the acknowledgement. pause is
 // how long the server wants to be left alone.
 func judge(r *http.Response) (pause time.Duration, err error) {
-	code, sentence := readAnswer(r)
+	code, sentence, err := readAnswer(r)
+	if err != nil {
+		return 0, fmt.Errorf("the answer %s broke off: %w", r.Status, err) // what it means for the batch stood in the rest
+	}
 	said := r.Status
 	if sentence != "" {
 		said += ": " + sentence
@@ -46,6 +50,9 @@ func judge(r *http.Response) (pause time.Duration, err error) {
 		}
 		return 0, nil
 	case http.StatusBadRequest:
+		if code == CodeNotAllWritten {
+			return 0, fmt.Errorf("%w: %s", bus.ErrNotAllWritten, sentence)
+		}
 		return 0, fmt.Errorf("%w: %s", ErrRefused, said)
 	case http.StatusRequestEntityTooLarge:
 		return 0, fmt.Errorf("%w: %w: %s", ErrRefused, bus.ErrTooLarge, said)
@@ -66,18 +73,18 @@ func judge(r *http.Response) (pause time.Duration, err error) {
 
 // readAnswer returns the code and the sentence of an error in the server's form,
 // and empty strings for anything else.
-func readAnswer(r *http.Response) (code, sentence string) {
+func readAnswer(r *http.Response) (code, sentence string, err error) {
 	b, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
 	if err != nil {
-		return "", ""
+		return "", "", err
 	}
 	var body struct {
 		Error struct{ Code, Message string }
 	}
 	if json.Unmarshal(b, &body) != nil {
-		return "", ""
+		return "", "", nil
 	}
-	return body.Error.Code, strings.ToValidUTF8(body.Error.Message[:min(len(body.Error.Message), maxSentence)], "")
+	return body.Error.Code, strings.ToValidUTF8(body.Error.Message[:min(len(body.Error.Message), maxSentence)], ""), nil
 }
 
 // retryAfter reads the header, seconds or a date (RFC 9110, section 10.2.3), and

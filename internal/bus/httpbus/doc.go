@@ -9,7 +9,8 @@
 //     receiver of Remote-Write 2.0 (a portal, another program) is an error.
 //  2. Any other error says nothing about whether the batch arrived, so a source
 //     publishes the same batch (same Seq) again, and readers skip the copy. Only
-//     ErrRefused says that another try cannot succeed.
+//     three say that it does not: ErrRefused (another try cannot succeed),
+//     bus.ErrNotAllWritten and bus.ErrNotStored (it is in the log).
 //  3. Batches arrive in the order in which Publish is called, as long as one call
 //     is in flight. There is no queue here: a source has its own.
 //  4. Every call honours its context and a timeout of its own. What a server

@@ -41,17 +41,17 @@ const (
 	HeaderHistogramsWritten = "X-Prometheus-Remote-Write-Histograms-Written"
 	HeaderExemplarsWritten  = "X-Prometheus-Remote-Write-Exemplars-Written"
 
+	// CodeNotAllWritten is the error code with which a server says
+	// bus.ErrNotAllWritten.
+	CodeNotAllWritten = "not_all_written"
 	// CodeNotRecorded is the error code with which a server says bus.ErrNotStored.
 	CodeNotRecorded = "not_recorded"
 )
 
-// MaxSource bounds the bytes of a source's name.
-const MaxSource = 128
-
 // Sequence is a batch's place among those of its source. The zero value is
 // that of a writer without a sequence.
 type Sequence struct {
-	Source       string // 1 to MaxSource bytes of visible ASCII
+	Source       string // as bus.CheckSource takes it
 	Seq, Merged  uint64 // Merged < Seq
 	Dropped      uint64 // < Seq - Merged
 	DroppedAfter int64  // Unix ms; 0 without Dropped
@@ -68,13 +68,11 @@ func (s Sequence) Give(b *bus.Batch) {
 }
 
 func (s Sequence) check() error {
-	if s.Source == "" || len(s.Source) > MaxSource {
-		return fmt.Errorf("%s must have 1 to %d bytes, not %d", HeaderSource, MaxSource, len(s.Source))
+	if err := bus.CheckSource(s.Source); err != nil {
+		return fmt.Errorf("%s: %w", HeaderSource, err)
 	}
-	for _, c := range []byte(s.Source) {
-		if c <= ' ' || c > '~' {
-			return fmt.Errorf("%s must be visible ASCII without spaces", HeaderSource)
-		}
+	if s.Seq > bus.MaxSeq {
+		return fmt.Errorf("%s must be at most 2^53-1; a source counts its batches 1, 2, 3, ...", HeaderSeq)
 	}
 	if s.Merged >= s.Seq {
 		return fmt.Errorf("%s must be less than %s, and that at least 1", HeaderMerged, HeaderSeq)
@@ -121,14 +119,14 @@ func ReadSequence(h http.Header) (s Sequence, err error) {
 	}
 	s.Source = source[0]
 	if s.Seq, err = strconv.ParseUint(seq[0], 10, 64); err != nil {
-		return Sequence{}, errors.New(HeaderSeq + " must be a whole number, 1 to 2^64-1")
+		return Sequence{}, errors.New(HeaderSeq + " must be a whole number, 1 to 2^53-1")
 	}
 	if s.Merged, err = strconv.ParseUint(merged[0], 10, 64); err != nil {
-		return Sequence{}, errors.New(HeaderMerged + " must be a whole number, 0 to 2^64-1")
+		return Sequence{}, errors.New(HeaderMerged + " must be a whole number, 0 to 2^53-2")
 	}
 	if len(dropped) == 1 {
 		if s.Dropped, err = strconv.ParseUint(dropped[0], 10, 64); err != nil || s.Dropped == 0 {
-			return Sequence{}, errors.New(HeaderDropped + " must be a whole number, 1 to 2^64-1")
+			return Sequence{}, errors.New(HeaderDropped + " must be a whole number, 1 to 2^53-2")
 		}
 		if s.DroppedAfter, err = strconv.ParseInt(after[0], 10, 64); err != nil {
 			return Sequence{}, errors.New(HeaderDroppedAfter + " must be a time in Unix milliseconds")

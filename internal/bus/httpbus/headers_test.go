@@ -15,7 +15,9 @@ func TestSequenceIsWholeOrAbsent(t *testing.T) {
 	}{
 		{nil, nil, nil, nil, nil, true},
 		{[]string{"a"}, []string{"1"}, []string{"0"}, nil, nil, true},
-		{[]string{"a"}, []string{"18446744073709551615"}, []string{"18446744073709551614"}, nil, nil, true},
+		{[]string{"a"}, []string{"9007199254740991"}, []string{"9007199254740990"}, nil, nil, true},
+		{[]string{"a"}, []string{"9007199254740992"}, []string{"0"}, nil, nil, false},
+		{[]string{"a"}, []string{"18446744073709551615"}, []string{"0"}, nil, nil, false},
 		{[]string{"a"}, []string{"1"}, nil, nil, nil, false},
 		{[]string{"a"}, nil, []string{"0"}, nil, nil, false},
 		{nil, []string{"1"}, []string{"0"}, nil, nil, false},

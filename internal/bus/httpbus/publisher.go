@@ -124,8 +124,9 @@ func parse(s string) (*url.URL, error) {
 }
 
 // Publish sends b and waits for the server's answer. The promise is that of
-// bus.Bus. The errors to tell apart are ErrRefused, bus.ErrNotStored (shown, but
-// the server's disk is full; not to be published again) and bus.ErrClosed.
+// bus.Bus. The errors to tell apart are ErrRefused, bus.ErrNotAllWritten (in the log
+// without some samples), bus.ErrNotStored (shown, but the server's disk is full), after
+// which it is not to be published again, and bus.ErrClosed.
 func (p *Publisher) Publish(ctx context.Context, b *bus.Batch) error {
 	notBefore, err := p.enter()
 	if err != nil {

@@ -98,6 +98,8 @@ func TestAnswersMeanWhatTheyMean(t *testing.T) {
 		{"written, with 200", 200, HeaderSamplesWritten + ": 0", "", nil, nil, ""},
 		{"a success of something else", 200, "", "<html>welcome", []error{ErrRefused, ErrWrongAddress}, nil, "Remote-Write"},
 		{"a bad batch", 400, "", said, []error{ErrRefused}, []error{ErrWrongAddress}, "what to do"},
+		{"a batch of which some was refused", 400, "", `{"error":{"code":"not_all_written","message":"1 too_old"}}`, []error{bus.ErrNotAllWritten}, []error{ErrRefused, bus.ErrNotStored}, "1 too_old"},
+		{"an answer that breaks off", 400, "Content-Length: 1000", said, nil, []error{ErrRefused, bus.ErrNotAllWritten}, "broke off"},
 		{"a large batch", 413, "", said, []error{ErrRefused, bus.ErrTooLarge}, []error{ErrWrongAddress}, "what to do"},
 		{"no such path", 404, "", "<html>", []error{ErrRefused, ErrWrongAddress}, nil, "404"},
 		{"an older server", 415, "", said, []error{ErrRefused, ErrWrongAddress}, nil, "what to do"},

@@ -32,7 +32,7 @@ func (b *Bus) Tail(ctx context.Context, from bus.Position, handle func(bus.Deliv
 	defer leave()
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &reader{
-		bus: b, part: b.health.part(), decoder: rw.NewDecoder(rw.Limits{}),
+		bus: b, part: b.health.part(), decoder: rw.NewDecoder(rw.Kept()),
 		at: from, started: !from.IsZero(), count: firstRead, out: make(chan []bus.Delivery, 1),
 	}
 	ended := make(chan error, 1)

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/golang/snappy"
-	"github.com/prometheus/prometheus/model/labels"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"stripchart/internal/bus"
@@ -21,20 +20,40 @@ var (
 	ErrTooLarge = errors.New("request is too large")
 )
 
-// Limits bound one request. 0 is the default of each.
+// Limits bound one request. 0 is the default of each, which is for requests of
+// strangers.
 type Limits struct {
-	Bytes   int // after decompression; default 32 MiB
-	Series  int // entries in timeseries; default 100,000
-	Samples int // of all series; default 1,000,000
+	Bytes     int             // after decompression; default 32 MiB
+	Symbols   int             // default 1,000,000
+	Series    int             // entries in timeseries; default 100,000
+	Samples   int             // of all series; default 1,000,000
+	Labels    bus.LabelLimits // of each series; default bus.EndpointLabels
+	AllLabels int             // bytes of the labels of all series that are not remembered, each written in full; default 32 MiB
 }
 
-const (
-	defaultBytes   = 32 << 20
-	defaultSeries  = 100_000
-	defaultSamples = 1_000_000
+// Kept returns the limits of what was acknowledged before, and stands on a log or in a
+// spool.
+func Kept() Limits {
+	return Limits{Symbols: 8_000_000, Labels: bus.KeptLabels(), AllLabels: 256 << 20}
+}
 
-	maxErrors = 8 // in a Report
-)
+func (l *Limits) setDefaults() {
+	def := func(v *int, to int) {
+		if *v <= 0 {
+			*v = to
+		}
+	}
+	def(&l.Bytes, 32<<20)
+	def(&l.Symbols, 1_000_000)
+	def(&l.Series, 100_000)
+	def(&l.Samples, 1_000_000)
+	def(&l.AllLabels, 32<<20)
+	if l.Labels == (bus.LabelLimits{}) {
+		l.Labels = bus.EndpointLabels()
+	}
+}
+
+const maxErrors = 8 // in a Report
 
 // Report says what of a request is not in its batch. All zero: everything is.
 type Report struct {
@@ -75,22 +94,15 @@ type Decoder struct {
 	series  [][]byte // encoded
 	refs    []uint64
 	key     []byte
-	builder labels.ScratchBuilder
+	builder *bus.LabelBuilder
+	spelled int // bytes of the labels that were not remembered
 	report  Report
 }
 
 // NewDecoder returns a Decoder that keeps to l.
 func NewDecoder(l Limits) *Decoder {
-	if l.Bytes <= 0 {
-		l.Bytes = defaultBytes
-	}
-	if l.Series <= 0 {
-		l.Series = defaultSeries
-	}
-	if l.Samples <= 0 {
-		l.Samples = defaultSamples
-	}
-	return &Decoder{limits: l, known: map[string]*series{}, builder: labels.NewScratchBuilder(16)}
+	l.setDefaults()
+	return &Decoder{limits: l, known: map[string]*series{}, builder: bus.NewLabelBuilder(l.Labels)}
 }
 
 // Decode reads one request; the batch keeps nothing of p. Its Source, Seq and
@@ -150,6 +162,9 @@ func (d *Decoder) split() error {
 	return fields(d.raw, func(n protowire.Number, t protowire.Type, v []byte, _ uint64) error {
 		switch {
 		case n == requestSymbols && t == protowire.BytesType:
+			if len(d.symbols) == d.limits.Symbols {
+				return fmt.Errorf("%w: more than %d symbols", ErrTooLarge, d.limits.Symbols)
+			}
 			d.symbols = append(d.symbols, v)
 		case n == requestTimeseries && t == protowire.BytesType:
 			if len(d.series) == d.limits.Series {
@@ -194,6 +209,7 @@ func (d *Decoder) countSamples() (total int, err error) {
 // batch makes the batch.
 func (d *Decoder) batch(total int) (*bus.Batch, error) {
 	d.count++
+	d.spelled = 0
 	if d.held > maxKnownBytes { // here and not below: within a request, a series must be found again
 		clear(d.known)
 		d.held = 0
@@ -210,7 +226,10 @@ func (d *Decoder) batch(total int) (*bus.Batch, error) {
 		if len(samples) == 0 {
 			continue // metadata, a histogram or an exemplar
 		}
-		s := d.lookUp()
+		s, err := d.lookUp()
+		if err != nil {
+			return nil, err
+		}
 		if s.err != nil {
 			d.refuse(i, s.err, len(samples))
 			arena = arena[:from]
@@ -246,7 +265,7 @@ func (d *Decoder) readSeries(raw []byte, samples []bus.Sample) ([]bus.Sample, er
 		case n == seriesLabels && t == protowire.VarintType: // not packed: allowed, and rare
 			d.refs = append(d.refs, x)
 		case n == seriesLabels && t == protowire.BytesType:
-			for len(v) > 0 && len(d.refs) <= 2*maxLabels {
+			for len(v) > 0 && len(d.refs) <= 2*maxPairs {
 				x, n := protowire.ConsumeVarint(v)
 				if n < 0 {
 					return ErrMalformed

@@ -16,9 +16,12 @@
 //     bit (every NaN keeps its pattern; -0 becomes 0, which Prometheus's own
 //     type does not write), in the same order.
 //  2. Decode looks at the announced length before it decompresses, and needs at
-//     most a small multiple of Limits.Bytes of memory, whatever it is given.
-//  3. What Decode returns keeps the rules of bus.Batch: labels sorted and valid,
-//     each series once, times strictly ascending.
+//     most a small multiple of Limits.Bytes of memory, whatever it is given: it
+//     counts symbols, series, samples and the bytes of labels that share symbols.
+//  3. What Decode returns keeps the rules of bus.Batch: labels as bus.LabelBuilder
+//     makes them, each series once, times strictly ascending. That holds for what an
+//     older version wrote too: a label with an empty value, which once was kept, is left
+//     out here, so that the series is the one that the store has.
 //  4. Nothing is dropped silently: what cannot be kept is counted in Report. One
 //     bad series does not cost the others.
 package rw

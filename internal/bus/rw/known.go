@@ -3,18 +3,14 @@ package rw
 import (
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-const (
-	maxLabels = 256 // of one series
-	// maxStringBytes bounds a label's name and value. labels.Labels panics at 16 MiB.
-	maxStringBytes = 1 << 20
-)
+// maxPairs bounds the references to names and values that are read of one series,
+// those to empty values included.
+const maxPairs = 256
 
 // series is what a Decoder remembers.
 type series struct {
@@ -30,23 +26,27 @@ type series struct {
 const maxKnownBytes = 32 << 20
 
 // lookUp returns what is known of the series with d.refs, and learns it first
-// if need be.
-func (d *Decoder) lookUp() *series {
+// if need be. An error is of the request as a whole.
+func (d *Decoder) lookUp() (*series, error) {
 	if err := d.appendKey(); err != nil {
-		return &series{err: err}
+		return &series{err: err}, nil
 	}
 	if s := d.known[string(d.key)]; s != nil {
-		return s
+		return s, nil
+	}
+	// Labels share symbols: a request of a few bytes can spell out any number.
+	if d.spelled += len(d.key); d.spelled > d.limits.AllLabels {
+		return nil, fmt.Errorf("%w: the labels of all series, each written in full, have more than %d bytes", ErrTooLarge, d.limits.AllLabels)
 	}
 	s := &series{}
 	s.labels, s.err = d.build()
 	if s.err != nil {
-		return s // not remembered: a stranger could fill the memory with them
+		return s, nil // not remembered: a stranger could fill the memory with them
 	}
 	const overhead = 160 // of the map's and the struct's
 	size := 2*len(d.key) + overhead
-	// Other spellings of the same labels (in another order) lead to one series:
-	// a batch holds each series once.
+	// Other spellings of the same labels (in another order, with empty values) lead
+	// to one series: a batch holds each series once.
 	canonical := d.canonicalKey(s.labels)
 	if same := d.known[canonical]; same != nil {
 		s = same
@@ -58,30 +58,40 @@ func (d *Decoder) lookUp() *series {
 		d.known[string(d.key)] = s
 		d.held += size
 	}
-	return s
+	return s, nil
 }
 
 // appendKey writes the labels of d.refs, resolved, into d.key: names and values,
 // each behind its length. It does not depend on the request's symbols.
 func (d *Decoder) appendKey() error {
 	switch {
-	case len(d.refs) > 2*maxLabels: // readSeries reads no further
-		return fmt.Errorf("more than %d labels", maxLabels)
+	case len(d.refs) > 2*maxPairs: // readSeries reads no further
+		return fmt.Errorf("more than %d labels", maxPairs)
 	case len(d.refs)%2 != 0:
 		return errors.New("labels_refs has an odd length")
 	}
-	d.key = d.key[:0]
+	bytes := 0
 	for _, r := range d.refs {
 		if r >= uint64(len(d.symbols)) {
 			return fmt.Errorf("label reference %d is outside of the %d symbols", r, len(d.symbols))
 		}
+		bytes += len(d.symbols[r])
+	}
+	if bytes > d.limits.Labels.Bytes { // before they are written out: two bytes of a request can refer to a megabyte
+		if _, err := d.build(); err != nil {
+			return err // it says which label
+		}
+		return fmt.Errorf("labels of more than %d bytes in all", d.limits.Labels.Bytes)
+	}
+	d.key = d.key[:0]
+	for _, r := range d.refs {
 		d.key = protowire.AppendBytes(d.key, d.symbols[r])
 	}
 	return nil
 }
 
 func (d *Decoder) canonicalKey(l labels.Labels) string {
-	var key []byte
+	key := make([]byte, 0, len(d.key))
 	l.Range(func(l labels.Label) {
 		key = protowire.AppendString(protowire.AppendString(key, l.Name), l.Value)
 	})
@@ -92,24 +102,7 @@ func (d *Decoder) canonicalKey(l labels.Labels) string {
 func (d *Decoder) build() (labels.Labels, error) {
 	d.builder.Reset()
 	for i := 0; i < len(d.refs); i += 2 {
-		name, value := d.symbols[d.refs[i]], d.symbols[d.refs[i+1]]
-		switch {
-		case len(name) == 0:
-			return labels.EmptyLabels(), errors.New("a label has no name")
-		case !utf8.Valid(name) || !utf8.Valid(value):
-			return labels.EmptyLabels(), fmt.Errorf("label %q: not UTF-8", name)
-		case len(name) >= maxStringBytes || len(value) >= maxStringBytes:
-			return labels.EmptyLabels(), fmt.Errorf("label %.40q: longer than %d bytes", name, maxStringBytes)
-		}
-		d.builder.Add(string(name), string(value))
+		d.builder.Add(d.symbols[d.refs[i]], d.symbols[d.refs[i+1]])
 	}
-	d.builder.Sort()
-	l := d.builder.Labels()
-	if name, twice := l.HasDuplicateLabelNames(); twice {
-		return labels.EmptyLabels(), fmt.Errorf("label %q is there twice", name)
-	}
-	if l.Get(model.MetricNameLabel) == "" {
-		return labels.EmptyLabels(), errors.New("no metric name")
-	}
-	return l, nil
+	return d.builder.Labels()
 }

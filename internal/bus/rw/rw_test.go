@@ -1,9 +1,11 @@
 package rw
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -46,7 +48,7 @@ func awkward() *bus.Batch {
 	b := &bus.Batch{}
 	for i, l := range []labels.Labels{
 		labels.FromStrings("__name__", "a"),
-		labels.FromStrings("__name__", "a", "empty", ""),
+		labels.FromStrings("__name__", "a", "b", "c"),
 		labels.FromStrings("__name__", "température", "où", "日本\n\"\\"),
 		labels.FromStrings("__name__", "b", "a", "b", "b", "a"),
 	} {
@@ -173,10 +175,14 @@ func TestStrangersSeriesAreMadeToFitOrRefused(t *testing.T) {
 		{"a time twice with two values", []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2}, Samples: at(1, 1, 2)}}, `{__name__="m"} 1 2;`, Report{Conflicts: 1}, ""},
 		{"a time twice with one value", []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2}, Samples: append(at(1), at(1)...)}}, `{__name__="m"} 1;`, Report{}, ""},
 		{"a series twice", []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2}, Samples: at(1, 4)}, {LabelsRefs: []uint32{1, 2, 3, 4}, Samples: one}, {LabelsRefs: []uint32{1, 2}, Samples: at(2, 3)}}, `{__name__="m"} 1 2 3 4;{__name__="m", a="1"} 1;`, Report{}, ""},
+		{"an empty value", []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2, 3, 0, 5, 6}, Samples: one}}, `{__name__="m", b="2"} 1;`, Report{}, ""},
+		{"an empty value beside one with that name", []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2, 3, 0, 3, 4}, Samples: one}}, `{__name__="m", a="1"} 1;`, Report{}, ""},
+		{"a series twice, with and without an empty value", []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2, 3, 0}, Samples: at(1)}, {LabelsRefs: []uint32{1, 2}, Samples: at(2)}, {LabelsRefs: []uint32{5, 0, 1, 2}, Samples: at(3)}}, `{__name__="m"} 1 2 3;`, Report{}, ""},
+		{"a series twice, with an empty value and two values at one time", []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2}, Samples: at(1, 2)}, {LabelsRefs: []uint32{1, 2, 3, 0}, Samples: at(2)}}, `{__name__="m"} 1 2;`, Report{Conflicts: 1}, ""},
 		{"a series twice, in two orders", []writev2.TimeSeries{{LabelsRefs: []uint32{3, 4, 1, 2}, Samples: at(1)}, {LabelsRefs: []uint32{1, 2, 3, 4}, Samples: at(2)}}, `{__name__="m", a="1"} 1 2;`, Report{}, ""},
 		{"histograms and exemplars", []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2}, Histograms: make([]writev2.Histogram, 2), Exemplars: make([]writev2.Exemplar, 3)}}, "", Report{Histograms: 2, Exemplars: 3}, ""},
 		{"metadata alone", []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2}, Metadata: writev2.Metadata{HelpRef: 4}}}, "", Report{}, ""},
-		{"too many labels", []writev2.TimeSeries{{LabelsRefs: make([]uint32, 2*maxLabels+2), Samples: one}}, "", Report{Series: 1, Refused: 1}, "more than 256 labels"},
+		{"too many labels", []writev2.TimeSeries{{LabelsRefs: make([]uint32, 2*maxPairs+2), Samples: one}}, "", Report{Series: 1, Refused: 1}, "more than 256 labels"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b, report, err := Decode(request(t, writev2.Request{Symbols: symbols, Timeseries: c.series}), Limits{})
@@ -219,6 +225,9 @@ func TestRequestsBeyondALimitAreRefusedWhole(t *testing.T) {
 		{"bytes", small, Limits{Bytes: 10}, ErrTooLarge},
 		{"series", small, Limits{Series: 1}, ErrTooLarge},
 		{"samples", small, Limits{Samples: 2}, ErrTooLarge},
+		{"symbols", small, Limits{Symbols: 2}, ErrTooLarge},
+		{"symbols, within", small, Limits{Symbols: 3}, nil},
+		{"labels of all series", small, Limits{AllLabels: 10}, ErrTooLarge},
 		{"length announced only", []byte{0xff, 0xff, 0xff, 0xff, 0x0f}, Limits{}, ErrTooLarge},
 		{"not snappy", []byte("hello"), Limits{}, ErrMalformed},
 		{"not a request", snappy.Encode(nil, []byte{0xff}), Limits{}, ErrMalformed},
@@ -231,20 +240,111 @@ func TestRequestsBeyondALimitAreRefusedWhole(t *testing.T) {
 	}
 }
 
+// A request of a few bytes can name a million symbols, and refer to one long symbol
+// any number of times.
+func TestMemoryOfARequestIsBoundedByWhatItSpellsOut(t *testing.T) {
+	r := writev2.Request{Symbols: []string{"", "__name__", "m", strings.Repeat("v", 1<<20)}}
+	refs := []uint32{1, 2}
+	for i := range 200 {
+		r.Symbols = append(r.Symbols, fmt.Sprint("a", i))
+		refs = append(refs, uint32(4+i), 3)
+	}
+	r.Timeseries = []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2}, Samples: at(1)}, {LabelsRefs: refs, Samples: at(1)}}
+	for name, l := range map[string]Limits{"a stranger's": {}, "one that was acknowledged": Kept()} {
+		p := request(t, r)
+		var b *bus.Batch
+		var report Report
+		got := allocated(func() {
+			var err error
+			if b, report, err = Decode(p, l); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if len(b.Series) != 1 || report.Series != 1 || got > 64<<20 {
+			t.Errorf("one series with labels of 200 MiB, %s: %d series taken, %v, %d MiB allocated", name, len(b.Series), report.Errors, got>>20)
+		}
+	}
+
+	r = writev2.Request{Symbols: []string{"", "__name__", "m", "n", strings.Repeat("v", 1500), strings.Repeat("w", 1500)}}
+	for i := range 50_000 {
+		r.Symbols = append(r.Symbols, fmt.Sprint(i))
+		r.Timeseries = append(r.Timeseries, writev2.TimeSeries{LabelsRefs: []uint32{1, 2, 3, uint32(6 + i), 4, 4, 5, 5}, Samples: at(1)})
+	}
+	r.Symbols[4], r.Symbols[5] = strings.Repeat("v", 250), strings.Repeat("w", 250)
+	p := request(t, r)
+	got := allocated(func() {
+		if _, _, err := Decode(p, Limits{}); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "labels of all series") {
+			t.Errorf("50,000 series that share labels of 1,000 bytes: %v", err)
+		}
+	})
+	if got > 200<<20 {
+		t.Errorf("%d MiB were allocated", got>>20)
+	}
+
+	symbols := snappy.Encode(nil, bytes.Repeat([]byte{0x22, 0}, 15<<20))
+	got = allocated(func() {
+		if _, _, err := Decode(symbols, Limits{}); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "1000000 symbols") {
+			t.Errorf("15 million symbols: %v", err)
+		}
+	})
+	if got > 200<<20 {
+		t.Errorf("%d MiB were allocated for symbols", got>>20)
+	}
+}
+
+// allocated returns how many bytes f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// What was acknowledged is never refused later: an older version took longer labels.
+func TestWhatAnOlderVersionKeptIsRead(t *testing.T) {
+	var sets []string
+	for i := range 200 {
+		sets = append(sets, fmt.Sprint("a", i), "x")
+	}
+	old := &bus.Batch{Series: []bus.Series{
+		{Labels: labels.FromStrings("__name__", "m", "a", strings.Repeat("v", 100_000)), Samples: []bus.Sample{{T: 1}}},
+		{Labels: labels.FromStrings(append(sets, "__name__", "m")...), Samples: []bus.Sample{{T: 1}}},
+		{Labels: labels.FromStrings("__name__", "m", strings.Repeat("n", 10_000), "x"), Samples: []bus.Sample{{T: 1}}},
+	}}
+	got, report, err := Decode(Encode(old), Kept())
+	if err != nil || report.Lost() {
+		t.Fatalf("%v, %+v", err, report)
+	}
+	if err := same(got, old); err != nil {
+		t.Error(err)
+	}
+	old.Series = append(old.Series, bus.Series{Labels: labels.FromStrings("__name__", "m"), Samples: []bus.Sample{{T: 1}}})
+	got, report, err = Decode(Encode(old), Limits{})
+	if err != nil || report.Series != 3 || len(got.Series) != 1 {
+		t.Errorf("from a stranger: %v, %+v, %d series", err, report, len(got.Series))
+	}
+	for i, says := range []string{`label "a": its value has 100000 bytes, at most 2048`, "more than 64 labels", "its name has 10000 bytes, at most 256"} {
+		if !strings.Contains(fmt.Sprint(report.Errors[i]), says) {
+			t.Errorf("%v, want %q", report.Errors[i], says)
+		}
+	}
+}
+
 // What is remembered has a bound, whatever comes.
 func TestRememberedLabelsAreBounded(t *testing.T) {
 	d := NewDecoder(Limits{})
-	long := strings.Repeat("x", 10_000)
+	long := strings.Repeat("x", 2000)
 	for i := range 30 {
 		b := &bus.Batch{}
-		for k := range 200 {
+		for k := range 1000 {
 			b.Series = append(b.Series, bus.Series{Labels: labels.FromStrings("__name__", fmt.Sprint(long, i, "_", k)), Samples: []bus.Sample{{T: 1}}})
 		}
 		if _, _, err := d.Decode(Encode(b)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if d.held > maxKnownBytes+4<<20 || len(d.known) > 200*10 {
+	if d.held > maxKnownBytes+6<<20 || len(d.known) > 1000*10 {
 		t.Errorf("%d bytes in %d series are remembered", d.held, len(d.known))
 	}
 }
@@ -323,6 +423,11 @@ func FuzzDecode(f *testing.F) {
 	f.Add(request(f, writev2.Request{Symbols: []string{"", "__name__", "m"}, Timeseries: []writev2.TimeSeries{
 		{LabelsRefs: []uint32{1, 2}, Samples: at(3, 1, 3), Histograms: make([]writev2.Histogram, 1)}, {LabelsRefs: []uint32{1, 9}, Samples: at(1)},
 	}}))
+	f.Add(request(f, writev2.Request{Symbols: []string{"", "__name__", "m", "a", strings.Repeat("v", 1500)}, Timeseries: []writev2.TimeSeries{
+		{LabelsRefs: []uint32{1, 2, 3, 0}, Samples: at(1)}, {LabelsRefs: []uint32{1, 2}, Samples: at(1)}, {LabelsRefs: []uint32{1, 2, 3, 0, 3, 4}, Samples: at(1)},
+		{LabelsRefs: []uint32{1, 4, 3, 4, 2, 4}, Samples: at(1)},
+	}}))
+	f.Add(snappy.Encode(nil, bytes.Repeat([]byte{0x22, 0}, 5000)))
 	kept := NewDecoder(Limits{Bytes: 1 << 20})
 	f.Fuzz(func(t *testing.T, p []byte) {
 		got, report, err := Decode(p, Limits{Bytes: 1 << 20})
@@ -338,6 +443,9 @@ func FuzzDecode(f *testing.F) {
 		}
 		once := map[string]bool{}
 		for _, s := range got.Series {
+			if !labels.Equal(s.Labels, s.Labels.WithoutEmpty()) {
+				t.Fatalf("%v has an empty value, which the store leaves out", s.Labels)
+			}
 			if once[s.Labels.String()] || s.Labels.Get("__name__") == "" || len(s.Samples) == 0 {
 				t.Fatalf("series %v (%d samples) has no name, no samples or comes twice", s.Labels, len(s.Samples))
 			}

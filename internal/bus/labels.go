@@ -1,0 +1,104 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// LabelLimits bound the labels of one series.
+type LabelLimits struct {
+	Labels int // how many there may be
+	Name   int // bytes of a label's name
+	Value  int // bytes of a label's value
+	Bytes  int // of all names and values together
+}
+
+// EndpointLabels are the limits of what writers send. Each label is held several
+// times over (store, index, decoders), and every selector reads it.
+func EndpointLabels() LabelLimits {
+	return LabelLimits{Labels: 64, Name: 256, Value: 2 << 10, Bytes: 4 << 10}
+}
+
+// KeptLabels are the limits of what was acknowledged before: a log or a spool may
+// hold batches of an older version, which took more. labels.Labels panics at a string of
+// 16 MiB.
+func KeptLabels() LabelLimits {
+	return LabelLimits{Labels: 256, Name: 1 << 20, Value: 1 << 20, Bytes: 16 << 20}
+}
+
+// LabelBuilder is the one rule for the labels of a series, whatever format they come
+// in: sorted, UTF-8, each name once, with a metric name, within limits, and
+// without empty values. To Prometheus, and so to the store, a label with an empty value
+// is one that is not there; kept elsewhere, it would make two series of one.
+//
+// A LabelBuilder is for one goroutine at a time.
+type LabelBuilder struct {
+	limits  LabelLimits
+	builder labels.ScratchBuilder
+	count   int
+	bytes   int
+	err     error // the first
+}
+
+// NewLabelBuilder returns a LabelBuilder that keeps to l.
+func NewLabelBuilder(l LabelLimits) *LabelBuilder {
+	return &LabelBuilder{limits: l, builder: labels.NewScratchBuilder(16)}
+}
+
+// Reset begins another series.
+func (b *LabelBuilder) Reset() {
+	b.builder.Reset()
+	b.count, b.bytes, b.err = 0, 0, nil
+}
+
+// Add adds a label. It copies name and value.
+func (b *LabelBuilder) Add(name, value []byte) {
+	if b.err != nil {
+		return
+	}
+	switch {
+	case len(name) == 0:
+		b.err = errors.New("a label has no name")
+		return
+	case len(name) > b.limits.Name:
+		b.err = fmt.Errorf("label %.40q...: its name has %d bytes, at most %d are taken", name, len(name), b.limits.Name)
+		return
+	case len(value) > b.limits.Value:
+		b.err = fmt.Errorf("label %.40q: its value has %d bytes, at most %d are taken", name, len(value), b.limits.Value)
+		return
+	case !utf8.Valid(name) || !utf8.Valid(value):
+		b.err = fmt.Errorf("label %.40q: not UTF-8", name)
+		return
+	case len(value) == 0:
+		return
+	}
+	if b.count++; b.count > b.limits.Labels {
+		b.err = fmt.Errorf("more than %d labels", b.limits.Labels)
+		return
+	}
+	if b.bytes += len(name) + len(value); b.bytes > b.limits.Bytes {
+		b.err = fmt.Errorf("labels of more than %d bytes in all", b.limits.Bytes)
+		return
+	}
+	b.builder.Add(string(name), string(value))
+}
+
+// Labels returns the labels that were added since Reset, or what is wrong with them.
+func (b *LabelBuilder) Labels() (labels.Labels, error) {
+	if b.err != nil {
+		return labels.EmptyLabels(), b.err
+	}
+	b.builder.Sort()
+	l := b.builder.Labels()
+	if name, twice := l.HasDuplicateLabelNames(); twice {
+		return labels.EmptyLabels(), fmt.Errorf("label %.40q is there twice", name)
+	}
+	if l.Get(model.MetricNameLabel) == "" {
+		return labels.EmptyLabels(), errors.New("no metric name")
+	}
+	return l, nil
+}

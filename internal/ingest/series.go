@@ -1,0 +1,209 @@
+package ingest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+)
+
+// Series is what the server holds in memory of series, which Options.MaxSeries
+// bounds.
+type Series interface {
+	// Count returns how many there are. It is called for every request.
+	Count() int
+	// Known reports which of ls are among them.
+	Known(ls []labels.Labels) []bool
+}
+
+// refusedMaxSeries is the reason for which a new series is refused.
+const refusedMaxSeries = "max_series"
+
+// admission lets new series in up to a bound. It decides before the bus: what was
+// acknowledged is never left out later. Series that are known always go on.
+//
+// Series of requests under way are not counted by Series yet, so they are reserved
+// here. While room depends on reserved ones, which may be counted already or may come
+// to nothing, a request is told to come again: refused is only what surely has none.
+type admission struct {
+	max    int
+	series Series
+	// late says that the bus acknowledges a batch before its series are counted. Every
+	// series is looked up then. Otherwise a request that fits even if all its series are
+	// new is not.
+	late bool
+
+	mu       sync.Mutex // guards what follows
+	reserved int
+	waiting  []reservation // those of acknowledged batches, oldest first
+	// cut has the highest number of each source of which series were refused; see
+	// wasCut.
+	cut map[string]uint64
+}
+
+// reservation is the room of a batch that the bus has acknowledged, until its last
+// series is known.
+type reservation struct {
+	n     int
+	last  labels.Labels
+	until time.Time
+}
+
+const (
+	// maxWait is how long a reservation stays at most: its series may have been
+	// refused behind the bus.
+	maxWait = time.Minute
+	// maxCut bounds admission.cut. Beyond it all are forgotten.
+	maxCut = 4096
+)
+
+// admit leaves the new series out of b that exceed the bound, and reports them. done
+// is to be called once the bus has answered. ok is false when the request is to come
+// again.
+func (a *admission) admit(b *bus.Batch, report *Report) (done func(), ok bool) {
+	nothing := func() {}
+	if a.series == nil || len(b.Series) == 0 {
+		return nothing, true
+	}
+	a.wasCut(b, report)
+	if !a.late {
+		if taken, _ := a.reserve(len(b.Series), false); taken > 0 {
+			return func() { a.release(taken) }, true
+		}
+	}
+	ls := make([]labels.Labels, len(b.Series))
+	for i := range b.Series {
+		ls[i] = b.Series[i].Labels
+	}
+	known := a.series.Known(ls)
+	fresh, last := 0, labels.EmptyLabels()
+	for i, k := range known {
+		if !k {
+			fresh, last = fresh+1, ls[i]
+		}
+	}
+	if fresh == 0 {
+		return nothing, true
+	}
+	a.settle()
+	taken, ok := a.reserve(fresh, true)
+	if !ok {
+		return nil, false
+	}
+	if taken < fresh {
+		last = a.leaveOut(b, known, taken, report)
+	}
+	if !a.late {
+		return func() { a.release(taken) }, true
+	}
+	return func() { a.await(reservation{taken, last, time.Now().Add(maxWait)}) }, true
+}
+
+// reserve takes room for n more series: for all of them, or, with part, for as many
+// as there is room for. ok is false when that depends on what is reserved.
+func (a *admission) reserve(n int, part bool) (taken int, ok bool) {
+	count := a.series.Count()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch room := a.max - count - a.reserved; {
+	case n <= room:
+		taken = n
+	case !part:
+	case count < a.max && a.reserved > 0:
+		return 0, false
+	default:
+		taken = max(0, room)
+	}
+	a.reserved += taken
+	return taken, true
+}
+
+func (a *admission) release(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reserved -= n
+}
+
+// await keeps room until what it is for is counted.
+func (a *admission) await(r reservation) {
+	if r.n == 0 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting = append(a.waiting, r)
+}
+
+// settle releases what is counted by now. The log is read in order, and a batch
+// applied at once, so the oldest come first, and of each its last series tells.
+func (a *admission) settle() {
+	for {
+		a.mu.Lock()
+		if len(a.waiting) == 0 {
+			a.waiting = nil
+			a.mu.Unlock()
+			return
+		}
+		oldest := a.waiting[0]
+		a.mu.Unlock()
+		// Without the lock: it waits for others.
+		if time.Now().Before(oldest.until) && !a.series.Known([]labels.Labels{oldest.last})[0] {
+			return
+		}
+		a.mu.Lock()
+		if len(a.waiting) > 0 && a.waiting[0].until == oldest.until && labels.Equal(a.waiting[0].last, oldest.last) {
+			a.waiting = a.waiting[1:]
+			a.reserved -= oldest.n
+		}
+		a.mu.Unlock()
+	}
+}
+
+// leaveOut removes the series from b that are neither known nor among the first
+// taken of the others, and returns the last of these.
+func (a *admission) leaveOut(b *bus.Batch, known []bool, taken int, report *Report) (last labels.Labels) {
+	i := -1
+	b.Series = slices.DeleteFunc(b.Series, func(s bus.Series) bool {
+		if i++; known[i] {
+			return false
+		}
+		if taken > 0 {
+			taken--
+			last = s.Labels
+			return false
+		}
+		report.refuse(refusedMaxSeries, len(s.Samples), func() string {
+			return fmt.Sprintf("%s is a new series, and the server has as many as it may, %d (--max-series)", name(&s), a.max)
+		})
+		return true
+	})
+	if b.Seq > 0 {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if len(a.cut) >= maxCut || a.cut == nil {
+			a.cut = map[string]uint64{}
+		}
+		a.cut[b.Source] = max(a.cut[b.Source], b.Seq)
+	}
+	return last
+}
+
+// wasCut reports that a batch that comes again was cut when it came first. Readers
+// of the log take the second for a copy of the first, so there may be room for its
+// series by now, and they are not written all the same.
+func (a *admission) wasCut(b *bus.Batch, report *Report) {
+	if b.Seq == 0 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if to := a.cut[b.Source]; b.First() <= to {
+		report.refuse(refusedMaxSeries, 0, func() string {
+			return fmt.Sprintf("batches up to number %d came before, and new series in them were refused; that stands", to)
+		})
+	}
+}
