@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -93,9 +94,10 @@ type Hub struct {
 	background sync.WaitGroup // every goroutine but Run's; Add under mu while not closed
 	ready      chan struct{}  // closed when viewers may join
 	setReady   func()
-	behind     atomic.Int64  // see Behind, ms; -1: not known
-	wake       chan struct{} // of one: the flusher has something to do
-	reads      chan struct{} // semaphore of history reads
+	behind     atomic.Int64          // see Behind, ms; -1: not known
+	stalled    atomic.Pointer[stall] // the last commit, if it failed
+	wake       chan struct{}         // of one: the flusher has something to do
+	reads      chan struct{}         // semaphore of history reads
 	// saving is of one: who holds it writes notes. Two at a time could put back the
 	// older one, and neither could tell that what it was to keep is kept. Taken before mu.
 	saving chan struct{}
@@ -177,6 +179,34 @@ func (h *Hub) Bye(retry time.Duration) {
 func (h *Hub) Pulse() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+}
+
+// stalledFor is how long a commit that failed counts as the state of things: longer
+// than the pause between two tries, and than collectors are silent.
+const stalledFor = 15 * time.Second
+
+// stall is a commit that failed.
+type stall struct {
+	at  time.Time
+	err error
+}
+
+// Stalled returns why nothing can be applied, or nil. A full disk is no reason: what
+// comes is shown. It does not wait for apply's lock.
+func (h *Hub) Stalled() error {
+	if s := h.stalled.Load(); s != nil && time.Since(s.at) < stalledFor {
+		return s.err
+	}
+	return nil
+}
+
+// tried notes how a commit ended. A batch that no store would take says nothing of this one.
+func (h *Hub) tried(err error) {
+	if isFailure(err) && !errors.Is(err, store.ErrInvalidSeries) {
+		h.stalled.Store(&stall{time.Now(), err})
+	} else if h.stalled.Load() != nil {
+		h.stalled.Store(nil)
+	}
 }
 
 // awaitFlush waits until nothing is pending, for at most a few flushes.

@@ -4,10 +4,21 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"time"
 )
 
-// fail answers with a stable code and a sentence that says what to do.
-func fail(w http.ResponseWriter, status int, code, message string) {
+// lingering is how long a client that was refused may go on sending. It is let
+// go on at all so that it reads the answer: closing at once would reset the connection.
+const lingering = 2 * time.Second
+
+// fail answers with a stable code and a sentence that says what to do. It is for
+// requests whose body, if there is one, nobody reads: they are answered at once, not
+// when the body has come, and their connection ends.
+func fail(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingering)) // tests' writers have none
+	}
 	var body struct {
 		Error struct {
 			Code    string `json:"code"`
@@ -18,6 +29,13 @@ func fail(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client is gone; nothing is left to tell
+}
+
+// refuse is fail for a request that is refused for what it is or when it comes,
+// before anything was done for it. Such are counted.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	s.refused.WithLabelValues(code).Inc()
+	fail(w, r, status, code, message)
 }
 
 func sayOK(w http.ResponseWriter) {

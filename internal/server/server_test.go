@@ -29,7 +29,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // newServer returns a server whose hub does not run, so it is never ready.
-func newServer(t *testing.T, anyHost bool) http.Handler {
+func newServer(t *testing.T, anyHost bool) *Server {
 	t.Helper()
 	st, err := store.Open(store.Options{Dir: t.TempDir(), ReserveBytes: -1})
 	if err != nil {
@@ -57,11 +57,12 @@ func newServer(t *testing.T, anyHost bool) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.http.Handler
+	return s
 }
 
-func ask(h http.Handler, method, path string, header map[string]string) *http.Response {
-	r := httptest.NewRequest(method, "http://127.0.0.1:5000"+path, nil)
+func ask(s *Server, method, path string, header map[string]string) *http.Response {
+	r := httptest.NewRequest(method, path, nil)
+	r.Host = "127.0.0.1:5000"
 	for k, v := range header {
 		if k == "Host" {
 			r.Host = v
@@ -70,7 +71,7 @@ func ask(h http.Handler, method, path string, header map[string]string) *http.Re
 		}
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	s.http.Handler.ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -131,8 +132,8 @@ func TestPagesOfOtherOriginsCannotWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard := (&Server{}).guard
-	s := httptest.NewServer(guard(door))
+	h := newServer(t, false)
+	s := httptest.NewServer(h.guard(door))
 	defer s.Close()
 	for _, c := range []struct {
 		origin, host string
