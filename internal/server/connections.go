@@ -150,7 +150,7 @@ func (a *connections) admit(c *net.TCPConn) (*conn, bool) {
 	a.open++
 	a.byAddress[address]++
 	a.mu.Unlock()
-	return &conn{TCPConn: c, all: a, address: address, probesOnly: full != "", head: newHostScan()}, true
+	return &conn{TCPConn: c, all: a, address: address, probesOnly: full != "", head: &hostScan{}}, true
 }
 
 // hasRoom reports whether there is room for one more, spare ones included. The
@@ -241,7 +241,11 @@ func (c *conn) Read(p []byte) (int, error) {
 	if c.head == nil {
 		return c.TCPConn.Read(p)
 	}
-	return c.readHead(p)
+	n, done, err := c.head.read(c.TCPConn, p)
+	if done {
+		c.hosts, c.head = c.head.found(), nil
+	}
+	return n, err
 }
 
 // Close implements net.Conn.

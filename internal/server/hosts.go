@@ -1,6 +1,9 @@
 package server
 
-import "bytes"
+import (
+	"bytes"
+	"io"
+)
 
 // hosts says what the Host headers of a request are like.
 type hosts uint8
@@ -48,38 +51,29 @@ const (
 
 const hostName = "host:"
 
-func newHostScan() *hostScan { return &hostScan{} }
-
-// readHead is Read until the head is complete.
-func (c *conn) readHead(p []byte) (int, error) {
-	h := c.head
-	n := copy(p, h.held[:h.heldSize])
+// read reads from the connection. done says that the head needs no more of it: it is
+// complete, or will never be.
+func (h *hostScan) read(from io.Reader, p []byte) (n int, done bool, err error) {
+	n = copy(p, h.held[:h.heldSize])
 	if n == len(p) { // which http.Server's buffer never is
 		h.heldSize = copy(h.held[:], h.held[n:h.heldSize])
-		return n, nil
+		return n, false, nil
 	}
 	h.heldSize = 0
 	for {
-		m, err := c.TCPConn.Read(p[n:])
+		m, err := from.Read(p[n:])
 		n += m
-		if err != nil {
-			c.head = nil
-			return n, err
-		}
 		rest, done := h.scan(p[:n])
 		switch {
-		case done:
-			c.hosts, c.head = h.found(), nil
-			return n, nil
-		case rest == n && n < len(p):
-			// Nothing can be said yet of what came.
-		case rest == n:
-			c.head = nil
-			return n, nil
-		default:
+		case done || err != nil:
+			return n, true, err
+		case rest < n:
 			h.heldSize = copy(h.held[:], p[n-rest:n])
-			return n - rest, nil
+			return n - rest, false, nil
+		case n == len(p):
+			return n, true, nil
 		}
+		// All of it may be the beginning of a name: nothing can be said yet.
 	}
 }
 
