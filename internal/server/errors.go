@@ -7,18 +7,22 @@ import (
 	"time"
 )
 
-// lingering is how long a client that was refused may go on sending. It is let
+// lingering is how long a client may go on sending a body that nobody reads. It is let
 // go on at all so that it reads the answer: closing at once would reset the connection.
 const lingering = 2 * time.Second
 
-// fail answers with a stable code and a sentence that says what to do. It is for
-// requests whose body, if there is one, nobody reads: they are answered at once, not
-// when the body has come, and their connection ends.
-func fail(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+// leaveBody says that nobody reads r's body, if it has one: the answer goes out at once,
+// not when the body has come, and the connection ends behind it.
+func leaveBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingering)) // tests' writers have none
 	}
+}
+
+// fail answers with a stable code and a sentence that says what to do.
+func fail(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	leaveBody(w, r)
 	var body struct {
 		Error struct {
 			Code    string `json:"code"`

@@ -223,6 +223,7 @@ func onlyGet(f http.HandlerFunc) http.Handler {
 // refusedMethod refuses what is not GET or HEAD.
 func refusedMethod(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		leaveBody(w, r)
 		return false
 	}
 	w.Header().Set("Allow", "GET, HEAD")
