@@ -21,7 +21,7 @@ const (
 	mostIdle = 1024
 	// spareForProbes connections are taken beyond the bound. They are answered 503,
 	// or, where they ask for health or metrics, what they ask for.
-	spareForProbes = 32
+	spareForProbes = 64
 	// firstRequest is how long a new connection that sends nothing is safe from
 	// being closed for another one when there is no room.
 	firstRequest = time.Second

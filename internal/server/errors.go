@@ -9,14 +9,21 @@ import (
 
 // lingering is how long a client may go on sending a body that nobody reads. It is let
 // go on at all so that it reads the answer: closing at once would reset the connection.
-const lingering = 2 * time.Second
+const lingering = time.Second
+
+// lingeringProbe is the same where there is no room: the place is needed.
+const lingeringProbe = 50 * time.Millisecond
 
 // leaveBody says that nobody reads r's body, if it has one: the answer goes out at once,
 // not when the body has come, and the connection ends behind it.
 func leaveBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingering)) // tests' writers have none
+		wait := lingering
+		if connOf(r).probesOnly {
+			wait = lingeringProbe
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(wait)) // tests' writers have none
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"stripchart/web"
@@ -41,7 +41,7 @@ type file struct {
 // form is a file as it is, or compressed.
 type form struct {
 	encoding string // of Content-Encoding; "" for the file as it is
-	etag     string
+	etag     func() string // made once, when it is first asked for
 	open     func() (io.ReadSeeker, error)
 }
 
@@ -77,13 +77,9 @@ func readPage(dist fs.FS, window time.Duration) (*page, error) {
 		}
 		f := file{name: name}
 		for _, e := range encodings {
-			form, err := readForm(dist, name+e.suffix, e.name)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			} else if err != nil {
-				return err
+			if _, err := fs.Stat(dist, name+e.suffix); err == nil {
+				f.forms = append(f.forms, formOf(dist, name+e.suffix, e.name))
 			}
-			f.forms = append(f.forms, form)
 		}
 		p.files[name] = f
 		return nil
@@ -97,26 +93,17 @@ func readPage(dist fs.FS, window time.Duration) (*page, error) {
 	}
 	seconds := strconv.FormatInt(int64(math.Round(window.Seconds())), 10)
 	html = bytes.ReplaceAll(html, []byte("__X_WINDOW__"), []byte(seconds))
+	etag := etagOf(sha256.Sum256(html))
 	delete(p.files, "plotly.html")
 	p.files["plotly"] = file{name: "plotly.html", forms: []form{{
-		etag: etagOf(sha256.Sum256(html)), open: func() (io.ReadSeeker, error) { return bytes.NewReader(html), nil },
+		etag: func() string { return etag }, open: func() (io.ReadSeeker, error) { return bytes.NewReader(html), nil },
 	}}}
 	p.files[""] = p.files["index.html"]
 	return p, nil
 }
 
-// readForm reads a file for what is said of it.
-func readForm(dist fs.FS, name, encoding string) (form, error) {
-	f, err := dist.Open(name)
-	if err != nil {
-		return form{}, err
-	}
-	defer f.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return form{}, err
-	}
-	return form{encoding: encoding, etag: etagOf([sha256.Size]byte(hash.Sum(nil))), open: func() (io.ReadSeeker, error) {
+func formOf(dist fs.FS, name, encoding string) form {
+	open := func() (io.ReadSeeker, error) {
 		f, err := dist.Open(name)
 		if err != nil {
 			return nil, err
@@ -126,7 +113,18 @@ func readForm(dist fs.FS, name, encoding string) (form, error) {
 			return nil, fmt.Errorf("%s cannot be read from any place", name)
 		}
 		return seeker, nil
-	}}, nil
+	}
+	return form{encoding: encoding, open: open, etag: sync.OnceValue(func() string {
+		hash := sha256.New()
+		f, err := open()
+		if err == nil {
+			_, err = io.Copy(hash, f)
+		}
+		if err != nil {
+			return "" // then it is sent each time
+		}
+		return etagOf([sha256.Size]byte(hash.Sum(nil)))
+	})}
 }
 
 func etagOf(sum [sha256.Size]byte) string { return `"` + hex.EncodeToString(sum[:12]) + `"` }
@@ -169,7 +167,9 @@ func (f file) serve(w http.ResponseWriter, r *http.Request, form form) {
 	} else {
 		h.Set("Cache-Control", "no-cache")
 	}
-	h.Set("ETag", form.etag)
+	if etag := form.etag(); etag != "" {
+		h.Set("ETag", etag)
+	}
 	http.ServeContent(w, r, "", time.Time{}, body)
 }
 
