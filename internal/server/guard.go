@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"stripchart/internal/wire"
 )
 
 // contentSecurityPolicy lets the page load its own files and nothing else.
@@ -21,6 +23,9 @@ const (
 	codeHostRefused   = "host_not_allowed"
 	codeOriginRefused = "origin_not_allowed"
 )
+
+// refusals are all codes under which requests are counted as refused.
+var refusals = []string{codeFull, codeUnequalHosts, codeAbsoluteURI, codeHostRefused, codeOriginRefused, wire.CodeNotReady, wire.CodeOverloaded}
 
 // guard refuses requests that a foreign page may have caused, and sets the
 // headers that every answer has.

@@ -40,7 +40,7 @@ type file struct {
 
 // form is a file as it is, or compressed.
 type form struct {
-	encoding string // of Content-Encoding; "" for the file as it is
+	encoding string        // of Content-Encoding; "" for the file as it is
 	etag     func() string // made once, when it is first asked for
 	open     func() (io.ReadSeeker, error)
 }

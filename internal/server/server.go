@@ -79,6 +79,9 @@ func New(o Options) (*Server, error) {
 			Name: "stripchart_panics_total", Help: "Requests that were cut off by a fault of the server, which is in its log.",
 		}),
 	}
+	for _, code := range refusals {
+		s.refused.WithLabelValues(code)
+	}
 	o.Sockets.Handle(live.NamespaceRoot, &rootNamespace{o.Hub})
 	o.Sockets.Handle(live.NamespaceLive, &liveNamespace{o.Hub, o.Overloaded})
 	bounds := map[string]float64{
@@ -170,7 +173,7 @@ func (s *Server) survive(next http.Handler) http.Handler {
 func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 	if reason := s.notReady(); reason != "" {
 		w.Header().Set("Retry-After", "1")
-		s.refuse(w, r, http.StatusServiceUnavailable, "not_ready", reason+"; try again in a moment")
+		s.refuse(w, r, http.StatusServiceUnavailable, wire.CodeNotReady, reason+"; try again in a moment")
 		return
 	}
 	if s.o.Overloaded() && !r.URL.Query().Has("sid") {
@@ -204,7 +207,7 @@ func (s *Server) notReady() string {
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if reason := s.notReady(); reason != "" {
-		fail(w, r, http.StatusServiceUnavailable, "not_ready", reason)
+		fail(w, r, http.StatusServiceUnavailable, wire.CodeNotReady, reason)
 		return
 	}
 	sayOK(w)
