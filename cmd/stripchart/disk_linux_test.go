@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/wire"
 )
 
 // needsRoot reports whether this user may mount and rename, and says so if not.
@@ -82,6 +83,53 @@ func TestACollectorOnAFullDiskIsSeenLive(t *testing.T) {
 				t.Errorf("with room, it says:\n%s", collector.log)
 			}
 		})
+	}
+}
+
+// A disk that is full to the last byte is no reason not to start: pages are live.
+func TestAServerOnAFullDiskStartsAndIsLive(t *testing.T) {
+	if !needsRoot(t) {
+		return
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	args := []string{"--data-dir", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--interval", "50ms"}
+	p := start(t, "program", args...)
+	fill(t, filepath.Join(dir, "filler"))
+	live := func(when string) {
+		t.Helper()
+		viewer := dial(t, p.url)
+		var a wire.Subscribed
+		if viewer.ask(wire.EventSubscribe, wire.Subscribe{Query: "load1"}, &a); !a.OK {
+			t.Fatalf("%s: %+v", when, a)
+		}
+		for range 3 {
+			viewer.next(wire.EventUpdate)
+		}
+		if _, text := get(t, p.url+"/readyz"); text != "ok\n" {
+			t.Errorf("%s: %s", when, text)
+		}
+	}
+	live("while the disk fills")
+	p.kill9()
+	p = start(t, "program", args...)
+	live("after kill -9")
+	p.stop()
+	p = start(t, "program", args...)
+	live("after a stop")
+	p.kill9()
+	p = start(t, "program", args...)
+	live("after kill -9 of one that began on the full disk")
+	p.stop()
+	if l := p.log.String(); strings.Contains(l, "writable") || !strings.Contains(l, "make room") {
+		t.Errorf("it says:\n%s", l)
 	}
 }
 

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"stripchart/internal/memory"
 	"stripchart/internal/server"
 	"stripchart/internal/socketio"
 )
@@ -15,12 +17,13 @@ import (
 // limits are the flags of what strangers can make the server hold and do. The
 // defaults are socketio's.
 type limits struct {
-	MaxConnections           connections `help:"Connections in total, or none for no limit. More are refused with 503, and try again." default:"50000"`
-	MaxConnectionsPerAddress connections `help:"Connections of one address, which a proxy's viewers share, or none for no limit. Default: none on loopback, else 2000." placeholder:"N"`
+	MaxConnections           connections `help:"Socket.IO connections in total, or none for as many as the system's limit of open files allows, which bounds them in any case. More are refused with 503, and try again." default:"50000"`
+	MaxConnectionsPerAddress connections `help:"Socket.IO connections of one address, which a proxy's viewers share, or none for no limit. Default: none on loopback, else 2000." placeholder:"N"`
 	ConnectTimeout           duration    `help:"Time that a new connection has to join a namespace, 100ms to 5m. Then it is cut." default:"45s"`
 	MaxPacket                size        `help:"Bytes of a packet, or of a polling request, from a page, 1k to 16M. A larger one closes the connection." default:"64k"`
 	MaxEvents                int         `help:"Events a second from a page, heartbeats included, 10 to 10000; twice as many at once. More close the connection." default:"50"`
 	MaxSeries                int         `help:"Series in memory, 1 to 100000000: those of the last hours. Samples of new ones beyond are refused at the HTTP endpoints, those of known ones are not." default:"100000"`
+	MemoryLimit              memorySize  `help:"Bytes of memory that the server may use, 64M or more. Where four fifths are in use nobody can join, and new series are refused, until they are not. Default: GOMEMLIMIT, or the limit of its control group, or the machine's memory." placeholder:"BYTES"`
 	MaxOutput                size        `help:"Bytes queued for a page that does not read, 4k to 64M. Then it misses packets, and continues where it was when it reads." default:"256k"`
 }
 
@@ -31,6 +34,7 @@ const (
 	minEvents, maxEvents                 = 10, 10_000
 	minSeries, maxSeries                 = 1, 100_000_000
 	minOutput, maxOutput                 = 4 << 10, 64 << 20
+	minMemory                            = 64 << 20
 )
 
 // check refuses limits under which no page would work, or which are none.
@@ -47,21 +51,65 @@ func (l *limits) check() error {
 	if l.MaxSeries < minSeries || l.MaxSeries > maxSeries {
 		return fmt.Errorf("--max-series must be %d to %d, not %d", minSeries, maxSeries, l.MaxSeries)
 	}
+	if l.MemoryLimit != 0 && l.MemoryLimit < minMemory {
+		return fmt.Errorf("--memory-limit must be 64M or more, not %d bytes", l.MemoryLimit)
+	}
 	if l.MaxOutput < minOutput || l.MaxOutput > maxOutput {
 		return fmt.Errorf("--max-output must be 4k to 64M, not %d bytes", l.MaxOutput)
 	}
 	return nil
 }
 
-// sockets returns the Socket.IO server's configuration.
-func (o *options) sockets(log *slog.Logger) socketio.Config {
-	perAddress := o.MaxConnectionsPerAddress
-	if perAddress == 0 && server.IsLoopback(o.listen()) {
-		perAddress = noLimit // everybody has the same address, a proxy's viewers too
+const (
+	// besides is how many connections, beside Socket.IO's, there is always room for: pages that load,
+	// writers, probes. Where descriptors are few it is a quarter of all.
+	besides = 1024
+	// Of the descriptors a quarter, this many at most, is kept for what is not a
+	// connection from outside: the store's files, Redis, the collector's measurements.
+	descriptorsKept = 512
+	// perAddressByDefault is the bound of Socket.IO connections of an address that
+	// is not this machine's; half of all where there are fewer.
+	perAddressByDefault = 2000
+)
+
+// manyDescriptors stands for a limit that is not known, or is none: more than any machine serves.
+const manyDescriptors = 1 << 20
+
+// capacity is how many connections are taken: open, of every kind, and sockets, those of
+// Socket.IO among them; and of one address. noLimit: any number.
+type capacity struct {
+	open, openPerAddress, sockets, socketsPerAddress int
+}
+
+// capacity divides the descriptors that the system allows this process.
+func (o *options) capacity(descriptors int) capacity {
+	c := capacity{open: descriptors - min(descriptors/4, descriptorsKept), sockets: int(o.MaxConnections)}
+	aside := min(besides, c.open/4)
+	if c.sockets == int(noLimit) || c.sockets > c.open-aside {
+		c.sockets = c.open - aside
 	}
+	c.open = min(c.open, c.sockets+besides)
+	switch {
+	case o.MaxConnectionsPerAddress > 0:
+		c.socketsPerAddress = int(o.MaxConnectionsPerAddress)
+	case o.MaxConnectionsPerAddress == noLimit || server.IsLoopback(o.listen()):
+		// On loopback everybody has the same address, a proxy's viewers too.
+		c.socketsPerAddress, c.openPerAddress = int(noLimit), int(noLimit)
+		return c
+	default:
+		c.socketsPerAddress = min(perAddressByDefault, max(1, c.sockets/2))
+	}
+	// A page loads its files beside its socket.
+	c.openPerAddress = c.socketsPerAddress + min(c.socketsPerAddress+64, max(1, c.open/4))
+	return c
+}
+
+// sockets returns the Socket.IO server's configuration.
+func (o *options) sockets(c capacity, log *slog.Logger) socketio.Config {
 	return socketio.Config{
-		MaxConns:        int(o.MaxConnections),
-		MaxConnsPerAddr: int(perAddress),
+		MaxConns:        c.sockets,
+		MaxConnsPerAddr: c.socketsPerAddress,
+		RemoteAddr:      server.AddressOf,
 		ConnectTimeout:  time.Duration(o.ConnectTimeout),
 		MaxPayload:      int(o.MaxPacket),
 		EventsPerSecond: o.MaxEvents,
@@ -69,6 +117,14 @@ func (o *options) sockets(log *slog.Logger) socketio.Config {
 		CompressFrom:    int(o.CompressFrom),
 		Logger:          log,
 	}
+}
+
+// memoryLimit returns the bytes that the server may use.
+func (o *options) memoryLimit() int64 {
+	if o.MemoryLimit != 0 {
+		return int64(o.MemoryLimit)
+	}
+	return memory.Bound(os.DirFS("/"))
 }
 
 // connections is a number of connections on the command line: 1 or more, or the
@@ -97,16 +153,40 @@ type size int
 
 // UnmarshalText implements encoding.TextUnmarshaler for kong.
 func (s *size) UnmarshalText(b []byte) error {
-	digits, unit := string(b), 1
+	n, err := parseSize(b, math.MaxInt32)
+	*s = size(n)
+	return err
+}
+
+// memorySize is a size that may be large, with G as a unit, too.
+type memorySize int64
+
+// UnmarshalText implements encoding.TextUnmarshaler for kong.
+func (s *memorySize) UnmarshalText(b []byte) error {
+	digits, isG := strings.CutSuffix(string(b), "G")
+	if !isG {
+		n, err := parseSize(b, math.MaxInt64)
+		*s = memorySize(n)
+		return err
+	}
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || n > math.MaxInt64>>30 {
+		return fmt.Errorf("%q is not a number of bytes: want a number such as 512M or 2G", b)
+	}
+	*s = memorySize(n << 30)
+	return nil
+}
+
+func parseSize(b []byte, most uint64) (uint64, error) {
+	digits, unit := string(b), uint64(1)
 	if d, ok := strings.CutSuffix(digits, "k"); ok {
 		digits, unit = d, 1<<10
 	} else if d, ok := strings.CutSuffix(digits, "M"); ok {
 		digits, unit = d, 1<<20
 	}
-	n, err := strconv.ParseUint(digits, 10, 31)
-	if err != nil || n > math.MaxInt32/uint64(unit) {
-		return fmt.Errorf("%q is not a number of bytes: want a number such as 65536, 64k or 1M", b)
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || n > most/unit {
+		return 0, fmt.Errorf("%q is not a number of bytes: want a number such as 65536, 64k or 1M", b)
 	}
-	*s = size(n) * size(unit)
-	return nil
+	return n * unit, nil
 }

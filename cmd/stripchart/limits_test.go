@@ -310,12 +310,43 @@ func TestDefaultLimits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := limitsOf(socketio.NewServer(o.sockets(nil)).Config())
+			got := limitsOf(socketio.NewServer(o.sockets(o.capacity(manyDescriptors), nil)).Config())
 			want := limitsOf(socketio.NewServer(socketio.Config{MaxConnsPerAddr: c.perAddress}).Config())
 			if got != want {
 				t.Errorf("limits %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// Descriptors are kept back for the store and for measuring, and connections for what is no viewer.
+func TestConnectionsFitTheDescriptors(t *testing.T) {
+	public := []string{"--listen", "0.0.0.0:5000", "--insecure"}
+	for name, c := range map[string]struct {
+		descriptors int
+		args        []string
+		want        capacity
+	}{
+		"plenty":             {1 << 20, nil, capacity{51024, -1, 50000, -1}},
+		"a unit's":           {65536, nil, capacity{51024, -1, 50000, -1}},
+		"here":               {20000, nil, capacity{19488, -1, 18464, -1}},
+		"few":                {1024, nil, capacity{768, -1, 576, -1}},
+		"few, none":          {1024, []string{"--max-connections", "none"}, capacity{768, -1, 576, -1}},
+		"fewer wanted":       {1024, []string{"--max-connections", "3"}, capacity{768, -1, 3, -1}},
+		"many, fewer wanted": {65536, []string{"--max-connections", "3"}, capacity{1027, -1, 3, -1}},
+		"public":             {65536, public, capacity{51024, 4064, 50000, 2000}},
+		"public, few":        {1024, public, capacity{768, 480, 576, 288}},
+		"public, none":       {1024, append(public[:3:3], "--max-connections-per-address", "none"), capacity{768, -1, 576, -1}},
+		"public, two":        {65536, append(public[:3:3], "--max-connections-per-address", "2"), capacity{51024, 68, 50000, 2}},
+		"hardly any":         {8, public, capacity{6, 3, 5, 2}},
+	} {
+		o, _, err := parse(c.args, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := o.capacity(c.descriptors); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
 	}
 }
 
@@ -342,6 +373,10 @@ func TestBadLimitsAreRefused(t *testing.T) {
 		{"--max-series", "100000001", "1 to 100000000"},
 		{"--max-output", "3k", "4k to 64M"},
 		{"--max-output", "65M", "4k to 64M"},
+		{"--memory-limit", "63M", "64M or more"},
+		{"--memory-limit", "much", "64k or 1M"},
+		{"--memory-limit", "9999999999G", "2G"},
+		{"--memory-limit", "-1", "64k or 1M"},
 	} {
 		_, _, err := parse([]string{c.flag + "=" + c.value}, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), c.flag) || !strings.Contains(err.Error(), c.says) {

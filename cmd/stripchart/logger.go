@@ -11,9 +11,9 @@ import (
 	"stripchart/internal/sdnotify"
 )
 
-// logger writes events to w, a line each.
+// logger writes events to w, a line each, and of each kind no more than a reader can read.
 func (o *options) logger(w io.Writer) *slog.Logger {
-	return slog.New(o.logHandler(w, w == os.Stderr && sdnotify.StderrIsJournal()))
+	return slog.New(newCalm(o.logHandler(w, w == os.Stderr && sdnotify.StderrIsJournal())))
 }
 
 // logHandler is the handler of logger. The journal of systemd is told each event's
@@ -26,6 +26,15 @@ func (o *options) logHandler(w io.Writer, inJournal bool) slog.Handler {
 		switch {
 		case inJournal && isText && a.Key == slog.TimeKey && len(groups) == 0:
 			return slog.Attr{}
+		case a.Key == "stack": // of a fault of ours: as long as it is
+		case a.Value.Kind() == slog.KindString && len(a.Value.String()) > maxLogged:
+			a.Value = slog.StringValue(cutShort(a.Value.String()))
+		case a.Value.Kind() == slog.KindAny:
+			if err, ok := a.Value.Any().(error); ok && err != nil {
+				if text := err.Error(); len(text) > maxLogged {
+					a.Value = slog.StringValue(cutShort(text))
+				}
+			}
 		case a.Value.Kind() == slog.KindDuration:
 			a.Value = slog.StringValue(a.Value.Duration().String()) // JSON would have nanoseconds without a unit
 		}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -30,5 +33,65 @@ func TestOutsideOfTheJournalALineHasItsTimeAndNothingBeforeIt(t *testing.T) {
 		if line := out.String(); strings.HasPrefix(line, "<") || !strings.Contains(line, "time") || !strings.Contains(line, "1m30s") {
 			t.Errorf("%s: %q", format, line)
 		}
+	}
+}
+
+// A line that a stranger can cause is written once a second at most, in the long run,
+// and is not long. Other lines do not suffer from it.
+func TestTheLogCannotBeFilledFromOutside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		o := options{LogFormat: "text", LogLevel: "debug"}
+		log := o.logger(&out)
+		const seconds = 60
+		for i := range seconds * 100 {
+			log.With("peer", "x").Warn("refused", "query", strings.Repeat("é", 50_000), "err", errors.New(strings.Repeat("y", 50_000)))
+			if i%1000 == 0 {
+				log.Info("something else")
+			}
+			time.Sleep(time.Second / 100)
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		refused, left := 0, 0
+		for _, line := range lines {
+			if len(line) > 3*maxLogged+200 {
+				t.Fatalf("a line of %d bytes", len(line))
+			}
+			if strings.Contains(line, "msg=refused") {
+				refused++
+				if _, n, ok := strings.Cut(line, leftOut+"="); ok {
+					var x int
+					fmt.Sscan(n, &x)
+					left += x
+				}
+			}
+		}
+		if refused < seconds || refused > seconds+linesAtOnce {
+			t.Errorf("%d lines in %d seconds", refused, seconds)
+		}
+		if missing := seconds*100 - refused - left; missing < 0 || missing > 100 {
+			t.Errorf("%d lines were left out without a word", missing)
+		}
+		if n := strings.Count(out.String(), "something else"); n != 6 {
+			t.Errorf("%d of 6 other lines", n)
+		}
+		out.Reset()
+		for range 100 {
+			log.Debug("asked for", "stack", strings.Repeat("z", 2*maxLogged))
+		}
+		if n := strings.Count(out.String(), "asked for"); n != 100 || out.Len() < 200*maxLogged {
+			t.Errorf("%d of 100 lines that were asked for, %d bytes", n, out.Len())
+		}
+	})
+}
+
+func TestTheKindsOfLinesAreBounded(t *testing.T) {
+	log := slog.New(newCalm(slog.DiscardHandler))
+	k := log.Handler().(calm).kinds
+	for i := range 3 * maxKinds {
+		log.Info(fmt.Sprint(i))
+	}
+	if len(k.of) > maxKinds {
+		t.Errorf("%d kinds are held", len(k.of))
 	}
 }

@@ -25,7 +25,7 @@ import (
 // options are the flags; each can also be set as STRIPCHART_... in the
 // environment.
 type options struct {
-	DataDir   string `help:"Folder of the history, and of the batches that wait for the bus. Default: ${data_dir}." placeholder:"DIR" type:"path"`
+	DataDir   string `help:"Folder of the history, and of the batches that wait for the bus. Default: ${data_dir}." placeholder:"DIR"`
 	Bus       string `help:"How batches go from collectors to servers. Default: memory, within this process; redis://host:6379/0 and its other forms (rediss://, unix://, redis+sentinel://, redis+cluster://); or, for collect, http(s)://server." default:"memory" placeholder:"URL"`
 	Stream    string `help:"Name of the log in Redis. Programs with the same name share one." default:"stripchart"`
 	LogFormat string `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text"`
@@ -122,9 +122,11 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 
 // check refuses values that are wrong whatever the machine is like.
 func (o *options) check(command string) error {
+	// Kong would take an empty one, as of STRIPCHART_DATA_DIR=, for the current folder.
 	if o.DataDir == "" {
 		o.DataDir = defaultDataDir()
 	}
+	o.DataDir = kong.ExpandPath(o.DataDir)
 	if err := o.checkBus(command); err != nil {
 		return err
 	}

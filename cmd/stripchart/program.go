@@ -27,6 +27,7 @@ import (
 	"stripchart/internal/collect"
 	"stripchart/internal/ingest"
 	"stripchart/internal/live"
+	"stripchart/internal/memory"
 	"stripchart/internal/server"
 	"stripchart/internal/socketio"
 	"stripchart/internal/spool"
@@ -48,6 +49,7 @@ type program struct {
 	busErr   func() error // why Redis is away, if it is; nil without Redis
 
 	// A server has these.
+	memory   *memory.Watermark
 	store    *store.Store
 	sockets  *socketio.Server
 	hub      *live.Hub
@@ -148,7 +150,10 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.sockets = socketio.NewServer(o.sockets(p.log))
+	p.memory = memory.New(o.memoryLimit(), p.log)
+	p.registry.MustRegister(p.memory)
+	capacity := o.capacity(descriptors())
+	p.sockets = socketio.NewServer(o.sockets(capacity, p.log))
 	p.hub, err = live.New(live.Options{
 		Bus: p.bus, Store: live.NewStore(p.store), Transport: server.Transport(p.sockets), Log: p.log, Registry: p.registry,
 		Build: version, Window: time.Duration(o.Window), DefaultSeries: o.defaultSeries(command, host), Accept: acceptance,
@@ -167,7 +172,8 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	}
 	p.server, err = server.New(server.Options{
 		Sockets: p.sockets, Hub: p.hub, Registry: p.registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.Insecure,
-		Ingest: writes,
+		Ingest: writes, MaxOpen: capacity.open, MaxOpenPerAddress: capacity.openPerAddress, Overloaded: p.memory.High,
+		Limits: map[string]float64{"memory_bytes": float64(p.memory.Bound())},
 	})
 	if err != nil {
 		return err

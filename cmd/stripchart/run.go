@@ -41,6 +41,10 @@ func (p *program) Run(ctx context.Context) error {
 	} else {
 		parts.start(func() error { return p.hub.Run(lateCtx) })
 		parts.start(func() error {
+			p.memory.Run(lateCtx)
+			return nil
+		})
+		parts.start(func() error {
 			select {
 			case <-p.hub.Ready():
 				close(ready)

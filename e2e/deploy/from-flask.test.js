@@ -15,9 +15,9 @@ import { until } from '../support/until.js';
 const PAGE = fileURLToPath(new URL('../fixtures/ancestor', import.meta.url));
 
 // Port 80 is where such a page lives: its script builds an address with an empty port there.
-for (const port of [80, 8080]) {
+for (const { port, twice } of [{ port: 80 }, { port: 8080 }, { port: 80, twice: true }]) {
   test(
-    `docs/FROM-FLASK.md: with its nginx site on port ${port} the page of 2018 draws, and goes on`,
+    `docs/FROM-FLASK.md: with its nginx site on port ${port}${twice ? ', with proxy_params beside a Host line of its own,' : ''} the page of 2018 draws, and goes on`,
     scene(async scene => {
       const site = scene.path('site');
       await cp(PAGE, site, { recursive: true });
@@ -33,6 +33,8 @@ for (const port of [80, 8080]) {
         ['listen 80;', `listen 127.0.0.1:${port};`],
         ['root /srv/cpu;', `root ${site};`],
         ['127.0.0.1:5000', `127.0.0.1:${program.port}`],
+        // Debian's proxy_params has that line.
+        ['Host $http_host;', twice ? 'Host $host; proxy_set_header Host $host;' : 'Host $http_host;'],
       ])) {
         assert.ok(example.includes(from), `the example has ${from}`);
         example = example.replace(from, to);

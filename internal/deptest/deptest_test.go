@@ -41,6 +41,7 @@ var mayImport = map[string]struct {
 	"internal/bus/rw":                 {[]string{"internal/bus"}, "how a batch is written is the same on Redis and over HTTP, and knows neither"},
 	"internal/bus/redisbus/redistest": {nil, "it starts a Redis for tests of any package"},
 	"internal/bus/httpbus":            {[]string{"internal/bus"}, "a way to a server's bus runs on machines without a server, and knows of it what travels over HTTP"},
+	"internal/memory":                 {nil, "how much memory there is is asked of the system, and told to whoever may refuse something"},
 	"internal/sdnotify":               {nil, "what systemd is told is asked of functions, so that any command can use it"},
 	"internal/deptest":                {nil, "it looks at packages from outside"},
 	"web":                             {nil, "the page is files"},

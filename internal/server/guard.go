@@ -1,16 +1,31 @@
 package server
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"stripchart/internal/wire"
 )
 
 // contentSecurityPolicy lets the page load its own files and nothing else.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
 	"connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// Codes of refused requests, in answers and in /metrics.
+const (
+	codeFull          = "too_many_connections"
+	codeUnequalHosts  = "unequal_hosts"
+	codeAbsoluteURI   = "absolute_uri"
+	codeHostRefused   = "host_not_allowed"
+	codeOriginRefused = "origin_not_allowed"
+)
+
+// refusals are all codes under which requests are counted as refused.
+var refusals = []string{codeFull, codeUnequalHosts, codeAbsoluteURI, codeHostRefused, codeOriginRefused, wire.CodeNotReady, wire.CodeOverloaded}
 
 // guard refuses requests that a foreign page may have caused, and sets the
 // headers that every answer has.
@@ -23,28 +38,117 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Content-Security-Policy", contentSecurityPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		if !s.o.AnyHost && !isLoopbackName(hostname(r.Host)) {
-			fail(w, http.StatusForbidden, "host_not_allowed", "this server answers to loopback names only; open it as http://127.0.0.1 or http://localhost, or start it with --insecure to let every name in")
+		h.Set("Referrer-Policy", "same-origin") // not to others; cameFrom needs it here
+		c := connOf(r)
+		if c.probesOnly || c.hosts != oneHost {
+			h.Set("Connection", "close")
+		}
+		switch {
+		case c.probesOnly && !isProbe(r.URL.Path):
+			h.Set("Retry-After", "5")
+			s.refuse(w, r, http.StatusServiceUnavailable, codeFull, "too many connections are open; try again in a moment")
+			return
+		case c.hosts == unequalHosts:
+			s.o.Log.Warn("a request with different Host headers was refused; in nginx, take away `include proxy_params` or the site's own line `proxy_set_header Host`", "peer", r.RemoteAddr)
+			s.refuse(w, r, http.StatusBadRequest, codeUnequalHosts, "the request has different Host headers; a proxy on its way has to send one: in nginx, take away `include proxy_params` or the site's own line `proxy_set_header Host`")
+			return
+		case r.URL.Host != "":
+			// The Host header would be the one that nobody has looked at.
+			s.refuse(w, r, http.StatusBadRequest, codeAbsoluteURI, "this is no proxy; ask for a path, such as /")
+			return
+		case !s.o.AnyHost && !isLoopbackName(hostname(r.Host)):
+			s.refuse(w, r, http.StatusForbidden, codeHostRefused, "this server answers to loopback names only; open it as http://127.0.0.1 or http://localhost, or start it with --insecure to let every name in")
 			return
 		}
-		if !sameOrigin(r) {
-			fail(w, http.StatusForbidden, "origin_not_allowed", "pages of other origins may not connect to this server")
+		if from, is := cameFrom(r); is && !isOwnOrigin(from, r) {
+			own := scheme(r) + "://" + r.Host
+			s.o.Log.Warn("a page of another origin was refused; if it is this server's own, the proxy before it has to pass on Host, with its port, and X-Forwarded-Proto", "page", from, "server", own)
+			s.refuse(w, r, http.StatusForbidden, codeOriginRefused, "pages of other origins may not connect to this server. This page is of "+from+", and the request was for "+own+
+				"; if these are one, the proxy between them has to pass on Host as the browser sent it, with its port ($http_host in nginx), and X-Forwarded-Proto")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// sameOrigin reports whether a request comes from a page of this very server, or
-// from something that is no page.
-func sameOrigin(r *http.Request) bool {
-	origins := r.Header.Values("Origin")
-	if len(origins) == 0 {
-		return true
+// isProbe reports whether path is one that those ask who look after the server.
+func isProbe(path string) bool {
+	return path == "/healthz" || path == "/readyz" || path == "/metrics"
+}
+
+type connKey struct{}
+
+// withConn is http.Server's ConnContext.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// connOf returns the connection of r. Where it is none of the listener's, nothing is
+// special about it.
+func connOf(r *http.Request) *conn {
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+		return c
 	}
-	u, err := url.Parse(origins[0])
-	return err == nil && len(origins) == 1 && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+	return &conn{}
+}
+
+// cameFrom returns the origin of the page that caused r. is is false when r comes from
+// something that is no page, as far as can be seen.
+//
+// Browsers name it in Origin, but for a GET of a page's own origin, where they name
+// the page in Referer. Of those, what begins a Socket.IO connection matters: where the
+// WebSocket, which has an Origin, would be refused, polling is not to begin either.
+func cameFrom(r *http.Request) (origin string, is bool) {
+	if origins := r.Header.Values("Origin"); len(origins) > 0 {
+		return strings.Join(origins, ", "), true
+	}
+	referer := r.Header.Get("Referer")
+	if referer == "" || !strings.HasPrefix(r.URL.Path, "/socket.io/") {
+		return "", false
+	}
+	if u, err := url.Parse(referer); err == nil {
+		return u.Scheme + "://" + u.Host, true
+	}
+	return referer, true
+}
+
+// isOwnOrigin reports whether origin is the one that r is sent to: the same scheme,
+// host and port, of which one that goes with the scheme may be left out.
+func isOwnOrigin(origin string, r *http.Request) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host {
+		return false
+	}
+	s := scheme(r)
+	return strings.EqualFold(u.Scheme, s) && strings.EqualFold(withPort(u.Host, s), withPort(r.Host, s))
+}
+
+// scheme returns what the browser's URL begins with. A proxy that speaks TLS to it
+// says so; no page can, for a page's WebSocket has no headers of its own.
+func scheme(r *http.Request) string {
+	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+	switch strings.ToLower(strings.TrimSpace(first)) {
+	case "https", "wss":
+		return "https"
+	case "http", "ws":
+		return "http"
+	}
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// withPort returns host with the port that it stands for.
+func withPort(host, scheme string) string {
+	if _, port, err := net.SplitHostPort(host); err == nil && port != "" {
+		return host
+	}
+	host = strings.TrimSuffix(host, ":")
+	if scheme == "https" {
+		return host + ":443"
+	}
+	return host + ":80"
 }
 
 // hostname returns the name in a Host header, without port and brackets.

@@ -8,10 +8,11 @@ import (
 	"stripchart/internal/socketio"
 )
 
-// socketMetrics publishes the Socket.IO server's figures. It implements
-// prometheus.Collector.
+// socketMetrics publishes the Socket.IO server's figures, and every bound that is
+// kept. It implements prometheus.Collector.
 type socketMetrics struct {
 	sockets *socketio.Server
+	bounds  map[string]float64 // but Socket.IO's own
 	figures []figure
 	closed  *prometheus.Desc
 	refused *prometheus.Desc
@@ -24,9 +25,9 @@ type figure struct {
 	value func(*socketio.Stats) float64
 }
 
-func newSocketMetrics(s *socketio.Server) *socketMetrics {
+func newSocketMetrics(s *socketio.Server, bounds map[string]float64) *socketMetrics {
 	m := &socketMetrics{
-		sockets: s,
+		sockets: s, bounds: bounds,
 		closed:  prometheus.NewDesc("stripchart_connections_closed_total", "Connections that ended, by reason.", []string{"reason"}, nil),
 		refused: prometheus.NewDesc("stripchart_connections_refused_total", "Requests for a connection that were refused, by the answer.", []string{"answer"}, nil),
 		limit:   prometheus.NewDesc("stripchart_limit", "Bounds that are kept, +Inf for none: see the flags of --help.", []string{"limit"}, nil),
@@ -69,6 +70,9 @@ func (m *socketMetrics) Collect(out chan<- prometheus.Metric) {
 	for answer, n := range s.Rejected {
 		out <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(n), answer)
 	}
+	for limit, n := range m.bounds {
+		out <- prometheus.MustNewConstMetric(m.limit, prometheus.GaugeValue, n, limit)
+	}
 	c := m.sockets.Config()
 	for limit, n := range map[string]float64{
 		"connections":             count(c.MaxConns),
@@ -82,7 +86,7 @@ func (m *socketMetrics) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// count is a bound of socketio.Config as a metric.
+// count is a bound as a metric.
 func count(n int) float64 {
 	if n == math.MaxInt {
 		return math.Inf(1)

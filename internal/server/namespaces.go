@@ -18,14 +18,17 @@ func (n *rootNamespace) Connected(s *socketio.Socket) {
 }
 
 func (n *rootNamespace) Event(_ *socketio.Socket, _ string, _ []json.RawMessage, ack func(json.RawMessage)) {
-	refuseEvent(ack, "this namespace only sends; use /live to ask")
+	refuse(ack, wire.CodeUnknownEvent, "this namespace only sends; use /live to ask")
 }
 
 func (n *rootNamespace) Drained(s *socketio.Socket)                { client(s).Drained() }
 func (n *rootNamespace) Disconnected(s *socketio.Socket, _ string) { client(s).Close() }
 
 // liveNamespace is "/live": everything of docs/PROTOCOL.md.
-type liveNamespace struct{ hub *live.Hub }
+type liveNamespace struct {
+	hub        *live.Hub
+	overloaded func() bool
+}
 
 func (n *liveNamespace) Connect(*socketio.Socket, json.RawMessage) error { return nil }
 
@@ -43,6 +46,11 @@ func (n *liveNamespace) Event(s *socketio.Socket, name string, args []json.RawMe
 		answer = func(b []byte) { ack(b) }
 	}
 	c := client(s)
+	// What is there goes on; what would hold more memory does not begin.
+	if (name == wire.EventSubscribe || name == wire.EventHistory) && n.overloaded() {
+		refuse(ack, wire.CodeOverloaded, overloaded)
+		return
+	}
 	switch name {
 	case wire.EventSubscribe:
 		c.Subscribe(arg, answer)
@@ -53,7 +61,7 @@ func (n *liveNamespace) Event(s *socketio.Socket, name string, args []json.RawMe
 	case wire.EventCatalogue:
 		c.Catalogue(arg, answer)
 	default:
-		refuseEvent(ack, "there is no such request; see docs/PROTOCOL.md for those there are")
+		refuse(ack, wire.CodeUnknownEvent, "there is no such request; see docs/PROTOCOL.md for those there are")
 	}
 }
 
@@ -70,11 +78,11 @@ func enter(hub *live.Hub, s *socketio.Socket) *live.Client {
 // client returns what enter has made: socketio calls Connected first.
 func client(s *socketio.Socket) *live.Client { return s.Data.(*live.Client) }
 
-func refuseEvent(ack func(json.RawMessage), message string) {
+func refuse(ack func(json.RawMessage), code, message string) {
 	if ack == nil {
 		return
 	}
-	b, err := json.Marshal(wire.Refused{Error: &wire.Error{Code: wire.CodeUnknownEvent, Message: message}})
+	b, err := json.Marshal(wire.Refused{Error: &wire.Error{Code: code, Message: message}})
 	if err != nil {
 		b = []byte("null")
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"mime"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"stripchart/web"
@@ -24,17 +26,34 @@ const noPage = "This stripchart was built without its page. Build it with `make 
 // PageBuilt reports whether the page is in this binary.
 func PageBuilt() bool { return web.Built() }
 
-// page serves the built page.
+// page serves the built page. What its answers say of each file is made once, so
+// that a file is only read for whoever lacks it.
 type page struct {
-	files  fs.FS
-	plotly []byte // plotly.html with the window filled in
+	files map[string]file // by path below /
 }
+
+// file is a file of the page, in each form in which it can be sent.
+type file struct {
+	name  string
+	forms []form // the best first, the plain one last
+}
+
+// form is a file as it is, or compressed.
+type form struct {
+	encoding string        // of Content-Encoding; "" for the file as it is
+	etag     func() string // made once, when it is first asked for
+	open     func() (io.ReadSeeker, error)
+}
+
+// encodings are the forms in which a file may be there, the best first: the compressed
+// ones stand beside it.
+var encodings = []struct{ name, suffix string }{{"br", ".br"}, {"gzip", ".gz"}, {"", ""}}
 
 func newPage(window time.Duration) (http.Handler, error) {
 	if !web.Built() {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/" && r.URL.Path != "/plotly" {
-				notFound(w)
+				notFound(w, r)
 				return
 			}
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -42,72 +61,116 @@ func newPage(window time.Duration) (http.Handler, error) {
 			_, _ = w.Write([]byte(noPage))
 		}), nil
 	}
-	p := &page{files: web.Dist()}
-	html, err := fs.ReadFile(p.files, "plotly.html")
+	p, err := readPage(web.Dist(), window)
 	if err != nil {
 		return nil, fmt.Errorf("page: %w", err)
 	}
-	seconds := strconv.FormatInt(int64(math.Round(window.Seconds())), 10)
-	p.plotly = bytes.ReplaceAll(html, []byte("__X_WINDOW__"), []byte(seconds))
 	return p, nil
 }
 
-func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		fail(w, http.StatusMethodNotAllowed, "method_not_allowed", "use GET")
-		return
+func readPage(dist fs.FS, window time.Duration) (*page, error) {
+	p := &page{files: map[string]file{}}
+	err := fs.WalkDir(dist, ".", func(name string, d fs.DirEntry, err error) error {
+		// A compressed form is no file of its own.
+		if ext := path.Ext(name); err != nil || d.IsDir() || ext == ".br" || ext == ".gz" {
+			return err
+		}
+		f := file{name: name}
+		for _, e := range encodings {
+			if _, err := fs.Stat(dist, name+e.suffix); err == nil {
+				f.forms = append(f.forms, formOf(dist, name+e.suffix, e.name))
+			}
+		}
+		p.files[name] = f
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	switch name := strings.TrimPrefix(r.URL.Path, "/"); name {
-	case "":
-		p.file(w, r, "index.html")
-	case "plotly":
-		serve(w, r, "plotly.html", "", p.plotly)
-	default:
-		p.file(w, r, name)
+	html, err := fs.ReadFile(dist, "plotly.html")
+	if err != nil {
+		return nil, err
 	}
+	seconds := strconv.FormatInt(int64(math.Round(window.Seconds())), 10)
+	html = bytes.ReplaceAll(html, []byte("__X_WINDOW__"), []byte(seconds))
+	etag := etagOf(sha256.Sum256(html))
+	delete(p.files, "plotly.html")
+	p.files["plotly"] = file{name: "plotly.html", forms: []form{{
+		etag: func() string { return etag }, open: func() (io.ReadSeeker, error) { return bytes.NewReader(html), nil },
+	}}}
+	p.files[""] = p.files["index.html"]
+	return p, nil
 }
 
-// encodings are the compressed forms that stand beside a file, best first.
-var encodings = []struct{ name, suffix string }{{"br", ".br"}, {"gzip", ".gz"}}
+func formOf(dist fs.FS, name, encoding string) form {
+	open := func() (io.ReadSeeker, error) {
+		f, err := dist.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		seeker, ok := f.(io.ReadSeeker) // an embedded file holds nothing that had to be closed
+		if !ok {
+			return nil, fmt.Errorf("%s cannot be read from any place", name)
+		}
+		return seeker, nil
+	}
+	return form{encoding: encoding, open: open, etag: sync.OnceValue(func() string {
+		hash := sha256.New()
+		f, err := open()
+		if err == nil {
+			_, err = io.Copy(hash, f)
+		}
+		if err != nil {
+			return "" // then it is sent each time
+		}
+		return etagOf([sha256.Size]byte(hash.Sum(nil)))
+	})}
+}
 
-func (p *page) file(w http.ResponseWriter, r *http.Request, name string) {
-	body, err := fs.ReadFile(p.files, name)
-	if err != nil || path.Ext(name) == ".html" && name != "index.html" {
-		notFound(w)
+func etagOf(sum [sha256.Size]byte) string { return `"` + hex.EncodeToString(sum[:12]) + `"` }
+
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f, ok := p.files[strings.TrimPrefix(r.URL.Path, "/")]
+	if !ok {
+		notFound(w, r)
 		return
 	}
-	for _, e := range encodings {
-		if !accepts(r, e.name) {
-			continue
-		}
-		if compressed, err := fs.ReadFile(p.files, name+e.suffix); err == nil {
-			serve(w, r, name, e.name, compressed)
+	if refusedMethod(w, r) {
+		return
+	}
+	for _, form := range f.forms {
+		if form.encoding == "" || accepts(r, form.encoding) {
+			f.serve(w, r, form)
 			return
 		}
 	}
-	serve(w, r, name, "", body)
 }
 
 // serve writes a file. What lies below assets/ has a hash in its name and never
-// changes; all else is asked for again each time.
-func serve(w http.ResponseWriter, r *http.Request, name, encoding string, body []byte) {
+// changes; all else is asked for again each time. A client that has it is told so without a look at it.
+func (f file) serve(w http.ResponseWriter, r *http.Request, form form) {
+	body, err := form.open()
+	if err != nil {
+		fail(w, r, http.StatusInternalServerError, "internal", "the file could not be read: "+err.Error())
+		return
+	}
 	h := w.Header()
 	h.Set("Vary", "Accept-Encoding")
-	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
+	if t := mime.TypeByExtension(path.Ext(f.name)); t != "" {
 		h.Set("Content-Type", t)
 	}
-	if encoding != "" {
-		h.Set("Content-Encoding", encoding)
+	if form.encoding != "" {
+		h.Set("Content-Encoding", form.encoding)
 	}
-	if strings.HasPrefix(name, "assets/") {
+	if strings.HasPrefix(f.name, "assets/") {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	} else {
 		h.Set("Cache-Control", "no-cache")
 	}
-	sum := sha256.Sum256(body)
-	h.Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	if etag := form.etag(); etag != "" {
+		h.Set("ETag", etag)
+	}
+	http.ServeContent(w, r, "", time.Time{}, body)
 }
 
 // accepts reports whether the client takes an encoding: it is named in
@@ -124,6 +187,6 @@ func accepts(r *http.Request, encoding string) bool {
 	return false
 }
 
-func notFound(w http.ResponseWriter) {
-	fail(w, http.StatusNotFound, "not_found", "there is nothing here; the page is at /, the routes are in the README")
+func notFound(w http.ResponseWriter, r *http.Request) {
+	fail(w, r, http.StatusNotFound, "not_found", "there is nothing here; the page is at /, the routes are in the README")
 }

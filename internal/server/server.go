@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +14,7 @@ import (
 
 	"stripchart/internal/live"
 	"stripchart/internal/socketio"
+	"stripchart/internal/wire"
 )
 
 // Options of New.
@@ -25,53 +28,110 @@ type Options struct {
 	// AnyHost lets every Host header in (--insecure). Otherwise only names of the
 	// loopback interface pass.
 	AnyHost bool
+	// MaxOpen bounds the open connections of every kind, Socket.IO's included, and
+	// MaxOpenPerAddress those of one address; 0: no bound.
+	MaxOpen, MaxOpenPerAddress int
+	// Limits are further bounds, kept elsewhere, that /metrics shows.
+	Limits map[string]float64
+	// Overloaded reports whether memory is short: pages cannot join then. nil: never.
+	Overloaded func() bool
 	// Ingest takes the requests of writers, of any method; nil is a server that
 	// cannot be written to.
 	Ingest http.Handler
 }
 
+const (
+	// requestTimeout is how long a request may take to arrive, its head and its body
+	// each; handlers that take bodies set their own. It holds for requests that are
+	// refused as well: http.Server waits for their bodies before it answers.
+	requestTimeout = 10 * time.Second
+	// answerTimeout is how long a client may take to read its answer, counted from
+	// the request. Socket.IO sets its own for answers to polls.
+	answerTimeout = time.Minute
+	// idleTimeout is how long a connection may wait for the next request. It is longer than
+	// proxies keep theirs (nginx 60 s, Go and Traefik 90 s, Caddy 2 min, the load
+	// balancers of clouds up to 10 min): one that sends a request just as this side
+	// closes can only answer 502.
+	idleTimeout = 11 * time.Minute
+)
+
 // Server answers HTTP requests. It implements http.Handler.
 type Server struct {
-	o    Options
-	http *http.Server
+	o           Options
+	http        *http.Server
+	connections *connections
+	refused     *prometheus.CounterVec // requests, by the code of the answer
+	panics      prometheus.Counter
 }
 
 // New returns a server that is started by Serve. It registers its namespaces
 // with o.Sockets.
 func New(o Options) (*Server, error) {
-	s := &Server{o: o}
+	if o.Overloaded == nil {
+		o.Overloaded = func() bool { return false }
+	}
+	s := &Server{
+		o: o, connections: newConnections(&o),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stripchart_requests_refused_total", Help: "Requests that were refused before anything was done for them, by the code of the answer.",
+		}, []string{"code"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "stripchart_panics_total", Help: "Requests that were cut off by a fault of the server, which is in its log.",
+		}),
+	}
+	for _, code := range refusals {
+		s.refused.WithLabelValues(code)
+	}
 	o.Sockets.Handle(live.NamespaceRoot, &rootNamespace{o.Hub})
-	o.Sockets.Handle(live.NamespaceLive, &liveNamespace{o.Hub})
-	if err := o.Registry.Register(newSocketMetrics(o.Sockets)); err != nil {
-		return nil, err
+	o.Sockets.Handle(live.NamespaceLive, &liveNamespace{o.Hub, o.Overloaded})
+	bounds := map[string]float64{
+		"open_connections":             count(s.connections.max),
+		"open_connections_per_address": count(s.connections.perAddress),
+		"idle_connections":             float64(s.connections.maxIdle),
+		"idle_seconds":                 idleTimeout.Seconds(),
+		"request_seconds":              requestTimeout.Seconds(),
+		"answer_seconds":               answerTimeout.Seconds(),
+	}
+	maps.Copy(bounds, o.Limits)
+	for _, c := range []prometheus.Collector{newSocketMetrics(o.Sockets, bounds), s.connections, s.refused, s.panics} {
+		if err := o.Registry.Register(c); err != nil {
+			return nil, err
+		}
 	}
 	page, err := newPage(o.Window)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/socket.io/", s.socket)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { sayOK(w) })
-	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("/socket.io/{$}", s.socket)
+	mux.HandleFunc("/socket.io/", noScript)
+	mux.Handle("/healthz", onlyGet(func(w http.ResponseWriter, _ *http.Request) { sayOK(w) }))
+	mux.Handle("/readyz", onlyGet(s.readyz))
+	mux.Handle("/metrics", onlyGet(promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}).ServeHTTP))
 	if o.Ingest != nil {
 		mux.Handle("/api/v1/write", o.Ingest)
 	}
 	mux.Handle("/", page)
 	s.http = &http.Server{
-		Handler: s.guard(mux),
+		Handler: s.survive(s.guard(mux)),
 		// A stranger may neither keep a request open nor make it large.
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		ReadHeaderTimeout: requestTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		// OPTIONS * is the guard's to judge, as all else.
+		DisableGeneralOptionsHandler: true,
+		ConnState:                    s.connections.changed,
+		ConnContext:                  withConn,
+		ErrorLog:                     slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }
 
-// Serve answers requests on l until Shutdown; then it returns nil.
+// Serve answers requests on l, which is TCP's, until Shutdown; then it returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(l); err != http.ErrServerClosed {
+	if err := s.http.Serve(listener{l, s.connections}); err != http.ErrServerClosed {
 		return err
 	}
 	return nil
@@ -89,21 +149,87 @@ func (s *Server) Shutdown(ctx context.Context, retry time.Duration) error {
 	return errSockets
 }
 
+// survive ends a request whose handler panics, and says so where it is seen:
+// http.Server's own words are among those about clients, at level debug.
+func (s *Server) survive(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v != http.ErrAbortHandler {
+				s.panics.Inc()
+				s.o.Log.Error("a fault of the server cut off a request; please report it", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+			}
+			panic(http.ErrAbortHandler)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
 // socket passes Socket.IO on. Until the log has been read to its end nobody may
-// join, and clients try again by themselves.
+// join, nor while nothing can be applied; clients try again by themselves.
 func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
-	if !s.o.Hub.IsReady() {
+	if reason := s.notReady(); reason != "" {
 		w.Header().Set("Retry-After", "1")
-		fail(w, http.StatusServiceUnavailable, "not_ready", "the server is starting; try again in a moment")
+		s.refuse(w, r, http.StatusServiceUnavailable, wire.CodeNotReady, reason+"; try again in a moment")
+		return
+	}
+	if s.o.Overloaded() && !r.URL.Query().Has("sid") {
+		w.Header().Set("Retry-After", "5")
+		s.refuse(w, r, http.StatusServiceUnavailable, wire.CodeOverloaded, overloaded)
 		return
 	}
 	s.o.Sockets.ServeHTTP(w, r)
 }
 
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	if !s.o.Hub.IsReady() {
-		fail(w, http.StatusServiceUnavailable, "not_ready", "the log has not been read to its end yet")
+// overloaded is what pages are told that would join while memory is short.
+const overloaded = "the server is short of memory and lets nobody join; try again in a moment"
+
+// noScript answers what asks below /socket.io/ for anything but the protocol: pages of
+// servers in Node.js load the client's script from there.
+func noScript(w http.ResponseWriter, r *http.Request) {
+	fail(w, r, http.StatusNotFound, "not_found", "Socket.IO is at /socket.io/ alone, and its client's script is not served here: "+
+		"load the package socket.io-client from your own site")
+}
+
+// notReady says why pages cannot join, or "".
+func (s *Server) notReady() string {
+	switch {
+	case !s.o.Hub.IsReady():
+		return "the log has not been read to its end yet"
+	case s.o.Hub.Stalled() != nil:
+		return "nothing can be recorded; the reason is in the server's log"
+	}
+	return ""
+}
+
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if reason := s.notReady(); reason != "" {
+		fail(w, r, http.StatusServiceUnavailable, wire.CodeNotReady, reason)
 		return
 	}
 	sayOK(w)
+}
+
+// onlyGet is a route that only answers.
+func onlyGet(f http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refusedMethod(w, r) {
+			return
+		}
+		f(w, r)
+	})
+}
+
+// refusedMethod refuses what is not GET or HEAD.
+func refusedMethod(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		leaveBody(w, r)
+		return false
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	fail(w, r, http.StatusMethodNotAllowed, "method_not_allowed", "use GET")
+	return true
 }

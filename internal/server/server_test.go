@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,9 +13,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
 	"stripchart/internal/bus"
@@ -29,7 +33,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // newServer returns a server whose hub does not run, so it is never ready.
-func newServer(t *testing.T, anyHost bool) http.Handler {
+func newServer(t testing.TB, anyHost bool) *Server {
+	t.Helper()
+	return newServerWith(t, func(o *Options) { o.AnyHost = anyHost })
+}
+
+func newServerWith(t testing.TB, with func(*Options)) *Server {
 	t.Helper()
 	st, err := store.Open(store.Options{Dir: t.TempDir(), ReserveBytes: -1})
 	if err != nil {
@@ -46,22 +55,29 @@ func newServer(t *testing.T, anyHost bool) http.Handler {
 	door, err := ingest.New(ingest.Options{
 		Publish: func(context.Context, *bus.Batch) error { return nil },
 		Decode:  func([]byte) (*bus.Batch, ingest.Report, error) { return &bus.Batch{}, ingest.Report{}, nil },
+		// Shorter than by default, for a test waits for it.
+		ReadTimeout: 5 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Options{
+	o := Options{
 		Sockets: sockets, Hub: hub, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
-		Window: 100 * time.Second, AnyHost: anyHost, Ingest: door,
-	})
+		Window: 100 * time.Second, Ingest: door,
+	}
+	with(&o)
+	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.http.Handler
+	return s
 }
 
-func ask(h http.Handler, method, path string, header map[string]string) *http.Response {
-	r := httptest.NewRequest(method, "http://127.0.0.1:5000"+path, nil)
+func ask(s *Server, method, path string, header map[string]string) *http.Response {
+	r := httptest.NewRequest(method, path, nil)
+	if r.URL.Host == "" {
+		r.Host = "127.0.0.1:5000"
+	}
 	for k, v := range header {
 		if k == "Host" {
 			r.Host = v
@@ -70,11 +86,11 @@ func ask(h http.Handler, method, path string, header map[string]string) *http.Re
 		}
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	s.http.Handler.ServeHTTP(w, r)
 	return w.Result()
 }
 
-func body(t *testing.T, r *http.Response) string {
+func body(t testing.TB, r *http.Response) string {
 	t.Helper()
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -104,6 +120,24 @@ func TestForeignHostsAndOriginsAreRefused(t *testing.T) {
 		{"127.0.0.1:5000", "http://127.0.0.1:5001", 403, 403},
 		{"127.0.0.1:5000", "null", 403, 403},
 		{"localhost:5000", "http://127.0.0.1:5000", 403, 403},
+		// The port that goes with the scheme may be left out.
+		{"localhost:80", "http://localhost", 200, 200},
+		{"localhost", "http://localhost:80", 200, 200},
+		{"LOCALHOST", "HTTP://localhost", 403, 403}, // browsers write the scheme small
+		{"[::1]:80", "http://[::1]", 200, 200},
+		{"localhost:443", "http://localhost", 403, 403},
+		{"localhost", "http://localhost:8080", 403, 403},
+		// The scheme is a part of the origin.
+		{"localhost:5000", "https://localhost:5000", 403, 403},
+		{"localhost:80", "https://localhost", 403, 403},
+		{"localhost", "https://localhost", 403, 403},
+		{"localhost:5000", "ws://localhost:5000", 403, 403},
+		{"localhost:5000", "//localhost:5000", 403, 403},
+		// Nothing else is.
+		{"localhost:5000", "http://evil@localhost:5000", 403, 403},
+		{"localhost:5000", "http://localhost:5000/", 403, 403},
+		{"localhost:5000", "http://localhost:5000?x", 403, 403},
+		{"localhost:5000", "http://localhost:5000#x", 403, 403},
 	} {
 		header := map[string]string{"Host": c.host}
 		if c.origin != "" {
@@ -115,6 +149,64 @@ func TestForeignHostsAndOriginsAreRefused(t *testing.T) {
 		if got := ask(opened, "GET", "/healthz", header).StatusCode; got != c.open_ {
 			t.Errorf("--insecure, host %s, origin %q: %d, want %d", c.host, c.origin, got, c.open_)
 		}
+	}
+}
+
+// A proxy that speaks TLS to browsers says so, and the page's origin is compared with what it says.
+func TestOriginsBehindAProxyHaveItsScheme(t *testing.T) {
+	s := newServer(t, true)
+	for _, c := range []struct {
+		proto, host, origin string
+		status              int
+	}{
+		{"https", "x.example", "https://x.example", 200},
+		{"https", "x.example:443", "https://x.example", 200},
+		{"https", "x.example:8443", "https://x.example:8443", 200},
+		{"HTTPS, http", "x.example", "https://x.example", 200},
+		{"wss", "x.example", "https://x.example", 200},
+		{"http", "x.example", "http://x.example", 200},
+		{"https", "x.example", "http://x.example", 403},
+		{"https", "x.example:80", "https://x.example", 403},
+		{"gopher", "x.example", "https://x.example", 403},
+		{"", "x.example", "https://x.example", 403},
+	} {
+		header := map[string]string{"Host": c.host, "Origin": c.origin}
+		if c.proto != "" {
+			header["X-Forwarded-Proto"] = c.proto
+		}
+		r := ask(s, "GET", "/healthz", header)
+		if b := body(t, r); r.StatusCode != c.status || c.status == 403 && !strings.Contains(b, "X-Forwarded-Proto") {
+			t.Errorf("%+v: %d %s", c, r.StatusCode, b)
+		}
+	}
+}
+
+// Half of a connection is worse than none: where the WebSocket will be refused for its
+// Origin, polling is not to begin. A browser names the page of its own origin in Referer.
+func TestPollingIsRefusedWhereTheWebSocketWouldBe(t *testing.T) {
+	s := newServer(t, false)
+	const poll = "/socket.io/?EIO=4&transport=polling"
+	for _, c := range []struct {
+		path, host, referer string
+		status              int
+	}{
+		{poll, "localhost", "http://localhost:6300/", 403}, // a proxy has lost the port
+		{poll, "localhost", "http://evil.example/", 403},
+		{poll, "localhost", "about:client", 403},
+		{poll, "localhost", "%", 403},
+		{poll, "localhost:6300", "http://localhost:6300/", 503}, // the hub of these tests is never ready
+		{poll, "localhost:6300", "http://localhost:6300/plotly?x=1#y", 503},
+		{poll, "localhost", "", 503},
+		{"/plotly", "localhost", "http://evil.example/", 200}, // a link
+	} {
+		header := map[string]string{"Host": c.host, "Referer": c.referer}
+		r := ask(s, "GET", c.path, header)
+		if b := body(t, r); r.StatusCode != c.status || c.status == 403 && !strings.Contains(b, "$http_host") {
+			t.Errorf("%+v: %d %s", c, r.StatusCode, b)
+		}
+	}
+	if n := testutil.ToFloat64(s.refused.WithLabelValues(codeOriginRefused)); n != 4 {
+		t.Errorf("%v are counted", n)
 	}
 }
 
@@ -131,8 +223,8 @@ func TestPagesOfOtherOriginsCannotWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard := (&Server{}).guard
-	s := httptest.NewServer(guard(door))
+	h := newServer(t, false)
+	s := httptest.NewServer(h.guard(door))
 	defer s.Close()
 	for _, c := range []struct {
 		origin, host string
@@ -202,6 +294,21 @@ func TestErrorsAreJSONWithACode(t *testing.T) {
 		{"GET", "/api/v1/write", 405, "method_not_allowed"},
 		{"POST", "/api/v1/write", 415, "unsupported_media_type"},
 		{"GET", "/placeholder.txt/x", 404, "not_found"},
+		{"POST", "/nothing", 404, "not_found"},
+		{"POST", "/api/v1/nothing", 404, "not_found"},
+		{"DELETE", "/api/v1/write", 405, "method_not_allowed"},
+		{"POST", "/", 405, "method_not_allowed"},
+		{"POST", "/healthz", 405, "method_not_allowed"},
+		{"POST", "/readyz", 405, "method_not_allowed"},
+		{"POST", "/metrics", 405, "method_not_allowed"},
+		{"GET", "/socket.io/socket.io.js", 404, "not_found"},
+		{"POST", "/socket.io/1/", 404, "not_found"},
+		{"GET", "/socket.io/x?EIO=4&transport=polling", 404, "not_found"},
+		{"GET", "http://localhost/healthz", 400, "absolute_uri"},
+		{"OPTIONS", "http://evil.example/", 400, "absolute_uri"},
+		{"GET", "/index.html.br", 404, "not_found"},
+		{"GET", "/index.html.gz", 404, "not_found"},
+		{"GET", "/plotly.html", 404, "not_found"},
 	} {
 		r := ask(h, c.method, c.path, nil)
 		if b := body(t, r); r.StatusCode != c.status || !strings.Contains(b, `"code":"`+c.code+`"`) {
@@ -239,6 +346,87 @@ func TestPageIsServedCompressedAndCached(t *testing.T) {
 	}
 	if r := ask(h, "POST", "/", nil); r.StatusCode != 405 || r.Header.Get("Allow") == "" {
 		t.Errorf("POST /: %d", r.StatusCode)
+	}
+}
+
+// A client that has a file is told so without a look at it: 4 ms for the largest, once.
+func TestAFileThatIsKnownIsNotRead(t *testing.T) {
+	var reads atomic.Int32
+	dist := readsOf{fstest.MapFS{"plotly.html": {Data: []byte("x")}, "index.html": {Data: []byte("x")}, "assets/a.js": {Data: make([]byte, 1<<20)}, "assets/a.js.br": {Data: []byte("br")}}, &reads}
+	p, err := readPage(dist, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(method string, header map[string]string) *http.Response {
+		r := httptest.NewRequest(method, "/assets/a.js", nil)
+		for k, v := range header {
+			r.Header.Set(k, v)
+		}
+		w := httptest.NewRecorder()
+		reads.Store(0)
+		p.ServeHTTP(w, r)
+		return w.Result()
+	}
+	r := get("GET", nil)
+	if reads.Load() == 0 || r.StatusCode != 200 || r.ContentLength != 1<<20 {
+		t.Fatalf("%d, %d bytes, %d reads", r.StatusCode, r.ContentLength, reads.Load())
+	}
+	if r := get("GET", map[string]string{"If-None-Match": r.Header.Get("ETag")}); r.StatusCode != 304 || reads.Load() != 0 {
+		t.Errorf("for one who has it: %d, %d reads", r.StatusCode, reads.Load())
+	}
+	if r := get("HEAD", nil); r.StatusCode != 200 || reads.Load() != 0 {
+		t.Errorf("HEAD: %d, %d reads", r.StatusCode, reads.Load())
+	}
+	if r := get("GET", map[string]string{"If-None-Match": r.Header.Get("ETag"), "Accept-Encoding": "br"}); r.StatusCode != 200 || r.Header.Get("Content-Encoding") != "br" {
+		t.Errorf("the same, compressed: %d %v", r.StatusCode, r.Header)
+	}
+}
+
+// readsOf counts what is read of a file system.
+type readsOf struct {
+	fs.FS
+	n *atomic.Int32
+}
+
+func (f readsOf) Open(name string) (fs.File, error) {
+	file, err := f.FS.Open(name)
+	if seeker, ok := file.(io.ReadSeeker); ok && err == nil {
+		return readCounter{file, seeker, f.n}, nil
+	}
+	return file, err
+}
+
+type readCounter struct {
+	fs.File
+	seeker io.ReadSeeker
+	n      *atomic.Int32
+}
+
+func (f readCounter) Read(p []byte) (int, error) { f.n.Add(1); return f.File.Read(p) }
+func (f readCounter) Seek(offset int64, whence int) (int64, error) {
+	return f.seeker.Seek(offset, whence)
+}
+
+// A fault of a handler is seen, counted, and costs its own request only.
+func TestAPanicIsAnErrorThatIsCounted(t *testing.T) {
+	var log bytes.Buffer
+	s := newServerWith(t, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	for want, with := range map[any]any{any(1.0): "a fault", any(0.0): http.ErrAbortHandler} {
+		before := testutil.ToFloat64(s.panics)
+		func() {
+			defer func() {
+				if v := recover(); v != http.ErrAbortHandler {
+					t.Errorf("net/http sees %v", v)
+				}
+			}()
+			s.survive(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(with) })).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x", nil))
+		}()
+		if n := testutil.ToFloat64(s.panics) - before; n != want {
+			t.Errorf("%v: %v are counted", with, n)
+		}
+	}
+	if l := log.String(); strings.Count(l, "level=ERROR") != 1 || !strings.Contains(l, "a fault") || !strings.Contains(l, "server_test.go") {
+		t.Errorf("the log says:\n%s", l)
 	}
 }
 

@@ -4,6 +4,7 @@ package socketio
 
 import (
 	"net"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,16 +51,16 @@ func limitUnsent(conn net.Conn) {
 	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = outer.NetConn()
 	}
-	tcp, ok := conn.(*net.TCPConn)
+	direct, ok := conn.(syscall.Conn)
 	if !ok {
 		return
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := direct.SyscallConn()
 	if err != nil {
 		return // it is closed
 	}
 	_ = raw.Control(func(fd uintptr) {
-		// Without it, only memory is lost.
+		// Without it, only memory is lost. A socket that is not TCP has no such bound.
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, kernelQueue)
 	})
 }

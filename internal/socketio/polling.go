@@ -213,10 +213,10 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 
 // readPost reads the request's packets and handles them in order.
 func (c *Conn) readPost(w http.ResponseWriter, r *http.Request) error {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(c.server.cfg.DrainTimeout)) // as in answer
+	// As in answer. http.Server lifts it when the body is complete; before that it
+	// has to stand, for the server waits for what the handler did not read.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(c.server.cfg.DrainTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(c.server.cfg.MaxPayload)))
-	_ = rc.SetReadDeadline(time.Time{})
 	if err != nil {
 		return err
 	}

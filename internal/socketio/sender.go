@@ -127,24 +127,14 @@ func samePackets(a, b []*Packet) bool {
 }
 
 // rawConn is c's door to its file descriptor, or nil if writes to c are more
-// than a system call (TLS) or the platform has no non-blocking one here.
+// than a system call (TLS) or the platform has no non-blocking one here. A type
+// that has the door says that it may be written to directly: so do the net
+// package's, and a listener's that embed one of them.
 func rawConn(c net.Conn) syscall.RawConn {
-	if !directIO {
-		return nil
-	}
-	switch c := c.(type) {
-	case *net.TCPConn:
-		raw, err := c.SyscallConn()
-		if err != nil {
-			return nil
+	if direct, ok := c.(syscall.Conn); ok && directIO {
+		if raw, err := direct.SyscallConn(); err == nil {
+			return raw
 		}
-		return raw
-	case *net.UnixConn:
-		raw, err := c.SyscallConn()
-		if err != nil {
-			return nil
-		}
-		return raw
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 var (
@@ -32,7 +33,16 @@ var (
 	ErrNotWritable = errors.New("data directory is not writable")
 )
 
+// isNoRoom reports whether err means that the disk, or the user's share of it, is full
+// to the last byte.
+func isNoRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 func notWritable(dir string, cause error) error {
+	if isNoRoom(cause) {
+		return fmt.Errorf("%w: %s (%w); make room, or choose another with --data-dir", ErrDiskFull, dir, cause)
+	}
 	return fmt.Errorf("%w: %s (%w); make it writable for this user or choose another with --data-dir", ErrNotWritable, dir, cause)
 }
 

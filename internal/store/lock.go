@@ -74,12 +74,23 @@ func takeDir(dir string) (_ *dirLock, err error) {
 	return l, nil
 }
 
+// setAddress writes running.json. On a disk without any room it stands empty, or as
+// it was: that the store was not closed is said by its being there, the rest only
+// makes messages more helpful.
 func (l *dirLock) setAddress(address string) error {
 	b, err := json.Marshal(running{PID: os.Getpid(), Address: address, Boot: bootID()})
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(l.dir, runningName), append(b, '\n'))
+	path := filepath.Join(l.dir, runningName)
+	err = writeFile(path, append(b, '\n'))
+	if isNoRoom(err) {
+		f, createErr := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o666)
+		if createErr == nil {
+			return f.Close()
+		}
+	}
+	return err
 }
 
 // release lets go of the directory. running.json stays unless the store was

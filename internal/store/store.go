@@ -131,9 +131,9 @@ func (s *Store) unregister() {
 // explainOpen says what to do about an error of Open.
 func explainOpen(dir string, err error) error {
 	switch {
-	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion), errors.Is(err, ErrNotWritable):
+	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion), errors.Is(err, ErrNotWritable), errors.Is(err, ErrDiskFull):
 		return err
-	case errors.Is(err, fs.ErrPermission), readOnlyFS(err):
+	case errors.Is(err, fs.ErrPermission), readOnlyFS(err), isNoRoom(err):
 		return notWritable(dir, err)
 	}
 	return fmt.Errorf("open store in %s: %w; if that stays, move the directory away and start with an empty one", dir, err)

@@ -1,0 +1,320 @@
+package server
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// mostIdle connections may wait for their next request; beyond, the one that has
+	// waited longest is closed. A proxy keeps some tens, a browser up to six.
+	mostIdle = 1024
+	// spareForProbes connections are taken beyond the bound. They are answered 503,
+	// or, where they ask for health or metrics, what they ask for.
+	spareForProbes = 64
+	// firstRequest is how long a new connection that sends nothing is safe from
+	// being closed for another one when there is no room.
+	firstRequest = time.Second
+	// shortOfMemory is the most connections, Socket.IO's aside, that are taken while
+	// memory is short: each holds about 20 KB.
+	shortOfMemory = 1024
+)
+
+// Why a connection was refused or closed by connections, in /metrics.
+const (
+	fullTotal     = "total"       // beyond the bound and the spare ones
+	fullAddress   = "address"     // beyond the bound of its address
+	fullProbeOnly = "probes only" // taken as a spare one
+	fullIdle      = "idle"        // closed while it waited for a request, to make room
+	fullFailed    = "failed"      // the system did not accept it
+)
+
+// connections counts and bounds the open connections of every kind: requests under
+// way, those that wait for the next one or have sent nothing yet, and what became a
+// WebSocket. What they may do, and for how long, is http.Server's and socketio's
+// to bound.
+//
+// When there is no room, a connection that waits for its next request gives way, then one that
+// was opened a second ago and has not sent a request: neither is in use.
+type connections struct {
+	max, perAddress int // math.MaxInt: no bound
+	maxIdle         int
+	isShort         func() bool // of memory
+	log             *slog.Logger
+	full            *prometheus.CounterVec // by reason
+
+	mu        sync.Mutex // guards the fields below, and what conn says of itself
+	open      int
+	sockets   int // of open, those that were hijacked: Socket.IO's
+	byAddress map[netip.Addr]int
+	fresh     list.List // of *conn: no request yet, oldest first
+	idle      list.List // of *conn: waits for the next request, longest first
+}
+
+func newConnections(o *Options) *connections {
+	a := &connections{
+		max: o.MaxOpen, perAddress: o.MaxOpenPerAddress, isShort: o.Overloaded, log: o.Log, byAddress: map[netip.Addr]int{},
+		full: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stripchart_open_connections_refused_total",
+			Help: `Connections that found no room, by what became of them: "total" and "address", closed at once; "probes only", answered 503 or as a probe; "idle", closed for a newer one; "failed", not accepted by the system.`,
+		}, []string{"reason"}),
+	}
+	if a.max <= 0 {
+		a.max = math.MaxInt
+	}
+	if a.perAddress <= 0 {
+		a.perAddress = math.MaxInt
+	}
+	a.maxIdle = min(mostIdle, max(1, a.max/4))
+	for _, reason := range []string{fullTotal, fullAddress, fullProbeOnly, fullIdle, fullFailed} {
+		a.full.WithLabelValues(reason)
+	}
+	return a
+}
+
+// listener hands out the connections that there is room for, as *conn.
+type listener struct {
+	net.Listener
+	all *connections
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				l.all.full.WithLabelValues(fullFailed).Inc()
+				l.all.log.Error("a connection could not be accepted; trying again", "err", err)
+			}
+			return nil, err
+		}
+		limitUnsent(c)
+		if c, ok := l.all.admit(c.(*net.TCPConn)); ok {
+			return c, nil
+		}
+	}
+}
+
+// conn is a connection that was admitted. It is a TCP connection in all but its end,
+// which is counted, and the head of its first request: see hosts.
+type conn struct {
+	*net.TCPConn
+	all        *connections
+	address    netip.Addr
+	probesOnly bool // there was no room
+
+	hosts hosts     // what the Host headers of the first request are like
+	head  *hostScan // of the first request, while it is read; the goroutine that reads owns it
+
+	// Guarded by all.mu.
+	place  *list.Element // in fresh or idle; else nil
+	in     *list.List    // which of them
+	since  time.Time     // when it was put there
+	socket bool          // it was hijacked
+	gone   bool          // not counted any more
+}
+
+// admit takes c in, or closes it.
+func (a *connections) admit(c *net.TCPConn) (*conn, bool) {
+	address := addressOf(c.RemoteAddr())
+	a.mu.Lock()
+	full := ""
+	switch {
+	case a.byAddress[address] >= a.perAddress:
+		full = fullAddress
+	case a.hasRoom(0), a.giveWay():
+	case a.hasRoom(spareForProbes):
+		full = fullProbeOnly
+	default:
+		full = fullTotal
+	}
+	if full != "" {
+		a.full.WithLabelValues(full).Inc()
+	}
+	if full == fullTotal || full == fullAddress {
+		a.mu.Unlock()
+		a.log.Warn("a connection was refused: too many are open; see stripchart_open_connections_refused_total", "peer", address.String(), "bound", full)
+		turnAway(c)
+		return nil, false
+	}
+	a.open++
+	a.byAddress[address]++
+	a.mu.Unlock()
+	return &conn{TCPConn: c, all: a, address: address, probesOnly: full != "", head: &hostScan{}}, true
+}
+
+// hasRoom reports whether there is room for one more, spare ones included. The
+// caller holds a.mu.
+func (a *connections) hasRoom(spare int) bool {
+	return a.open-spare < a.max && (a.open-a.sockets < shortOfMemory+spare || !a.isShort())
+}
+
+// giveWay closes a connection that is not in use, and reports whether there was one.
+// The caller holds a.mu.
+func (a *connections) giveWay() bool {
+	oldest := a.idle.Front()
+	if oldest == nil {
+		oldest = a.fresh.Front()
+		if oldest == nil || time.Since(oldest.Value.(*conn).since) < firstRequest {
+			return false
+		}
+	}
+	a.cut(oldest.Value.(*conn))
+	return true
+}
+
+// cut closes a connection that waits. The caller holds a.mu.
+func (a *connections) cut(c *conn) {
+	a.full.WithLabelValues(fullIdle).Inc()
+	_ = c.TCPConn.Close() // its http.Server finds it closed, and closes it once more
+	a.forget(c)
+}
+
+// forget counts the end of c, once. The caller holds a.mu.
+func (a *connections) forget(c *conn) {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	a.put(c, nil)
+	a.open--
+	if c.socket {
+		a.sockets--
+	}
+	if a.byAddress[c.address]--; a.byAddress[c.address] == 0 {
+		delete(a.byAddress, c.address)
+	}
+}
+
+// put moves c to the end of a list; nil for none. The caller holds a.mu.
+func (a *connections) put(c *conn, to *list.List) {
+	if c.in != nil {
+		c.in.Remove(c.place)
+	}
+	c.in, c.place = to, nil
+	if to != nil {
+		c.since = time.Now()
+		c.place = to.PushBack(c)
+	}
+}
+
+// changed is http.Server's ConnState.
+func (a *connections) changed(nc net.Conn, state http.ConnState) {
+	c, ok := nc.(*conn)
+	if !ok {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c.gone {
+		return
+	}
+	switch state {
+	case http.StateNew:
+		a.put(c, &a.fresh)
+	case http.StateIdle:
+		a.put(c, &a.idle)
+		if a.idle.Len() > a.maxIdle {
+			a.cut(a.idle.Front().Value.(*conn))
+		}
+	case http.StateHijacked:
+		a.put(c, nil)
+		c.socket = true
+		a.sockets++
+	default:
+		a.put(c, nil)
+	}
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.head == nil {
+		return c.TCPConn.Read(p)
+	}
+	n, done, err := c.head.read(c.TCPConn, p)
+	if done {
+		c.hosts, c.head = c.head.found(), nil
+	}
+	return n, err
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	err := c.TCPConn.Close()
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	c.all.forget(c)
+	return err
+}
+
+// turnedAway is the answer to a connection whose request is not awaited.
+const turnedAwayBody = `{"error":{"code":"too_many_connections","message":"too many connections are open; try again in a moment"}}` + "\n"
+
+// turnAway closes a connection with an answer. It does not wait: a client that
+// sends its request just then may see a connection that was reset instead.
+func turnAway(c *net.TCPConn) {
+	_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // a new socket takes it at once
+	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		len(turnedAwayBody), turnedAwayBody)
+	_ = c.Close()
+}
+
+// addressOf returns what connections are counted by: the address without its port, and
+// of IPv6 the /64 network, in which one customer has all addresses.
+func addressOf(a net.Addr) netip.Addr {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return network(tcp.AddrPort().Addr())
+}
+
+func network(ip netip.Addr) netip.Addr {
+	ip = ip.Unmap().WithZone("")
+	if !ip.Is6() || ip.IsLoopback() {
+		return ip
+	}
+	prefix, err := ip.Prefix(64)
+	if err != nil {
+		return ip
+	}
+	return prefix.Addr()
+}
+
+// AddressOf is what Socket.IO's connections are counted by, as those of the listener are.
+func AddressOf(r *http.Request) string {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return network(ap.Addr()).String()
+}
+
+// Describe implements prometheus.Collector.
+func (a *connections) Describe(out chan<- *prometheus.Desc) {
+	out <- openDesc
+	a.full.Describe(out)
+}
+
+var openDesc = prometheus.NewDesc("stripchart_open_connections", "TCP connections that are open, by what they do: hold a WebSocket, wait for their first or next request, or have one under way.", []string{"state"}, nil)
+
+// Collect implements prometheus.Collector.
+func (a *connections) Collect(out chan<- prometheus.Metric) {
+	a.mu.Lock()
+	n := map[string]int{"websocket": a.sockets, "new": a.fresh.Len(), "idle": a.idle.Len(), "request": a.open - a.sockets - a.fresh.Len() - a.idle.Len()}
+	a.mu.Unlock()
+	for state, n := range n {
+		out <- prometheus.MustNewConstMetric(openDesc, prometheus.GaugeValue, float64(n), state)
+	}
+	a.full.Collect(out)
+}
