@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -122,50 +121,12 @@ func TestBucketRefills(t *testing.T) {
 	}
 }
 
-func TestAskIsAnsweredOnceOrTold(t *testing.T) {
-	a := newApp()
-	st := newSite(t, Config{}, map[string]Namespace{"/": a})
+func TestAnAcknowledgementThatNobodyAskedForIsIgnored(t *testing.T) {
+	st := newSite(t, Config{}, map[string]Namespace{"/": echoApp()})
 	c := st.join("/")
-	s := await(t, a.connected, "Connected")
-	type answer struct {
-		args []json.RawMessage
-		err  error
-	}
-	answers := make(chan answer, 100)
-	ask := func() error {
-		return s.Ask("question", json.RawMessage(`{"n":1}`), func(args []json.RawMessage, _ [][]byte, err error) {
-			answers <- answer{args, err}
-		})
-	}
-	if err := ask(); err != nil {
-		t.Fatal(err)
-	}
-	c.expect(`421["question",{"n":1}]`)
 	c.send(`431["yes",2]`)
-	if got := await(t, answers, "the answer"); got.err != nil || len(got.args) != 2 || string(got.args[0]) != `"yes"` {
-		t.Fatalf("got %+v", got)
-	}
-	c.send(`431["again"]`) // nobody asks any more
-	c.send(`4399["never asked"]`)
-	for range maxAsks {
-		if err := ask(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := ask(); err != ErrTooManyAsks {
-		t.Fatalf("got %v", err)
-	}
-	c.conn.Close()
-	await(t, a.disconnected, "Disconnected")
-	if len(answers) != maxAsks {
-		t.Fatalf("%d answers, want %d", len(answers), maxAsks)
-	}
-	if got := <-answers; got.err != ErrNotConnected {
-		t.Fatalf("got %+v", got)
-	}
-	if err := ask(); err != ErrNotConnected {
-		t.Fatalf("got %v", err)
-	}
+	c.send(`42["x",1]`)
+	c.expect(`42["x",1]`)
 }
 
 func TestTooLargeAPacketClosesTheConnection(t *testing.T) {

@@ -152,7 +152,11 @@ func (c *Conn) dispatch(p packet, attachments [][]byte) error {
 		}
 		return nil
 	case socketAck, socketBinaryAck:
-		return s.acknowledged(p, attachments)
+		// This server asks for no acknowledgement, so nobody awaits one.
+		if !p.hasID {
+			return errAckID
+		}
+		return nil
 	}
 	name, args, err := parseEvent(p.data)
 	if err != nil {
@@ -163,21 +167,6 @@ func (c *Conn) dispatch(p packet, attachments [][]byte) error {
 		m.Reply = s.reply(p.id)
 	}
 	s.event(m)
-	return nil
-}
-
-// acknowledged carries out an ACK. c.app is held.
-func (s *Socket) acknowledged(p packet, attachments [][]byte) error {
-	if !p.hasID {
-		return errAckID
-	}
-	args, err := parseArgs(p.data)
-	if err != nil {
-		return err
-	}
-	if answer := s.answered(p.id); answer != nil { // one that nobody awaits is ignored
-		answer(args, attachments, nil)
-	}
 	return nil
 }
 

@@ -92,16 +92,6 @@ func EncodeEventArgs(namespace, name string, args []json.RawMessage, attachments
 	return newPacket(appendArray(b, quote(name), args), attachments...)
 }
 
-// encodeAsk encodes an EVENT that asks for acknowledgement id.
-func encodeAsk(namespace, name string, arg json.RawMessage, id uint64) *Packet {
-	b := appendHead(nil, socketEvent, 0, namespace)
-	b = strconv.AppendUint(b, id, 10)
-	if arg == nil {
-		return newPacket(appendArray(b, quote(name), nil))
-	}
-	return newPacket(appendArray(b, quote(name), []json.RawMessage{arg}))
-}
-
 // quote makes a JSON string.
 func quote(name string) []byte {
 	b, err := json.Marshal(name)
