@@ -54,6 +54,33 @@ func (b *backlog) gather(e encoding, buf []byte) []byte {
 	return buf[:n]
 }
 
+// take takes the packets of the next answer to a poll.
+func (b *backlog) take(e encoding) []*Packet {
+	n, packets, bytes := 0, 0, 0
+	for _, p := range b.packets {
+		packets += p.messages()
+		bytes += len(p.wire(e))
+		if n > 0 && (packets > answerPackets || bytes > answerBytes || p == closePacket) {
+			// The last packet of a session goes alone: the 4.x client acts on it before
+			// it hands out the messages of the same answer.
+			break
+		}
+		n++
+	}
+	taken := b.packets[:n:n]
+	for _, p := range taken {
+		b.bytes -= len(p.wire(e))
+	}
+	b.packets = b.packets[n:]
+	if n == 1 && taken[0].messages() > answerPackets {
+		head, rest := taken[0].split(answerPackets)
+		b.packets = append([]*Packet{rest}, b.packets...)
+		b.bytes += len(rest.wire(e))
+		return []*Packet{head}
+	}
+	return taken
+}
+
 // advance drops n bytes that have left.
 func (b *backlog) advance(e encoding, n int) {
 	b.bytes -= n

@@ -190,6 +190,24 @@ func newPacket(text []byte, attachments ...[]byte) *Packet {
 // Size is what the packet costs on a WebSocket, in bytes.
 func (p *Packet) Size() int { return len(p.frame) }
 
+// messages is how many packets of Engine.IO the packet is: its text and each of
+// its attachments.
+func (p *Packet) messages() int {
+	n := len(p.attachments)
+	if len(p.text) > 0 {
+		n++
+	}
+	return n
+}
+
+// split divides the packet behind its first n packets of Engine.IO; it has more.
+func (p *Packet) split(n int) (head, rest *Packet) {
+	if len(p.text) > 0 {
+		n--
+	}
+	return newPacket(p.text, p.attachments[:n]...), newPacket(nil, p.attachments[n:]...)
+}
+
 // wire returns the packet's WebSocket frames in an encoding: always the same
 // ones for a packet and an encoding.
 func (p *Packet) wire(e encoding) []byte {

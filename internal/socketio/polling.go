@@ -57,9 +57,9 @@ func (s *Server) openPolling(c *Conn, w http.ResponseWriter, r *http.Request) (r
 	}
 	c.open()
 	c.mu.Lock()
-	b := c.take()
+	a := c.take()
 	c.mu.Unlock()
-	c.answer(w, b)
+	c.answer(w, a)
 	return refusal{}, true
 }
 
@@ -78,7 +78,7 @@ func (c *Conn) servePolling(w http.ResponseWriter, r *http.Request) (refusal, bo
 	return refuseRequest, false
 }
 
-// poll waits until there is something to send and sends all of it.
+// poll waits until there is something to send, and sends it.
 func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 	c.mu.Lock()
 	switch {
@@ -116,35 +116,44 @@ func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		c.mu.Unlock()
 		return refuseRequest, false // the upgrade was completed meanwhile
 	}
-	b := c.take()
+	a := c.take()
 	c.mu.Unlock()
-	c.answer(w, b)
+	c.answer(w, a)
 	return refusal{}, true
 }
 
-// take returns what is queued, for a poll to send. c.mu is held.
-func (c *Conn) take() *backlog {
-	b := c.out
-	if b == nil {
-		b = &backlog{packets: []*Packet{noopPacket}}
-	}
-	c.out = nil
-	if n := len(b.packets) - 1; n > 0 && b.packets[n] == closePacket {
-		// It goes alone, with the next poll: the 4.x client acts on it before it
-		// hands out the messages of the same answer.
-		b.packets = b.packets[:n]
-		b.bytes -= len(closePacket.wire(c.encoding))
-		c.out = &backlog{}
-		c.out.add(c.encoding, []*Packet{closePacket})
-		return b
-	}
-	c.polling.farewell()
-	return b
+// An answer to a poll holds at most answerPackets packets of Engine.IO, because
+// python-engineio gives up on more, and answerBytes bytes unless one packet is
+// longer, because they are copied for it.
+const (
+	answerPackets = 16
+	answerBytes   = 256 << 10
+)
+
+// answer is what a poll takes of the queue.
+type answer struct {
+	packets []*Packet
+	drained bool // the queue is empty, and the application waits for that
 }
 
-// answer sends b to a poll, and tells the application if it waited for that.
-func (c *Conn) answer(w http.ResponseWriter, b *backlog) {
-	body, contentType := encodePayload(b.packets, c.protocol, c.polling.base64)
+// take takes the next answer from the queue. c.mu is held.
+func (c *Conn) take() answer {
+	b := c.out
+	if b == nil {
+		return answer{packets: []*Packet{noopPacket}}
+	}
+	a := answer{packets: b.take(c.encoding)}
+	if len(b.packets) == 0 {
+		a.drained = b.refused
+		c.out = nil
+		c.polling.farewell()
+	}
+	return a
+}
+
+// answer sends a to a poll, and tells the application if it waited for that.
+func (c *Conn) answer(w http.ResponseWriter, a answer) {
+	body, contentType := encodePayload(a.packets, c.protocol, c.polling.base64)
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	contentLength(w, len(body))
@@ -163,7 +172,7 @@ func (c *Conn) answer(w http.ResponseWriter, b *backlog) {
 		c.kill(ReasonTransportError)
 		return
 	}
-	if b.refused {
+	if a.drained {
 		c.tellDrained()
 	}
 }
