@@ -43,6 +43,7 @@ func newSocketMetrics(s *socketio.Server) *socketMetrics {
 	add(counter, "stripchart_sent_writes_total", "System calls, and answers to polls, in which they were sent.", func(s *socketio.Stats) float64 { return float64(s.Writes) })
 	add(counter, "stripchart_packets_queued_total", "Packets that a socket did not take at once.", func(s *socketio.Stats) float64 { return float64(s.Queued) })
 	add(counter, "stripchart_packets_dropped_total", "Writes refused because a connection's queue was full; its viewers continue from their cursors.", func(s *socketio.Stats) float64 { return float64(s.Refused) })
+	add(counter, "stripchart_connections_slowed_total", "Times that a connection sent more messages than its budget and was read slowly.", func(s *socketio.Stats) float64 { return float64(s.Slowed) })
 	add(counter, "stripchart_events_received_total", "Events received from pages.", func(s *socketio.Stats) float64 { return float64(s.EventsIn) })
 	return m
 }

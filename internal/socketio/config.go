@@ -39,7 +39,10 @@ type Config struct {
 	MaxConnsPerAddr int
 	// EventsPerSecond is how many messages (Socket.IO packets, heartbeats and
 	// WebSocket control frames together) a connection may send per second in
-	// the long run; default 50. Twice as many may come at once.
+	// the long run; default 50. Twice as many may come at once. A connection that
+	// sends more is slowed down: it is read no faster than that, and its POST is
+	// answered when all of it has been handled. One that stays above for 10 s (half
+	// of PingTimeout, if that is less) is closed.
 	EventsPerSecond int
 	// OutputBytes is the bound of a connection's output queue, in bytes; default
 	// 256 KiB. See Conn.Write for how it is kept.

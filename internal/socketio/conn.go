@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/gobwas/ws"
 )
 
 // Why a Socket was disconnected, as Namespace.Disconnected is told. The texts
@@ -198,11 +196,11 @@ func (c *Conn) push(sd *sender, ps []*Packet) error {
 
 // Close disconnects the client: what is queued is sent first, within a few
 // seconds. The official clients come back by themselves after it.
-func (c *Conn) Close() { c.shut(ReasonForcedClose, ws.StatusNormalClosure, closeGrace) }
+func (c *Conn) Close() { c.shut(ReasonForcedClose, normalEnd, closeGrace) }
 
 // shut says goodbye on an open connection. What is queued leaves first; the end
 // is when the peer has answered, or after grace.
-func (c *Conn) shut(reason string, code ws.StatusCode, grace time.Duration) {
+func (c *Conn) shut(reason string, e ending, grace time.Duration) {
 	c.mu.Lock()
 	if c.state != stateOpen {
 		c.mu.Unlock()
@@ -215,7 +213,7 @@ func (c *Conn) shut(reason string, code ws.StatusCode, grace time.Duration) {
 		return
 	}
 	conn := c.net
-	err := c.pushOne(&Packet{frame: closeFrame(code)})
+	err := c.pushOne(&Packet{frame: e.frame()})
 	if err == nil && c.out == nil {
 		closeWrite(conn)
 	}
@@ -311,10 +309,6 @@ func closeWrite(conn net.Conn) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // on failure the grace ends the connection
 	}
-}
-
-func closeFrame(code ws.StatusCode) []byte {
-	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, "")))
 }
 
 // beat is a connection's place and times in the heartbeat. Times are

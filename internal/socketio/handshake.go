@@ -40,6 +40,7 @@ var (
 	refuseMethod    = refuse(http.StatusBadRequest, codeMethod, "Bad handshake method")
 	refuseRequest   = refuse(http.StatusBadRequest, codeRequest, "Bad request")
 	refuseProtocol  = refuse(http.StatusBadRequest, codeProtocol, "Unsupported protocol version")
+	refuseRate      = refuse(http.StatusTooManyRequests, codeRequest, "Too many messages")
 	refusePayload   = refuse(http.StatusRequestEntityTooLarge, codeRequest, "Payload too large")
 )
 
@@ -52,6 +53,12 @@ func refuseBusy(err error) refusal {
 // the client's and is not counted under them.
 func refuseOrigin(err error) refusal {
 	return refusal{status: http.StatusForbidden, reason: "Forbidden", Code: codeForbidden, Message: err.Error()}
+}
+
+// because returns the refusal with a message that is not counted under.
+func (e refusal) because(message string) refusal {
+	e.Message = message
+	return e
 }
 
 func (e refusal) write(w http.ResponseWriter) {

@@ -1,10 +1,8 @@
 package socketio
 
 import (
-	"bytes"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -58,67 +56,6 @@ func TestAFailedHandshakeTakesNoPlace(t *testing.T) {
 		})
 	}
 	st.open()
-}
-
-func TestTooManyMessagesCloseTheConnection(t *testing.T) {
-	for name, message := range map[string][]byte{
-		"events": maskedText(`42["x"]`),
-		"pongs":  maskedText("3"),
-		"pings":  maskedFrame(ws.NewPingFrame(nil)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newApp()
-			st := newSite(t, Config{EventsPerSecond: 10}, map[string]Namespace{"/": a})
-			c := st.join("/")
-			for range 19 { // 20 at once, with the CONNECT
-				c.sendBytes(message)
-			}
-			time.Sleep(110 * time.Millisecond) // one more
-			c.sendBytes(message)
-			time.Sleep(10 * time.Millisecond)
-			if n := len(a.disconnected); n != 0 {
-				t.Fatal("closed within the limit")
-			}
-			// However slow this machine, these are more than 10 a second.
-			c.sendBytes(bytes.Repeat(message, 500))
-			if code := c.expectClose(); code != ws.StatusPolicyViolation {
-				t.Fatalf("closed with %d", code)
-			}
-			c.conn.Close()
-			if got := await(t, a.disconnected, "Disconnected"); got != ReasonTooManyMessages {
-				t.Fatalf("reason %q", got)
-			}
-		})
-	}
-	t.Run("polling", func(t *testing.T) {
-		a := newApp()
-		st := newSite(t, Config{EventsPerSecond: 10}, map[string]Namespace{"/": a})
-		q := st.pollSession()
-		st.expect("POST", q, "40"+strings.Repeat("\x1e42[\"x\"]", 30), 400, "{")
-		if got := await(t, a.disconnected, "Disconnected"); got != ReasonTooManyMessages {
-			t.Fatalf("reason %q", got)
-		}
-	})
-}
-
-func TestBucketRefills(t *testing.T) {
-	var b bucket
-	now := time.Unix(1e9, 0)
-	take := func() (n int) {
-		for b.allow(now, 50) {
-			n++
-		}
-		return n
-	}
-	for _, step := range []struct {
-		wait time.Duration
-		want int
-	}{{0, 100}, {0, 0}, {time.Second, 50}, {20 * time.Millisecond, 1}, {time.Hour, 100}, {-time.Hour, 0}} {
-		now = now.Add(step.wait)
-		if got := take(); got != step.want {
-			t.Fatalf("after %v: %d messages, want %d", step.wait, got, step.want)
-		}
-	}
 }
 
 func TestAnAcknowledgementThatNobodyAskedForIsIgnored(t *testing.T) {

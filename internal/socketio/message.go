@@ -3,7 +3,6 @@ package socketio
 import (
 	"bytes"
 	"errors"
-	"time"
 )
 
 var (
@@ -14,6 +13,8 @@ var (
 	errNotConnected = errors.New("packet for a namespace that is not connected")
 	errConnected    = errors.New("namespace is connected already")
 	errRate         = errors.New("too many messages per second")
+	errTwoPolls     = errors.New("two polls at once")
+	errTwoPosts     = errors.New("two requests with packets at once")
 	// errGoodbye means that the client closed in the protocol's way.
 	errGoodbye = errors.New("client closed the session")
 )
@@ -32,13 +33,13 @@ type assembly struct {
 // a binary message without it. data is valid during the call only. An error ends
 // the connection.
 func (c *Conn) receive(data []byte, binary bool) error {
+	if err := c.takeTurn(); err != nil {
+		return err
+	}
 	c.app.Lock()
 	defer c.app.Unlock()
 	if c.finished || c.closing() {
 		return nil // said goodbye: the rest is not heard
-	}
-	if !c.rate.allow(time.Now(), c.server.cfg.EventsPerSecond) {
-		return errRate
 	}
 	if binary {
 		return c.message(data, true)
@@ -81,13 +82,6 @@ func (c *Conn) receiveBinary(data []byte) error {
 		return receive3(data, true, c.receive)
 	}
 	return c.receive(data, true)
-}
-
-// allowFrame counts a control frame against the rate of messages.
-func (c *Conn) allowFrame() bool {
-	c.app.Lock()
-	defer c.app.Unlock()
-	return c.rate.allow(time.Now(), c.server.cfg.EventsPerSecond)
 }
 
 // message handles one Engine.IO message. c.app is held.

@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/gobwas/ws"
 )
 
 // goodbyeWait is how long the session of a client that has closed it waits for
@@ -87,7 +85,7 @@ func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		return refuseRequest, false
 	case c.polling.wait != nil:
 		c.mu.Unlock()
-		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0) // two polls at once
+		c.shutFor(errTwoPolls, 0)
 		return refuseRequest, false
 	}
 	if c.out == nil {
@@ -186,7 +184,7 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		return refuseRequest, false
 	case c.polling.posting:
 		c.mu.Unlock()
-		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0) // two requests at once
+		c.shutFor(errTwoPosts, 0)
 		return refuseRequest, false
 	}
 	c.polling.posting = true
@@ -197,20 +195,18 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 	c.polling.posting = false
 	c.mu.Unlock()
 
-	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
 	case errors.Is(err, errGoodbye):
-		c.shut(ReasonTransportClose, ws.StatusNormalClosure, goodbyeWait)
-	case errors.As(err, &tooLarge), errors.Is(err, errTooBig):
-		c.shut(ReasonTooLarge, ws.StatusMessageTooBig, 0)
-		return refusePayload, false
-	case errors.Is(err, errRate):
-		c.shut(ReasonTooManyMessages, ws.StatusPolicyViolation, 0)
-		return refuseRequest, false
+		c.shut(ReasonTransportClose, normalEnd, goodbyeWait)
 	default:
-		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr.name, "error", err)
-		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0)
+		reason, e := c.shutFor(err, 0)
+		switch reason {
+		case ReasonTooLarge:
+			return refusePayload, false
+		case ReasonTooManyMessages:
+			return refuseRate.because(e.text), false
+		}
 		return refuseRequest, false
 	}
 	w.Header().Set("Content-Type", "text/html") // as the other implementations; some clients look at it
@@ -227,6 +223,10 @@ func (c *Conn) readPost(w http.ResponseWriter, r *http.Request) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(c.server.cfg.MaxPayload)))
 	_ = rc.SetReadDeadline(time.Time{})
 	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return errTooBig
+		}
 		return err
 	}
 	return decodePayload(body, r.Header.Get("Content-Type"), c.protocol, c.receive)

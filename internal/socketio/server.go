@@ -79,7 +79,7 @@ func (s *Server) Handle(name string, h Namespace) {
 // waits for polls. It must not be called from a Namespace's methods.
 func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.stop() {
-		c.shut(ReasonShutdown, ws.StatusGoingAway, closeGrace)
+		c.shut(ReasonShutdown, ending{ws.StatusGoingAway, "server is shutting down; come back"}, closeGrace)
 	}
 	ended := make(chan struct{})
 	go func() {

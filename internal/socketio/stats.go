@@ -21,6 +21,7 @@ type Stats struct {
 	Queued     int64 // packets that a socket did not accept at once
 	Refused    int64 // calls of Write refused because the queue was full
 	EventsIn   int64
+	Slowed     int64 // messages that waited for the budget of their connection
 	// BinaryRefused is the number of events in EventsIn that were not handed on,
 	// because their namespace takes no attachments.
 	BinaryRefused int64
@@ -29,7 +30,7 @@ type Stats struct {
 // counters are the totals of Stats that change often.
 type counters struct {
 	writes, packets, bytes  atomic.Int64
-	queued, refused         atomic.Int64
+	queued, refused, slowed atomic.Int64
 	polling                 atomic.Int64
 	eventsIn, binaryRefused atomic.Int64
 }
@@ -58,6 +59,7 @@ func (s *Server) Stats() Stats {
 		Queued:        s.count.queued.Load(),
 		Refused:       s.count.refused.Load(),
 		EventsIn:      s.count.eventsIn.Load(),
+		Slowed:        s.count.slowed.Load(),
 		BinaryRefused: s.count.binaryRefused.Load(),
 	}
 }

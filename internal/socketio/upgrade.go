@@ -32,7 +32,7 @@ func (c *Conn) serveUpgrade(w http.ResponseWriter, r *http.Request) (refusal, bo
 		// An upgrade can be tried once at a time. Clients expect to be let in and
 		// closed, not to be refused.
 		_ = conn.SetWriteDeadline(time.Now().Add(closeGrace))
-		_, _ = conn.Write(closeFrame(ws.StatusPolicyViolation))
+		_, _ = conn.Write(ending{ws.StatusPolicyViolation, "session has a WebSocket already, or is closed"}.frame())
 		_ = conn.Close()
 		return refusal{}, true
 	}
