@@ -218,10 +218,8 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 
 // readPost reads the request's packets and handles them in order.
 func (c *Conn) readPost(w http.ResponseWriter, r *http.Request) error {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(c.server.cfg.DrainTimeout)) // as in answer
+	// ServeHTTP has set a deadline, which stays where something is left to be read.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(c.server.cfg.MaxPayload)))
-	_ = rc.SetReadDeadline(time.Time{})
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
@@ -229,6 +227,7 @@ func (c *Conn) readPost(w http.ResponseWriter, r *http.Request) error {
 		}
 		return err
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return decodePayload(body, r.Header.Get("Content-Type"), c.protocol, c.receive)
 }
 
