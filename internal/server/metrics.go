@@ -37,6 +37,7 @@ func newSocketMetrics(s *socketio.Server) *socketMetrics {
 	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
 	add(gauge, "stripchart_connections", "Open Socket.IO connections.", func(s *socketio.Stats) float64 { return float64(s.Connections) })
 	add(gauge, "stripchart_connections_polling", "Of them, those that use HTTP long-polling.", func(s *socketio.Stats) float64 { return float64(s.Polling) })
+	add(gauge, "stripchart_connections_joining", "Of those that poll, the ones that have not joined a namespace yet; the oldest makes room when they are too many.", func(s *socketio.Stats) float64 { return float64(s.Joining) })
 	add(counter, "stripchart_connections_opened_total", "Connections that were opened.", func(s *socketio.Stats) float64 { return float64(s.Opened) })
 	add(counter, "stripchart_sent_packets_total", "Packets sent to connections.", func(s *socketio.Stats) float64 { return float64(s.PacketsOut) })
 	add(counter, "stripchart_sent_bytes_total", "Bytes sent to connections.", func(s *socketio.Stats) float64 { return float64(s.BytesOut) })

@@ -32,7 +32,10 @@ type Config struct {
 	// client may send, in bytes; default 64 KiB. A connection can make the server
 	// hold that much for as long as it lives.
 	MaxPayload int
-	// MaxConns is the number of connections in total; default 50,000.
+	// MaxConns is the number of connections in total; default 50,000. A tenth of
+	// them may be joining: poll, and not be connected to a namespace yet. Beyond that
+	// the one that has been joining for longest makes room for the next. The same
+	// holds for MaxConnsPerAddr.
 	MaxConns int
 	// MaxConnsPerAddr is the number of connections of one RemoteAddr; default
 	// 2,000: many viewers share the address of their network or proxy.
@@ -68,6 +71,8 @@ type Config struct {
 	Raw func(c *Conn, data []byte, binary bool)
 }
 
+const defaultMaxConns = 50_000
+
 func (c Config) withDefaults() Config {
 	orDuration := func(d *time.Duration, def time.Duration) {
 		if *d <= 0 {
@@ -87,7 +92,7 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.UpgradeTimeout, 10*time.Second)
 	orDuration(&c.DrainTimeout, 30*time.Second)
 	orCount(&c.MaxPayload, 64<<10)
-	orCount(&c.MaxConns, 50_000)
+	orCount(&c.MaxConns, defaultMaxConns)
 	orCount(&c.MaxConnsPerAddr, 2_000)
 	orCount(&c.EventsPerSecond, 50)
 	orCount(&c.OutputBytes, 256<<10)

@@ -24,6 +24,7 @@ const (
 	ReasonTooSlow         = "too slow"         // the queue did not drain in time
 	ReasonTooManyAcks     = "too many acks"    // unread ones, beyond the bound
 	ReasonConnectTimeout  = "connect timeout"  // no namespace within ConnectTimeout
+	ReasonDisplaced       = "displaced"        // polled without a namespace, and others needed the place
 )
 
 // closeGrace is how long a closed connection may take to say goodbye: to read

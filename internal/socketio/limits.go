@@ -1,9 +1,6 @@
 package socketio
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // slowedFor is how long a connection may stay above its rate of messages: it is
 // slowed down meanwhile, and then closed. Its clients wait for answers to their
@@ -65,42 +62,5 @@ func (c *Conn) takeTurn() error {
 		// The answer to a ping may lie among what is not read.
 		c.server.heartbeat.extend(c)
 		time.Sleep(wait)
-	}
-}
-
-// admission counts connections against the bounds. Server.mu guards it.
-type admission struct {
-	total  int
-	byAddr map[string]*address
-}
-
-// address is one Config.RemoteAddr with connections. They share it, because
-// behind a proxy there are many of one.
-type address struct {
-	name  string
-	conns int
-}
-
-func (a *admission) enter(name string, maxTotal, maxPerAddr int) (*address, error) {
-	addr := a.byAddr[name]
-	switch {
-	case a.total >= maxTotal:
-		return nil, errTooManyConns
-	case addr != nil && addr.conns >= maxPerAddr:
-		return nil, errTooManyOfAddr
-	case addr == nil:
-		name = strings.Clone(name) // it may be a part of a longer string
-		addr = &address{name: name}
-		a.byAddr[name] = addr
-	}
-	a.total++
-	addr.conns++
-	return addr, nil
-}
-
-func (a *admission) leave(addr *address) {
-	a.total--
-	if addr.conns--; addr.conns == 0 {
-		delete(a.byAddr, addr.name)
 	}
 }

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -94,4 +95,58 @@ func TestTooLargeAPacketClosesTheConnection(t *testing.T) {
 			t.Fatalf("%d refused", n)
 		}
 	})
+}
+
+// A handshake costs its client nothing, so no number of them may keep others out.
+func TestSessionsThatDoNotJoinKeepNobodyOut(t *testing.T) {
+	for _, protocol := range []string{"EIO=4", "EIO=3"} {
+		t.Run(protocol, func(t *testing.T) {
+			a := newApp()
+			st := newSite(t, Config{MaxConns: 1000, MaxConnsPerAddr: 500}, map[string]Namespace{"/": a})
+			joined := st.pollSession()
+			st.expect("POST", joined, "40", 200, "ok")
+			st.expect("GET", joined, "", 200, "40")
+			for range 1500 {
+				if status, body := st.do("GET", protocol+"&transport=polling", ""); status != 200 {
+					t.Fatalf("a handshake gets %d %q", status, body)
+				}
+			}
+			st.join("/")
+			st.expect("POST", joined, `42["x"]`, 200, "ok") // who has joined, stays
+			eventually(t, "the others have gone", func() bool { return st.server.Stats().Connections == 102 })
+			stats := st.server.Stats()
+			if stats.Joining != 100 || stats.Closed[ReasonDisplaced] != 1400 {
+				t.Fatalf("stats %+v", stats)
+			}
+			// The newest have their places still.
+			late := st.pollSession()
+			st.expect("POST", late, "40", 200, "ok")
+			if n := st.server.Stats().Joining; n != 99 {
+				t.Fatalf("%d are joining", n)
+			}
+		})
+	}
+}
+
+func TestAnOldClientJoinsWithItsFirstPoll(t *testing.T) {
+	st := newSite(t, Config{}, map[string]Namespace{"/": newApp()})
+	st.pollSession()
+	_, body := st.do("GET", "EIO=3&transport=polling&b64=1", "")
+	_, sid, _ := strings.Cut(body, `"sid":"`)
+	sid, _, _ = strings.Cut(sid, `"`)
+	if n := st.server.Stats().Joining; n != 2 {
+		t.Fatalf("%d are joining", n)
+	}
+	st.expect("POST", "EIO=3&transport=polling&b64=1&sid="+sid, "1:2", 200, "ok")
+	if n := st.server.Stats().Joining; n != 1 {
+		t.Fatalf("%d are joining", n)
+	}
+}
+
+func TestASmallLimitLeavesRoomForJoining(t *testing.T) {
+	for n, want := range map[int]int{1: 1, 2: 1, 5: 2, 100: 50, 1000: 100, 50_000: 5000, math.MaxInt: 5000} {
+		if got := limitsFor(n).joining; got != want {
+			t.Errorf("of %d connections %d may be joining, want %d", n, got, want)
+		}
+	}
 }

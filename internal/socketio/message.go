@@ -187,6 +187,9 @@ func (c *Conn) connect(p packet, present *Socket) error {
 	}
 	c.beat.connectBy.Store(0)
 	c.sockets = append(c.sockets, s)
+	if c.protocol == protocol4 && c.polling != nil {
+		c.server.joined(c)
+	} // an older client did not have to ask for it; see servePolling
 	c.control(c.confirmation(s))
 	s.state.Store(socketConnected)
 	ns.handler.Connected(s)

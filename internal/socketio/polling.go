@@ -67,6 +67,11 @@ func (c *Conn) servePolling(w http.ResponseWriter, r *http.Request) (refusal, bo
 		c.kill(ReasonPingTimeout)
 		return refuseSession, false
 	}
+	if c.protocol == protocol3 {
+		// Its handshake connected it to namespace "/". This request shows that its
+		// client is there.
+		c.server.joined(c)
+	}
 	switch r.Method {
 	case http.MethodGet:
 		return c.poll(w, r)

@@ -48,9 +48,9 @@ func NewServer(cfg Config) *Server {
 		namespaces: map[string]*namespace{},
 		conns:      map[*Conn]struct{}{},
 		sessions:   map[string]*Conn{},
-		admitted:   admission{byAddr: map[string]*address{}},
 		tally:      tally{closed: map[string]int64{}, rejected: map[string]int64{}},
 	}
+	s.admitted = newAdmission(s.cfg)
 	s.flate.from = s.cfg.CompressFrom
 	s.heartbeat = newHeartbeat(s)
 	s.idle.server = s
@@ -137,7 +137,7 @@ func (s *Server) enter(sid string) error {
 func (s *Server) admit(addr string) (*address, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.admitted.enter(addr, s.cfg.MaxConns, s.cfg.MaxConnsPerAddr)
+	return s.admitted.enter(addr)
 }
 
 // dismiss gives back a place that no connection took.
@@ -145,6 +145,13 @@ func (s *Server) dismiss(addr *address) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.admitted.leave(addr)
+}
+
+// joined tells that a session has joined.
+func (s *Server) joined(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.admitted.joined(c)
 }
 
 // register makes a connection, for which admit reserved the place, known. It
@@ -156,12 +163,19 @@ func (s *Server) register(c *Conn) error {
 		return errStopped
 	}
 	s.conns[c] = struct{}{}
+	var displaced *Conn
 	if c.polling != nil {
 		s.sessions[c.id] = c
+		if s.cfg.Raw == nil {
+			displaced = s.admitted.join(c)
+		}
 	}
 	s.wg.Add(1) // until unregister
 	s.tally.opened++
 	s.mu.Unlock()
+	if displaced != nil {
+		displaced.kill(ReasonDisplaced)
+	}
 	s.heartbeat.add(c)
 	return nil
 }
@@ -173,6 +187,7 @@ func (s *Server) unregister(c *Conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	delete(s.sessions, c.id)
+	s.admitted.joined(c)
 	s.admitted.leave(c.addr)
 	s.tally.closed[c.reason]++
 	s.mu.Unlock()

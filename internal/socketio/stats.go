@@ -9,6 +9,7 @@ import (
 type Stats struct {
 	Connections int // open now
 	Polling     int // of them, those that poll
+	Joining     int // of them, those that are not connected to a namespace yet
 	Addresses   int // that they come from
 
 	Opened   int64
@@ -49,6 +50,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Connections:   len(s.conns),
 		Polling:       int(s.count.polling.Load()),
+		Joining:       s.admitted.joining.Len(),
 		Addresses:     len(s.admitted.byAddr),
 		Opened:        s.tally.opened,
 		Closed:        maps.Clone(s.tally.closed),

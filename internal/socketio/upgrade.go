@@ -112,6 +112,7 @@ func (c *Conn) adopt(conn net.Conn, deflate bool) bool {
 	c.encoding.deflate = deflate
 	c.polling.candidate = nil
 	c.server.count.polling.Add(-1)
+	c.server.joined(c) // it holds a connection now, as one that began on a WebSocket
 	c.polling.wake() // it is refused: its client is not to poll any more
 	if c.out != nil {
 		queued := c.out
