@@ -45,6 +45,7 @@ func newSocketMetrics(s *socketio.Server) *socketMetrics {
 	add(counter, "stripchart_packets_queued_total", "Packets that a socket did not take at once.", func(s *socketio.Stats) float64 { return float64(s.Queued) })
 	add(counter, "stripchart_packets_dropped_total", "Writes refused because a connection's queue was full; its viewers continue from their cursors.", func(s *socketio.Stats) float64 { return float64(s.Refused) })
 	add(counter, "stripchart_connections_slowed_total", "Times that a connection sent more messages than its budget and was read slowly.", func(s *socketio.Stats) float64 { return float64(s.Slowed) })
+	add(gauge, "stripchart_output_bytes", "Bytes queued on all connections; what several are sent counts once.", func(s *socketio.Stats) float64 { return float64(s.QueuedBytes) })
 	add(counter, "stripchart_events_received_total", "Events received from pages.", func(s *socketio.Stats) float64 { return float64(s.EventsIn) })
 	return m
 }
@@ -79,6 +80,7 @@ func (m *socketMetrics) Collect(out chan<- prometheus.Metric) {
 		"packet_bytes":            count(c.MaxPayload),
 		"events_per_second":       count(c.EventsPerSecond),
 		"output_bytes":            count(c.OutputBytes),
+		"output_total_bytes":      count(c.TotalOutputBytes),
 	} {
 		out <- prometheus.MustNewConstMetric(m.limit, prometheus.GaugeValue, n, limit)
 	}

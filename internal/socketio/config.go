@@ -50,6 +50,12 @@ type Config struct {
 	// OutputBytes is the bound of a connection's output queue, in bytes; default
 	// 256 KiB. See Conn.Write for how it is kept.
 	OutputBytes int
+	// TotalOutputBytes is the bound of all output queues together, in bytes;
+	// default 64 MiB, or four times OutputBytes if that is more. What many are sent
+	// counts once. Above it no connection queues more than it has queued, or 16 KiB,
+	// and those that have not emptied their queues for 5 s are ended, the largest
+	// first.
+	TotalOutputBytes int
 
 	// CompressFrom lets WebSocket clients that ask for it have messages of so many
 	// bytes and more compressed (permessage-deflate), once for all of them. Default:
@@ -96,6 +102,7 @@ func (c Config) withDefaults() Config {
 	orCount(&c.MaxConnsPerAddr, 2_000)
 	orCount(&c.EventsPerSecond, 50)
 	orCount(&c.OutputBytes, 256<<10)
+	orCount(&c.TotalOutputBytes, max(64<<20, 4*min(c.OutputBytes, math.MaxInt/4)))
 	if c.CheckOrigin == nil {
 		c.CheckOrigin = func(*http.Request) error { return nil }
 	}

@@ -22,6 +22,7 @@ const (
 	ReasonTooManyMessages = "too many messages"
 	ReasonTooLarge        = "packet too large" // beyond MaxPayload
 	ReasonTooSlow         = "too slow"         // the queue did not drain in time
+	ReasonOutputFull      = "output full"      // it read slowly while all queues together were full
 	ReasonTooManyAcks     = "too many acks"    // unread ones, beyond the bound
 	ReasonConnectTimeout  = "connect timeout"  // no namespace within ConnectTimeout
 	ReasonDisplaced       = "displaced"        // polled without a namespace, and others needed the place
@@ -78,6 +79,7 @@ type Conn struct {
 	mu       sync.Mutex
 	state    connState
 	draining bool            // a goroutine empties out, or calls Drained
+	waiting  bool            // a goroutine waits for room in the server's output, for a Drained
 	encoding encoding        // of what is sent on net
 	raw      syscall.RawConn // of net; nil if it cannot be tried without blocking
 	out      *backlog        // nil while nothing is queued
@@ -97,8 +99,10 @@ func (c *Conn) ID() string { return c.id }
 // not accept at once is queued. The bound of the queue is Config.OutputBytes:
 // the call is accepted as a whole if the queue is below the bound when it
 // begins, so one call may exceed it (what is sent to many is shared memory).
-// Otherwise Write returns false, and Namespace.Drained follows for every socket
-// of the connection when the queue has emptied. On a closed connection it
+// It is refused as well while all queues together are at Config.TotalOutputBytes
+// and this one has something in it, or the call something large. A refused Write
+// returns false, and Namespace.Drained follows for every socket of the connection
+// when the queue has emptied and there is room. On a closed connection it
 // returns false, and no Drained follows.
 func (c *Conn) Write(ps ...*Packet) bool {
 	sd := c.server.sender()
@@ -115,12 +119,8 @@ func (c *Conn) write(sd *sender, ps []*Packet) bool {
 		c.mu.Unlock()
 		return false
 	}
-	if c.out != nil && c.out.bytes >= c.server.cfg.OutputBytes {
-		// The drainer looks at this flag and at the queue under c.mu at once, so
-		// it cannot end between the refusal and the flag.
-		c.out.refused = true
+	if !c.takes(ps) {
 		c.mu.Unlock()
-		c.server.count.refused.Add(1)
 		return false
 	}
 	err := c.push(sd, ps)
@@ -179,10 +179,11 @@ func (c *Conn) push(sd *sender, ps []*Packet) error {
 			n -= len(ps[0].wire(c.encoding))
 			ps = ps[1:]
 		}
-		c.out = &backlog{sent: n, bytes: -n}
+		c.out = c.server.newBacklog()
+		c.out.sent, c.out.bytes = n, -n
 	}
 	if c.out == nil {
-		c.out = &backlog{}
+		c.out = c.server.newBacklog()
 	}
 	c.out.add(c.encoding, ps)
 	c.server.count.queued.Add(int64(len(ps)))
@@ -282,6 +283,7 @@ func (c *Conn) finish() {
 	c.mu.Lock()
 	c.state = stateClosed
 	conn := c.net
+	c.out.release()
 	if conn != nil {
 		c.out = nil // a drainer that is still writing fails with the connection
 	} else {

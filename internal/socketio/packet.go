@@ -24,6 +24,9 @@ type Packet struct {
 	// attachments are the payloads of the binary frames, parts of frame.
 	attachments [][]byte
 
+	// holders is how many queues hold the packet.
+	holders atomic.Int32
+
 	// legacy holds what only Engine.IO 3 clients need, made when the first of
 	// them is sent the packet.
 	legacy atomic.Pointer[legacyPacket]

@@ -136,16 +136,18 @@ const (
 // answer is what a poll takes of the queue.
 type answer struct {
 	packets []*Packet
-	drained bool // the queue is empty, and the application waits for that
+	counted *output // by which the packets are counted until they have been sent
+	drained bool    // the queue is empty, and the application waits for that
 }
 
 // take takes the next answer from the queue. c.mu is held.
 func (c *Conn) take() answer {
 	b := c.out
 	if b == nil {
-		return answer{packets: []*Packet{noopPacket}}
+		b = c.server.newBacklog()
+		b.add(c.encoding, []*Packet{noopPacket})
 	}
-	a := answer{packets: b.take(c.encoding)}
+	a := answer{packets: b.take(c.encoding), counted: b.output}
 	if len(b.packets) == 0 {
 		a.drained = b.refused
 		c.out = nil
@@ -169,6 +171,7 @@ func (c *Conn) answer(w http.ResponseWriter, a answer) {
 		err = rc.Flush()
 	}
 	_ = rc.SetWriteDeadline(time.Time{})
+	a.counted.drop(a.packets)
 	c.server.count.bytes.Add(int64(n))
 	c.server.count.writes.Add(1)
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -251,6 +254,7 @@ func (c *Conn) leavePolling(reason string, grace time.Duration) {
 		_ = c.pushOne(closePacket)
 	}
 	if grace == 0 && !waiting {
+		c.out.release()
 		c.out = nil // for nobody
 	}
 	if c.out == nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,6 +22,7 @@ var (
 type Server struct {
 	cfg        Config
 	namespaces map[string]*namespace // written before serving only
+	output     output
 	heartbeat  *heartbeat
 	idle       idle
 	buffers    bufferPool
@@ -51,6 +54,7 @@ func NewServer(cfg Config) *Server {
 		tally:      tally{closed: map[string]int64{}, rejected: map[string]int64{}},
 	}
 	s.admitted = newAdmission(s.cfg)
+	s.output.bound = int64(s.cfg.TotalOutputBytes)
 	s.flate.from = s.cfg.CompressFrom
 	s.heartbeat = newHeartbeat(s)
 	s.idle.server = s
@@ -109,11 +113,14 @@ func (s *Server) stop() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
-	all := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		all = append(all, c)
-	}
-	return all
+	return slices.Collect(maps.Keys(s.conns))
+}
+
+// all returns the present connections.
+func (s *Server) all() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.conns))
 }
 
 func (s *Server) killAll() {

@@ -16,13 +16,14 @@ type Stats struct {
 	Closed   map[string]int64 // by Reason constant
 	Rejected map[string]int64 // requests refused, by one of some ten reasons
 
-	PacketsOut int64 // packets handed to connections
-	BytesOut   int64
-	Writes     int64 // system calls (WebSocket) and answers (polling) for them
-	Queued     int64 // packets that a socket did not accept at once
-	Refused    int64 // calls of Write refused because the queue was full
-	EventsIn   int64
-	Slowed     int64 // messages that waited for the budget of their connection
+	PacketsOut  int64 // packets handed to connections
+	BytesOut    int64
+	Writes      int64 // system calls (WebSocket) and answers (polling) for them
+	Queued      int64 // packets that a socket did not accept at once
+	QueuedBytes int64 // now, on all connections; what several are sent counts once
+	Refused     int64 // calls of Write refused because the queue was full
+	EventsIn    int64
+	Slowed      int64 // messages that waited for the budget of their connection
 	// BinaryRefused is the number of events in EventsIn that were not handed on,
 	// because their namespace takes no attachments.
 	BinaryRefused int64
@@ -59,6 +60,7 @@ func (s *Server) Stats() Stats {
 		BytesOut:      s.count.bytes.Load(),
 		Writes:        s.count.writes.Load(),
 		Queued:        s.count.queued.Load(),
+		QueuedBytes:   s.output.bytes.Load(),
 		Refused:       s.count.refused.Load(),
 		EventsIn:      s.count.eventsIn.Load(),
 		Slowed:        s.count.slowed.Load(),

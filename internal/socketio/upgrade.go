@@ -113,14 +113,16 @@ func (c *Conn) adopt(conn net.Conn, deflate bool) bool {
 	c.polling.candidate = nil
 	c.server.count.polling.Add(-1)
 	c.server.joined(c) // it holds a connection now, as one that began on a WebSocket
-	c.polling.wake() // it is refused: its client is not to poll any more
+	c.polling.wake()   // it is refused: its client is not to poll any more
 	if c.out != nil {
 		queued := c.out
 		if deflate {
 			c.server.flate.prepare(queued.packets)
 		}
-		c.out = &backlog{refused: queued.refused}
+		c.out = c.server.newBacklog()
+		c.out.refused = queued.refused
 		c.out.add(c.encoding, queued.packets) // which may have another size now
+		queued.release()
 		c.draining = true
 		c.server.wg.Go(c.drain)
 	}
