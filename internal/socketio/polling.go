@@ -103,6 +103,10 @@ func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 			probing = timer.C
 		}
 		c.mu.Unlock()
+		if r.ContentLength == 0 {
+			// The server's own deadline would end the wait.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		}
 		select {
 		case <-wait:
 		case <-probing:
@@ -159,18 +163,7 @@ func (c *Conn) take() answer {
 // answer sends a to a poll, and tells the application if it waited for that.
 func (c *Conn) answer(w http.ResponseWriter, a answer) {
 	body, contentType := encodePayload(a.packets, c.protocol, c.polling.base64)
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Cache-Control", "no-store")
-	contentLength(w, len(body))
-	rc := http.NewResponseController(w)
-	// Not every ResponseWriter can set deadlines or flush; then the server's own
-	// timeouts hold.
-	_ = rc.SetWriteDeadline(time.Now().Add(c.server.cfg.DrainTimeout))
-	n, err := w.Write(body)
-	if err == nil {
-		err = rc.Flush()
-	}
-	_ = rc.SetWriteDeadline(time.Time{})
+	n, err := c.respond(w, contentType, body)
 	a.counted.drop(a.packets)
 	c.server.count.bytes.Add(int64(n))
 	c.server.count.writes.Add(1)
@@ -181,6 +174,23 @@ func (c *Conn) answer(w http.ResponseWriter, a answer) {
 	if a.drained {
 		c.tellDrained()
 	}
+}
+
+// respond writes a whole response. It has DrainTimeout from now, however long the
+// request has waited.
+func (c *Conn) respond(w http.ResponseWriter, contentType string, body []byte) (n int, err error) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Cache-Control", "no-store")
+	contentLength(w, len(body))
+	rc := http.NewResponseController(w)
+	// Not every ResponseWriter can set deadlines or flush; then the server's own
+	// timeouts hold.
+	_ = rc.SetWriteDeadline(time.Now().Add(c.server.cfg.DrainTimeout))
+	if n, err = w.Write(body); err == nil {
+		err = rc.Flush()
+	}
+	_ = rc.SetWriteDeadline(time.Time{})
+	return n, err
 }
 
 // post takes a request with packets from the client.
@@ -217,10 +227,9 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		}
 		return refuseRequest, false
 	}
-	w.Header().Set("Content-Type", "text/html") // as the other implementations; some clients look at it
-	w.Header().Set("Cache-Control", "no-store")
-	contentLength(w, len("ok"))
-	_, _ = io.WriteString(w, "ok") // a client that has gone is found by the heartbeat
+	// The type is that of the other implementations; some clients look at it. A client
+	// that has gone is found by the heartbeat.
+	_, _ = c.respond(w, "text/html", []byte("ok"))
 	return refusal{}, true
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -406,4 +407,26 @@ func TestTheDeadlineOfARequestEndsWithIt(t *testing.T) {
 	}
 	st.expect("POST", q, "3"+strings.Repeat("\x1e3", 110), 200, "ok")
 	st.expect("POST", q, "3", 200, "ok")
+}
+
+// A server's own timeouts are for requests that are answered at once. A poll waits, and
+// so does a request above the budget.
+func TestAPollMayWaitLongerThanTheServersTimeouts(t *testing.T) {
+	a := newApp()
+	server := NewServer(Config{})
+	server.Handle("/", a)
+	st := &site{t: t, server: server, web: httptest.NewUnstartedServer(server)}
+	st.web.Config.ReadTimeout, st.web.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	st.web.Start()
+	defer st.web.Close()
+	defer server.Close()
+	q := st.pollSession()
+	st.expect("POST", q, "40"+strings.Repeat("\x1e3", 120), 200, "ok") // half a second
+	s := await(t, a.connected, "Connected")
+	st.expect("GET", q, "", 200, "40")
+	time.AfterFunc(300*time.Millisecond, func() { s.Send(EncodeEvent("/", "late", nil)) })
+	st.expect("GET", q, "", 200, `42["late"]`)
+	if len(a.disconnected) != 0 {
+		t.Fatal("the session was ended")
+	}
 }
