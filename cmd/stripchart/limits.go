@@ -21,7 +21,7 @@ type limits struct {
 	MaxConnectionsPerAddress connections `help:"Socket.IO connections of one address, which a proxy's viewers share, or none for no limit. Default: none on loopback, else 2000." placeholder:"N"`
 	ConnectTimeout           duration    `help:"Time that a new connection has to join a namespace, 100ms to 5m. Then it is cut." default:"45s"`
 	MaxPacket                size        `help:"Bytes of a packet, or of a polling request, from a page, 1k to 16M. A larger one closes the connection." default:"64k"`
-	MaxEvents                int         `help:"Events a second from a page, heartbeats included, 10 to 10000; twice as many at once. More close the connection." default:"50"`
+	MaxEvents                int         `help:"Events a second from a page, heartbeats included, 10 to 10000; twice as many at once. A page that sends more is slowed down, and closed after 10 s of it." default:"50"`
 	MaxSeries                int         `help:"Series in memory, 1 to 100000000: those of the last hours. Samples of new ones beyond are refused at the HTTP endpoints, those of known ones are not." default:"100000"`
 	MemoryLimit              memorySize  `help:"Bytes of memory that the server may use, 64M or more. Where four fifths are in use nobody can join, and new series are refused, until they are not. Default: GOMEMLIMIT, or the limit of its control group, or the machine's memory." placeholder:"BYTES"`
 	MaxOutput                size        `help:"Bytes queued for a page that does not read, 4k to 64M. Then it misses packets, and continues where it was when it reads." default:"256k"`

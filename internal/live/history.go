@@ -54,18 +54,17 @@ func (c *Client) History(arg json.RawMessage, ack Ack) {
 		return
 	}
 	c.asking++
-	if c.turn == nil {
-		c.turn = make(chan struct{}, 1)
-	}
 	h.background.Go(func() {
-		// One read at a time, so that one page cannot take all of maxReads.
-		c.turn <- struct{}{}
 		defer func() {
-			<-c.turn
 			h.mu.Lock()
 			c.asking--
 			h.mu.Unlock()
 		}()
+		end, ok := c.begin()
+		if !ok {
+			return // nobody is there to be told
+		}
+		defer end()
 		answer, err := h.readOnce(sel, m.From, m.To, points)
 		if err != nil {
 			h.log.Warn("history could not be read", "query", m.Query, "err", err)

@@ -79,6 +79,17 @@ func (h *Hub) goBackground(f func()) {
 // join sends v a bootstrap and makes it a newcomer.
 func (h *Hub) join(v *viewer, ack Ack) {
 	began := time.Now()
+	end, ok := v.client.begin()
+	if !ok {
+		return // nobody is there to be told
+	}
+	defer end()
+	if h.isOver(v) {
+		if ack != nil {
+			ack.answer(h.subscribed(v))
+		}
+		return
+	}
 	b, err := h.bootstrapFor(v)
 	if err != nil {
 		h.joinFailed(v, ack, err)
@@ -103,7 +114,7 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		ack.answer(h.subscribed(v))
 	}
 
-	ok := v.client.conn.Write(packets...)
+	ok = v.client.conn.Write(packets...)
 
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -125,6 +136,13 @@ func (h *Hub) join(v *viewer, ack Ack) {
 	}
 	h.welcome(v)
 	h.metrics.join.Observe(time.Since(began).Seconds())
+}
+
+// isOver reports whether v is not joining any more: it has left, or subscribed anew.
+func (h *Hub) isOver(v *viewer) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return v.state != joining
 }
 
 // joinFailed answers v's Subscribe with the error. A viewer that nobody is

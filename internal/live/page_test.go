@@ -94,6 +94,14 @@ func (p *page) Write(ps ...Packet) bool {
 	return true
 }
 
+// Ready implements Conn with the same rule.
+func (p *page) Ready() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused = p.refused || p.queued >= p.bound
+	return !p.ended && p.queued < p.bound
+}
+
 func (p *page) pause(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -39,6 +39,7 @@ func TestClientsThatAreSentTheSameShareOneList(t *testing.T) {
 type discard struct{}
 
 func (*discard) Write(...Packet) bool { return true }
+func (*discard) Ready() bool          { return true }
 
 // A viewer is what a server has most of.
 func TestClientInTwelveRoomsTakesLittleMemory(t *testing.T) {

@@ -52,9 +52,12 @@ type Packet any
 // Conn is a connection to a page. Write never blocks: it takes all packets, or
 // returns false because the output queue is at its bound (or the connection is
 // closed). After a refusal Client.Drained is called once, when the queue has
-// emptied.
+// emptied. Ready tells whether a Write of any size would be taken now, and counts
+// as a refused one if not. It is asked before something large is read for the
+// connection, so that what a page does not read is not made.
 type Conn interface {
 	Write(ps ...Packet) bool
+	Ready() bool
 }
 
 // Outgoing is what a flush sends to one connection.

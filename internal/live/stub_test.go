@@ -27,6 +27,12 @@ func (s *stub) Write(ps ...Packet) bool {
 	return true
 }
 
+func (s *stub) Ready() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.full
+}
+
 func (s *stub) set(full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,7 +30,8 @@ type Client struct {
 
 	catalogue *watcher      // nil until asked for
 	asking    int           // histories that were asked for and not answered yet
-	turn      chan struct{} // of one: held while one of them is read; nil until then
+	turn      chan struct{} // buffered, capacity 1; see begin. Nil until it is needed
+	news      chan struct{} // closed by Drained and Close; nil while nobody waits for them
 }
 
 // viewer is one client in one room: a cursor in the ring. A client has a dozen,
@@ -108,6 +109,7 @@ func (c *Client) Close() {
 	}
 	c.viewers = nil
 	c.unwatch()
+	c.tellNews()
 }
 
 // Drained tells that the connection's queue has emptied after it had refused a
@@ -119,11 +121,69 @@ func (c *Client) Drained() {
 	if c.closed {
 		return
 	}
+	c.tellNews()
 	h.drains++
 	c.drained = h.drains
 	for _, v := range c.viewers {
 		if v.state == lagging {
 			h.proceed(v)
+		}
+	}
+}
+
+// tellNews wakes those who wait in ready. The caller holds h.mu.
+func (c *Client) tellNews() {
+	if c.news != nil {
+		close(c.news)
+		c.news = nil
+	}
+}
+
+// begin waits for the client's turn and for its connection to take something large.
+// Bootstraps and histories are read and handed over one at a time, so that a page
+// that does not read costs one of them, and one page does not take all of maxReads.
+// It returns false when the client has closed; otherwise end ends the turn.
+func (c *Client) begin() (end func(), ok bool) {
+	c.hub.mu.Lock()
+	if c.turn == nil {
+		c.turn = make(chan struct{}, 1)
+	}
+	turn := c.turn
+	c.hub.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+	case <-c.hub.ctx.Done():
+		return nil, false
+	}
+	end = func() { <-turn }
+	if !c.ready() {
+		end()
+		return nil, false
+	}
+	return end, true
+}
+
+// ready waits until the connection takes a Write of any size. It returns false when
+// the client has closed.
+func (c *Client) ready() bool {
+	for {
+		c.hub.mu.Lock()
+		if c.closed {
+			c.hub.mu.Unlock()
+			return false
+		}
+		if c.news == nil {
+			c.news = make(chan struct{})
+		}
+		news := c.news // before Ready: its Drained may come at once
+		c.hub.mu.Unlock()
+		if c.conn.Ready() {
+			return true
+		}
+		select {
+		case <-news:
+		case <-c.hub.ctx.Done():
+			return false
 		}
 	}
 }

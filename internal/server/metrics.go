@@ -38,12 +38,15 @@ func newSocketMetrics(s *socketio.Server, bounds map[string]float64) *socketMetr
 	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
 	add(gauge, "stripchart_connections", "Open Socket.IO connections.", func(s *socketio.Stats) float64 { return float64(s.Connections) })
 	add(gauge, "stripchart_connections_polling", "Of them, those that use HTTP long-polling.", func(s *socketio.Stats) float64 { return float64(s.Polling) })
+	add(gauge, "stripchart_connections_joining", "Of those that poll, the ones that have not joined a namespace yet; the oldest makes room when they are too many.", func(s *socketio.Stats) float64 { return float64(s.Joining) })
 	add(counter, "stripchart_connections_opened_total", "Connections that were opened.", func(s *socketio.Stats) float64 { return float64(s.Opened) })
 	add(counter, "stripchart_sent_packets_total", "Packets sent to connections.", func(s *socketio.Stats) float64 { return float64(s.PacketsOut) })
 	add(counter, "stripchart_sent_bytes_total", "Bytes sent to connections.", func(s *socketio.Stats) float64 { return float64(s.BytesOut) })
 	add(counter, "stripchart_sent_writes_total", "System calls, and answers to polls, in which they were sent.", func(s *socketio.Stats) float64 { return float64(s.Writes) })
 	add(counter, "stripchart_packets_queued_total", "Packets that a socket did not take at once.", func(s *socketio.Stats) float64 { return float64(s.Queued) })
 	add(counter, "stripchart_packets_dropped_total", "Writes refused because a connection's queue was full; its viewers continue from their cursors.", func(s *socketio.Stats) float64 { return float64(s.Refused) })
+	add(counter, "stripchart_connections_slowed_total", "Times that a connection sent more messages than its budget and was read slowly.", func(s *socketio.Stats) float64 { return float64(s.Slowed) })
+	add(gauge, "stripchart_output_bytes", "Bytes queued on all connections; what several are sent counts once.", func(s *socketio.Stats) float64 { return float64(s.QueuedBytes) })
 	add(counter, "stripchart_events_received_total", "Events received from pages.", func(s *socketio.Stats) float64 { return float64(s.EventsIn) })
 	return m
 }
@@ -81,6 +84,7 @@ func (m *socketMetrics) Collect(out chan<- prometheus.Metric) {
 		"packet_bytes":            count(c.MaxPayload),
 		"events_per_second":       count(c.EventsPerSecond),
 		"output_bytes":            count(c.OutputBytes),
+		"output_total_bytes":      count(c.TotalOutputBytes),
 	} {
 		out <- prometheus.MustNewConstMetric(m.limit, prometheus.GaugeValue, n, limit)
 	}

@@ -17,6 +17,8 @@ const drainVector = 64
 // first of which a part may have left already. Its packets are shared, so it
 // costs a connection little more than a pointer for each. Conn.mu guards it.
 type backlog struct {
+	output  *output   // which counts the packets; nil: nobody does any more
+	since   time.Time // it has not been empty
 	packets []*Packet
 	sent    int  // bytes of packets[0] that have left
 	bytes   int  // still to be sent
@@ -26,10 +28,22 @@ type backlog struct {
 	due int
 }
 
+func (s *Server) newBacklog() *backlog { return &backlog{output: &s.output, since: time.Now()} }
+
 func (b *backlog) add(e encoding, ps []*Packet) {
+	b.output.hold(ps)
 	b.packets = append(b.packets, ps...)
 	for _, p := range ps {
 		b.bytes += len(p.wire(e))
+	}
+}
+
+// release ends the count of the packets, which are not sent any more, but for a poll
+// that has been woken. b may be nil.
+func (b *backlog) release() {
+	if b != nil {
+		b.output.drop(b.packets)
+		b.output = nil
 	}
 }
 
@@ -54,6 +68,35 @@ func (b *backlog) gather(e encoding, buf []byte) []byte {
 	return buf[:n]
 }
 
+// take takes the packets of the next answer to a poll, which stay counted.
+func (b *backlog) take(e encoding) []*Packet {
+	n, packets, bytes := 0, 0, 0
+	for _, p := range b.packets {
+		packets += p.messages()
+		bytes += len(p.wire(e))
+		if n > 0 && (packets > answerPackets || bytes > answerBytes || p == closePacket) {
+			// The last packet of a session goes alone: the 4.x client acts on it before
+			// it hands out the messages of the same answer.
+			break
+		}
+		n++
+	}
+	taken := b.packets[:n:n]
+	for _, p := range taken {
+		b.bytes -= len(p.wire(e))
+	}
+	b.packets = b.packets[n:]
+	if n == 1 && taken[0].messages() > answerPackets {
+		head, rest := taken[0].split(answerPackets)
+		b.output.hold([]*Packet{head, rest})
+		b.output.drop(taken)
+		b.packets = append([]*Packet{rest}, b.packets...)
+		b.bytes += len(rest.wire(e))
+		return []*Packet{head}
+	}
+	return taken
+}
+
 // advance drops n bytes that have left.
 func (b *backlog) advance(e encoding, n int) {
 	b.bytes -= n
@@ -62,6 +105,7 @@ func (b *backlog) advance(e encoding, n int) {
 	done := 0
 	for done < len(b.packets) && n >= len(b.packets[done].wire(e)) {
 		n -= len(b.packets[done].wire(e))
+		b.output.drop(b.packets[done : done+1])
 		b.packets[done] = nil // so that the shared bytes can be freed
 		done++
 	}
@@ -161,11 +205,10 @@ func (c *Conn) drainStep() drainStep {
 	}
 	if len(b.packets) > 0 {
 		if b.due <= 0 {
-			// All that is queued now must leave within DrainTimeout; then the next.
-			// A fixed time for the whole queue would end a viewer that keeps up on a
-			// slow line; a time for each write would keep one that reads a byte now
-			// and then.
-			b.due = b.bytes
+			// So much must leave within DrainTimeout; then the next. A fixed time for
+			// the whole queue would end a viewer that is sent a long history on a slow
+			// line; a time for each write would keep one that reads a byte now and then.
+			b.due = min(b.bytes, c.server.cfg.OutputBytes)
 			_ = c.net.SetWriteDeadline(time.Now().Add(c.server.cfg.DrainTimeout))
 		}
 		return drainWrite
@@ -191,6 +234,7 @@ func (c *Conn) drainFailed(err error) {
 	}
 	c.kill(reason)
 	c.mu.Lock()
+	c.out.release()
 	c.draining, c.out = false, nil
 	c.mu.Unlock()
 }

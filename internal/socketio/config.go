@@ -32,18 +32,30 @@ type Config struct {
 	// client may send, in bytes; default 64 KiB. A connection can make the server
 	// hold that much for as long as it lives.
 	MaxPayload int
-	// MaxConns is the number of connections in total; default 50,000.
+	// MaxConns is the number of connections in total; default 50,000. A tenth of
+	// them may be joining: poll, and not be connected to a namespace yet. Beyond that
+	// the one that has been joining for longest makes room for the next. The same
+	// holds for MaxConnsPerAddr.
 	MaxConns int
 	// MaxConnsPerAddr is the number of connections of one RemoteAddr; default
 	// 2,000: many viewers share the address of their network or proxy.
 	MaxConnsPerAddr int
 	// EventsPerSecond is how many messages (Socket.IO packets, heartbeats and
 	// WebSocket control frames together) a connection may send per second in
-	// the long run; default 50. Twice as many may come at once.
+	// the long run; default 50. Twice as many may come at once. A connection that
+	// sends more is slowed down: it is read no faster than that, and its POST is
+	// answered when all of it has been handled. One that stays above for 10 s (half
+	// of PingTimeout, if that is less) is closed.
 	EventsPerSecond int
 	// OutputBytes is the bound of a connection's output queue, in bytes; default
 	// 256 KiB. See Conn.Write for how it is kept.
 	OutputBytes int
+	// TotalOutputBytes is the bound of all output queues together, in bytes;
+	// default 64 MiB, or four times OutputBytes if that is more. What many are sent
+	// counts once. Above it no connection queues more than it has queued, or 16 KiB,
+	// and those that have not emptied their queues for 5 s are ended, the largest
+	// first.
+	TotalOutputBytes int
 
 	// CompressFrom lets WebSocket clients that ask for it have messages of so many
 	// bytes and more compressed (permessage-deflate), once for all of them. Default:
@@ -65,6 +77,8 @@ type Config struct {
 	Raw func(c *Conn, data []byte, binary bool)
 }
 
+const defaultMaxConns = 50_000
+
 func (c Config) withDefaults() Config {
 	orDuration := func(d *time.Duration, def time.Duration) {
 		if *d <= 0 {
@@ -84,10 +98,11 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.UpgradeTimeout, 10*time.Second)
 	orDuration(&c.DrainTimeout, 30*time.Second)
 	orCount(&c.MaxPayload, 64<<10)
-	orCount(&c.MaxConns, 50_000)
+	orCount(&c.MaxConns, defaultMaxConns)
 	orCount(&c.MaxConnsPerAddr, 2_000)
 	orCount(&c.EventsPerSecond, 50)
 	orCount(&c.OutputBytes, 256<<10)
+	orCount(&c.TotalOutputBytes, max(64<<20, 4*min(c.OutputBytes, math.MaxInt/4)))
 	if c.CheckOrigin == nil {
 		c.CheckOrigin = func(*http.Request) error { return nil }
 	}

@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/gobwas/ws"
 )
 
 // Why a Socket was disconnected, as Namespace.Disconnected is told. The texts
@@ -24,8 +22,10 @@ const (
 	ReasonTooManyMessages = "too many messages"
 	ReasonTooLarge        = "packet too large" // beyond MaxPayload
 	ReasonTooSlow         = "too slow"         // the queue did not drain in time
+	ReasonOutputFull      = "output full"      // it read slowly while all queues together were full
 	ReasonTooManyAcks     = "too many acks"    // unread ones, beyond the bound
 	ReasonConnectTimeout  = "connect timeout"  // no namespace within ConnectTimeout
+	ReasonDisplaced       = "displaced"        // polled without a namespace, and others needed the place
 )
 
 // closeGrace is how long a closed connection may take to say goodbye: to read
@@ -79,6 +79,7 @@ type Conn struct {
 	mu       sync.Mutex
 	state    connState
 	draining bool            // a goroutine empties out, or calls Drained
+	waiting  bool            // a goroutine waits for room in the server's output, for a Drained
 	encoding encoding        // of what is sent on net
 	raw      syscall.RawConn // of net; nil if it cannot be tried without blocking
 	out      *backlog        // nil while nothing is queued
@@ -98,8 +99,10 @@ func (c *Conn) ID() string { return c.id }
 // not accept at once is queued. The bound of the queue is Config.OutputBytes:
 // the call is accepted as a whole if the queue is below the bound when it
 // begins, so one call may exceed it (what is sent to many is shared memory).
-// Otherwise Write returns false, and Namespace.Drained follows for every socket
-// of the connection when the queue has emptied. On a closed connection it
+// It is refused as well while all queues together are at Config.TotalOutputBytes
+// and this one has something in it, or the call something large. A refused Write
+// returns false, and Namespace.Drained follows for every socket of the connection
+// when the queue has emptied and there is room. On a closed connection it
 // returns false, and no Drained follows.
 func (c *Conn) Write(ps ...*Packet) bool {
 	sd := c.server.sender()
@@ -116,12 +119,8 @@ func (c *Conn) write(sd *sender, ps []*Packet) bool {
 		c.mu.Unlock()
 		return false
 	}
-	if c.out != nil && c.out.bytes >= c.server.cfg.OutputBytes {
-		// The drainer looks at this flag and at the queue under c.mu at once, so
-		// it cannot end between the refusal and the flag.
-		c.out.refused = true
+	if !c.takes(ps) {
 		c.mu.Unlock()
-		c.server.count.refused.Add(1)
 		return false
 	}
 	err := c.push(sd, ps)
@@ -180,10 +179,11 @@ func (c *Conn) push(sd *sender, ps []*Packet) error {
 			n -= len(ps[0].wire(c.encoding))
 			ps = ps[1:]
 		}
-		c.out = &backlog{sent: n, bytes: -n}
+		c.out = c.server.newBacklog()
+		c.out.sent, c.out.bytes = n, -n
 	}
 	if c.out == nil {
-		c.out = &backlog{}
+		c.out = c.server.newBacklog()
 	}
 	c.out.add(c.encoding, ps)
 	c.server.count.queued.Add(int64(len(ps)))
@@ -198,11 +198,11 @@ func (c *Conn) push(sd *sender, ps []*Packet) error {
 
 // Close disconnects the client: what is queued is sent first, within a few
 // seconds. The official clients come back by themselves after it.
-func (c *Conn) Close() { c.shut(ReasonForcedClose, ws.StatusNormalClosure, closeGrace) }
+func (c *Conn) Close() { c.shut(ReasonForcedClose, normalEnd, closeGrace) }
 
 // shut says goodbye on an open connection. What is queued leaves first; the end
 // is when the peer has answered, or after grace.
-func (c *Conn) shut(reason string, code ws.StatusCode, grace time.Duration) {
+func (c *Conn) shut(reason string, e ending, grace time.Duration) {
 	c.mu.Lock()
 	if c.state != stateOpen {
 		c.mu.Unlock()
@@ -215,7 +215,7 @@ func (c *Conn) shut(reason string, code ws.StatusCode, grace time.Duration) {
 		return
 	}
 	conn := c.net
-	err := c.pushOne(&Packet{frame: closeFrame(code)})
+	err := c.pushOne(&Packet{frame: e.frame()})
 	if err == nil && c.out == nil {
 		closeWrite(conn)
 	}
@@ -283,6 +283,7 @@ func (c *Conn) finish() {
 	c.mu.Lock()
 	c.state = stateClosed
 	conn := c.net
+	c.out.release()
 	if conn != nil {
 		c.out = nil // a drainer that is still writing fails with the connection
 	} else {
@@ -311,10 +312,6 @@ func closeWrite(conn net.Conn) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // on failure the grace ends the connection
 	}
-}
-
-func closeFrame(code ws.StatusCode) []byte {
-	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, "")))
 }
 
 // beat is a connection's place and times in the heartbeat. Times are

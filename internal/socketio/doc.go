@@ -16,16 +16,20 @@
 //     the packets of all calls leave in the order of the calls. While a socket
 //     accepts them, the packets of one call leave in one system call.
 //  3. What a socket does not accept is queued, up to Config.OutputBytes (a call
-//     that begins below the bound is taken whole). A refused Write is followed
-//     by exactly one Drained per socket once the queue is empty, unless the
+//     that begins below the bound is taken whole), and on all connections together
+//     up to Config.TotalOutputBytes. A refused Write is followed by exactly one
+//     Drained per socket once the queue is empty and there is room, unless the
 //     connection ends first; there is no moment at which a Write is refused and
-//     no Drained is to come.
+//     no Drained is to come. An application that asks Conn.Ready before it makes
+//     something large exceeds the bounds by no more than it makes at a time.
 //  4. A [Packet] is encoded once and never changes; any number of connections
 //     share its bytes.
 //  5. Whatever a client sends has a bound: connections (in total and per
-//     address), time until it connects to a namespace, bytes per message,
-//     attachments, events per second. What breaks the protocol or a bound
-//     ends that connection, and no other.
+//     address), time until it connects to a namespace, bytes per message, time for
+//     the body of a request, attachments, events per second. What breaks the
+//     protocol or a bound ends that connection, and no other. Events beyond the
+//     rate are handled later, in order; only a client that stays above it for
+//     seconds is ended. Sessions that poll and do not join keep nobody out.
 //  6. [Server.Shutdown] and [Server.Close] return when every connection has
 //     ended and every goroutine that was started for one. Answers to polls may
 //     still be on their way: http.Server.Shutdown waits for those.

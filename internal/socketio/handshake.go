@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -40,6 +41,7 @@ var (
 	refuseMethod    = refuse(http.StatusBadRequest, codeMethod, "Bad handshake method")
 	refuseRequest   = refuse(http.StatusBadRequest, codeRequest, "Bad request")
 	refuseProtocol  = refuse(http.StatusBadRequest, codeProtocol, "Unsupported protocol version")
+	refuseRate      = refuse(http.StatusTooManyRequests, codeRequest, "Too many messages")
 	refusePayload   = refuse(http.StatusRequestEntityTooLarge, codeRequest, "Payload too large")
 )
 
@@ -54,6 +56,12 @@ func refuseOrigin(err error) refusal {
 	return refusal{status: http.StatusForbidden, reason: "Forbidden", Code: codeForbidden, Message: err.Error()}
 }
 
+// because returns the refusal with a message that is not counted under.
+func (e refusal) because(message string) refusal {
+	e.Message = message
+	return e
+}
+
 func (e refusal) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -64,9 +72,17 @@ func (e refusal) write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(e) // the client may have gone
 }
 
+// bodyTimeout is how long the body of a request may take to arrive.
+const bodyTimeout = 10 * time.Second
+
 // ServeHTTP serves every request of the protocol: handshakes, polls and
 // upgrades. Engine.IO protocol v4, "Handshake".
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// Also for requests that are refused: net/http reads the rest of a request
+		// before it reads the next one, for as long as that takes.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(min(bodyTimeout, s.cfg.DrainTimeout)))
+	}
 	q := r.URL.Query()
 	if refused, ok := s.serve(w, r, q); !ok {
 		s.reject(refused.reason)

@@ -90,6 +90,16 @@ func (h *heartbeat) pinged(c *Conn) {
 	c.beat.pongBy.Store(h.since() + int64(cfg.PingInterval+cfg.PingTimeout))
 }
 
+// extend gives a connection that is slowed down PingTimeout from now, at least, for
+// the answer or the ping that is awaited of it.
+func (h *heartbeat) extend(c *Conn) {
+	by := c.beat.pongBy.Load()
+	if later := h.since() + int64(h.server.cfg.PingTimeout); by != 0 && by < later {
+		// Another value means that one has come, or that another is awaited.
+		c.beat.pongBy.CompareAndSwap(by, later)
+	}
+}
+
 // expired tells whether an answer is overdue.
 func (h *heartbeat) expired(c *Conn) bool {
 	by := c.beat.pongBy.Load()

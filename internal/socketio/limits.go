@@ -1,63 +1,66 @@
 package socketio
 
-import (
-	"strings"
-	"time"
-)
+import "time"
+
+// slowedFor is how long a connection may stay above its rate of messages: it is
+// slowed down meanwhile, and then closed. Its clients wait for answers to their
+// requests, and no longer than PingTimeout for their heartbeats.
+const slowedFor = 10 * time.Second
+
+// slowedFor is the package's, or half of PingTimeout if that is less.
+func (c Config) slowedFor() time.Duration { return min(slowedFor, c.PingTimeout/2) }
 
 // bucket limits the rate of messages: it holds up to two seconds' worth.
 type bucket struct {
-	used float32 // messages not yet worn off
-	last int64   // Unix nanoseconds
+	used  float32 // messages not yet worn off
+	last  int64   // Unix nanoseconds
+	above int64   // since then the bucket was full again and again, Unix nanoseconds; 0: it is not
 }
 
-// allow takes one message; false if that exceeds perSecond in the long run.
-func (b *bucket) allow(now time.Time, perSecond int) bool {
-	t := now.UnixNano()
+// take takes one message. If that exceeds perSecond in the long run, it returns how
+// long to wait before the next try, or errRate when the bucket has not got half empty
+// for longer than limit.
+func (b *bucket) take(now time.Time, perSecond int, limit time.Duration) (wait time.Duration, err error) {
+	t, rate := now.UnixNano(), float32(perSecond)
 	if elapsed := t - b.last; elapsed > 0 {
 		b.used = max(0, b.used-float32(float64(elapsed)/1e9*float64(perSecond)))
 		b.last = t
 	}
-	if b.used+1 > 2*float32(perSecond) {
-		return false
+	if b.used <= rate {
+		b.above = 0
 	}
-	b.used++
-	return true
-}
-
-// admission counts connections against the bounds. Server.mu guards it.
-type admission struct {
-	total  int
-	byAddr map[string]*address
-}
-
-// address is one Config.RemoteAddr with connections. They share it, because
-// behind a proxy there are many of one.
-type address struct {
-	name  string
-	conns int
-}
-
-func (a *admission) enter(name string, maxTotal, maxPerAddr int) (*address, error) {
-	addr := a.byAddr[name]
+	if b.used+1 <= 2*rate {
+		b.used++
+		return 0, nil
+	}
 	switch {
-	case a.total >= maxTotal:
-		return nil, errTooManyConns
-	case addr != nil && addr.conns >= maxPerAddr:
-		return nil, errTooManyOfAddr
-	case addr == nil:
-		name = strings.Clone(name) // it may be a part of a longer string
-		addr = &address{name: name}
-		a.byAddr[name] = addr
+	case b.above == 0:
+		b.above = t
+	case t-b.above > int64(limit):
+		return 0, errRate
 	}
-	a.total++
-	addr.conns++
-	return addr, nil
+	// Until a quarter of a second's worth is free: one wake-up for many messages.
+	excess := b.used + max(1, rate/4) - 2*rate
+	return time.Duration(float64(excess) / float64(rate) * 1e9), nil
 }
 
-func (a *admission) leave(addr *address) {
-	a.total--
-	if addr.conns--; addr.conns == 0 {
-		delete(a.byAddr, addr.name)
+// takeTurn takes a message off the budget of a client. It waits while there is none
+// left: whoever reads from the client does not read on, and the client's own queue
+// fills up. It returns errRate when the client has sent too much for too long.
+func (c *Conn) takeTurn() error {
+	cfg := &c.server.cfg
+	for slowed := false; ; slowed = true {
+		c.app.Lock()
+		wait, err := c.rate.take(time.Now(), cfg.EventsPerSecond, cfg.slowedFor())
+		c.app.Unlock()
+		if err != nil || wait <= 0 || c.closing() {
+			return err
+		}
+		if !slowed {
+			c.server.count.slowed.Add(1)
+		}
+		// The answer to a ping may lie among what is not read.
+		c.server.heartbeat.extend(c)
+		time.Sleep(wait)
 	}
 }

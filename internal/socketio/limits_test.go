@@ -1,11 +1,9 @@
 package socketio
 
 import (
-	"bytes"
-	"encoding/json"
+	"math"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -61,111 +59,12 @@ func TestAFailedHandshakeTakesNoPlace(t *testing.T) {
 	st.open()
 }
 
-func TestTooManyMessagesCloseTheConnection(t *testing.T) {
-	for name, message := range map[string][]byte{
-		"events": maskedText(`42["x"]`),
-		"pongs":  maskedText("3"),
-		"pings":  maskedFrame(ws.NewPingFrame(nil)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newApp()
-			st := newSite(t, Config{EventsPerSecond: 10}, map[string]Namespace{"/": a})
-			c := st.join("/")
-			for range 19 { // 20 at once, with the CONNECT
-				c.sendBytes(message)
-			}
-			time.Sleep(110 * time.Millisecond) // one more
-			c.sendBytes(message)
-			time.Sleep(10 * time.Millisecond)
-			if n := len(a.disconnected); n != 0 {
-				t.Fatal("closed within the limit")
-			}
-			// However slow this machine, these are more than 10 a second.
-			c.sendBytes(bytes.Repeat(message, 500))
-			if code := c.expectClose(); code != ws.StatusPolicyViolation {
-				t.Fatalf("closed with %d", code)
-			}
-			c.conn.Close()
-			if got := await(t, a.disconnected, "Disconnected"); got != ReasonTooManyMessages {
-				t.Fatalf("reason %q", got)
-			}
-		})
-	}
-	t.Run("polling", func(t *testing.T) {
-		a := newApp()
-		st := newSite(t, Config{EventsPerSecond: 10}, map[string]Namespace{"/": a})
-		q := st.pollSession()
-		st.expect("POST", q, "40"+strings.Repeat("\x1e42[\"x\"]", 30), 400, "{")
-		if got := await(t, a.disconnected, "Disconnected"); got != ReasonTooManyMessages {
-			t.Fatalf("reason %q", got)
-		}
-	})
-}
-
-func TestBucketRefills(t *testing.T) {
-	var b bucket
-	now := time.Unix(1e9, 0)
-	take := func() (n int) {
-		for b.allow(now, 50) {
-			n++
-		}
-		return n
-	}
-	for _, step := range []struct {
-		wait time.Duration
-		want int
-	}{{0, 100}, {0, 0}, {time.Second, 50}, {20 * time.Millisecond, 1}, {time.Hour, 100}, {-time.Hour, 0}} {
-		now = now.Add(step.wait)
-		if got := take(); got != step.want {
-			t.Fatalf("after %v: %d messages, want %d", step.wait, got, step.want)
-		}
-	}
-}
-
-func TestAskIsAnsweredOnceOrTold(t *testing.T) {
-	a := newApp()
-	st := newSite(t, Config{}, map[string]Namespace{"/": a})
+func TestAnAcknowledgementThatNobodyAskedForIsIgnored(t *testing.T) {
+	st := newSite(t, Config{}, map[string]Namespace{"/": echoApp()})
 	c := st.join("/")
-	s := await(t, a.connected, "Connected")
-	type answer struct {
-		args []json.RawMessage
-		err  error
-	}
-	answers := make(chan answer, 100)
-	ask := func() error {
-		return s.Ask("question", json.RawMessage(`{"n":1}`), func(args []json.RawMessage, _ [][]byte, err error) {
-			answers <- answer{args, err}
-		})
-	}
-	if err := ask(); err != nil {
-		t.Fatal(err)
-	}
-	c.expect(`421["question",{"n":1}]`)
 	c.send(`431["yes",2]`)
-	if got := await(t, answers, "the answer"); got.err != nil || len(got.args) != 2 || string(got.args[0]) != `"yes"` {
-		t.Fatalf("got %+v", got)
-	}
-	c.send(`431["again"]`) // nobody asks any more
-	c.send(`4399["never asked"]`)
-	for range maxAsks {
-		if err := ask(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := ask(); err != ErrTooManyAsks {
-		t.Fatalf("got %v", err)
-	}
-	c.conn.Close()
-	await(t, a.disconnected, "Disconnected")
-	if len(answers) != maxAsks {
-		t.Fatalf("%d answers, want %d", len(answers), maxAsks)
-	}
-	if got := <-answers; got.err != ErrNotConnected {
-		t.Fatalf("got %+v", got)
-	}
-	if err := ask(); err != ErrNotConnected {
-		t.Fatalf("got %v", err)
-	}
+	c.send(`42["x",1]`)
+	c.expect(`42["x",1]`)
 }
 
 func TestTooLargeAPacketClosesTheConnection(t *testing.T) {
@@ -196,4 +95,58 @@ func TestTooLargeAPacketClosesTheConnection(t *testing.T) {
 			t.Fatalf("%d refused", n)
 		}
 	})
+}
+
+// A handshake costs its client nothing, so no number of them may keep others out.
+func TestSessionsThatDoNotJoinKeepNobodyOut(t *testing.T) {
+	for _, protocol := range []string{"EIO=4", "EIO=3"} {
+		t.Run(protocol, func(t *testing.T) {
+			a := newApp()
+			st := newSite(t, Config{MaxConns: 1000, MaxConnsPerAddr: 500}, map[string]Namespace{"/": a})
+			joined := st.pollSession()
+			st.expect("POST", joined, "40", 200, "ok")
+			st.expect("GET", joined, "", 200, "40")
+			for range 1500 {
+				if status, body := st.do("GET", protocol+"&transport=polling", ""); status != 200 {
+					t.Fatalf("a handshake gets %d %q", status, body)
+				}
+			}
+			st.join("/")
+			st.expect("POST", joined, `42["x"]`, 200, "ok") // who has joined, stays
+			eventually(t, "the others have gone", func() bool { return st.server.Stats().Connections == 102 })
+			stats := st.server.Stats()
+			if stats.Joining != 100 || stats.Closed[ReasonDisplaced] != 1400 {
+				t.Fatalf("stats %+v", stats)
+			}
+			// The newest have their places still.
+			late := st.pollSession()
+			st.expect("POST", late, "40", 200, "ok")
+			if n := st.server.Stats().Joining; n != 99 {
+				t.Fatalf("%d are joining", n)
+			}
+		})
+	}
+}
+
+func TestAnOldClientJoinsWithItsFirstPoll(t *testing.T) {
+	st := newSite(t, Config{}, map[string]Namespace{"/": newApp()})
+	st.pollSession()
+	_, body := st.do("GET", "EIO=3&transport=polling&b64=1", "")
+	_, sid, _ := strings.Cut(body, `"sid":"`)
+	sid, _, _ = strings.Cut(sid, `"`)
+	if n := st.server.Stats().Joining; n != 2 {
+		t.Fatalf("%d are joining", n)
+	}
+	st.expect("POST", "EIO=3&transport=polling&b64=1&sid="+sid, "1:2", 200, "ok")
+	if n := st.server.Stats().Joining; n != 1 {
+		t.Fatalf("%d are joining", n)
+	}
+}
+
+func TestASmallLimitLeavesRoomForJoining(t *testing.T) {
+	for n, want := range map[int]int{1: 1, 2: 1, 5: 2, 100: 50, 1000: 100, 50_000: 5000, math.MaxInt: 5000} {
+		if got := limitsFor(n).joining; got != want {
+			t.Errorf("of %d connections %d may be joining, want %d", n, got, want)
+		}
+	}
 }

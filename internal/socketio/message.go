@@ -3,7 +3,6 @@ package socketio
 import (
 	"bytes"
 	"errors"
-	"time"
 )
 
 var (
@@ -14,6 +13,8 @@ var (
 	errNotConnected = errors.New("packet for a namespace that is not connected")
 	errConnected    = errors.New("namespace is connected already")
 	errRate         = errors.New("too many messages per second")
+	errTwoPolls     = errors.New("two polls at once")
+	errTwoPosts     = errors.New("two requests with packets at once")
 	// errGoodbye means that the client closed in the protocol's way.
 	errGoodbye = errors.New("client closed the session")
 )
@@ -32,13 +33,13 @@ type assembly struct {
 // a binary message without it. data is valid during the call only. An error ends
 // the connection.
 func (c *Conn) receive(data []byte, binary bool) error {
+	if err := c.takeTurn(); err != nil {
+		return err
+	}
 	c.app.Lock()
 	defer c.app.Unlock()
 	if c.finished || c.closing() {
 		return nil // said goodbye: the rest is not heard
-	}
-	if !c.rate.allow(time.Now(), c.server.cfg.EventsPerSecond) {
-		return errRate
 	}
 	if binary {
 		return c.message(data, true)
@@ -81,13 +82,6 @@ func (c *Conn) receiveBinary(data []byte) error {
 		return receive3(data, true, c.receive)
 	}
 	return c.receive(data, true)
-}
-
-// allowFrame counts a control frame against the rate of messages.
-func (c *Conn) allowFrame() bool {
-	c.app.Lock()
-	defer c.app.Unlock()
-	return c.rate.allow(time.Now(), c.server.cfg.EventsPerSecond)
 }
 
 // message handles one Engine.IO message. c.app is held.
@@ -152,7 +146,11 @@ func (c *Conn) dispatch(p packet, attachments [][]byte) error {
 		}
 		return nil
 	case socketAck, socketBinaryAck:
-		return s.acknowledged(p, attachments)
+		// This server asks for no acknowledgement, so nobody awaits one.
+		if !p.hasID {
+			return errAckID
+		}
+		return nil
 	}
 	name, args, err := parseEvent(p.data)
 	if err != nil {
@@ -163,21 +161,6 @@ func (c *Conn) dispatch(p packet, attachments [][]byte) error {
 		m.Reply = s.reply(p.id)
 	}
 	s.event(m)
-	return nil
-}
-
-// acknowledged carries out an ACK. c.app is held.
-func (s *Socket) acknowledged(p packet, attachments [][]byte) error {
-	if !p.hasID {
-		return errAckID
-	}
-	args, err := parseArgs(p.data)
-	if err != nil {
-		return err
-	}
-	if answer := s.answered(p.id); answer != nil { // one that nobody awaits is ignored
-		answer(args, attachments, nil)
-	}
 	return nil
 }
 
@@ -204,6 +187,9 @@ func (c *Conn) connect(p packet, present *Socket) error {
 	}
 	c.beat.connectBy.Store(0)
 	c.sockets = append(c.sockets, s)
+	if c.protocol == protocol4 && c.polling != nil {
+		c.server.joined(c)
+	} // an older client did not have to ask for it; see servePolling
 	c.control(c.confirmation(s))
 	s.state.Store(socketConnected)
 	ns.handler.Connected(s)

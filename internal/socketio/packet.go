@@ -24,6 +24,9 @@ type Packet struct {
 	// attachments are the payloads of the binary frames, parts of frame.
 	attachments [][]byte
 
+	// holders is how many queues hold the packet.
+	holders atomic.Int32
+
 	// legacy holds what only Engine.IO 3 clients need, made when the first of
 	// them is sent the packet.
 	legacy atomic.Pointer[legacyPacket]
@@ -90,16 +93,6 @@ func EncodeEventArgs(namespace, name string, args []json.RawMessage, attachments
 	}
 	b := appendHead(nil, kind, len(attachments), namespace)
 	return newPacket(appendArray(b, quote(name), args), attachments...)
-}
-
-// encodeAsk encodes an EVENT that asks for acknowledgement id.
-func encodeAsk(namespace, name string, arg json.RawMessage, id uint64) *Packet {
-	b := appendHead(nil, socketEvent, 0, namespace)
-	b = strconv.AppendUint(b, id, 10)
-	if arg == nil {
-		return newPacket(appendArray(b, quote(name), nil))
-	}
-	return newPacket(appendArray(b, quote(name), []json.RawMessage{arg}))
 }
 
 // quote makes a JSON string.
@@ -199,6 +192,24 @@ func newPacket(text []byte, attachments ...[]byte) *Packet {
 
 // Size is what the packet costs on a WebSocket, in bytes.
 func (p *Packet) Size() int { return len(p.frame) }
+
+// messages is how many packets of Engine.IO the packet is: its text and each of
+// its attachments.
+func (p *Packet) messages() int {
+	n := len(p.attachments)
+	if len(p.text) > 0 {
+		n++
+	}
+	return n
+}
+
+// split divides the packet behind its first n packets of Engine.IO; it has more.
+func (p *Packet) split(n int) (head, rest *Packet) {
+	if len(p.text) > 0 {
+		n--
+	}
+	return newPacket(p.text, p.attachments[:n]...), newPacket(nil, p.attachments[n:]...)
+}
 
 // wire returns the packet's WebSocket frames in an encoding: always the same
 // ones for a packet and an encoding.

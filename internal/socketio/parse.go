@@ -99,19 +99,9 @@ func (p *packet) check() error {
 	return nil
 }
 
-// parseArgs splits the payload of an ACK.
-func parseArgs(data json.RawMessage) ([]json.RawMessage, error) {
-	var args []json.RawMessage
-	if err := json.Unmarshal(data, &args); err != nil {
-		return nil, errPayload
-	}
-	return args, nil
-}
-
 // parseEvent splits the payload of an EVENT into its name and arguments.
 func parseEvent(data json.RawMessage) (name string, args []json.RawMessage, err error) {
-	args, err = parseArgs(data)
-	if err != nil || len(args) == 0 {
+	if json.Unmarshal(data, &args) != nil || len(args) == 0 {
 		return "", nil, errPayload
 	}
 	if args[0][0] != '"' || json.Unmarshal(args[0], &name) != nil {

@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/gobwas/ws"
 )
 
 // goodbyeWait is how long the session of a client that has closed it waits for
@@ -57,9 +55,9 @@ func (s *Server) openPolling(c *Conn, w http.ResponseWriter, r *http.Request) (r
 	}
 	c.open()
 	c.mu.Lock()
-	b := c.take()
+	a := c.take()
 	c.mu.Unlock()
-	c.answer(w, b)
+	c.answer(w, a)
 	return refusal{}, true
 }
 
@@ -68,6 +66,11 @@ func (c *Conn) servePolling(w http.ResponseWriter, r *http.Request) (refusal, bo
 	if c.server.heartbeat.expired(c) {
 		c.kill(ReasonPingTimeout)
 		return refuseSession, false
+	}
+	if c.protocol == protocol3 {
+		// Its handshake connected it to namespace "/". This request shows that its
+		// client is there.
+		c.server.joined(c)
 	}
 	switch r.Method {
 	case http.MethodGet:
@@ -78,7 +81,7 @@ func (c *Conn) servePolling(w http.ResponseWriter, r *http.Request) (refusal, bo
 	return refuseRequest, false
 }
 
-// poll waits until there is something to send and sends all of it.
+// poll waits until there is something to send, and sends it.
 func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 	c.mu.Lock()
 	switch {
@@ -87,7 +90,7 @@ func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		return refuseRequest, false
 	case c.polling.wait != nil:
 		c.mu.Unlock()
-		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0) // two polls at once
+		c.shutFor(errTwoPolls, 0)
 		return refuseRequest, false
 	}
 	if c.out == nil {
@@ -100,6 +103,10 @@ func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 			probing = timer.C
 		}
 		c.mu.Unlock()
+		if r.ContentLength == 0 {
+			// The server's own deadline would end the wait.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		}
 		select {
 		case <-wait:
 		case <-probing:
@@ -116,35 +123,62 @@ func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		c.mu.Unlock()
 		return refuseRequest, false // the upgrade was completed meanwhile
 	}
-	b := c.take()
+	a := c.take()
 	c.mu.Unlock()
-	c.answer(w, b)
+	c.answer(w, a)
 	return refusal{}, true
 }
 
-// take returns what is queued, for a poll to send. c.mu is held.
-func (c *Conn) take() *backlog {
-	b := c.out
-	if b == nil {
-		b = &backlog{packets: []*Packet{noopPacket}}
-	}
-	c.out = nil
-	if n := len(b.packets) - 1; n > 0 && b.packets[n] == closePacket {
-		// It goes alone, with the next poll: the 4.x client acts on it before it
-		// hands out the messages of the same answer.
-		b.packets = b.packets[:n]
-		b.bytes -= len(closePacket.wire(c.encoding))
-		c.out = &backlog{}
-		c.out.add(c.encoding, []*Packet{closePacket})
-		return b
-	}
-	c.polling.farewell()
-	return b
+// An answer to a poll holds at most answerPackets packets of Engine.IO, because
+// python-engineio gives up on more, and answerBytes bytes unless one packet is
+// longer, because they are copied for it.
+const (
+	answerPackets = 16
+	answerBytes   = 256 << 10
+)
+
+// answer is what a poll takes of the queue.
+type answer struct {
+	packets []*Packet
+	counted *output // by which the packets are counted until they have been sent
+	drained bool    // the queue is empty, and the application waits for that
 }
 
-// answer sends b to a poll, and tells the application if it waited for that.
-func (c *Conn) answer(w http.ResponseWriter, b *backlog) {
-	body, contentType := encodePayload(b.packets, c.protocol, c.polling.base64)
+// take takes the next answer from the queue. c.mu is held.
+func (c *Conn) take() answer {
+	b := c.out
+	if b == nil {
+		b = c.server.newBacklog()
+		b.add(c.encoding, []*Packet{noopPacket})
+	}
+	a := answer{packets: b.take(c.encoding), counted: b.output}
+	if len(b.packets) == 0 {
+		a.drained = b.refused
+		c.out = nil
+		c.polling.farewell()
+	}
+	return a
+}
+
+// answer sends a to a poll, and tells the application if it waited for that.
+func (c *Conn) answer(w http.ResponseWriter, a answer) {
+	body, contentType := encodePayload(a.packets, c.protocol, c.polling.base64)
+	n, err := c.respond(w, contentType, body)
+	a.counted.drop(a.packets)
+	c.server.count.bytes.Add(int64(n))
+	c.server.count.writes.Add(1)
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		c.kill(ReasonTransportError)
+		return
+	}
+	if a.drained {
+		c.tellDrained()
+	}
+}
+
+// respond writes a whole response. It has DrainTimeout from now, however long the
+// request has waited.
+func (c *Conn) respond(w http.ResponseWriter, contentType string, body []byte) (n int, err error) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	contentLength(w, len(body))
@@ -152,20 +186,11 @@ func (c *Conn) answer(w http.ResponseWriter, b *backlog) {
 	// Not every ResponseWriter can set deadlines or flush; then the server's own
 	// timeouts hold.
 	_ = rc.SetWriteDeadline(time.Now().Add(c.server.cfg.DrainTimeout))
-	n, err := w.Write(body)
-	if err == nil {
+	if n, err = w.Write(body); err == nil {
 		err = rc.Flush()
 	}
 	_ = rc.SetWriteDeadline(time.Time{})
-	c.server.count.bytes.Add(int64(n))
-	c.server.count.writes.Add(1)
-	if err != nil && !errors.Is(err, http.ErrNotSupported) {
-		c.kill(ReasonTransportError)
-		return
-	}
-	if b.refused {
-		c.tellDrained()
-	}
+	return n, err
 }
 
 // post takes a request with packets from the client.
@@ -177,7 +202,7 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		return refuseRequest, false
 	case c.polling.posting:
 		c.mu.Unlock()
-		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0) // two requests at once
+		c.shutFor(errTwoPosts, 0)
 		return refuseRequest, false
 	}
 	c.polling.posting = true
@@ -188,38 +213,38 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 	c.polling.posting = false
 	c.mu.Unlock()
 
-	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
 	case errors.Is(err, errGoodbye):
-		c.shut(ReasonTransportClose, ws.StatusNormalClosure, goodbyeWait)
-	case errors.As(err, &tooLarge), errors.Is(err, errTooBig):
-		c.shut(ReasonTooLarge, ws.StatusMessageTooBig, 0)
-		return refusePayload, false
-	case errors.Is(err, errRate):
-		c.shut(ReasonTooManyMessages, ws.StatusPolicyViolation, 0)
-		return refuseRequest, false
+		c.shut(ReasonTransportClose, normalEnd, goodbyeWait)
 	default:
-		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr.name, "error", err)
-		c.shut(ReasonParseError, ws.StatusPolicyViolation, 0)
+		reason, e := c.shutFor(err, 0)
+		switch reason {
+		case ReasonTooLarge:
+			return refusePayload, false
+		case ReasonTooManyMessages:
+			return refuseRate.because(e.text), false
+		}
 		return refuseRequest, false
 	}
-	w.Header().Set("Content-Type", "text/html") // as the other implementations; some clients look at it
-	w.Header().Set("Cache-Control", "no-store")
-	contentLength(w, len("ok"))
-	_, _ = io.WriteString(w, "ok") // a client that has gone is found by the heartbeat
+	// The type is that of the other implementations; some clients look at it. A client
+	// that has gone is found by the heartbeat.
+	_, _ = c.respond(w, "text/html", []byte("ok"))
 	return refusal{}, true
 }
 
 // readPost reads the request's packets and handles them in order.
 func (c *Conn) readPost(w http.ResponseWriter, r *http.Request) error {
-	// As in answer. http.Server lifts it when the body is complete; before that it
-	// has to stand, for the server waits for what the handler did not read.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(c.server.cfg.DrainTimeout))
+	// ServeHTTP has set a deadline, which stays where something is left to be read.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(c.server.cfg.MaxPayload)))
 	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return errTooBig
+		}
 		return err
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return decodePayload(body, r.Header.Get("Content-Type"), c.protocol, c.receive)
 }
 
@@ -238,6 +263,7 @@ func (c *Conn) leavePolling(reason string, grace time.Duration) {
 		_ = c.pushOne(closePacket)
 	}
 	if grace == 0 && !waiting {
+		c.out.release()
 		c.out = nil // for nobody
 	}
 	if c.out == nil {

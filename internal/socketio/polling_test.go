@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -363,5 +366,67 @@ func TestShutdownReleasesPolls(t *testing.T) {
 	}
 	if err := await(t, done, "Shutdown"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// net/http reads the rest of a request before it takes the next one, and by itself
+// for ever.
+func TestARequestWhoseBodyDoesNotComeIsCut(t *testing.T) {
+	st := newSite(t, Config{DrainTimeout: 100 * time.Millisecond, MaxPayload: 10}, map[string]Namespace{"/": newApp()})
+	for name, head := range map[string]string{
+		"of a session":               "POST /?" + st.pollSession() + " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n40",
+		"of a session, too large":    "POST /?" + st.pollSession() + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n42[\"xxxxxxx",
+		"of no session":              "POST /?" + polling4 + "&sid=x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+		"of a handshake":             "GET /?" + polling4 + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+		"of no session, in chunks":   "POST /?" + polling4 + "&sid=x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nxx",
+		"of nothing of the protocol": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", st.web.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, head)
+			_ = conn.SetReadDeadline(time.Now().Add(patience / 4))
+			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatal("the connection is held")
+			}
+		})
+	}
+}
+
+// The deadline of one request must not end the next on the same connection, nor the
+// wait for the budget.
+func TestTheDeadlineOfARequestEndsWithIt(t *testing.T) {
+	st := newSite(t, Config{DrainTimeout: 50 * time.Millisecond}, map[string]Namespace{"/": newApp()})
+	q := st.pollSession()
+	for _, body := range []string{"40", "42[\"x\"]"} {
+		st.expect("POST", q, body, 200, "ok")
+		time.Sleep(100 * time.Millisecond)
+	}
+	st.expect("POST", q, "3"+strings.Repeat("\x1e3", 110), 200, "ok")
+	st.expect("POST", q, "3", 200, "ok")
+}
+
+// A server's own timeouts are for requests that are answered at once. A poll waits, and
+// so does a request above the budget.
+func TestAPollMayWaitLongerThanTheServersTimeouts(t *testing.T) {
+	a := newApp()
+	server := NewServer(Config{})
+	server.Handle("/", a)
+	st := &site{t: t, server: server, web: httptest.NewUnstartedServer(server)}
+	st.web.Config.ReadTimeout, st.web.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	st.web.Start()
+	defer st.web.Close()
+	defer server.Close()
+	q := st.pollSession()
+	st.expect("POST", q, "40"+strings.Repeat("\x1e3", 120), 200, "ok") // half a second
+	s := await(t, a.connected, "Connected")
+	st.expect("GET", q, "", 200, "40")
+	time.AfterFunc(300*time.Millisecond, func() { s.Send(EncodeEvent("/", "late", nil)) })
+	st.expect("GET", q, "", 200, `42["late"]`)
+	if len(a.disconnected) != 0 {
+		t.Fatal("the session was ended")
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,6 +22,7 @@ var (
 type Server struct {
 	cfg        Config
 	namespaces map[string]*namespace // written before serving only
+	output     output
 	heartbeat  *heartbeat
 	idle       idle
 	buffers    bufferPool
@@ -48,9 +51,10 @@ func NewServer(cfg Config) *Server {
 		namespaces: map[string]*namespace{},
 		conns:      map[*Conn]struct{}{},
 		sessions:   map[string]*Conn{},
-		admitted:   admission{byAddr: map[string]*address{}},
 		tally:      tally{closed: map[string]int64{}, rejected: map[string]int64{}},
 	}
+	s.admitted = newAdmission(s.cfg)
+	s.output.bound = int64(s.cfg.TotalOutputBytes)
 	s.flate.from = s.cfg.CompressFrom
 	s.heartbeat = newHeartbeat(s)
 	s.idle.server = s
@@ -79,7 +83,7 @@ func (s *Server) Handle(name string, h Namespace) {
 // waits for polls. It must not be called from a Namespace's methods.
 func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.stop() {
-		c.shut(ReasonShutdown, ws.StatusGoingAway, closeGrace)
+		c.shut(ReasonShutdown, ending{ws.StatusGoingAway, "server is shutting down; come back"}, closeGrace)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -109,11 +113,14 @@ func (s *Server) stop() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
-	all := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		all = append(all, c)
-	}
-	return all
+	return slices.Collect(maps.Keys(s.conns))
+}
+
+// all returns the present connections.
+func (s *Server) all() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.conns))
 }
 
 func (s *Server) killAll() {
@@ -137,7 +144,7 @@ func (s *Server) enter(sid string) error {
 func (s *Server) admit(addr string) (*address, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.admitted.enter(addr, s.cfg.MaxConns, s.cfg.MaxConnsPerAddr)
+	return s.admitted.enter(addr)
 }
 
 // dismiss gives back a place that no connection took.
@@ -145,6 +152,13 @@ func (s *Server) dismiss(addr *address) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.admitted.leave(addr)
+}
+
+// joined tells that a session has joined.
+func (s *Server) joined(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.admitted.joined(c)
 }
 
 // register makes a connection, for which admit reserved the place, known. It
@@ -156,12 +170,19 @@ func (s *Server) register(c *Conn) error {
 		return errStopped
 	}
 	s.conns[c] = struct{}{}
+	var displaced *Conn
 	if c.polling != nil {
 		s.sessions[c.id] = c
+		if s.cfg.Raw == nil {
+			displaced = s.admitted.join(c)
+		}
 	}
 	s.wg.Add(1) // until unregister
 	s.tally.opened++
 	s.mu.Unlock()
+	if displaced != nil {
+		displaced.kill(ReasonDisplaced)
+	}
 	s.heartbeat.add(c)
 	return nil
 }
@@ -173,6 +194,7 @@ func (s *Server) unregister(c *Conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	delete(s.sessions, c.id)
+	s.admitted.joined(c)
 	s.admitted.leave(c.addr)
 	s.tally.closed[c.reason]++
 	s.mu.Unlock()

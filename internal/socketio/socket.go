@@ -79,7 +79,6 @@ type Socket struct {
 	namespace *namespace
 	id        string
 	state     atomic.Uint32
-	asks      *asks // nil until the first Ask; guarded by Conn.mu
 }
 
 // ID is the socket's id as its client knows it. It is no secret.
@@ -123,7 +122,6 @@ func (s *Socket) leave(reason string) {
 	if s.state.Swap(socketLeft) == socketLeft {
 		reason = ReasonServerLeft // Disconnect was on its way
 	}
-	s.abandon()
 	s.namespace.handler.Disconnected(s, reason)
 }
 

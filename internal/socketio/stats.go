@@ -9,18 +9,21 @@ import (
 type Stats struct {
 	Connections int // open now
 	Polling     int // of them, those that poll
+	Joining     int // of them, those that are not connected to a namespace yet
 	Addresses   int // that they come from
 
 	Opened   int64
 	Closed   map[string]int64 // by Reason constant
 	Rejected map[string]int64 // requests refused, by one of some ten reasons
 
-	PacketsOut int64 // packets handed to connections
-	BytesOut   int64
-	Writes     int64 // system calls (WebSocket) and answers (polling) for them
-	Queued     int64 // packets that a socket did not accept at once
-	Refused    int64 // calls of Write refused because the queue was full
-	EventsIn   int64
+	PacketsOut  int64 // packets handed to connections
+	BytesOut    int64
+	Writes      int64 // system calls (WebSocket) and answers (polling) for them
+	Queued      int64 // packets that a socket did not accept at once
+	QueuedBytes int64 // now, on all connections; what several are sent counts once
+	Refused     int64 // calls of Write refused because the queue was full
+	EventsIn    int64
+	Slowed      int64 // messages that waited for the budget of their connection
 	// BinaryRefused is the number of events in EventsIn that were not handed on,
 	// because their namespace takes no attachments.
 	BinaryRefused int64
@@ -29,7 +32,7 @@ type Stats struct {
 // counters are the totals of Stats that change often.
 type counters struct {
 	writes, packets, bytes  atomic.Int64
-	queued, refused         atomic.Int64
+	queued, refused, slowed atomic.Int64
 	polling                 atomic.Int64
 	eventsIn, binaryRefused atomic.Int64
 }
@@ -48,6 +51,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Connections:   len(s.conns),
 		Polling:       int(s.count.polling.Load()),
+		Joining:       s.admitted.joining.Len(),
 		Addresses:     len(s.admitted.byAddr),
 		Opened:        s.tally.opened,
 		Closed:        maps.Clone(s.tally.closed),
@@ -56,8 +60,10 @@ func (s *Server) Stats() Stats {
 		BytesOut:      s.count.bytes.Load(),
 		Writes:        s.count.writes.Load(),
 		Queued:        s.count.queued.Load(),
+		QueuedBytes:   s.output.bytes.Load(),
 		Refused:       s.count.refused.Load(),
 		EventsIn:      s.count.eventsIn.Load(),
+		Slowed:        s.count.slowed.Load(),
 		BinaryRefused: s.count.binaryRefused.Load(),
 	}
 }

@@ -32,7 +32,7 @@ func (c *Conn) serveUpgrade(w http.ResponseWriter, r *http.Request) (refusal, bo
 		// An upgrade can be tried once at a time. Clients expect to be let in and
 		// closed, not to be refused.
 		_ = conn.SetWriteDeadline(time.Now().Add(closeGrace))
-		_, _ = conn.Write(closeFrame(ws.StatusPolicyViolation))
+		_, _ = conn.Write(ending{ws.StatusPolicyViolation, "session has a WebSocket already, or is closed"}.frame())
 		_ = conn.Close()
 		return refusal{}, true
 	}
@@ -112,14 +112,17 @@ func (c *Conn) adopt(conn net.Conn, deflate bool) bool {
 	c.encoding.deflate = deflate
 	c.polling.candidate = nil
 	c.server.count.polling.Add(-1)
-	c.polling.wake() // it is refused: its client is not to poll any more
+	c.server.joined(c) // it holds a connection now, as one that began on a WebSocket
+	c.polling.wake()   // it is refused: its client is not to poll any more
 	if c.out != nil {
 		queued := c.out
 		if deflate {
 			c.server.flate.prepare(queued.packets)
 		}
-		c.out = &backlog{refused: queued.refused}
+		c.out = c.server.newBacklog()
+		c.out.refused = queued.refused
 		c.out.add(c.encoding, queued.packets) // which may have another size now
+		queued.release()
 		c.draining = true
 		c.server.wg.Go(c.drain)
 	}

@@ -130,14 +130,9 @@ func (c *Conn) readEnded(err error) {
 	case errors.Is(err, errPeerClosed):
 		return
 	case errors.Is(err, errGoodbye):
-		c.shut(ReasonTransportClose, ws.StatusNormalClosure, closeGrace)
-	case errors.Is(err, errRate):
-		c.shut(ReasonTooManyMessages, closeStatus(err), closeGrace)
-	case errors.Is(err, errTooBig):
-		c.shut(ReasonTooLarge, closeStatus(err), closeGrace)
+		c.shut(ReasonTransportClose, normalEnd, closeGrace)
 	default:
-		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr.name, "error", err)
-		c.shut(ReasonParseError, closeStatus(err), closeGrace)
+		c.shutFor(err, closeGrace)
 	}
 	// Closing while unread bytes wait would reset the connection, and the
 	// client might lose the close frame. So read until the client ends it, or
@@ -162,8 +157,8 @@ func (c *Conn) frame(op ws.OpCode, payload []byte) error {
 	case ws.OpBinary:
 		return c.receiveBinary(payload)
 	case ws.OpPing, ws.OpPong:
-		if !c.allowFrame() {
-			return errRate
+		if err := c.takeTurn(); err != nil {
+			return err
 		}
 		if op == ws.OpPing {
 			c.control(&Packet{frame: ws.MustCompileFrame(ws.NewPongFrame(payload))})
@@ -174,7 +169,7 @@ func (c *Conn) frame(op ws.OpCode, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		c.shut(ReasonTransportClose, code, closeGrace)
+		c.shut(ReasonTransportClose, ending{code: code}, closeGrace)
 		return errPeerClosed
 	}
 }
