@@ -1,0 +1,165 @@
+package live
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"stripchart/internal/wire"
+)
+
+// rootPage is a page of namespace /: it is owed every sample that is newer than all
+// before it.
+type rootPage struct {
+	w    *world
+	name string
+	rng  *rand.Rand
+	at   *replica
+	hub  *Hub
+	line *line
+
+	joined, last int64
+	held         map[int64]float64
+}
+
+func newRootPage(w *world, name string, rng *rand.Rand) *rootPage {
+	return &rootPage{w: w, name: name, rng: rng}
+}
+
+// act lives until rest is closed. Most pages stay, some come again at any moment.
+func (p *rootPage) act(rest <-chan struct{}) {
+	for {
+		p.connect()
+		select {
+		case <-rest:
+			p.connect()
+			return
+		case <-time.After(time.Duration(p.rng.IntN(20_000)) * time.Millisecond):
+		}
+		switch p.rng.IntN(3) {
+		case 0: // another joins in the moment of a flush
+			p.leave()
+			select {
+			case <-p.w.rootWritten:
+			case <-time.After(time.Second):
+			}
+			time.Sleep(time.Duration(p.rng.IntN(40)) * time.Millisecond)
+		case 1:
+			p.line.stall(true)
+			time.Sleep(time.Duration(p.rng.IntN(500)) * time.Millisecond)
+			p.line.stall(false)
+		}
+	}
+}
+
+func (p *rootPage) connect() {
+	if p.line != nil && p.at.is(p.hub) {
+		return
+	}
+	p.leave()
+	for p.line == nil {
+		r := p.w.servers[p.rng.IntN(len(p.w.servers))]
+		if !r.mu.TryRLock() {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		p.at, p.hub, p.line = r, r.hub, &line{take: p.take}
+		p.line.client = p.hub.NewClient(p.line)
+		p.line.client.JoinRoot()
+		p.held = nil
+		r.mu.RUnlock()
+	}
+}
+
+func (p *rootPage) leave() {
+	if p.line != nil {
+		p.line.end()
+		p.line = nil
+	}
+}
+
+func (p *rootPage) take(f *fakePacket) {
+	if f.namespace != NamespaceRoot || f.event != wire.EventBootstrap && f.event != wire.EventUpdate {
+		return // other words are none of an old page's business
+	}
+	var m struct {
+		X []string
+		Y []*float64
+	}
+	if err := json.Unmarshal(f.arg, &m); err != nil || len(m.X) != len(m.Y) {
+		p.w.fault("wire", "%s: %s: %v", p.name, f.arg, err)
+		return
+	}
+	if f.event == wire.EventBootstrap {
+		p.held, p.last, p.joined = map[int64]float64{}, math.MinInt64, ms()
+	} else if p.held == nil {
+		p.w.fault("wire", "%s: an update before the bootstrap", p.name)
+		return
+	}
+	for i, x := range m.X {
+		at, err := time.Parse("2006-01-02 15:04:05", x) // takes a fraction, too
+		if err != nil || m.Y[i] == nil {
+			p.w.fault("wire", "%s: %q: %v", p.name, x, err)
+			continue
+		}
+		t := at.UnixMilli()
+		if t <= p.last {
+			p.w.fault("order", "%s: %d after %d", p.name, t, p.last)
+		}
+		p.last = max(p.last, t)
+		p.held[t] = *m.Y[i]
+	}
+}
+
+func (p *rootPage) judge(report func(sort, format string, args ...any)) {
+	if p.line == nil {
+		report("root", "%s is not connected", p.name)
+		return
+	}
+	p.line.mu.Lock()
+	defer p.line.mu.Unlock()
+	p.w.ledger.mu.Lock()
+	defer p.w.ledger.mu.Unlock()
+	if p.held == nil {
+		report("root", "%s was not bootstrapped", p.name)
+		return
+	}
+	newest := int64(math.MinInt64)
+	lacks := 0
+	for _, x := range p.w.ledger.root {
+		if x.T <= newest {
+			continue // late: left out
+		}
+		newest = x.T
+		p.w.ledger.judged++
+		v, there := p.held[x.T]
+		switch {
+		case there && v != x.V:
+			report("root", "%s: %d is %v, not %v", p.name, x.T, v, x.V)
+		case !there && x.T > p.joined-time.Hour.Milliseconds() && !p.inGap(x.T):
+			if lacks++; lacks <= 3 {
+				report("root", "%s lacks the sample of %d; it joined at %d", p.name, x.T, p.joined)
+			}
+		}
+	}
+	account := p.w.ledger.series[seriesLabels(0, 0).String()]
+	for t := range p.held {
+		if _, found := slices.BinarySearch(account.times, t); !found {
+			report("foreign", "%s: %d was never acknowledged", p.name, t)
+		}
+	}
+}
+
+// inGap reports whether its server has declared that a sample may be missing.
+func (p *rootPage) inGap(t int64) bool {
+	p.hub.mu.Lock()
+	defer p.hub.mu.Unlock()
+	for _, g := range p.hub.gaps {
+		if g.from < t && t < g.to {
+			return true
+		}
+	}
+	return false
+}
