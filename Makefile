@@ -86,6 +86,11 @@ chaos: deps ## real processes, FAULTS=500 faults and an oracle; the table is pri
 	go test ./chaos -run TestNothingAcknowledgedIsLostByManyProcesses -v -timeout 0 -chaos.faults $(FAULTS) -chaos.for $(FOR) \
 		-chaos.seed $(SEED) -chaos.only '$(ONLY)' -chaos.report $(CURDIR)/.cache/chaos.md
 
+.PHONY: storm
+storm: has-go ## a storm in internal/live for FOR=1h, with new seeds; SEED repeats one, ONLY=root,lag takes some kinds
+	go test ./internal/live -run TestAStormOfEveryKindBreaksNoPromise -v -count=1 -timeout 0 \
+		-storm.for $(if $(filter 0,$(FOR)),1h,$(FOR)) -storm.seed $(SEED) -storm.only '$(ONLY)'
+
 .PHONY: deps
 deps: has-go ## install, or name, what the tests need besides Go, Node and npm
 	@scripts/require.sh node

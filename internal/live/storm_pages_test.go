@@ -3,6 +3,7 @@ package live
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -86,11 +87,13 @@ func (p *tab) act(rest <-chan struct{}) {
 			p.unsubscribe(s)
 			p.sleep(rest, p.absence())
 			p.connect()
-			if !s.in {
-				p.subscribe(s, s.position)
+			back, since := false, ""
+			p.locked(func() { back, since = s.in, s.position })
+			if !back {
+				p.subscribe(s, since)
 			}
 		case 4: // other windows and points, which is a bootstrap anew
-			p.drawWindow(s)
+			p.locked(func() { p.drawWindow(s) })
 			p.subscribe(s, "")
 		case 5: // reload
 			p.disconnect()
@@ -99,14 +102,18 @@ func (p *tab) act(rest <-chan struct{}) {
 			}
 		case 6: // leave for good
 			p.unsubscribe(s)
-			for i := range p.stays {
-				if p.stays[i] == s {
-					p.stays = append(p.stays[:i], p.stays[i+1:]...)
-					break
-				}
-			}
+			p.locked(func() { p.stays = slices.DeleteFunc(p.stays, func(x *stay) bool { return x == s }) })
 		}
 	}
+}
+
+// locked changes the page while nothing is taken.
+func (p *tab) locked(change func()) {
+	if p.line != nil {
+		p.line.mu.Lock()
+		defer p.line.mu.Unlock()
+	}
+	change()
 }
 
 // absence is how long a page is away.
@@ -133,17 +140,14 @@ func (p *tab) open() {
 			return
 		}
 	}
-	p.stays = append(p.stays, s)
+	p.locked(func() { p.stays = append(p.stays, s) })
 	p.subscribe(s, "")
 }
 
 // connect connects, unless it is to a server that lives, and resumes everywhere.
 func (p *tab) connect() {
-	if p.line != nil && p.at.is(p.hub) {
-		return
-	}
-	p.disconnect()
-	for p.line == nil {
+	for p.line == nil || !p.at.is(p.hub) {
+		p.disconnect()
 		r := p.w.servers[p.rng.IntN(len(p.w.servers))]
 		if !r.mu.TryRLock() { // it is restarting
 			time.Sleep(10 * time.Millisecond)
@@ -152,9 +156,9 @@ func (p *tab) connect() {
 		p.at, p.hub, p.line = r, r.hub, &line{take: p.take}
 		p.line.client = p.hub.NewClient(p.line)
 		r.mu.RUnlock()
-	}
-	for _, s := range p.stays {
-		p.subscribe(s, s.position)
+		for _, s := range p.stays {
+			p.subscribe(s, s.position)
+		}
 	}
 }
 
@@ -181,14 +185,15 @@ func (p *tab) disconnect() {
 func (p *tab) leave() { p.disconnect() }
 
 func (p *tab) unsubscribe(s *stay) {
-	if p.line == nil || !s.in {
+	if p.line == nil {
 		return
 	}
-	arg, _ := json.Marshal(wire.Unsubscribe{Room: s.room})
+	arg := []byte(nil)
+	p.locked(func() {
+		arg, _ = json.Marshal(wire.Unsubscribe{Room: s.room})
+		s.left()
+	})
 	p.line.client.Unsubscribe(arg, nil)
-	p.line.mu.Lock()
-	s.left()
-	p.line.mu.Unlock()
 }
 
 // subscribe enters the room and waits for the answer. A server that is about to end

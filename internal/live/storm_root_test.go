@@ -10,9 +10,9 @@ import (
 	"stripchart/internal/wire"
 )
 
-// rootPage is a page of namespace /: it is owed every sample that is newer than all
+// rootVisitor is a page of namespace /: it is owed every sample that is newer than all
 // before it.
-type rootPage struct {
+type rootVisitor struct {
 	w    *world
 	name string
 	rng  *rand.Rand
@@ -22,14 +22,15 @@ type rootPage struct {
 
 	joined, last int64
 	held         map[int64]float64
+	gaps         [][2]int64 // that it was told of
 }
 
-func newRootPage(w *world, name string, rng *rand.Rand) *rootPage {
-	return &rootPage{w: w, name: name, rng: rng}
+func newRootVisitor(w *world, name string, rng *rand.Rand) *rootVisitor {
+	return &rootVisitor{w: w, name: name, rng: rng}
 }
 
 // act lives until rest is closed. Most pages stay, some come again at any moment.
-func (p *rootPage) act(rest <-chan struct{}) {
+func (p *rootVisitor) act(rest <-chan struct{}) {
 	for {
 		p.connect()
 		select {
@@ -54,7 +55,7 @@ func (p *rootPage) act(rest <-chan struct{}) {
 	}
 }
 
-func (p *rootPage) connect() {
+func (p *rootVisitor) connect() {
 	if p.line != nil && p.at.is(p.hub) {
 		return
 	}
@@ -67,22 +68,27 @@ func (p *rootPage) connect() {
 		}
 		p.at, p.hub, p.line = r, r.hub, &line{take: p.take}
 		p.line.client = p.hub.NewClient(p.line)
-		p.line.client.JoinRoot()
 		p.held = nil
+		p.line.client.JoinRoot()
 		r.mu.RUnlock()
 	}
 }
 
-func (p *rootPage) leave() {
+func (p *rootVisitor) leave() {
 	if p.line != nil {
 		p.line.end()
 		p.line = nil
 	}
 }
 
-func (p *rootPage) take(f *fakePacket) {
-	if f.namespace != NamespaceRoot || f.event != wire.EventBootstrap && f.event != wire.EventUpdate {
-		return // other words are none of an old page's business
+func (p *rootVisitor) take(f *fakePacket) {
+	if f.event == wire.EventGap {
+		var g struct{ From, To string }
+		if err := json.Unmarshal(f.arg, &g); err != nil {
+			p.w.fault("wire", "%s: %s: %v", p.name, f.arg, err)
+		}
+		p.gaps = append(p.gaps, [2]int64{p.ms(g.From), p.ms(g.To)})
+		return
 	}
 	var m struct {
 		X []string
@@ -93,18 +99,17 @@ func (p *rootPage) take(f *fakePacket) {
 		return
 	}
 	if f.event == wire.EventBootstrap {
-		p.held, p.last, p.joined = map[int64]float64{}, math.MinInt64, ms()
+		p.held, p.last, p.joined, p.gaps = map[int64]float64{}, math.MinInt64, ms(), nil
 	} else if p.held == nil {
 		p.w.fault("wire", "%s: an update before the bootstrap", p.name)
 		return
 	}
 	for i, x := range m.X {
-		at, err := time.Parse("2006-01-02 15:04:05", x) // takes a fraction, too
-		if err != nil || m.Y[i] == nil {
-			p.w.fault("wire", "%s: %q: %v", p.name, x, err)
+		t := p.ms(x)
+		if m.Y[i] == nil {
+			p.w.fault("wire", "%s: no value at %s", p.name, x)
 			continue
 		}
-		t := at.UnixMilli()
 		if t <= p.last {
 			p.w.fault("order", "%s: %d after %d", p.name, t, p.last)
 		}
@@ -113,7 +118,7 @@ func (p *rootPage) take(f *fakePacket) {
 	}
 }
 
-func (p *rootPage) judge(report func(sort, format string, args ...any)) {
+func (p *rootVisitor) judge(report func(sort, format string, args ...any)) {
 	if p.line == nil {
 		report("root", "%s is not connected", p.name)
 		return
@@ -152,14 +157,16 @@ func (p *rootPage) judge(report func(sort, format string, args ...any)) {
 	}
 }
 
-// inGap reports whether its server has declared that a sample may be missing.
-func (p *rootPage) inGap(t int64) bool {
-	p.hub.mu.Lock()
-	defer p.hub.mu.Unlock()
-	for _, g := range p.hub.gaps {
-		if g.from < t && t < g.to {
-			return true
-		}
+// inGap reports whether the page was told that a sample may be missing.
+func (p *rootVisitor) inGap(t int64) bool {
+	return slices.ContainsFunc(p.gaps, func(g [2]int64) bool { return g[0] < t && t < g[1] })
+}
+
+// ms reads a time of the wire.
+func (p *rootVisitor) ms(x string) int64 {
+	at, err := time.Parse("2006-01-02 15:04:05", x) // takes a fraction, too
+	if err != nil {
+		p.w.fault("wire", "%s: %v", p.name, err)
 	}
-	return false
+	return at.UnixMilli()
 }
