@@ -106,6 +106,10 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []allowa
 				v.Acknowledged++
 				continue
 			}
+			if x, known := of.value(t); known && h.draws(name, t, x) {
+				v.Acknowledged++
+				continue
+			}
 			if of.refusable(t) {
 				continue
 			}
@@ -202,27 +206,33 @@ func agree(holders ...*holding) map[string]truth {
 
 // truths returns what a journal says of each of the n series of a source.
 func (a *account) truths(source, n int) map[string]truth {
-	times := make([]int64, 0, len(a.spooled))
-	for t := range a.spooled {
-		times = append(times, t)
-	}
-	slices.Sort(times)
-	possible := func(t int64) bool { _, ok := a.sent[t]; return ok }
-	// A late sample goes with its batch: nobody can know of a lost one how late it was.
-	published := func(t int64) int64 {
-		if t%tick >= tick/2 {
-			return t + lateBy - tick/2
-		}
-		return t
-	}
-	onBus := func(t int64) bool { return a.bus[a.spooled[t]] }
-	// A server judges by the log's clock, which is that of the entry: at the earliest
-	// when the sample was measured.
-	refusable := func(t int64) bool { return t > a.sent[t]+59_000 || t < a.sent[t]-23*3_600_000 }
 	out := map[string]truth{}
 	for k := range n {
-		out[seriesName(seriesOf(source, k))] = truth{times, possible, published, onBus, refusable,
-			func(t int64) (float64, bool) { return valueAt(source, k, t), true }}
+		lag := lagOf(source, k)
+		times := make([]int64, 0, len(a.spooled))
+		for t := range a.spooled {
+			times = append(times, t-lag)
+		}
+		slices.Sort(times)
+		out[seriesName(seriesOf(source, k))] = truth{
+			acknowledged: times,
+			possible:     func(t int64) bool { _, ok := a.sent[t+lag]; return ok },
+			published:    published,
+			onBus:        func(t int64) bool { return a.bus[a.spooled[t+lag]] },
+			// A server judges by the log's clock, which is that of the entry: at the earliest
+			// when the sample was measured.
+			refusable: func(t int64) bool { return t > a.sent[t+lag]+59_000 || t < a.sent[t+lag]-23*3_600_000 },
+			value:     func(t int64) (float64, bool) { return valueAt(source, k, t), true },
+		}
 	}
 	return out
+}
+
+// published returns when the batch of a sample was measured. A late one goes with its
+// batch: nobody can know of a lost one how late it was.
+func published(t int64) int64 {
+	if t%tick >= tick/2 {
+		return t + lateBy - tick/2
+	}
+	return t
 }

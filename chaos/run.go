@@ -64,7 +64,7 @@ func Run(o Options) (*Report, error) {
 	if k.shim, err = buildShim(o.Dir); err != nil {
 		return nil, err
 	}
-	x := &run{o: o, kit: k, queueRand: rand.New(rand.NewPCG(o.Seed, 0)), report: &Report{Seed: o.Seed, began: time.Now()}}
+	x := &run{o: o, kit: k, queueRand: rand.New(rand.NewPCG(o.Seed, 0)), report: &Report{Seed: o.Seed, began: time.Now(), counts: counts{}}}
 	var workers sync.WaitGroup
 	for n := range max(o.Rigs, 1) {
 		workers.Go(func() { x.work(n, rand.New(rand.NewPCG(o.Seed, uint64(n)+1))) })
@@ -153,7 +153,9 @@ func (x *run) next(r *rig) (*fault, int) {
 // rig builds a rig and hurts it for as long as it lives. It returns how many
 // faults that were.
 func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
-	r, err := x.kit.build(x.o.Shape, name, random)
+	shape := x.o.Shape
+	shape.Crowd = crowds && shape.Sources > 0 && random.IntN(3) == 0
+	r, err := x.kit.build(shape, name, random)
 	if err != nil {
 		return 0, err
 	}
@@ -216,6 +218,7 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	v.Gaps = r.gaps() - gaps
 	x.mu.Lock()
+	r.takeCounts(x.report.counts)
 	x.report.add(f.name, v, recovery, longest)
 	x.mu.Unlock()
 	x.o.Log("%3d %s, for %v: viewers live %v later, without samples for at most %v; %v", number, f.name,
@@ -248,7 +251,7 @@ func (r *rig) worn() bool {
 // which are declared together, as one.
 func (r *rig) gaps() int {
 	known := map[gap]bool{}
-	for _, v := range r.viewers {
+	for _, v := range r.everybody() {
 		v.mu.Lock()
 		for g := range v.held.gaps {
 			known[gap{"", g.from, g.to, g.reason}] = true
