@@ -94,12 +94,12 @@ func (c *crowd) write(ctx context.Context) {
 func (c *crowd) truths() map[string]truth {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := map[string]truth{}
+	out, now := map[string]truth{}, time.Now().UnixMilli()
 	for name, sent := range c.sent {
 		sent := maps.Clone(sent)
 		out[name] = truth{
 			acknowledged: slices.Sorted(maps.Keys(c.acked[name])),
-			possible:     func(t int64) bool { _, ok := sent[t]; return ok },
+			possible:     func(t int64) bool { _, ok := sent[t]; return ok || t > now },
 			published:    func(t int64) int64 { return t },
 			onBus:        func(int64) bool { return true },
 			refusable:    func(int64) bool { return false },

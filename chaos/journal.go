@@ -26,8 +26,10 @@ func lagOf(source, k int) int64 {
 	if source%2 == 1 || source == nameless {
 		return 0
 	}
-	return []int64{0, 2000, 7000}[k%3]
+	return []int64{0, maxLag / 2, maxLag}[k%3]
 }
+
+const maxLag = 40 * tick
 
 // timesOf returns how many ticks a source puts into one batch.
 func timesOf(source int) int {

@@ -179,7 +179,11 @@ func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
 
 // lagBefore is how long before a fault a gap may begin that it explains: servers
 // save how far they have come every 5 s, and may have been behind a little.
-const lagBefore = 8 * time.Second
+const lagBefore = 8*time.Second + maxLag*time.Millisecond
+
+// settled is how old a sample is, in ms, when its source has published it for sure, or has
+// at least said that it will.
+const settled = maxLag + lateBy + tick
 
 // one injects one fault and judges what was measured from from on. It returns
 // up to when.
@@ -202,7 +206,7 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	if err := errors.Join(err, r.failures()); err != nil {
 		return from, err
 	}
-	to := time.Now().UnixMilli() - lateBy - tick
+	to := time.Now().UnixMilli() - settled
 	for _, reason := range f.allowed {
 		*allowed = append(*allowed, allowance{reason, began.Add(-lagBefore - f.before).UnixMilli(), time.Now().UnixMilli()})
 	}
@@ -230,7 +234,7 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 func (x *run) last(r *rig, allowed []allowance) error {
 	const all = 26 * time.Hour // clocks that were wrong, too
 	now := time.Now()
-	v, err := r.check(now.Add(-all).UnixMilli(), now.UnixMilli()-lateBy-tick, allowed)
+	v, err := r.check(now.Add(-all).UnixMilli(), now.UnixMilli()-settled, allowed)
 	if err != nil {
 		return fmt.Errorf("check at the end: %w", err)
 	}

@@ -212,10 +212,21 @@ func (w *writer) post(ctx context.Context, body []byte, samples, refused int) (d
 	}
 }
 
-// truths returns what is known of the writer's series.
+// truths returns what is known of the writer's series. What is possible is asked of
+// later: the writer goes on, also with what it measured long ago.
 func (w *writer) truths() map[string]truth {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := &account{sent: maps.Clone(w.account.sent), spooled: maps.Clone(w.account.spooled), bus: w.account.bus}
-	return a.truths(nameless, w.series)
+	out := a.truths(nameless, w.series)
+	for name, of := range out {
+		of.possible = func(t int64) bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			_, ok := w.account.sent[t]
+			return ok
+		}
+		out[name] = of
+	}
+	return out
 }
