@@ -46,8 +46,15 @@ func (r *rig) check(from, to int64, allowed []allowance) (verdict, error) {
 		b.rest(true)
 		defer b.rest(false)
 	}
+	var before verdict // what is found once, and not again by the next look
 	for last, still := -1, 0; ; time.Sleep(300 * time.Millisecond) {
 		v, err := r.checkOnce(from, to, allowed)
+		once := verdict{Doubled: v.Doubled, Order: v.Order, Undue: v.Undue}
+		if once.faulty() {
+			once.Notes = v.Notes
+		}
+		v.add(before)
+		before.add(once)
 		if err == nil && v.Lost == 0 {
 			return v, nil
 		}
@@ -134,7 +141,7 @@ func (v *viewer) judge(known map[string]truth, from, to int64, allowed []allowan
 	from = max(from, v.since, time.Now().UnixMilli()-v.window.Milliseconds()+500)
 	found := judge(v.held, v.owed(known), from, to, allowed)
 	// What was counted once is not counted with the next fault again.
-	v.held.doubled, v.held.order, v.held.notes = 0, 0, nil
+	v.held.changed, v.held.doubled, v.held.order, v.held.notes = nil, 0, 0, nil
 	return found
 }
 

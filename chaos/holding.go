@@ -40,10 +40,18 @@ type holding struct {
 	columns map[string][]column          // downsampled, by series
 	gaps    map[gap]bool                 // true: not judged yet
 
-	doubled int // two values for one sample, or one message with a sample twice
-	order   int // times that do not ascend where they must
-	repeats int // samples that came again with the same value: allowed
+	changed []change // samples that came with two values
+	doubled int      // messages with a sample twice
+	order   int      // times that do not ascend where they must
+	repeats int      // samples that came again with the same value: allowed
 	notes   []string
+}
+
+// change is a sample that came with two values.
+type change struct {
+	series   string
+	t        int64
+	was, now float64
 }
 
 func newHolding(who string) *holding {
@@ -70,6 +78,11 @@ type column struct {
 // draws reports whether the sample is in a column that may have been made of it.
 func (h *holding) draws(series string, t int64, v float64) bool {
 	return slices.ContainsFunc(h.columns[series], func(c column) bool { return c.from <= t && t < c.to && c.low <= v && v <= c.high })
+}
+
+// covers reports whether there is a column of the time.
+func (h *holding) covers(series string, t int64) bool {
+	return slices.ContainsFunc(h.columns[series], func(c column) bool { return c.from <= t && t < c.to })
 }
 
 // downsampled takes in a block of columns.
@@ -99,7 +112,7 @@ func (h *holding) told(g gap) {
 }
 
 // put upserts a sample and reports whether it is new. The first value of a
-// sample stays: a second one is a fault.
+// sample stays: a second one is a fault, but for a declared gap.
 func (h *holding) put(series string, t int64, v float64) bool {
 	of := h.samples[series]
 	if of == nil {
@@ -112,8 +125,7 @@ func (h *holding) put(series string, t int64, v float64) bool {
 		of[t] = v
 		return true
 	case !same(v, w):
-		h.doubled++
-		h.note("%s at %d is %v and %v", series, t, w, v)
+		h.changed = append(h.changed, change{series, t, w, v})
 	default:
 		h.repeats++
 	}

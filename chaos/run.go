@@ -183,7 +183,7 @@ const lagBefore = 8*time.Second + maxLag*time.Millisecond
 
 // settled is how old a sample is, in ms, when its source has published it for sure, or has
 // at least said that it will.
-const settled = maxLag + lateBy + tick
+const settled = maxLag + 2*lateBy
 
 // one injects one fault and judges what was measured from from on. It returns
 // up to when.

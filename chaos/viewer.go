@@ -35,6 +35,7 @@ type viewer struct {
 	lastNew  time.Time        // when a sample came that it did not have
 	wait     time.Duration    // the longest time without one since resetWait
 	now      int64            // of the last message, the server's clock
+	from     int64            // when the window of the last whole history began, by that clock
 	since    int64            // when it began to watch, by the first server's clock
 }
 
@@ -132,6 +133,7 @@ func (r *room) bootstrap(m *wire.Bootstrap) error {
 			// What lies before its window may come again, and late.
 			r.held.clear()
 			clear(r.newest)
+			r.from = m.Now - r.window.Milliseconds()
 			if r.position != "" || r.anew > 0 {
 				r.anew++
 			}
@@ -231,7 +233,9 @@ func (r *room) fresh(inLogOrder bool) func(series string, t int64) {
 		r.lastNew = now
 		r.latest[series] = t
 		of := strandOf(series, t)
-		if inLogOrder && t < r.newest[of] && !r.held.declared(series, t) {
+		// What a bootstrap has not or only in a column is new when it comes again.
+		old := t < r.from || r.held.covers(series, t)
+		if inLogOrder && t < r.newest[of] && !old && !r.held.declared(series, t) {
 			r.held.order++
 			r.held.note("%s at %d came after %d", series, t, r.newest[of])
 		}

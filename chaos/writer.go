@@ -226,6 +226,7 @@ func (w *writer) truths() map[string]truth {
 			_, ok := w.account.sent[t]
 			return ok
 		}
+		of.second = func(t int64, v float64) bool { first, _ := of.value(t); return v == first+1 }
 		out[name] = of
 	}
 	return out

@@ -25,6 +25,14 @@ type account struct {
 	times  []int64 // ascending
 	values map[int64]float64
 	lost   map[int64]bool // never published
+	// others are values that were published after the first: a server has one of them
+	// where it has lost the first, which is in a declared gap.
+	others map[int64][]float64
+}
+
+// had reports whether the value was published for that time.
+func (a *account) had(t int64, v float64) bool {
+	return a.values[t] == v || slices.Contains(a.others[t], v)
 }
 
 func newLedger() *ledger { return &ledger{series: map[string]*account{}} }
@@ -42,11 +50,15 @@ func (l *ledger) note(b *bus.Batch, onLog bool) {
 		ls := s.Labels.WithoutEmpty()
 		a := l.series[ls.String()]
 		if a == nil {
-			a = &account{labels: ls, values: map[int64]float64{}, lost: map[int64]bool{}}
+			a = &account{labels: ls, values: map[int64]float64{}, lost: map[int64]bool{}, others: map[int64][]float64{}}
 			l.series[ls.String()] = a
 		}
 		for _, x := range s.Samples {
-			if _, there := a.values[x.T]; there || x.T > now+FutureBound || x.T < now-24*3600*1000 {
+			if _, there := a.values[x.T]; there {
+				a.others[x.T] = append(a.others[x.T], x.V)
+				continue
+			}
+			if x.T > now+FutureBound || x.T < now-24*3600*1000 {
 				continue
 			}
 			a.values[x.T], a.lost[x.T] = x.V, !onLog
