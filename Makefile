@@ -74,17 +74,27 @@ test-e2e: build e2e/node_modules/.installed ## the real binary in a real browser
 	$(NPM) --prefix e2e test
 
 # FAULTS=500, or FOR=2h; SEED repeats the choices of an earlier run, ONLY takes a
-# part of a fault's name.
+# part of a fault's name. MODE=redis: several servers that meet in Redis; MODE=http: one
+# server with its log in memory, written to over HTTP.
 FAULTS ?= 500
 FOR    ?= 0
 SEED   ?= 0
 ONLY   ?=
+MODE   ?= redis
+
+CHAOS_redis := TestNothingAcknowledgedIsLostByManyProcesses
+CHAOS_http  := TestAloneItKeepsEverySample
 
 .PHONY: chaos
-chaos: deps ## real processes, FAULTS=500 faults and an oracle; the table is printed and in .cache/chaos.md
+chaos: deps ## real processes, FAULTS=500 faults and an oracle, MODE=redis or http; the table is printed and in .cache/chaos.md
 	@mkdir -p .cache
-	go test ./chaos -run TestNothingAcknowledgedIsLostByManyProcesses -v -timeout 0 -chaos.faults $(FAULTS) -chaos.for $(FOR) \
+	go test ./chaos -run $(or $(CHAOS_$(MODE)),$(error MODE is redis or http)) -v -timeout 0 -chaos.faults $(FAULTS) -chaos.for $(FOR) \
 		-chaos.seed $(SEED) -chaos.only '$(ONLY)' -chaos.report $(CURDIR)/.cache/chaos.md
+
+.PHONY: storm
+storm: has-go ## a storm in internal/live for FOR=1h, with new seeds; SEED repeats one, ONLY=root,lag takes some kinds
+	go test ./internal/live -run TestAStormOfEveryKindBreaksNoPromise -v -count=1 -timeout 0 \
+		-storm.for $(if $(filter 0,$(FOR)),1h,$(FOR)) -storm.seed $(SEED) -storm.only '$(ONLY)'
 
 .PHONY: deps
 deps: has-go ## install, or name, what the tests need besides Go, Node and npm

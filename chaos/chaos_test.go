@@ -104,10 +104,14 @@ func chaos(t *testing.T, o Options) {
 	}
 }
 
-// One process on one machine: collector, bus in memory and server.
+// One process on one machine: collector, bus in memory and server, written to over HTTP.
 func TestAloneItKeepsEverySample(t *testing.T) {
 	t.Parallel()
-	chaos(t, Options{Shape: Shape{Sources: 2, Series: 5}, Faults: 20})
+	n := *faultsFlag
+	if n == 0 {
+		n = 20
+	}
+	chaos(t, Options{Shape: Shape{Sources: 2, Series: 5}, Faults: n})
 }
 
 // among skips a test that has none of the faults that were asked for.

@@ -29,6 +29,9 @@ func (r *rig) truths(from, to int64) (_ map[string]truth, slices []int64, err er
 			}
 		}
 	}
+	if r.writer != nil {
+		maps.Copy(out, r.writer.truths())
+	}
 	for n := range in {
 		slices = append(slices, n*slice)
 	}
@@ -36,18 +39,36 @@ func (r *rig) truths(from, to int64) (_ map[string]truth, slices []int64, err er
 }
 
 // check asks the oracle about everything with a time from from to to: each server's
-// history and each viewer. It gives what is on its way some time to arrive, as
-// long as nothing but arrival is missing.
+// history and each viewer. It gives what is on its way time to arrive, as long as
+// nothing but arrival is missing and more arrives.
 func (r *rig) check(from, to int64, allowed []allowance) (verdict, error) {
-	var v verdict
-	var err error
-	for deadline := time.Now().Add(patience); ; time.Sleep(300 * time.Millisecond) {
-		v, err = r.checkOnce(from, to, allowed)
-		if err == nil && v.Lost == 0 || time.Now().After(deadline) {
+	for _, b := range r.guests {
+		b.rest(true)
+		defer b.rest(false)
+	}
+	var before verdict // what is found once, and not again by the next look
+	for last, still := -1, 0; ; time.Sleep(300 * time.Millisecond) {
+		v, err := r.checkOnce(from, to, allowed)
+		once := verdict{Doubled: v.Doubled, Order: v.Order, Undue: v.Undue}
+		if once.faulty() {
+			once.Notes = v.Notes
+		}
+		v.add(before)
+		before.add(once)
+		if err == nil && v.Lost == 0 {
+			return v, nil
+		}
+		if still++; err == nil && v.Lost != last {
+			last, still = v.Lost, 0
+		}
+		if still > looks {
 			return v, err
 		}
 	}
 }
+
+// looks is how often a check finds the same missing, or no answer, before it says so.
+const looks = 50
 
 // checkOnce is check without waiting.
 func (r *rig) checkOnce(from, to int64, allowed []allowance) (v verdict, err error) {
@@ -88,19 +109,40 @@ func (r *rig) checkOnce(from, to int64, allowed []allowance) (v verdict, err err
 			v.merge(judge(h, known, from, to, allowed))
 		}
 		for _, w := range viewers {
-			of := known
-			if w.query == firstSource {
-				of = only(known, `source="1"`)
+			v.merge(w.judge(known, from, to, allowed))
+		}
+	}
+	for _, b := range r.guests {
+		for _, w := range b.viewers {
+			known := published
+			if w.crowded {
+				known = r.crowd.truths()
 			}
-			w.mu.Lock()
-			one := judge(w.held, of, max(from, w.since), to, allowed)
-			// What was counted once is not counted with the next fault again.
-			w.held.doubled, w.held.order, w.held.notes = 0, 0, nil
-			w.mu.Unlock()
-			v.merge(one)
+			v.merge(w.judge(known, from, to, allowed))
+		}
+	}
+	if len(r.roots) > 0 {
+		a, err := readJournal(r.sources[rootSource-1].journal)
+		if err != nil {
+			return v, err
+		}
+		for _, w := range r.roots {
+			v.merge(w.judge(a, from, to))
 		}
 	}
 	return v, nil
+}
+
+// judge compares what the viewer holds with what it is owed.
+func (v *viewer) judge(known map[string]truth, from, to int64, allowed []allowance) verdict {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	// A little is left to the difference of the clocks.
+	from = max(from, v.since, time.Now().UnixMilli()-v.window.Milliseconds()+500)
+	found := judge(v.held, v.owed(known), from, to, allowed)
+	// What was counted once is not counted with the next fault again.
+	v.held.changed, v.held.doubled, v.held.order, v.held.notes = nil, 0, 0, nil
+	return found
 }
 
 // alsoShown lets viewers hold what was shown and could not be recorded.
@@ -135,8 +177,8 @@ func alike(series map[string]truth, histories []*holding, from, to int64) (v ver
 }
 
 // only returns the series whose names contain the text.
-func only(series map[string]truth, text string) map[string]truth {
-	out := map[string]truth{}
+func only[T any](series map[string]T, text string) map[string]T {
+	out := map[string]T{}
 	for name, t := range series {
 		if strings.Contains(name, text) {
 			out[name] = t
@@ -164,34 +206,47 @@ func (v *verdict) merge(w verdict) {
 	v.Gapped = most
 }
 
+// names returns the source's series, and by how much each lags.
+func (s *sourceProcess) names(series int) map[string]int64 {
+	out := map[string]int64{}
+	for k := range series {
+		out[seriesName(seriesOf(s.number, k))] = lagOf(s.number, k)
+	}
+	return out
+}
+
 // recover waits until every viewer is live again: holds samples that were
 // measured after now, of every source. It returns how long that took.
 func (r *rig) recover() (time.Duration, error) {
 	began := time.Now()
-	var names []string
+	names := map[string]int64{}
 	for _, s := range r.sources {
-		for k := range r.shape.Series {
-			names = append(names, seriesName(seriesOf(s.number, k)))
-		}
+		maps.Copy(names, s.names(r.shape.Series))
+	}
+	first := map[string]int64{}
+	for s := range only(names, `source="1"`) {
+		first[s] = names[s]
 	}
 	var waits *viewer
-	if until(patience, func() bool {
+	var slowest int64
+	if untilStill(patience, func() bool {
 		for _, v := range r.viewers {
 			of := names
 			switch v.query {
 			case firstSource:
-				of = names[:r.shape.Series]
+				of = first
 			case measured:
 				of = nil
 			}
-			if !v.live(of, began.UnixMilli()) {
-				waits = v
+			live, last := v.live(of, began.UnixMilli())
+			if !live {
+				waits, slowest = v, last
 				return false
 			}
 		}
 		return true
-	}) {
+	}, func() int64 { return slowest }) {
 		return time.Since(began), nil
 	}
-	return time.Since(began), fmt.Errorf("%s is not live again after %v:\n%s", waits.name, patience, waits.diary())
+	return time.Since(began), fmt.Errorf("%s is not live again after %v, and has got nothing for %v:\n%s", waits.name, time.Since(began).Round(time.Millisecond), patience, waits.diary())
 }

@@ -61,12 +61,15 @@ func (r *rig) onRedis() (out []*sourceProcess) {
 	return out
 }
 
-// pushers are the sources that publish to a server over HTTP.
-func (r *rig) pushers() (out []*sourceProcess) {
+// toServers are the links of all that write to a server over HTTP.
+func (r *rig) toServers() (out []*link) {
 	for _, s := range r.sources {
 		if s.pushes {
-			out = append(out, s)
+			out = append(out, s.bus)
 		}
+	}
+	if r.writer != nil {
+		out = append(out, r.writer.link)
 	}
 	return out
 }
@@ -87,7 +90,7 @@ func processFaults() []fault {
 		kills: true,
 		inject: func(r *rig) error {
 			s := some(r, r.servers)
-			if err := s.stop(10 * time.Second); err != nil {
+			if err := s.stop(patience); err != nil {
 				return err
 			}
 			r.between(0, time.Second)
@@ -194,7 +197,7 @@ func networkFaults() (out []fault) {
 		fits func(r *rig) bool
 	}{
 		{"source and Redis", func(r *rig) *link { return some(r, r.onRedis()).bus }, func(r *rig) bool { return withSources(r) && withRedis(r) }},
-		{"source and server", func(r *rig) *link { return some(r, r.pushers()).bus }, func(r *rig) bool { return len(r.pushers()) > 0 }},
+		{"source and server", func(r *rig) *link { return some(r, r.toServers()) }, func(r *rig) bool { return len(r.toServers()) > 0 }},
 		{"server and Redis", func(r *rig) *link { return some(r, r.servers).bus }, withRedis},
 		{"viewers and server", func(r *rig) *link { return some(r, r.servers).door }, nil},
 	}

@@ -107,16 +107,13 @@ func (s *sourceProcess) holds() error {
 // streams watches for a time, in ms, that every viewer of the source goes on being
 // sent what it measures.
 func (r *rig) streams(s *sourceProcess, takes int64) error {
-	names := make([]string, r.shape.Series)
-	for k := range names {
-		names[k] = seriesName(seriesOf(s.number, k))
-	}
+	names := s.names(r.shape.Series)
 	for end := time.Now().UnixMilli() + takes; ; time.Sleep(100 * time.Millisecond) {
 		now := time.Now().UnixMilli()
 		for _, v := range r.viewers {
 			watches := v.query == everySource || v.query == firstSource && s.number == 1
-			// Even on a busy machine a sample takes no longer than this.
-			if watches && !until(3*time.Second, func() bool { return v.live(names, now) }) {
+			// The disk stays full as long as this takes.
+			if watches && !until(patience, func() bool { live, _ := v.live(names, now); return live }) {
 				return fmt.Errorf("%s is sent nothing of %s, whose spool's disk is full", v.name, s.name)
 			}
 		}

@@ -37,16 +37,25 @@ func (h *holding) declared(series string, t int64) bool {
 type holding struct {
 	who     string
 	samples map[string]map[int64]float64 // by series (its labels as text), by time
+	columns map[string][]column          // downsampled, by series
 	gaps    map[gap]bool                 // true: not judged yet
 
-	doubled int // two values for one sample, or one message with a sample twice
-	order   int // times that do not ascend where they must
-	repeats int // samples that came again with the same value: allowed
+	changed []change // samples that came with two values
+	doubled int      // messages with a sample twice
+	order   int      // times that do not ascend where they must
+	repeats int      // samples that came again with the same value: allowed
 	notes   []string
 }
 
+// change is a sample that came with two values.
+type change struct {
+	series   string
+	t        int64
+	was, now float64
+}
+
 func newHolding(who string) *holding {
-	return &holding{who: who, samples: map[string]map[int64]float64{}, gaps: map[gap]bool{}}
+	return &holding{who: who, samples: map[string]map[int64]float64{}, columns: map[string][]column{}, gaps: map[gap]bool{}}
 }
 
 // note keeps the first few details of what went wrong.
@@ -57,7 +66,43 @@ func (h *holding) note(format string, args ...any) {
 }
 
 // clear forgets all samples: a bootstrap that replaces begins.
-func (h *holding) clear() { clear(h.samples) }
+func (h *holding) clear() { clear(h.samples); clear(h.columns) }
+
+// column is one of a downsampled series: from is in it, to is not.
+type column struct {
+	from, to int64
+	low      float64
+	high     float64
+}
+
+// draws reports whether the sample is in a column that may have been made of it.
+func (h *holding) draws(series string, t int64, v float64) bool {
+	return slices.ContainsFunc(h.columns[series], func(c column) bool { return c.from <= t && t < c.to && c.low <= v && v <= c.high })
+}
+
+// covers reports whether there is a column of the time.
+func (h *holding) covers(series string, t int64) bool {
+	return slices.ContainsFunc(h.columns[series], func(c column) bool { return c.from <= t && t < c.to })
+}
+
+// downsampled takes in a block of columns.
+func (h *holding) downsampled(b *wire.Block, names map[int]string) (first, last int64, err error) {
+	first, last = 1<<62, -1<<62
+	for i, id := range b.IDs {
+		name, known := names[id]
+		if !known || len(b.Y[i])%4 != 0 {
+			return 0, 0, fmt.Errorf("%s was sent %d values in columns of the series with id %d (known: %v)", h.who, len(b.Y[i]), id, known)
+		}
+		for k := 0; k < len(b.Y[i]); k += 4 {
+			from := b.X0 + int64(k/4)*b.Step
+			if low := b.Y[i][k+1]; low == low { // not an empty one
+				h.columns[name] = append(h.columns[name], column{from, from + b.Step, low, b.Y[i][k+2]})
+				first, last = min(first, from), max(last, from)
+			}
+		}
+	}
+	return first, last, nil
+}
 
 // told notes a declared gap.
 func (h *holding) told(g gap) {
@@ -67,7 +112,7 @@ func (h *holding) told(g gap) {
 }
 
 // put upserts a sample and reports whether it is new. The first value of a
-// sample stays: a second one is a fault.
+// sample stays: a second one is a fault, but for a declared gap.
 func (h *holding) put(series string, t int64, v float64) bool {
 	of := h.samples[series]
 	if of == nil {
@@ -80,8 +125,7 @@ func (h *holding) put(series string, t int64, v float64) bool {
 		of[t] = v
 		return true
 	case !same(v, w):
-		h.doubled++
-		h.note("%s at %d is %v and %v", series, t, w, v)
+		h.changed = append(h.changed, change{series, t, w, v})
 	default:
 		h.repeats++
 	}
@@ -98,11 +142,16 @@ func (h *holding) blocks(blocks []wire.Block, names map[int]string, fresh func(s
 	seen := map[key]bool{}
 	first, last = 1<<62, -1<<62
 	for _, b := range blocks {
-		if b.Step > 0 {
-			return 0, 0, fmt.Errorf("%s was sent downsampled values: ask for more points or a shorter window", h.who)
-		}
 		if len(b.Y) != len(b.IDs) {
 			return 0, 0, fmt.Errorf("%s was sent a block of %d series with %d rows", h.who, len(b.IDs), len(b.Y))
+		}
+		if b.Step > 0 {
+			from, to, err := h.downsampled(&b, names)
+			if err != nil {
+				return 0, 0, err
+			}
+			first, last = min(first, from), max(last, to)
+			continue
 		}
 		if !slices.IsSorted(b.X) {
 			h.order++

@@ -20,6 +20,25 @@ const (
 	lateEvery = 7 // ticks
 )
 
+// lagOf returns by how much series k of a source lags behind the source's others, in ms:
+// a multiple of tick.
+func lagOf(source, k int) int64 {
+	if source%2 == 1 || source == nameless {
+		return 0
+	}
+	return []int64{0, maxLag / 2, maxLag}[k%3]
+}
+
+const maxLag = 40 * tick
+
+// timesOf returns how many ticks a source puts into one batch.
+func timesOf(source int) int {
+	if source%3 == 2 {
+		return 5
+	}
+	return 1
+}
+
 // strand is samples of one series that their source published in ascending order.
 type strand struct {
 	series string

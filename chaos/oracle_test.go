@@ -137,7 +137,7 @@ func TestTheViewerMergesAsThePageDoes(t *testing.T) {
 		}
 	}
 	const name = `{__name__="chaos"}`
-	if len(v.held.samples[name]) != 4 || v.held.repeats != 1 || v.held.doubled+v.held.order != 0 || v.position != "e-2-0" || !v.held.gaps[gap{name, 1150, 1250, "log_lost"}] {
+	if len(v.held.samples[name]) != 4 || v.held.repeats != 1 || len(v.held.changed)+v.held.doubled+v.held.order != 0 || v.position != "e-2-0" || !v.held.gaps[gap{name, 1150, 1250, "log_lost"}] {
 		t.Errorf("holds %+v at %q", v.held, v.position)
 	}
 	// Another connection: what came in between is added, with other ids; then a second value, and a time that goes back.
@@ -150,7 +150,7 @@ func TestTheViewerMergesAsThePageDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if v.held.doubled != 1 || v.held.order != 1 || len(v.held.samples[name]) != 6 || v.position != "e-3-0" {
+	if len(v.held.changed) != 1 || v.held.order != 1 || len(v.held.samples[name]) != 6 || v.position != "e-3-0" {
 		t.Errorf("holds %+v at %q: %q", v.held, v.position, v.held.notes)
 	}
 	// Everything anew replaces, and until it is complete there is no position.
@@ -216,7 +216,7 @@ func TestWhatFillsADeclaredGapMayComeLate(t *testing.T) {
 // A clock that is wrong by more than the window: a whole history does not hold its
 // samples, and their source sends them again.
 func TestWhatLiesBeforeTheWindowMayComeAgain(t *testing.T) {
-	v := newViewer("v", "chaos", 0)
+	v := newViewer("v", "chaos", 5*time.Second)
 	r := room{viewer: v, answer: 1, id: "r-1", names: map[int]string{}}
 	for _, step := range []struct {
 		event, arg string

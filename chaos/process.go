@@ -168,15 +168,30 @@ func (p *ports) next() (string, error) {
 	return "", errors.New("no free TCP port between 12000 and 32000")
 }
 
-// until calls ok every few milliseconds until it is true, or patience is over.
+// poll is how long a wait sleeps between two looks.
+const poll = 20 * time.Millisecond
+
+// until calls ok every few milliseconds until it is true, or patience is over. Patience
+// is counted in looks: on a machine that is too busy for the harness it lasts longer.
 func until(patience time.Duration, ok func() bool) bool {
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	return untilStill(patience, ok, func() int64 { return 0 })
+}
+
+// untilStill is until with a patience that begins anew with every progress, ten times
+// at most.
+func untilStill(patience time.Duration, ok func() bool, progress func() int64) bool {
+	last, still := int64(0), time.Duration(0)
+	for total := time.Duration(0); ; total += poll {
 		if ok() {
 			return true
 		}
-		if time.Now().After(deadline) {
+		if p := progress(); p != last {
+			last, still = p, 0
+		}
+		if still += poll; still > patience || total > 10*patience {
 			return false
 		}
+		time.Sleep(poll)
 	}
 }
 

@@ -13,6 +13,8 @@ type Report struct {
 	Rows  []Row   // in the order in which each was first injected
 	End   verdict // of everything once more, at the end of each rig
 	began time.Time
+
+	counts counts // of everything but faults
 }
 
 // Row is what came of one kind of fault. A sample that several holders lack is
@@ -35,7 +37,13 @@ func (p *Report) addEnd(v verdict) { p.End.add(v) }
 
 // Add adds a table that Markdown returned earlier, of another run.
 func (p *Report) Add(table string) error {
+	if p.counts == nil {
+		p.counts = counts{}
+	}
 	for _, line := range strings.Split(table, "\n") {
+		if strings.HasPrefix(line, "|") && p.counts.add(line) {
+			continue
+		}
 		cells := strings.Split(strings.Trim(line, "| "), " | ")
 		if !strings.HasPrefix(line, "|") || len(cells) != 12 || cells[0] == "fault" || cells[0] == all {
 			continue
@@ -100,6 +108,7 @@ func (p *Report) Markdown() string {
 	if p.End.faulty() {
 		fmt.Fprintf(&b, "\nAt the ends of the rigs: %d lost, %d doubled, %d out of order, %d wrong.\n", p.End.Lost, p.End.Doubled, p.End.Order, p.End.Wrong+p.End.Foreign)
 	}
+	p.counts.write(&b)
 	return b.String()
 }
 

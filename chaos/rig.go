@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -25,6 +26,8 @@ type Shape struct {
 	Pushers int
 	// Collectors is how many `stripchart collect` there are.
 	Collectors int
+	// Crowd is for rooms with more series than servers send.
+	Crowd bool
 	// Sentinels puts sentinels and a replica to Redis, in place of links.
 	Sentinels bool
 }
@@ -52,7 +55,12 @@ type rig struct {
 	nginx        *process
 	door         string // nginx's address
 
-	viewers []*viewer
+	writer *writer // without numbers
+	crowd  *crowd  // nil in most rigs
+
+	viewers []*viewer     // each alone on a connection
+	guests  []*browser    // with several rooms, and restless
+	roots   []*rootViewer // of namespace /
 	leave   context.CancelFunc
 	away    sync.WaitGroup
 
@@ -125,8 +133,7 @@ func (k *kit) build(shape Shape, name string, random *rand.Rand) (r *rig, err er
 			return r, err
 		}
 	}
-	r.addViewers()
-	return r, nil
+	return r, r.inhabit()
 }
 
 func (r *rig) logOf(name string) string { return filepath.Join(r.dir, name+".log") }
@@ -193,7 +200,7 @@ func (r *rig) addServer(k *kit, n int) error {
 	if err := r.mount(dir, "400m"); err != nil { // more than the reserve of 256 MB
 		return err
 	}
-	args := append([]string{"--data-dir", dir, "--listen", address}, flags...)
+	args := append([]string{"--data-dir", dir, "--listen", address, "--default-series", rootFlag}, flags...)
 	if r.redis != nil {
 		args = append([]string{"serve"}, args...)
 	} else {
@@ -254,43 +261,95 @@ func (r *rig) addCollector(k *kit, n int) error {
 	return c.start()
 }
 
-// Queries of viewers: what the harness's sources publish, one of them, and what a
+// Queries of viewers: what the harness's sources publish, parts of that, and what a
 // collector measures.
 const (
-	everySource = "chaos"
-	firstSource = `chaos{source="1"}`
-	measured    = "cpu_usage_percent"
+	everySource    = "chaos"
+	firstSource    = `chaos{source="1"}`
+	withoutNumbers = `chaos{source="90"}`
+	secondSeries   = `chaos{k="1"}`
+	measured       = "cpu_usage_percent"
 )
 
-// addViewers lets viewers watch: one that knows only it for each server, some
-// that go from one to the other, one behind nginx.
-func (r *rig) addViewers() {
+// inhabit lets writers without numbers write, and viewers watch: one that knows only it
+// for each server, some that go from one to the other, one behind nginx; restless ones
+// with several rooms, and those of namespace /.
+func (r *rig) inhabit() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.leave = cancel
 	var all []string
 	for _, s := range r.servers {
 		all = append(all, s.door.address)
 	}
 	if r.shape.Sources > 0 {
-		for n, s := range r.servers {
-			r.viewers = append(r.viewers, newViewer(fmt.Sprint("viewer of server", n+1), everySource, window, s.door.address))
+		if err := r.addWriters(ctx); err != nil {
+			return err
 		}
-		r.viewers = append(r.viewers,
-			newViewer("viewer of any server", everySource, window, all...),
-			newViewer("viewer of one source", firstSource, window, all...))
+		for n, s := range r.servers {
+			r.watch(ctx, newViewer(fmt.Sprint("viewer of server", n+1), everySource, window), s.door.address)
+		}
+		r.watch(ctx, newViewer("viewer of any server", everySource, window), all...)
+		r.watch(ctx, newViewer("viewer of one source", firstSource, window), all...)
 		if r.nginx != nil {
-			r.viewers = append(r.viewers, newViewer("viewer behind nginx", everySource, window, r.door))
+			r.watch(ctx, newViewer("viewer behind nginx", everySource, window), r.door)
+		}
+		for n := range 2 {
+			r.addGuest(ctx, fmt.Sprint("guest ", n+1), all)
+		}
+		for n := range 4 {
+			v := newRootViewer(fmt.Sprint("viewer of / ", n+1), n > 1, all...)
+			r.roots = append(r.roots, v)
+			r.away.Go(func() { v.watch(ctx) })
 		}
 	}
 	if r.shape.Collectors > 0 || r.redis == nil {
 		for n, s := range r.servers {
-			r.viewers = append(r.viewers, newViewer(fmt.Sprint("viewer of the collector at server", n+1), measured, window, s.door.address))
+			r.watch(ctx, newViewer(fmt.Sprint("viewer of the collector at server", n+1), measured, window), s.door.address)
 		}
-		r.viewers = append(r.viewers, newViewer("viewer of the collector at any server", measured, window, all...))
+		r.watch(ctx, newViewer("viewer of the collector at any server", measured, window), all...)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	r.leave = cancel
-	for _, v := range r.viewers {
-		r.away.Go(func() { v.watch(ctx) })
+	return nil
+}
+
+// watch lets a viewer watch, alone on its connection.
+func (r *rig) watch(ctx context.Context, v *viewer, addresses ...string) {
+	r.viewers = append(r.viewers, v)
+	b := &browser{name: v.name, addresses: addresses, viewers: []*viewer{v}}
+	r.away.Go(func() { b.watch(ctx) })
+}
+
+// addGuest lets a restless viewer of several rooms watch.
+func (r *rig) addGuest(ctx context.Context, name string, addresses []string) {
+	b := &browser{name: name, addresses: addresses, restless: true}
+	for _, query := range []string{everySource, firstSource, withoutNumbers, secondSeries} {
+		b.viewers = append(b.viewers, newViewer(name+" in "+query, query, window))
 	}
+	if r.crowd != nil {
+		v := newViewer(name+" in the crowd", crowdQuery, crowdWindow)
+		v.crowded = true
+		b.viewers = append(b.viewers, v)
+	}
+	r.guests = append(r.guests, b)
+	r.away.Go(func() { b.watch(ctx) })
+}
+
+// addWriters lets writers without numbers write to the first server.
+func (r *rig) addWriters(ctx context.Context) error {
+	l, _, err := r.toServer("writer")
+	if err != nil {
+		return err
+	}
+	r.writer = newWriter(l, 3, rand.New(rand.NewPCG(r.rand.Uint64(), 0)))
+	r.away.Go(func() { r.writer.write(ctx) })
+	if !r.shape.Crowd {
+		return nil
+	}
+	if l, _, err = r.toServer("crowd"); err != nil {
+		return err
+	}
+	r.crowd = newCrowd(l, rand.New(rand.NewPCG(r.rand.Uint64(), 0)))
+	r.away.Go(func() { r.crowd.write(ctx) })
+	return nil
 }
 
 // close ends everything. It returns what ended by itself before.
@@ -339,11 +398,32 @@ func (r *rig) failures() error {
 	for _, p := range r.processes() {
 		errs = append(errs, p.failure())
 	}
-	for _, v := range r.viewers {
+	for _, v := range r.everybody() {
 		v.mu.Lock()
 		errs = append(errs, v.broken)
 		v.broken = nil
 		v.mu.Unlock()
 	}
+	for _, v := range r.roots {
+		v.mu.Lock()
+		errs = append(errs, v.broken)
+		v.broken = nil
+		v.mu.Unlock()
+	}
+	if r.writer != nil {
+		errs = append(errs, r.writer.failure())
+	}
+	if r.crowd != nil {
+		errs = append(errs, r.crowd.failure())
+	}
 	return errors.Join(errs...)
+}
+
+// everybody are all viewers of namespace /live.
+func (r *rig) everybody() []*viewer {
+	out := slices.Clone(r.viewers)
+	for _, b := range r.guests {
+		out = append(out, b.viewers...)
+	}
+	return out
 }

@@ -64,7 +64,7 @@ func Run(o Options) (*Report, error) {
 	if k.shim, err = buildShim(o.Dir); err != nil {
 		return nil, err
 	}
-	x := &run{o: o, kit: k, queueRand: rand.New(rand.NewPCG(o.Seed, 0)), report: &Report{Seed: o.Seed, began: time.Now()}}
+	x := &run{o: o, kit: k, queueRand: rand.New(rand.NewPCG(o.Seed, 0)), report: &Report{Seed: o.Seed, began: time.Now(), counts: counts{}}}
 	var workers sync.WaitGroup
 	for n := range max(o.Rigs, 1) {
 		workers.Go(func() { x.work(n, rand.New(rand.NewPCG(o.Seed, uint64(n)+1))) })
@@ -153,7 +153,9 @@ func (x *run) next(r *rig) (*fault, int) {
 // rig builds a rig and hurts it for as long as it lives. It returns how many
 // faults that were.
 func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
-	r, err := x.kit.build(x.o.Shape, name, random)
+	shape := x.o.Shape
+	shape.Crowd = crowds && shape.Sources > 0 && random.IntN(3) == 0
+	r, err := x.kit.build(shape, name, random)
 	if err != nil {
 		return 0, err
 	}
@@ -177,7 +179,11 @@ func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
 
 // lagBefore is how long before a fault a gap may begin that it explains: servers
 // save how far they have come every 5 s, and may have been behind a little.
-const lagBefore = 8 * time.Second
+const lagBefore = 8*time.Second + maxLag*time.Millisecond
+
+// settled is how old a sample is, in ms, when its source has published it for sure, or has
+// at least said that it will.
+const settled = maxLag + 2*lateBy
 
 // one injects one fault and judges what was measured from from on. It returns
 // up to when.
@@ -200,7 +206,7 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	if err := errors.Join(err, r.failures()); err != nil {
 		return from, err
 	}
-	to := time.Now().UnixMilli() - lateBy - tick
+	to := time.Now().UnixMilli() - settled
 	for _, reason := range f.allowed {
 		*allowed = append(*allowed, allowance{reason, began.Add(-lagBefore - f.before).UnixMilli(), time.Now().UnixMilli()})
 	}
@@ -216,6 +222,7 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	v.Gaps = r.gaps() - gaps
 	x.mu.Lock()
+	r.takeCounts(x.report.counts)
 	x.report.add(f.name, v, recovery, longest)
 	x.mu.Unlock()
 	x.o.Log("%3d %s, for %v: viewers live %v later, without samples for at most %v; %v", number, f.name,
@@ -227,7 +234,7 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 func (x *run) last(r *rig, allowed []allowance) error {
 	const all = 26 * time.Hour // clocks that were wrong, too
 	now := time.Now()
-	v, err := r.check(now.Add(-all).UnixMilli(), now.UnixMilli()-lateBy-tick, allowed)
+	v, err := r.check(now.Add(-all).UnixMilli(), now.UnixMilli()-settled, allowed)
 	if err != nil {
 		return fmt.Errorf("check at the end: %w", err)
 	}
@@ -248,7 +255,7 @@ func (r *rig) worn() bool {
 // which are declared together, as one.
 func (r *rig) gaps() int {
 	known := map[gap]bool{}
-	for _, v := range r.viewers {
+	for _, v := range r.everybody() {
 		v.mu.Lock()
 		for g := range v.held.gaps {
 			known[gap{"", g.from, g.to, g.reason}] = true

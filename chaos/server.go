@@ -57,7 +57,7 @@ const slice = 60_000
 func (s *server) history(query string, slices []int64) (*holding, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, err := dial(ctx, s.address)
+	c, err := dial(ctx, s.address, live)
 	if err != nil {
 		return nil, err
 	}

@@ -18,10 +18,11 @@ import (
 	"stripchart/internal/wire"
 )
 
-// socket is one Socket.IO connection in namespace /live over WebSocket, in as
-// much as a page uses of it.
+// socket is one Socket.IO connection in one namespace over WebSocket, in as much as a
+// page uses of it.
 type socket struct {
 	conn    net.Conn
+	prefix  string        // of the namespace in a packet: "" or "/live,"
 	in      io.Reader     // conn, or what came along with the handshake and then conn
 	silence time.Duration // after which the server is taken for gone, as it said itself
 	lastID  int
@@ -36,8 +37,14 @@ type packet struct {
 
 var errSaidGoodbye = errors.New("the server closed the connection")
 
+// Namespaces.
+const (
+	root = "/"
+	live = "/live"
+)
+
 // dial connects to address, host:port, and enters the namespace.
-func dial(ctx context.Context, address string) (*socket, error) {
+func dial(ctx context.Context, address, namespace string) (*socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	conn, buffered, _, err := ws.Dial(ctx, "ws://"+address+"/socket.io/?EIO=4&transport=websocket")
@@ -45,6 +52,9 @@ func dial(ctx context.Context, address string) (*socket, error) {
 		return nil, err
 	}
 	s := &socket{conn: conn, in: conn, silence: 5 * time.Second}
+	if namespace != root {
+		s.prefix = namespace + ","
+	}
 	if buffered != nil {
 		s.in = buffered
 	}
@@ -64,14 +74,14 @@ func (s *socket) enter() error {
 	if err := json.Unmarshal(bytes.TrimPrefix(opening, []byte("0")), &open); err != nil {
 		return fmt.Errorf("the server opened with %q: %w", opening, err)
 	}
-	if err := s.write("40/live,"); err != nil {
+	if err := s.write("40" + s.prefix); err != nil {
 		return err
 	}
 	entrance, err := s.text()
 	if err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(entrance, []byte("40/live,")) {
+	if !bytes.HasPrefix(entrance, []byte("40"+s.prefix)) {
 		return fmt.Errorf("the server answered the CONNECT with %q", entrance)
 	}
 	s.silence = time.Duration(open.PingInterval+open.PingTimeout) * time.Millisecond
@@ -100,7 +110,7 @@ func (s *socket) text() ([]byte, error) {
 			if err := s.write("3"); err != nil {
 				return nil, err
 			}
-		case string(b) == "1" || bytes.HasPrefix(b, []byte("41/live")):
+		case string(b) == "1" || bytes.HasPrefix(b, []byte("41"+strings.TrimSuffix(s.prefix, ","))):
 			return nil, errSaidGoodbye
 		default:
 			return b, nil
@@ -115,14 +125,14 @@ func (s *socket) next() (packet, error) {
 		if err != nil {
 			return packet{}, err
 		}
-		if rest, ok := strings.CutPrefix(string(b), `42/live,["`); ok {
+		if rest, ok := strings.CutPrefix(string(b), "42"+s.prefix+`["`); ok {
 			name, arg, ok := strings.Cut(rest, `",`)
 			if !ok {
 				name, arg = strings.TrimSuffix(rest, `"]`), "null]"
 			}
 			return packet{event: name, arg: json.RawMessage(strings.TrimSuffix(arg, "]"))}, nil
 		}
-		if rest, ok := strings.CutPrefix(string(b), "43/live,"); ok {
+		if rest, ok := strings.CutPrefix(string(b), "43"+s.prefix); ok {
 			number, arg, _ := strings.Cut(rest, "[")
 			id, err := strconv.Atoi(number)
 			if err != nil {
@@ -140,7 +150,7 @@ func (s *socket) request(event string, arg any) (id int, err error) {
 		return 0, err
 	}
 	s.lastID++
-	return s.lastID, s.write(fmt.Sprintf(`42/live,%d[%q,%s]`, s.lastID, event, b))
+	return s.lastID, s.write(fmt.Sprintf(`42%s%d[%q,%s]`, s.prefix, s.lastID, event, b))
 }
 
 // ask sends a request and waits for its answer, passing over events. A refusal

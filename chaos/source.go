@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -193,6 +194,7 @@ func (s *source) begin() error {
 // as a collector does; ticks that pass meanwhile are not measured.
 func (s *source) measure(ctx context.Context, log *slog.Logger) error {
 	shift := s.shift.Load()
+	var gathered []measurement
 	for n := 0; ; n++ {
 		now := time.Now()
 		select {
@@ -201,35 +203,55 @@ func (s *source) measure(ctx context.Context, log *slog.Logger) error {
 		case <-time.After(now.Truncate(tick * time.Millisecond).Add(tick * time.Millisecond).Sub(now)):
 		}
 		if x := s.shift.Load(); x != shift {
-			shift = x
+			shift, gathered = x, nil // what was not published yet was not measured
 			if err := s.begin(); err != nil {
 				return err
 			}
 		}
 		now = time.Now()
-		t := (now.UnixMilli()+shift)/tick*tick + s.life
-		late := int64(0)
+		m := measurement{t: (now.UnixMilli()+shift)/tick*tick + s.life}
 		if n%lateEvery == 0 && n > 2*lateBy/tick {
-			late = t - lateBy + tick/2
+			m.late = m.t - lateBy + tick/2
 		}
-		b := s.batch(t, late)
-		seq := b.Seq
-		if err := s.journal.attempt(t, late, now); err != nil {
+		if gathered = append(gathered, m); len(gathered) < timesOf(s.number) {
+			continue
+		}
+		if err := s.publish(ctx, gathered, now, log); err != nil {
 			return err
 		}
-		err := s.append(ctx, b, log)
-		switch {
-		case err == nil:
-			err = s.journal.spooled(t, seq)
-		case errors.Is(err, spool.ErrHeld):
-			err = s.journal.held(t, seq)
-		case ctx.Err() != nil:
-			return nil
-		}
-		if err != nil {
+		gathered = nil
+	}
+}
+
+// measurement is when every series is measured, and when a sample that came late was;
+// that is 0 when there is none.
+type measurement struct{ t, late int64 }
+
+// publish appends what was measured as one batch.
+func (s *source) publish(ctx context.Context, all []measurement, now time.Time, log *slog.Logger) error {
+	b := s.batch(all)
+	seq := b.Seq
+	for _, m := range all {
+		if err := s.journal.attempt(m.t, m.late, now); err != nil {
 			return err
 		}
 	}
+	note := s.journal.spooled
+	switch err := s.append(ctx, b, log); {
+	case err == nil:
+	case errors.Is(err, spool.ErrHeld):
+		note = s.journal.held
+	case ctx.Err() != nil:
+		return nil
+	default:
+		return err
+	}
+	for _, m := range all {
+		if err := note(m.t, seq); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // append appends b until it is taken, or ctx has ended.
@@ -247,15 +269,24 @@ func (s *source) append(ctx context.Context, b *bus.Batch, log *slog.Logger) err
 	}
 }
 
-// batch measures every series at t, and at late unless it is 0.
-func (s *source) batch(t, late int64) *bus.Batch {
+// batch measures every series at all times, and late ones. A series that lags is
+// measured earlier.
+func (s *source) batch(all []measurement) *bus.Batch {
+	var times []int64
+	for _, m := range all {
+		if m.late != 0 {
+			times = append(times, m.late)
+		}
+		times = append(times, m.t)
+	}
+	slices.Sort(times)
 	b := &bus.Batch{Source: s.spool.Source(), Seq: s.spool.NextSeq()}
 	for k := range s.series {
 		var samples []bus.Sample
-		if late != 0 {
-			samples = append(samples, bus.Sample{T: late, V: valueAt(s.number, k, late)})
+		for _, t := range times {
+			t -= lagOf(s.number, k)
+			samples = append(samples, bus.Sample{T: t, V: valueAt(s.number, k, t)})
 		}
-		samples = append(samples, bus.Sample{T: t, V: valueAt(s.number, k, t)})
 		b.Series = append(b.Series, bus.Series{Labels: seriesOf(s.number, k), Samples: samples})
 	}
 	return b

@@ -1,11 +1,9 @@
 package chaos
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -13,16 +11,18 @@ import (
 	"stripchart/internal/wire"
 )
 
-// viewer behaves as the page does: it stays in one room, comes back after every
-// loss of its connection to the same or to another server with the position that
-// it has reached, and merges what it is sent.
+// viewer behaves as a chart of the page does: it stays in one room, comes back after
+// every loss of its connection with the position that it has reached, and merges what it
+// is sent.
 type viewer struct {
-	name      string
-	addresses []string // of servers; the first is tried first
-	query     string
-	window    time.Duration
+	name    string
+	query   string
+	crowded bool // the room has more series than are sent
 
 	mu       sync.Mutex // guards what follows
+	window   time.Duration
+	points   int
+	sent     map[string]bool // the series that the room sends, as far as it is told
 	held     *holding
 	position string
 	notes    []string // what the server said that is not a sample: joins, states, refusals
@@ -35,41 +35,22 @@ type viewer struct {
 	lastNew  time.Time        // when a sample came that it did not have
 	wait     time.Duration    // the longest time without one since resetWait
 	now      int64            // of the last message, the server's clock
+	from     int64            // when the window of the last whole history began, by that clock
 	since    int64            // when it began to watch, by the first server's clock
 }
 
-// points is what viewers ask for: raw samples, always. It is the server's largest.
+// points is what most viewers ask for: raw samples, always. It is the server's largest.
 const points = 20_000
 
-func newViewer(name, query string, window time.Duration, addresses ...string) *viewer {
-	return &viewer{name: name, query: query, window: window, addresses: addresses,
+func newViewer(name, query string, window time.Duration) *viewer {
+	return &viewer{name: name, query: query, window: window, points: points, sent: map[string]bool{},
 		held: newHolding(name), newest: map[strand]int64{}, latest: map[string]int64{}, lastNew: time.Now()}
 }
 
-// watch watches until ctx ends.
-func (v *viewer) watch(ctx context.Context) {
-	at, failures := 0, 0
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := v.visit(ctx, v.addresses[at%len(v.addresses)])
-		v.mu.Lock()
-		v.addNote("%s left %s after %v: %v", time.Now().Format("15:04:05.000"), v.addresses[at%len(v.addresses)], time.Since(began).Round(time.Millisecond), err)
-		v.mu.Unlock()
-		if time.Since(began) > 2*time.Second {
-			failures = 0
-		}
-		failures++
-		// As often to the same server as to the next one.
-		if rand.IntN(2) == 0 {
-			at++
-		}
-		pause := min(100*time.Millisecond<<min(failures, 5), 2*time.Second)
-		pause = pause/2 + rand.N(pause/2)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
+// labels returns the part of its series' names that its query asks for.
+func (v *viewer) labels() string {
+	_, inside, _ := strings.Cut(strings.TrimSuffix(v.query, "}"), "{")
+	return inside
 }
 
 func (v *viewer) addNote(format string, args ...any) {
@@ -77,43 +58,6 @@ func (v *viewer) addNote(format string, args ...any) {
 		v.notes = v.notes[200:]
 	}
 	v.notes = append(v.notes, fmt.Sprintf(format, args...))
-}
-
-// visit connects once and stays until the connection is lost.
-func (v *viewer) visit(ctx context.Context, address string) error {
-	s, err := dial(ctx, address)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	defer context.AfterFunc(ctx, s.close)()
-
-	v.mu.Lock()
-	window, n := v.window.Seconds(), points
-	request := wire.Subscribe{Query: v.query, Window: &window, Points: &n, Since: v.position}
-	v.joins++
-	v.mu.Unlock()
-	id, err := s.request(wire.EventSubscribe, request)
-	if err != nil {
-		return err
-	}
-	r := room{viewer: v, answer: id, names: map[int]string{}}
-	for {
-		p, err := s.next()
-		if err != nil {
-			return err
-		}
-		v.mu.Lock()
-		err = r.take(p)
-		var refusal *wire.Error
-		if err != nil && !errors.As(err, &refusal) && v.broken == nil {
-			v.broken = fmt.Errorf("%s at %s: %w", v.name, address, err)
-		}
-		v.mu.Unlock()
-		if err != nil {
-			return err
-		}
-	}
 }
 
 // room is a viewer's stay in its room on one connection.
@@ -126,6 +70,8 @@ type room struct {
 	reached int64          // newest time in the parts so far
 	told    string         // what the parts continue from
 	joined  bool
+	away    bool           // it has left, to come back
+	values  map[string]int // of each series in the bootstrap that is under way
 }
 
 // take handles one packet. The caller holds viewer.mu. An error that is no
@@ -178,7 +124,8 @@ func (r *room) bootstrap(m *wire.Bootstrap) error {
 		from = *m.From
 	}
 	if r.parts == 0 {
-		r.told, r.reached = from, -1<<62
+		r.told, r.reached, r.values = from, -1<<62, map[string]int{}
+		clear(r.sent)
 		r.learn(m.Series)
 		r.addNote("%s bootstrap %s from %s (had %q)", time.Now().Format("15:04:05.000"), m.Reason, from, r.position)
 		if m.From == nil {
@@ -186,6 +133,7 @@ func (r *room) bootstrap(m *wire.Bootstrap) error {
 			// What lies before its window may come again, and late.
 			r.held.clear()
 			clear(r.newest)
+			r.from = m.Now - r.window.Milliseconds()
 			if r.position != "" || r.anew > 0 {
 				r.anew++
 			}
@@ -204,8 +152,15 @@ func (r *room) bootstrap(m *wire.Bootstrap) error {
 	if err != nil {
 		return err
 	}
-	// Parts of a whole history are slices of time.
-	if m.From == nil && first <= r.reached {
+	for _, b := range m.Blocks {
+		for i, id := range b.IDs {
+			if r.values[r.names[id]] += len(b.Y[i]); r.values[r.names[id]] > r.points {
+				return fmt.Errorf("a bootstrap (%s) has %d values of %s, and %d points were asked for", m.Reason, r.values[r.names[id]], r.names[id], r.points)
+			}
+		}
+	}
+	// Parts of a whole history are slices of time. A column begins before its slice.
+	if m.From == nil && first <= r.reached && r.points == points {
 		r.held.order++
 		r.held.note("part %d of a bootstrap goes back from %d to %d", r.parts, r.reached, first)
 	}
@@ -230,6 +185,14 @@ func (r *room) update(m *wire.Update) error {
 	r.learn(m.Series)
 	if _, _, err := r.held.blocks(m.Blocks, r.names, r.fresh(true)); err != nil {
 		return err
+	}
+	for _, id := range m.Gone {
+		name := r.names[id]
+		delete(r.sent, name)
+		if r.crowded {
+			delete(r.held.samples, name)
+			delete(r.latest, name)
+		}
 	}
 	r.position, r.now = m.Position, m.Now
 	return nil
@@ -256,6 +219,7 @@ func (r *room) gap(m *wire.Gap) error {
 func (r *room) learn(series []wire.Descriptor) {
 	for _, d := range series {
 		r.names[d.ID] = seriesName(d.Labels)
+		r.sent[r.names[d.ID]] = true
 	}
 }
 
@@ -269,7 +233,9 @@ func (r *room) fresh(inLogOrder bool) func(series string, t int64) {
 		r.lastNew = now
 		r.latest[series] = t
 		of := strandOf(series, t)
-		if inLogOrder && t < r.newest[of] && !r.held.declared(series, t) {
+		// What a bootstrap has not or only in a column is new when it comes again.
+		old := t < r.from || r.held.covers(series, t)
+		if inLogOrder && t < r.newest[of] && !old && !r.held.declared(series, t) {
 			r.held.order++
 			r.held.note("%s at %d came after %d", series, t, r.newest[of])
 		}
@@ -288,24 +254,22 @@ func (v *viewer) pause() time.Duration {
 }
 
 // live reports whether the last sample that came of every one of the series is
-// newer than t. Without series, those that it knows are meant.
-func (v *viewer) live(series []string, t int64) bool {
+// newer than t, but for by how much, in ms, the series lags; and how far the slowest is,
+// that lag included. Without series, those that it knows are meant.
+func (v *viewer) live(series map[string]int64, t int64) (live bool, slowest int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	slowest = 1 << 62
 	if len(series) == 0 {
 		for _, last := range v.latest {
-			if last <= t {
-				return false
-			}
+			slowest = min(slowest, last)
 		}
-		return len(v.latest) > 0
+		return len(v.latest) > 0 && slowest > t, slowest
 	}
-	for _, s := range series {
-		if v.latest[s] <= t {
-			return false
-		}
+	for s, lag := range series {
+		slowest = min(slowest, v.latest[s]+lag)
 	}
-	return true
+	return slowest > t, slowest
 }
 
 // diary returns what the viewer was told, for a failure's report.

@@ -20,6 +20,8 @@ type replica struct {
 	t     testing.TB
 	log   *fakeLog
 	store *memStore
+	// change makes other options; it may be nil.
+	change func(*Options)
 
 	mu   sync.RWMutex // guards hub against a restart
 	hub  *Hub
@@ -33,7 +35,11 @@ func newReplica(t testing.TB, l *fakeLog) *replica {
 }
 
 func (r *replica) start() {
-	h, err := New(Options{Bus: &fakeBus{fakeLog: r.log}, Store: r.store, Transport: fakeTransport{}, DefaultSeries: `m{source="0"}`, Window: time.Hour, Replica: true})
+	o := Options{Bus: &fakeBus{fakeLog: r.log}, Store: r.store, Transport: fakeTransport{}, DefaultSeries: `m{source="0"}`, Window: time.Hour, Replica: true}
+	if r.change != nil {
+		r.change(&o)
+	}
+	h, err := New(o)
 	if err != nil {
 		r.t.Fatal(err)
 	}

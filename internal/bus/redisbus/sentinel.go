@@ -21,7 +21,11 @@ const (
 )
 
 // sentinels are asked where the master is: all of them, and the newest configuration
-// is believed.
+// is believed; of several that are equally new, the one that most sentinels name.
+//
+// A sentinel may be forbidden (by its ACL) to tell how new its configuration is: its
+// epoch is 0 then. Where no sentinel tells, the majority of those that are known decides
+// whether a master is left: one that was away cannot outvote the others.
 //
 // The client library's own way is not enough. It takes the first answer, and then one
 // sentinel's news; but in the moment of a promotion the others still name the old master.
@@ -40,7 +44,8 @@ type sentinels struct {
 // told is what a sentinel says.
 type told struct {
 	addr   string   // the master's
-	epoch  uint64   // of the configuration: a later one has a higher number
+	epoch  uint64   // of the configuration: a later one has a higher number; 0: not told, or the first
+	most   bool     // more than half of the known sentinels say so
 	others []string // the sentinel's own addresses of the others
 }
 
@@ -91,7 +96,7 @@ func (w *watch) look(now told) {
 			return
 		}
 		next, err := w.ask(w.life)
-		if err != nil || next.epoch <= now.epoch {
+		if err != nil || next.epoch <= now.epoch && (next.epoch > 0 || !next.most) {
 			continue // nobody to ask, or only those who have not heard of it
 		}
 		if next.addr != now.addr {
@@ -117,6 +122,7 @@ func (w *watch) ask(ctx context.Context) (best told, err error) {
 	}
 	addrs := w.known.get()
 	answers := make(chan answer, len(addrs))
+	named := map[string]int{} // how many sentinels say so, by address
 	for _, addr := range addrs {
 		asking.Go(func() {
 			t, err := w.one(ctx, addr)
@@ -130,8 +136,11 @@ func (w *watch) ask(ctx context.Context) (best told, err error) {
 			switch {
 			case a.err != nil && (err == nil || replied(a.err)):
 				err = a.err
-			case a.err == nil && (best.addr == "" || a.epoch > best.epoch):
-				best = a.told
+			case a.err == nil:
+				named[a.addr]++
+				if best.addr == "" || a.epoch > best.epoch || a.epoch == best.epoch && named[a.addr] > named[best.addr] {
+					best = a.told
+				}
 			}
 			if best.addr != "" && grace == nil {
 				grace = time.After(sentinelGrace)
@@ -144,6 +153,7 @@ func (w *watch) ask(ctx context.Context) (best told, err error) {
 	}
 	switch {
 	case best.addr != "":
+		best.most = 2*named[best.addr] > len(addrs)
 		w.known.keep(best.others)
 		return best, nil
 	case err == nil:

@@ -63,6 +63,40 @@ func TestNothingAcknowledgedIsLostByAPlannedFailover(t *testing.T) {
 func TestAnOldMasterIsLeftOnceASentinelKnowsBetter(t *testing.T) {
 	t.Parallel()
 	w := redistest.StartWatched(t, 1)
+	anOldMasterIsLeft(t, w, w.URL, func(*redistest.Server) {})
+}
+
+// Sentinels that answer to a user who may not ask `SENTINEL MASTER` do not tell how new
+// their configuration is.
+func TestAnOldMasterIsLeftOnceTheMajorityOfSentinelsThatMayNotTellTheirEpochSaysSo(t *testing.T) {
+	t.Parallel()
+	w := redistest.StartWatched(t, 1)
+	user := func(s *redistest.Server, may ...any) {
+		t.Helper()
+		words := append([]any{"ACL", "SETUSER", "asker", "on", ">secret", "allkeys", "allchannels"}, may...)
+		eventually(t, "the user is there", func() bool { return s.Client(t).Do(t.Context(), words...).Err() == nil })
+	}
+	for _, s := range w.Nodes {
+		user(s, "+@all")
+	}
+	restrict := func(s *redistest.Server) {
+		user(s, "-@all", "+auth", "+hello", "+ping", "+sentinel|get-master-addr-by-name", "+sentinel|sentinels")
+	}
+	for _, s := range w.Sentinels {
+		restrict(s)
+	}
+	anOldMasterIsLeft(t, w, strings.Replace(w.URL, "://", "://asker:secret@", 1), restrict)
+	for _, s := range w.Sentinels {
+		if refused, err := s.Client(t).Do(t.Context(), "ACL", "LOG").Slice(); err != nil || len(refused) == 0 {
+			t.Errorf("the sentinel has told everything (%v, %v): nothing was tested", refused, err)
+		}
+	}
+}
+
+// anOldMasterIsLeft lets a source find the old master by the one sentinel that is late,
+// and the new one by the others. restarted is called with a sentinel that was started again.
+func anOldMasterIsLeft(t *testing.T, w *redistest.Watched, url string, restarted func(*redistest.Server)) {
+	t.Helper()
 	old, next, late := w.Nodes[0], w.Nodes[1], w.Sentinels[2]
 	late.Kill9()
 	old.Pause(t)
@@ -71,9 +105,10 @@ func TestAnOldMasterIsLeftOnceASentinelKnowsBetter(t *testing.T) {
 		s.Pause(t)
 	}
 	late.Restart(t, true)
+	restarted(late)
 	old.Resume(t)
 
-	sources := []*source{startSource(t, "bus", Options{URL: w.URL}, false)}
+	sources := []*source{startSource(t, "bus", Options{URL: url}, false)}
 	eventually(t, "the old master is written to", func() bool { return newest(t, old) != "" })
 	for _, s := range w.Sentinels[:2] {
 		s.Resume(t)
@@ -84,7 +119,7 @@ func TestAnOldMasterIsLeftOnceASentinelKnowsBetter(t *testing.T) {
 		t.Fatal("the old master is a replica already: nothing was tested")
 	}
 	t.Logf("left %v after the other sentinels answered", time.Since(began).Round(10*time.Millisecond))
-	f := follow(t, Options{URL: w.URL})
+	f := follow(t, Options{URL: url})
 	sources[0].stop()
 	eventually(t, "everything is delivered", func() bool { return f.has(sources) })
 }
