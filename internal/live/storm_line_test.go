@@ -41,6 +41,20 @@ func (l *line) Write(ps ...Packet) bool {
 	return true
 }
 
+// Ready implements Conn.
+func (l *line) Ready() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
+	if l.queued >= lineBound {
+		l.refused = true
+		return false
+	}
+	return true
+}
+
 // stall has the page read nothing any more, or go on.
 func (l *line) stall(on bool) {
 	l.mu.Lock()
