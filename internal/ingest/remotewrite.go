@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"errors"
-	"fmt"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/rw"
@@ -21,7 +20,7 @@ func RemoteWrite(n int, l rw.Limits) func([]byte) (*bus.Batch, Report, error) {
 		defer func() { decoders <- d }()
 		b, r, err := d.Decode(body)
 		if errors.Is(err, rw.ErrTooLarge) {
-			err = fmt.Errorf("%w: %w", bus.ErrTooLarge, err)
+			err = tooLargeError{err}
 		}
 		report := Report{Histograms: r.Histograms, Exemplars: r.Exemplars}
 		if r.Refused > 0 {
@@ -33,3 +32,8 @@ func RemoteWrite(n int, l rw.Limits) func([]byte) (*bus.Batch, Report, error) {
 		return b, report, err
 	}
 }
+
+// tooLargeError is a bus.ErrTooLarge that speaks of the request.
+type tooLargeError struct{ error }
+
+func (e tooLargeError) Is(target error) bool { return target == bus.ErrTooLarge }
