@@ -238,7 +238,7 @@ func (p *program) openCollector(o options, host string) (err error) {
 		}
 		dir := filepath.Join(o.DataDir, "spool")
 		p.spool, err = spool.Open(spool.Options{
-			Dir: dir, MaxBytes: int64(o.Spool), MaxAge: acceptance - time.Hour, Encode: rw.Encode, Decode: decode,
+			Dir: dir, MaxBytes: int64(o.Spool), MaxAge: acceptance - time.Hour, Encode: rw.Encode, Decode: p.decode,
 			NewSource: func() string { return c.Source }, Logger: p.log, Registerer: p.registry,
 		})
 		if err != nil {
@@ -252,8 +252,11 @@ func (p *program) openCollector(o options, host string) (err error) {
 }
 
 // decode reads a batch of the spool's.
-func decode(b []byte) (*bus.Batch, error) {
-	batch, _, err := rw.Decode(b, rw.Kept())
+func (p *program) decode(b []byte) (*bus.Batch, error) {
+	batch, report, err := rw.Decode(b, rw.Kept())
+	if err == nil && report.Lost() {
+		p.log.Error("series in the spool cannot be read; they are left out", "err", errors.Join(report.Errors...))
+	}
 	return batch, err
 }
 

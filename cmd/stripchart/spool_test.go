@@ -36,7 +36,7 @@ type host struct {
 func startHost(t *testing.T, dir, name string, publish spool.Publish) *host {
 	t.Helper()
 	s, err := spool.Open(spool.Options{
-		Dir: dir, Encode: rw.Encode, Decode: decode, Machine: func() string { return name },
+		Dir: dir, Encode: rw.Encode, Decode: (&program{log: slog.New(slog.DiscardHandler)}).decode, Machine: func() string { return name },
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
