@@ -1,12 +1,17 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
@@ -16,15 +21,24 @@ import (
 // agrees with what was published.
 func FuzzWrite(f *testing.F) {
 	good := encode(batch(0, 25*time.Hour))
-	for _, s := range [][3]string{{"", "", ""}, {"collect-a", "7", "2"}, {"a b", "1", "0"}, {"a", "1", "1"}, {"a", "-1", "0"}, {"a", "18446744073709551616", "0"}, {"é", "1", "0"}} {
+	for _, s := range [][3]string{{"", "", ""}, {"collect-a", "7", "2"}, {"a b", "1", "0"}, {"a", "1", "1"}, {"a", "-1", "0"}, {"a", "18446744073709551616", "0"}, {"é", "1", "0"},
+		{"s", "9007199254740991", "9007199254740990"}, {"s", "9007199254740992", "0"}, {"s", "9223372036854775808", "0"}, {strings.Repeat("s", 129), "1", "0"}} {
 		f.Add(s[0], s[1], s[2], good)
 	}
-	for _, body := range [][]byte{nil, {0}, []byte("\xff\xff\xff\xff\x0f"), encode(batch()), good[:len(good)/2]} {
+	for _, body := range [][]byte{nil, {0}, []byte("\xff\xff\xff\xff\x0f"), encode(batch()), good[:len(good)/2], encode(numbered(1, 9)),
+		snappy.Encode(nil, bytes.Repeat([]byte{0x22, 0}, 20_000)), encode(&bus.Batch{Series: []bus.Series{
+			{Labels: labels.FromStrings("__name__", "m", "a", ""), Samples: []bus.Sample{{T: time.Now().UnixMilli()}}},
+			{Labels: labels.FromStrings("__name__", "m", "a", strings.Repeat("v", 3000)), Samples: []bus.Sample{{T: time.Now().UnixMilli()}}},
+			{Labels: labels.FromStrings("__name__", "m"), Samples: []bus.Sample{{T: time.Now().UnixMilli(), V: 2}}},
+		}})} {
 		f.Add("s", "1", "0", body)
+		f.Add("", "", "", body)
 	}
 	f.Fuzz(func(t *testing.T, source, seq, merged string, body []byte) {
 		var p taken
-		h := handler(t, Options{Publish: p.publish, MaxBody: 1 << 16, MaxDecoded: 1 << 16})
+		held := newMemory(0)
+		held.held["of another"] = true
+		h := handler(t, Options{Publish: p.publish, MaxBody: 1 << 16, MaxDecoded: 1 << 16, Series: held, MaxSeries: 4})
 		r := post(body)
 		for name, v := range map[string]string{httpbus.HeaderSource: source, httpbus.HeaderSeq: seq, httpbus.HeaderMerged: merged} {
 			if v != "" {
@@ -51,6 +65,9 @@ func FuzzWrite(f *testing.F) {
 			want.Merged, _ = strconv.ParseUint(merged, 10, 64)
 			if got := (httpbus.Sequence{Source: b.Source, Seq: b.Seq, Merged: b.Merged}); got != want {
 				t.Fatalf("%+v became %+v", want, got)
+			}
+			if len(b.Series) > 3 {
+				t.Fatalf("%d new series were published where there is room for 3", len(b.Series))
 			}
 			for _, s := range b.Series {
 				if len(s.Samples) == 0 {
