@@ -72,7 +72,7 @@ func (s Sequence) check() error {
 		return fmt.Errorf("%s: %w", HeaderSource, err)
 	}
 	if s.Seq > bus.MaxSeq {
-		return fmt.Errorf("%s must be at most 2^53-1; a source counts its batches 1, 2, 3, ...", HeaderSeq)
+		return fmt.Errorf("%s must be at most 2^53-1; a source counts its batches from 1", HeaderSeq)
 	}
 	if s.Merged >= s.Seq {
 		return fmt.Errorf("%s must be less than %s, and that at least 1", HeaderMerged, HeaderSeq)
