@@ -26,10 +26,16 @@ func TestAServerShortOfMemoryGoesOnForThoseWhoAreThere(t *testing.T) {
 	}
 	short := func() bool { return metric(t, p, "stripchart_memory_short") == 1 }
 	for n := 0; !short(); n++ {
-		if n == 200 {
-			t.Fatalf("200,000 series fit into 64 MB: %v are in use", metric(t, p, "stripchart_memory_in_use_bytes"))
+		if n == 90 {
+			t.Fatalf("90,000 series fit into 64 MB: %v are in use", metric(t, p, "stripchart_memory_in_use_bytes"))
 		}
 		write(t, p, n, 1000)
+	}
+	if status := write(t, p, 0, 1000); status != http.StatusNoContent {
+		t.Errorf("samples of series that are known: %d", status)
+	}
+	if status := write(t, p, 1000, 10); status != http.StatusBadRequest || metric(t, p, `stripchart_write_refused_total{reason="memory"}`) < 10 {
+		t.Errorf("samples of series that are new: %d", status)
 	}
 	status, text := get(t, p.url+"/socket.io/?EIO=4&transport=polling")
 	if status != http.StatusServiceUnavailable || !strings.Contains(text, wire.CodeOverloaded) {
@@ -57,8 +63,8 @@ func TestAServerShortOfMemoryGoesOnForThoseWhoAreThere(t *testing.T) {
 	}
 }
 
-// write writes a sample of each of so many series that are new.
-func write(t *testing.T, p *process, group, series int) {
+// write writes a sample of each of so many series of a group.
+func write(t *testing.T, p *process, group, series int) (status int) {
 	t.Helper()
 	b := &bus.Batch{}
 	for i := range series {
@@ -78,4 +84,5 @@ func write(t *testing.T, p *process, group, series int) {
 		t.Fatal(err)
 	}
 	answer.Body.Close()
+	return answer.StatusCode
 }

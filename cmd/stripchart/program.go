@@ -164,7 +164,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	}
 	writes, err := ingest.New(ingest.Options{
 		Publish: p.bus.Publish, Decode: ingest.RemoteWrite(runtime.GOMAXPROCS(0), rw.Limits{}), Writable: p.store.Writable,
-		Heard: p.hub.Heard, Series: held{p.hub, p.store}, MaxSeries: o.MaxSeries, CountsLate: o.Bus != busMemory,
+		Heard: p.hub.Heard, Series: held{p.hub, p.store}, MaxSeries: o.MaxSeries, CountsLate: o.Bus != busMemory, Short: p.memory.High,
 		Behind: acceptance, Ahead: live.FutureBound * time.Millisecond, Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {

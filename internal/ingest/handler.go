@@ -39,6 +39,8 @@ type Options struct {
 	Series     Series
 	MaxSeries  int // 100,000
 	CountsLate bool
+	// Short reports whether memory is short; no new series is taken then. nil: never.
+	Short func() bool
 
 	MaxBody     int64 // bytes of a body as sent; 4 MiB
 	MaxDecoded  int64 // bytes of it decompressed; 32 MiB
@@ -86,12 +88,15 @@ func New(o Options) (*Handler, error) {
 	if o.Writable == nil {
 		o.Writable = func() error { return nil }
 	}
+	if o.Short == nil {
+		o.Short = func() bool { return false }
+	}
 	if o.MaxInFlight < o.MaxBody+o.MaxDecoded {
 		return nil, fmt.Errorf("%d bytes in flight do not hold one request of the largest size, %d", o.MaxInFlight, o.MaxBody+o.MaxDecoded)
 	}
 	h := &Handler{
 		o: o, load: load{maxWrites: o.MaxWrites, maxBytes: o.MaxInFlight},
-		series: admission{max: o.MaxSeries, series: o.Series, late: o.CountsLate},
+		series: admission{max: o.MaxSeries, series: o.Series, isShort: o.Short, late: o.CountsLate},
 	}
 	var err error
 	h.metrics, err = newMetrics(o.Registerer, &h.load, &h.series)

@@ -36,6 +36,7 @@ func newMetrics(r prometheus.Registerer, l *load, a *admission) (metrics, error)
 	var errs []error
 	if a.series != nil {
 		m.refused.WithLabelValues(refusedMaxSeries) // shown as 0
+		m.refused.WithLabelValues(refusedMemory)
 		errs = append(errs, r.Register(gauge("series", "Series in memory, as write_series_limit counts them.", func() float64 { return float64(a.series.Count()) })),
 			r.Register(gauge("series_limit", "The most series that may be in memory (--max-series); samples of new ones are refused.", func() float64 { return float64(a.max) })))
 	}

@@ -20,8 +20,11 @@ type Series interface {
 	Known(ls []labels.Labels) []bool
 }
 
-// refusedMaxSeries is the reason for which a new series is refused.
-const refusedMaxSeries = "max_series"
+// Reasons for which a new series is refused.
+const (
+	refusedMaxSeries = "max_series"
+	refusedMemory    = "memory" // there is room by number, but memory is short
+)
 
 // admission lets new series in up to a bound. It decides before the bus: what was
 // acknowledged is never left out later. Series that are known always go on.
@@ -30,8 +33,9 @@ const refusedMaxSeries = "max_series"
 // here. While room depends on reserved ones, which may be counted already or may come
 // to nothing, a request is told to come again: refused is only what surely has none.
 type admission struct {
-	max    int
-	series Series
+	max     int
+	series  Series
+	isShort func() bool // of memory: no new series is let in
 	// late says that the bus acknowledges a batch before its series are counted. Every
 	// series is looked up then. Otherwise a request that fits even if all its series are
 	// new is not.
@@ -70,7 +74,8 @@ func (a *admission) admit(b *bus.Batch, report *Report) (done func(), ok bool) {
 		return nothing, true
 	}
 	a.wasCut(b, report)
-	if !a.late {
+	short := a.isShort()
+	if !a.late && !short {
 		if taken, _ := a.reserve(len(b.Series), false); taken > 0 {
 			return func() { a.release(taken) }, true
 		}
@@ -89,13 +94,15 @@ func (a *admission) admit(b *bus.Batch, report *Report) (done func(), ok bool) {
 	if fresh == 0 {
 		return nothing, true
 	}
-	a.settle()
-	taken, ok := a.reserve(fresh, true)
-	if !ok {
-		return nil, false
+	taken := 0
+	if !short {
+		a.settle()
+		if taken, ok = a.reserve(fresh, true); !ok {
+			return nil, false
+		}
 	}
 	if taken < fresh {
-		last = a.leaveOut(b, known, taken, report)
+		last = a.leaveOut(b, known, taken, short, report)
 	}
 	if !a.late {
 		return func() { a.release(taken) }, true
@@ -164,8 +171,8 @@ func (a *admission) settle() {
 }
 
 // leaveOut removes the series from b that are neither known nor among the first
-// taken of the others, and returns the last of these.
-func (a *admission) leaveOut(b *bus.Batch, known []bool, taken int, report *Report) (last labels.Labels) {
+// taken of the others, and returns the last of these. short says why.
+func (a *admission) leaveOut(b *bus.Batch, known []bool, taken int, short bool, report *Report) (last labels.Labels) {
 	i := -1
 	b.Series = slices.DeleteFunc(b.Series, func(s bus.Series) bool {
 		if i++; known[i] {
@@ -175,6 +182,12 @@ func (a *admission) leaveOut(b *bus.Batch, known []bool, taken int, report *Repo
 			taken--
 			last = s.Labels
 			return false
+		}
+		if short {
+			report.refuse(refusedMemory, len(s.Samples), func() string {
+				return fmt.Sprintf("%s is a new series, and the server is short of memory (--memory-limit)", name(&s))
+			})
+			return true
 		}
 		report.refuse(refusedMaxSeries, len(s.Samples), func() string {
 			return fmt.Sprintf("%s is a new series, and the server has as many as it may, %d (--max-series)", name(&s), a.max)

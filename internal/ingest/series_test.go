@@ -114,6 +114,7 @@ func TestNewSeriesBeyondTheBoundAreRefusedAndOldOnesGoOn(t *testing.T) {
 # HELP stripchart_write_refused_total What write requests held and was not written, by reason; their writers were told.
 # TYPE stripchart_write_refused_total counter
 stripchart_write_refused_total{reason="max_series"} 22
+stripchart_write_refused_total{reason="memory"} 0
 # HELP stripchart_write_series Series in memory, as write_series_limit counts them.
 # TYPE stripchart_write_series gauge
 stripchart_write_series 100
@@ -122,6 +123,38 @@ stripchart_write_series 100
 stripchart_write_series_limit 100
 `), "stripchart_write_refused_total", "stripchart_write_series", "stripchart_write_series_limit"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Where memory is short, what is known goes on, whatever the bound still leaves room for.
+func TestWhileMemoryIsShortNewSeriesAreRefusedAndOldOnesGoOn(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		m := newMemory(0)
+		short := false
+		h := handler(t, Options{Publish: m.publish, Series: m, CountsLate: late, Short: func() bool { return short }})
+		write := func(from, to, status int) string {
+			t.Helper()
+			w := ask(h, post(encode(numbered(from, to))))
+			if w.Code != status {
+				t.Errorf("series %d to %d: %d, want %d", from, to, w.Code, status)
+			}
+			if w.Code == 204 {
+				return ""
+			}
+			_, message := said(t, w)
+			return message
+		}
+		write(1, 10, 204)
+		short = true
+		write(1, 10, 204)
+		if says := write(6, 12, 400); !strings.Contains(says, "samples written: 5; not written: 2 memory") || !strings.Contains(says, "--memory-limit") {
+			t.Error(says)
+		}
+		if n := m.Count(); n != 10 {
+			t.Errorf("%d series are held", n)
+		}
+		short = false
+		write(6, 12, 204)
 	}
 }
 

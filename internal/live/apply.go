@@ -22,7 +22,6 @@ var errGapsNotKept = errors.New("the declared gaps could not be saved")
 func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 	began := time.Now()
 	err := h.commit(d)
-	h.tried(err)
 	for wait := retryFirst; d.Kept && isFailure(err); wait = min(2*wait, retryMost) {
 		if wait == retryFirst {
 			h.log.Error("a batch could not be recorded; trying until it can", "position", d.Position.String(), "err", err)
@@ -33,7 +32,6 @@ func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 		case <-time.After(wait):
 		}
 		err = h.commit(d)
-		h.tried(err)
 	}
 	h.metrics.apply.Observe(time.Since(began).Seconds())
 	if errors.Is(err, errApplyAgain) || errors.Is(err, errSkipped) {

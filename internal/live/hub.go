@@ -84,6 +84,7 @@ type Hub struct {
 	defaultSeries selector
 	bus           bus.Bus
 	store         Store
+	storeWatch    storeWatch
 	transport     Transport
 	log           *slog.Logger
 	metrics       metrics
@@ -93,10 +94,9 @@ type Hub struct {
 	background sync.WaitGroup // every goroutine but Run's; Add under mu while not closed
 	ready      chan struct{}  // closed when viewers may join
 	setReady   func()
-	behind     atomic.Int64          // see Behind, ms; -1: not known
-	stalled    atomic.Pointer[stall] // the last commit, if it failed
-	wake       chan struct{}         // of one: the flusher has something to do
-	reads      chan struct{}         // semaphore of history reads
+	behind     atomic.Int64  // see Behind, ms; -1: not known
+	wake       chan struct{} // of one: the flusher has something to do
+	reads      chan struct{} // semaphore of history reads
 	// saving is of one: who holds it writes notes. Two at a time could put back the
 	// older one, and neither could tell that what it was to keep is kept. Taken before mu.
 	saving chan struct{}
@@ -153,6 +153,7 @@ func New(o Options) (*Hub, error) {
 	h.setReady = sync.OnceFunc(func() { close(h.ready) })
 	h.behind.Store(-1)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.store = h.storeWatch.of(o.Store)
 	return h, nil
 }
 

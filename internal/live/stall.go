@@ -2,6 +2,7 @@ package live
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"stripchart/internal/store"
@@ -11,8 +12,10 @@ import (
 // than the pause between two tries, and than collectors are silent.
 const stalledFor = 15 * time.Second
 
-// stall is a commit that failed.
-type stall struct {
+// storeWatch notes whether commits fail. The zero value is ready.
+type storeWatch struct{ last atomic.Pointer[failedCommit] }
+
+type failedCommit struct {
 	at  time.Time
 	err error
 }
@@ -20,17 +23,28 @@ type stall struct {
 // Stalled returns why nothing can be applied, or nil. A full disk is no reason: what
 // comes is shown. It does not wait for apply's lock.
 func (h *Hub) Stalled() error {
-	if s := h.stalled.Load(); s != nil && time.Since(s.at) < stalledFor {
-		return s.err
+	if f := h.storeWatch.last.Load(); f != nil && time.Since(f.at) < stalledFor {
+		return f.err
 	}
 	return nil
 }
 
-// tried notes how a commit ended. A batch that no store would take says nothing of this one.
-func (h *Hub) tried(err error) {
-	if isFailure(err) && !errors.Is(err, store.ErrInvalidSeries) {
-		h.stalled.Store(&stall{time.Now(), err})
-	} else if h.stalled.Load() != nil {
-		h.stalled.Store(nil)
+// of returns s with its commits watched.
+func (w *storeWatch) of(s Store) Store { return watchedStore{s, w} }
+
+type watchedStore struct {
+	Store
+	watch *storeWatch
+}
+
+func (s watchedStore) Append(rows []store.Row) error {
+	err := s.Store.Append(rows)
+	switch {
+	case err == nil, errors.Is(err, store.ErrDiskFull):
+		s.watch.last.Store(nil)
+	case errors.Is(err, store.ErrInvalidSeries): // no store would take that
+	default:
+		s.watch.last.Store(&failedCommit{time.Now(), err})
 	}
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/prometheus/model/labels"
 	"go.uber.org/goleak"
 
 	"stripchart/internal/bus"
@@ -267,6 +269,59 @@ func TestNobodyJoinsBeforeTheLogIsRead(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.StatusCode, b)
 		}
 	}
+}
+
+// With a disk that takes nothing any more, pages go to another server: they are told
+// so by the same answer as while it starts.
+func TestAServerThatCanRecordNothingIsNotReady(t *testing.T) {
+	st, err := store.Open(store.Options{Dir: t.TempDir(), ReserveBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := membus.New(membus.Options{})
+	sockets := socketio.NewServer(socketio.Config{})
+	hub, err := live.New(live.Options{Bus: log, Store: live.NewStore(st), Transport: Transport(sockets), DefaultSeries: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Options{Sockets: sockets, Hub: hub, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Window: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = hub.Run(ctx) })
+	<-hub.Ready()
+	publish := func() error {
+		return log.Publish(t.Context(), &bus.Batch{Series: []bus.Series{{
+			Labels: labels.FromStrings("__name__", "m"), Samples: []bus.Sample{{T: time.Now().UnixMilli(), V: 1}},
+		}}})
+	}
+	says := func(status int) {
+		t.Helper()
+		for _, path := range []string{"/readyz", "/socket.io/?EIO=4&transport=polling"} {
+			if r := ask(s, "GET", path, nil); r.StatusCode != status {
+				t.Errorf("%s: %d %s, want %d", path, r.StatusCode, body(t, r), status)
+			}
+		}
+		if r := ask(s, "GET", "/healthz", nil); r.StatusCode != 200 {
+			t.Errorf("/healthz: %d", r.StatusCode)
+		}
+	}
+	if err := publish(); err != nil {
+		t.Fatal(err)
+	}
+	says(200)
+	st.Close()
+	if err := publish(); err == nil {
+		t.Fatal("it was recorded")
+	}
+	says(503)
+	cancel()
+	running.Wait()
+	sockets.Close()
+	hub.Close()
+	log.Close()
 }
 
 func TestEveryAnswerCarriesTheContentSecurityPolicy(t *testing.T) {
