@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -282,7 +283,7 @@ func (h *Hub) read(r *Room, b *bootstrap) {
 		b.parts = encodeBootstrap(m, known)
 	}
 	b.gaps = h.gapPackets(r, gaps)
-	h.keep(b, b.parts)
+	h.keep(r, b)
 	h.metrics.bootstraps.Inc()
 }
 
@@ -349,13 +350,22 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 	return nil
 }
 
-// keep counts bytes of b that are kept for sharing.
-func (h *Hub) keep(b *bootstrap, parts [][]byte) {
+// keep counts the bytes of b, which is shared while it is among r's. Where all rooms
+// together have too many, those that were read before go.
+func (h *Hub) keep(r *Room, b *bootstrap) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, p := range parts {
+	if !slices.Contains(r.bootstraps, b) {
+		return // the room was closed meanwhile
+	}
+	for _, p := range b.parts {
 		b.size += len(p)
-		h.bootstrapBytes += len(p)
+	}
+	h.bootstrapBytes += b.size
+	if h.bootstrapBytes > bootstrapCache {
+		for _, r := range h.rooms {
+			h.trimBootstraps(r)
+		}
 	}
 }
 

@@ -86,3 +86,48 @@ func TestAPageThatWaitsForItsConnectionMayLeave(t *testing.T) {
 		}
 	})
 }
+
+// What rooms keep for sharing is bounded in all, also where each is asked for once.
+func TestBootstrapsOfAllRoomsTogetherAreBounded(t *testing.T) {
+	r := newRig(t, newMemStore(), nil)
+	defer r.stop()
+	h := r.hub
+	read := func(name string, before func(*Room)) {
+		t.Helper()
+		sel, err := parseSelector(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.mu.Lock()
+		b := &bootstrap{at: h.now(), cursor: h.ring.end(), done: make(chan struct{}), parts: [][]byte{make([]byte, bootstrapCache/4)}}
+		room := &Room{id: sel.canonical, selector: sel, bootstraps: []*bootstrap{b}}
+		h.rooms[room.id] = room
+		before(room)
+		h.mu.Unlock()
+		h.keep(room, b)
+		close(b.done)
+	}
+	held := func() (n int) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, r := range h.rooms {
+			for _, b := range r.bootstraps {
+				n += b.size
+			}
+		}
+		if n != h.bootstrapBytes {
+			t.Fatalf("%d bytes are counted, %d are held", h.bootstrapBytes, n)
+		}
+		return n
+	}
+	for i := range 20 {
+		read(fmt.Sprint("m", i), func(*Room) {})
+		if n := held(); n > bootstrapCache {
+			t.Fatalf("%d bytes after %d rooms", n, i+1)
+		}
+	}
+	for i := range 20 { // closed while they are read
+		read(fmt.Sprint("gone", i), h.closeRoom)
+		held()
+	}
+}
