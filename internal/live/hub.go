@@ -94,8 +94,9 @@ type Hub struct {
 	ready      chan struct{}  // closed when viewers may join
 	setReady   func()
 	behind     atomic.Int64          // see Behind, ms; -1: not known
+	wake       chan struct{}         // buffered, capacity 1: the flusher has something to do
 	stalled    atomic.Pointer[stall] // the last commit, if it failed
-	wake       chan struct{}         // of one: the flusher has something to do
+	toSave     chan struct{}         // buffered, capacity 1: the saver has something to do
 	reads      chan struct{}         // semaphore of history reads
 	// saving is of one: who holds it writes notes. Two at a time could put back the
 	// older one, and neither could tell that what it was to keep is kept. Taken before mu.
@@ -125,8 +126,14 @@ type Hub struct {
 	loss           *loss // the newest; nil: none so far
 	newSource      bool  // one was heard of that is not saved yet
 	begun          bool  // progress was saved once, by this life or one before; used by Run alone
+	losses         int   // counts those that are judged apart
+	late           reach // how old samples of writers without numbers are when they come
 	gaps           []*gap
-	gapsChanged    bool
+	gapsDeclared   uint64    // how many were, ever
+	gapsSaved      uint64    // of those, in order
+	receipts       []receipt // batches that wait for gaps to be saved; as many as wait for an answer
+
+	shown shown // used by the apply goroutine alone
 
 	// Scratch of the flusher.
 	outgoing  []Outgoing
@@ -144,7 +151,7 @@ func New(o Options) (*Hub, error) {
 	h := &Hub{
 		o: o, defaultSeries: sel, bus: o.Bus, store: o.Store, transport: o.Transport, log: o.Log,
 		metrics: newMetrics(o.Registry),
-		wake:    make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1), toSave: make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
 		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{},
