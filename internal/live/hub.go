@@ -154,7 +154,7 @@ func New(o Options) (*Hub, error) {
 		wake:    make(chan struct{}, 1), toSave: make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
-		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{},
+		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{}, shown: shown{most: maxShown},
 	}
 	h.ready = make(chan struct{})
 	h.setReady = sync.OnceFunc(func() { close(h.ready) })

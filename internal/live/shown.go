@@ -18,6 +18,7 @@ const maxShown = 1 << 20
 // comes then may be a copy of one that pages have, or not: it is withheld, and all
 // viewers are bootstrapped anew when everything is recorded.
 type shown struct {
+	most     int                     // that are remembered; maxShown but in tests
 	series   map[uint64]*shownSeries // by the hashes of their labels
 	count    int
 	withheld bool
@@ -48,7 +49,7 @@ func (x *shown) add(hash uint64, samples []bus.Sample) {
 			x.count++
 		}
 	}
-	if x.count > maxShown {
+	if x.count > x.most {
 		x.forget()
 	}
 }
@@ -88,4 +89,4 @@ func (s *shownSeries) find(t int64) (int, bool) {
 }
 
 // clear forgets everything: it is recorded, or gone from the log.
-func (x *shown) clear() { *x = shown{} }
+func (x *shown) clear() { *x = shown{most: x.most} }
