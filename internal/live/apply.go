@@ -130,6 +130,9 @@ func (h *Hub) carryOut(ctx context.Context, a *application) error {
 	if err != nil {
 		return err
 	}
+	for i := range a.absences {
+		a.gaps = append(a.gaps, h.gapsOf(&a.absences[i], a.logTime)...)
+	}
 	if err := h.recordLate(ctx, a); err != nil {
 		h.doubt(partsOf(a.incoming))
 		return err
@@ -356,7 +359,6 @@ func (h *Hub) noteFull(full bool) {
 func (h *Hub) declareAbsences(a *application) {
 	for i := range a.absences {
 		m := &a.absences[i]
-		a.gaps = append(a.gaps, h.gapsOf(m, a.logTime)...)
 		if m.declared != nil {
 			m.declared()
 		}

@@ -25,24 +25,28 @@ type concern struct {
 // everySeries is the concern of a gap that does not name its series.
 var everySeries = &concern{every: true}
 
-// concernOf returns the set of series with the given hashes: one of those that the
-// declared gaps have already, when it is the same. It takes over hashes, in which none
-// stands twice. The caller holds h.mu.
-func (h *Hub) concernOf(hashes []uint64) *concern {
+// concernOf returns the set of series with the given hashes, which it takes over. None
+// stands there twice.
+func concernOf(hashes []uint64) *concern {
 	if len(hashes) > maxConcern {
 		return everySeries
 	}
-	c := newConcern(hashes)
+	slices.Sort(hashes)
+	return newConcern(hashes)
+}
+
+// sharedConcern returns the set that the declared gaps have already, when one is equal to c. The
+// caller holds h.mu.
+func (h *Hub) sharedConcern(c *concern) *concern {
 	for _, g := range h.gaps {
 		if g.series.equal(c) {
 			return g.series
 		}
 	}
-	slices.Sort(c.hashes)
 	return c
 }
 
-// newConcern returns the set of the hashes, which are not sorted yet.
+// newConcern returns the set of the hashes, which ascend.
 func newConcern(hashes []uint64) *concern {
 	c := &concern{hashes: hashes}
 	for _, x := range hashes {

@@ -20,6 +20,11 @@ import (
 // alone runs a server with its log in memory for as long as during takes.
 func alone(t *testing.T, s *memStore, during func(b bus.Bus, h *Hub)) {
 	t.Helper()
+	aloneOn(t, s, during)
+}
+
+func aloneOn(t *testing.T, s Store, during func(b bus.Bus, h *Hub)) {
+	t.Helper()
 	b := membus.New(membus.Options{})
 	h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
 	if err != nil {

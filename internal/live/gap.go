@@ -16,7 +16,7 @@ const (
 )
 
 // gap is a span of time in which samples may be missing; both ends are excluded.
-// Immutable.
+// Immutable once declared.
 type gap struct {
 	from, to int64 // Unix ms
 	reason   string
@@ -29,6 +29,7 @@ type gap struct {
 // caller holds h.mu.
 func (h *Hub) declare(gs []*gap) {
 	for _, g := range gs {
+		g.series = h.sharedConcern(g.series)
 		h.metrics.gaps.WithLabelValues(g.reason).Inc()
 		h.gapsDeclared++
 		h.gaps = append(h.gaps, h.absorb(g))

@@ -111,7 +111,7 @@ func (h *Hub) lateness() int64 { return max(lossMargin, h.late.most()) }
 
 // gapsOf returns the gaps to declare for m, within what can be shown at a log time. Series
 // whose spans are about as long share a gap: a page is told of a few, not of one for
-// each moment at which a series was written last. The caller holds h.mu.
+// each moment at which a series was written last.
 func (h *Hub) gapsOf(m *absence, logTime int64) []*gap {
 	oldest, newest := logTime-h.o.Limits.Window*1000, logTime+FutureBound+1
 	latest := int64(math.MinInt64)
@@ -147,7 +147,7 @@ func (h *Hub) gapsOf(m *absence, logTime int64) []*gap {
 	var gs []*gap
 	for _, k := range order {
 		g := groups[k]
-		gs = append(gs, &gap{from: g.from, to: k.to, reason: m.reason, source: m.source, series: h.concernOf(g.hashes)})
+		gs = append(gs, &gap{from: g.from, to: k.to, reason: m.reason, source: m.source, series: concernOf(g.hashes)})
 	}
 	return gs
 }

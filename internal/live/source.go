@@ -195,10 +195,6 @@ func (h *Hub) judgeSource(a *application) {
 		passed = max(0, a.logTime-s.heardAt)
 	}
 	inLog := a.logTime + FutureBound + 1 // nothing in the log before b is newer
-	hole := &hole{reason: m.reason, bound: bound, to: inLog, told: map[uint64]struct{}{}}
-	if a.newest > bound {
-		hole.to = a.newest + 1
-	}
 	add := func(x *series, newest int64) {
 		y := missing{hash: x.hash, labels: x.labels, after: x.last, bound: bound, early: s.back.most(), to: inLog}
 		last := y.after
@@ -213,8 +209,9 @@ func (h *Hub) judgeSource(a *application) {
 			y.bound = min(bound, newest-passed)
 		}
 		m.series = append(m.series, y)
-		hole.told[x.hash] = struct{}{}
 	}
+	m.series = make([]missing, 0, len(a.incoming)+len(s.series))
+	inBatch := make(map[*series]bool, len(a.incoming))
 	for i := range a.incoming {
 		in := &a.incoming[i]
 		newest := a.newest
@@ -222,17 +219,24 @@ func (h *Hub) judgeSource(a *application) {
 			newest = in.samples[n-1].T
 		}
 		add(in.series, newest)
+		inBatch[in.series] = true
 	}
 	// A source does not write all its series every time.
 	for x := range s.series {
-		if _, told := hole.told[x.hash]; !told {
+		if !inBatch[x] {
 			add(x, a.newest)
 		}
 	}
 	last, first := s.seq, b.First()
 	m.declared = func() {
 		if !s.here {
-			s.hole = hole
+			s.hole = &hole{reason: m.reason, bound: bound, to: inLog, told: map[uint64]struct{}{}}
+			if a.newest > bound {
+				s.hole.to = a.newest + 1
+			}
+			for i := range m.series {
+				s.hole.told[m.series[i].hash] = struct{}{}
+			}
 		}
 		h.log.Warn("batches of a source are missing", "source", b.Source, "last", last, "next", first, "reason", m.reason)
 		h.metrics.missing.Add(float64(first - last - 1))
