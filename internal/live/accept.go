@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/store"
@@ -71,14 +72,13 @@ const (
 // occupy memory.
 func (h *Hub) resolve(a *application) {
 	rule := acceptanceAt(a.logTime, h.o.Accept.Milliseconds())
-	a.incoming = make([]incoming, len(a.batch.Series))
+	a.incoming = slices.Grow(h.incoming[:0], len(a.batch.Series))[:len(a.batch.Series)]
 	a.newest = unknownTime
 	for at := 0; at < len(a.incoming); at += resolveAtOnce {
 		h.mu.Lock()
 		for i := at; i < min(at+resolveAtOnce, len(a.incoming)); i++ {
 			b, in := &a.batch.Series[i], &a.incoming[i]
-			in.in = b.Samples
-			in.series = h.index.get(b.Labels)
+			*in = incoming{in: b.Samples, series: h.index.get(b.Labels)}
 			if in.isNew = in.series == nil; in.isNew {
 				in.series = newSeries(b.Labels, h.newestT, a.now)
 			}

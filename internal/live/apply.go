@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stripchart/internal/bus"
@@ -108,6 +109,7 @@ func (h *Hub) begin(d bus.Delivery) (*application, error) {
 
 // carryOut accepts and records a batch that begin has let through.
 func (h *Hub) carryOut(ctx context.Context, a *application) error {
+	defer h.keepScratch(a)
 	h.resolve(a)
 	if !a.again {
 		h.mu.Lock()
@@ -134,10 +136,10 @@ func (h *Hub) carryOut(ctx context.Context, a *application) error {
 		a.gaps = append(a.gaps, h.gapsOf(&a.absences[i], a.logTime)...)
 	}
 	if err := h.recordLate(ctx, a); err != nil {
-		h.doubt(partsOf(a.incoming))
+		h.doubt(h.partsOf(a.incoming))
 		return err
 	}
-	parts := partsOf(a.incoming)
+	parts := h.partsOf(a.incoming)
 	for {
 		piece := piece(parts)
 		last := len(piece) == len(parts)
@@ -155,6 +157,21 @@ func (h *Hub) carryOut(ctx context.Context, a *application) error {
 			return stored
 		}
 		parts = parts[len(piece):]
+	}
+}
+
+// maxScratch is how many series the memory is kept for that a batch needs on its way.
+const maxScratch = 4 * pieceSeries
+
+// keepScratch keeps a's memory for the next batch, without what it refers to.
+func (h *Hub) keepScratch(a *application) {
+	clear(a.incoming)
+	clear(h.writing[:cap(h.writing)])
+	if h.incoming = a.incoming[:0]; cap(h.incoming) > maxScratch {
+		h.incoming = nil
+	}
+	if cap(h.writing) > maxScratch {
+		h.writing = nil
 	}
 }
 
@@ -191,8 +208,8 @@ type writing struct {
 }
 
 // partsOf returns what is accepted, in parts that fit into a piece each.
-func partsOf(incoming []incoming) []writing {
-	parts := make([]writing, 0, len(incoming))
+func (h *Hub) partsOf(incoming []incoming) []writing {
+	parts := slices.Grow(h.writing[:0], len(incoming))
 	for i := range incoming {
 		in := &incoming[i]
 		p := writing{part{in.series, in.samples, in.fresh}, in.late, in.isNew}
@@ -205,6 +222,7 @@ func partsOf(incoming []incoming) []writing {
 			parts = append(parts, p)
 		}
 	}
+	h.writing = parts
 	return parts
 }
 

@@ -120,7 +120,6 @@ type Hub struct {
 	notStored      bool                           // the last commit found the disk full
 	doubts         map[*series]map[int64]struct{} // times of the samples of failed commits
 	doubtful       int                            // times in doubts, doubly counted where one was tried twice
-	rows           []store.Row                    // scratch of record
 	progress       progress
 	sources        sources
 	loss           *loss // the newest; nil: none so far
@@ -133,7 +132,11 @@ type Hub struct {
 	gapsSaved      uint64    // of those, in order
 	receipts       []receipt // batches that wait for gaps to be saved; as many as wait for an answer
 
-	shown shown // used by the apply goroutine alone
+	// Used by the apply goroutine alone. All but the first are its scratch.
+	shown    shown
+	rows     []store.Row
+	incoming []incoming
+	writing  []writing
 
 	// Scratch of the flusher.
 	outgoing  []Outgoing
