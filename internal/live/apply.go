@@ -258,6 +258,7 @@ func piece(parts []writing) []writing {
 // series that have no late samples yet (docs/decisions/0012).
 func (h *Hub) recordLate(ctx context.Context, a *application) error {
 	var rows []store.Row
+	samples := 0
 	commit := func() error {
 		err := h.try(ctx, a, func() error { return h.append(rows) })
 		switch {
@@ -279,10 +280,13 @@ func (h *Hub) recordLate(ctx context.Context, a *application) error {
 		if in.late == 0 || len(in.fresh) == 0 {
 			continue
 		}
-		rows = append(rows, store.Row{Ref: &in.series.ref, Labels: in.series.labels, Samples: in.fresh[:in.late]})
-		if len(rows) == pieceSeries {
-			if err := commit(); err != nil {
-				return err
+		for late := range slices.Chunk(in.fresh[:in.late], pieceSamples) {
+			rows = append(rows, store.Row{Ref: &in.series.ref, Labels: in.series.labels, Samples: late})
+			if samples += len(late); len(rows) == pieceSeries || samples >= pieceSamples {
+				if err := commit(); err != nil {
+					return err
+				}
+				samples = 0
 			}
 		}
 	}

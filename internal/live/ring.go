@@ -105,11 +105,20 @@ func (r *ring) expire(now int64) {
 	r.drop(n)
 }
 
-// drop drops the n oldest entries, or some fewer: a batch goes as a whole.
+// drop drops about the n oldest entries: a batch goes as a whole. The newest one stays, if
+// it is not among the n.
 func (r *ring) drop(n int) {
-	for n > 0 && r.entries[n-1].more {
-		n--
+	whole := n
+	for whole > 0 && whole < len(r.entries) && r.entries[whole-1].more {
+		whole++
 	}
+	if whole > n && whole == len(r.entries) {
+		whole = n
+	}
+	for whole > 0 && r.entries[whole-1].more {
+		whole--
+	}
+	n = whole
 	if n == 0 {
 		return
 	}
