@@ -166,7 +166,7 @@ const maxScratch = 4 * pieceSeries
 // keepScratch keeps a's memory for the next batch, without what it refers to.
 func (h *Hub) keepScratch(a *application) {
 	clear(a.incoming)
-	clear(h.writing[:cap(h.writing)])
+	clear(h.writing)
 	if h.incoming = a.incoming[:0]; cap(h.incoming) > maxScratch {
 		h.incoming = nil
 	}

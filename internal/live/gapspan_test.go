@@ -372,3 +372,23 @@ func TestAHoleBeginsWhereItsSourceSaysSo(t *testing.T) {
 		return map[int][]int64{0: {after + 1}}
 	})
 }
+
+// A number far beyond the one before is not its source's: taken for that, it would have the
+// source's next batches skipped as copies.
+func TestANumberThatIsFarAheadDoesNotSilenceItsSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		putSeries(t, l, 1, map[int][]int64{0: {ms()}})
+		time.Sleep(time.Second)
+		putSeries(t, l, 1<<63, map[int][]int64{0: {ms() + 59_000}})
+		time.Sleep(time.Second)
+		at := ms()
+		putSeries(t, l, 2, map[int][]int64{0: {at}})
+		time.Sleep(time.Second)
+		if _, there := r.store.value(seriesLabels(0, 0), at); !there || len(r.hub.gaps) > 0 {
+			t.Errorf("the source's next batch is there: %v; %d gaps", there, len(r.hub.gaps))
+		}
+		r.stop()
+	})
+}
