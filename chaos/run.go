@@ -178,8 +178,13 @@ func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
 }
 
 // lagBefore is how long before a fault a gap may begin that it explains: servers
-// save how far they have come every 5 s, and may have been behind a little.
-const lagBefore = 8*time.Second + maxLag*time.Millisecond
+// save how far they have come every 5 s, may have been behind a little, and begin the
+// gaps of writers without numbers earlier by as much as those were late before. reachAfter
+// is how long behind it such a gap may end: samples may lie a minute ahead of the log.
+const (
+	lagBefore  = 8*time.Second + maxLag*time.Millisecond + 2*time.Minute
+	reachAfter = 61 * time.Second
+)
 
 // settled is how old a sample is, in ms, when its source has published it for sure, or has
 // at least said that it will.
@@ -208,10 +213,10 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	to := time.Now().UnixMilli() - settled
 	for _, reason := range f.allowed {
-		*allowed = append(*allowed, allowance{reason, began.Add(-lagBefore - f.before).UnixMilli(), time.Now().UnixMilli()})
+		*allowed = append(*allowed, allowance{reason, began.Add(-lagBefore - f.before).UnixMilli(), time.Now().Add(reachAfter).UnixMilli()})
 	}
 	if f.loses {
-		r.losses = append(r.losses, allowance{logLost, began.Add(-lagBefore).UnixMilli(), time.Now().Add(lagBefore).UnixMilli()})
+		r.losses = append(r.losses, allowance{logLost, began.Add(-lagBefore).UnixMilli(), time.Now().Add(8*time.Second + reachAfter).UnixMilli()})
 	}
 	if f.kills {
 		*allowed = append(*allowed, r.losses...)

@@ -52,8 +52,9 @@ type Bus interface {
 
 	// Tail calls handle for every retained batch after from, in log order, one
 	// call at a time, and waits for new ones until ctx ends. The zero Position
-	// is the beginning of what is retained. handle must call d.Done exactly
-	// once, before it returns; an error of handle ends Tail, which returns it.
+	// is the beginning of what is retained. d.Done must be called exactly once, by
+	// handle or later by another goroutine; the log goes on meanwhile. An error of
+	// handle ends Tail, which returns it.
 	Tail(ctx context.Context, from Position, handle func(d Delivery) error) error
 
 	// End returns the position of the newest batch in the log: the zero Offset

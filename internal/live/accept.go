@@ -1,9 +1,13 @@
 package live
 
 import (
-	"math"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/store"
 )
 
 // FutureBound is how far ahead of log time a sample may lie, in ms. One sample a
@@ -38,33 +42,78 @@ func (a acceptance) refuses(t int64) string {
 	return ""
 }
 
-// accept returns the samples of in that are accepted for s, in ascending order,
-// and those of them that are new. Both are in itself when all are. The caller
-// holds h.mu.
-//
-// A sample newer than everything that the store may hold of the series is surely
-// new. Any other one may be a copy (a source that resends, a log that is read
-// again), so the store is asked: the first value wins. A copy of a sample that was
-// streamed but not stored is not recognised.
-func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance) (accepted, fresh []bus.Sample, err error) {
-	known := max(s.lastT, s.floor)
+// incoming is what is accepted of one series of a batch.
+type incoming struct {
+	series *series
+	isNew  bool         // series is not in the index yet
+	in     []bus.Sample // as it was published
+	// samples are those that the rule accepts, ascending; in itself when all are. After
+	// lookUp those that the store had have their stored values.
+	samples []bus.Sample
+	// known is the newest time up to which the store may hold samples of the series.
+	// asked are as many of samples: the store is asked about them.
+	known int64
+	asked int
+	fresh []bus.Sample // those of samples that are new; in order
+	// late are as many of fresh as may be late for the store too.
+	late int
+}
+
+const (
+	// resolveAtOnce is how many series are looked for in the index in one hold of the lock.
+	resolveAtOnce = 2000
+	// lateAfter is how old a sample may be, compared with the newest one of any series,
+	// before it is taken for late, in ms. tsdb has room in the head for the newest hour.
+	lateAfter = 30 * 60_000
+)
+
+// resolve applies the rule to a's samples, and finds their series. A series that is new
+// does not enter the index before something of it is recorded: what is refused must not
+// occupy memory.
+func (h *Hub) resolve(a *application) {
+	rule := acceptanceAt(a.logTime, h.o.Accept.Milliseconds())
+	a.incoming = slices.Grow(h.incoming[:0], len(a.batch.Series))[:len(a.batch.Series)]
+	a.newest = unknownTime
+	for at := 0; at < len(a.incoming); at += resolveAtOnce {
+		h.mu.Lock()
+		for i := at; i < min(at+resolveAtOnce, len(a.incoming)); i++ {
+			b, in := &a.batch.Series[i], &a.incoming[i]
+			*in = incoming{in: b.Samples, series: h.index.get(b.Labels)}
+			if in.isNew = in.series == nil; in.isNew {
+				in.series = newSeries(b.Labels, h.newestT, a.now)
+			}
+			h.judge(in, rule)
+			if n := len(in.samples); n > 0 {
+				a.newest = max(a.newest, in.samples[n-1].T)
+				in.series.seenAt = a.now // it is not forgotten while it is on its way
+			}
+		}
+		h.mu.Unlock()
+	}
+}
+
+// judge applies the rule to in. A sample newer than everything that the store may hold
+// of the series is surely new. Any other one may be a copy (a source that resends, a log
+// that is read again), so the store is to be asked. The caller holds h.mu.
+func (h *Hub) judge(in *incoming, rule acceptance) {
+	in.known = max(in.series.lastT, in.series.floor)
+	late := max(in.known, h.newestT-lateAfter)
 	plain := true
-	prev := int64(math.MinInt64)
-	for _, x := range in {
-		if rule.refuses(x.T) != "" || x.T <= prev || x.T <= known {
+	prev := int64(unknownTime)
+	for _, x := range in.in {
+		if rule.refuses(x.T) != "" || x.T <= prev || x.T <= late {
 			plain = false
 			break
 		}
 		prev = x.T
 	}
 	if plain {
-		return in, in, nil
+		in.samples, in.fresh = in.in, in.in
+		return
 	}
-
-	out := make([]bus.Sample, 0, len(in))
-	late := 0 // the first late ones of out may exist already
-	prev = math.MinInt64
-	for _, x := range in {
+	prev = unknownTime
+	out := make([]bus.Sample, 0, len(in.in))
+	for _, x := range in.in {
 		if reason := rule.refuses(x.T); reason != "" {
 			h.metrics.refused.WithLabelValues(reason).Inc()
 			continue
@@ -74,84 +123,95 @@ func (h *Hub) accept(s *series, in []bus.Sample, rule acceptance) (accepted, fre
 			continue
 		}
 		prev = x.T
-		if x.T <= known {
-			late++
+		if x.T <= in.known {
+			in.asked++
+		}
+		if x.T <= late {
+			in.late++
 		}
 		out = append(out, x)
 	}
-	if late == 0 {
-		return out, out, nil
-	}
-	times := make([]int64, late)
-	for i := range times {
-		times[i] = out[i].T
-	}
-	values, exists, err := h.store.Existing(h.ctx, s.labels, times)
-	if err != nil {
-		return nil, nil, err
-	}
-	fresh = make([]bus.Sample, 0, len(out))
-	for i, x := range out {
-		if i < late && exists[i] {
-			out[i].V = values[i]
-			if _, doubtful := h.doubts[s][x.T]; !doubtful {
-				h.metrics.refused.WithLabelValues(refusedDuplicate).Inc()
-				continue
-			}
-		}
-		fresh = append(fresh, out[i])
-	}
-	h.metrics.late.Add(float64(late))
-	return out, fresh, nil
+	in.samples, in.fresh = out, out
 }
 
-// maxDoubts bounds the samples in Hub.doubts. Beyond it all are forgotten: those
-// among them that were stored after all are then taken for copies, and reach
-// pages with their next bootstrap only.
-const maxDoubts = 1 << 16
-
-// doubt remembers the samples of a commit that failed. Some may be stored all the
-// same, without ever having been in the ring: when their source publishes them
-// again, or another one does, they look like copies, but no page has them. The
-// caller holds h.mu.
-func (h *Hub) doubt(e entry) {
-	n := 0
-	for _, p := range e.parts {
-		n += len(p.fresh)
-	}
-	if h.doubtful += n; h.doubtful > maxDoubts {
-		clear(h.doubts)
-		h.doubtful = n
-	}
-	for _, p := range e.parts {
-		values := h.doubts[p.series]
-		if values == nil {
-			values = map[int64]struct{}{}
-			h.doubts[p.series] = values
+// lookUp asks the store which of a's samples it has: the first value wins. It takes some
+// microseconds a series, so h.mu is not held; only the apply goroutine commits, so what
+// it says stays true.
+//
+// A series that was not heard of before is asked about as a whole, so that its next
+// samples are known to be new.
+func (h *Hub) lookUp(ctx context.Context, a *application) error {
+	var questions []store.Question
+	var of []*incoming
+	for i := range a.incoming {
+		in := &a.incoming[i]
+		if in.asked == 0 {
+			continue
 		}
-		for _, x := range p.fresh {
-			values[x.T] = struct{}{}
-			p.series.floor = max(p.series.floor, x.T) // have the store asked
+		times := make([]int64, in.asked)
+		for k := range times {
+			times[k] = in.samples[k].T
 		}
+		q := store.Question{Labels: in.series.labels, Times: times}
+		if in.series.floor > in.series.lastT {
+			q.From, q.To = times[0], in.series.floor
+		}
+		questions = append(questions, q)
+		of = append(of, in)
 	}
+	if len(questions) == 0 {
+		return nil
+	}
+	if err := h.store.LookUp(ctx, questions); err != nil {
+		return fmt.Errorf("look for samples that are stored already: %w", err)
+	}
+	for i, in := range of {
+		h.answered(a, in, &questions[i])
+	}
+	return nil
 }
 
-// settleDoubts ends the doubts about samples that are in the ring now. The
-// caller holds h.mu.
-func (h *Hub) settleDoubts(e entry) {
-	if len(h.doubts) == 0 {
-		return
+// answered takes up what the store says of in.
+func (h *Hub) answered(a *application, in *incoming, q *store.Question) {
+	if q.From < q.To {
+		in.series.floor = max(q.Newest, q.From-1)
 	}
-	for _, p := range e.parts {
-		values := h.doubts[p.series]
-		for _, x := range p.samples {
-			if _, there := values[x.T]; there {
-				delete(values, x.T)
-				h.doubtful--
+	h.metrics.late.Add(float64(in.asked))
+	fresh := make([]bus.Sample, 0, len(in.samples))
+	samples := in.samples[:0]
+	late := 0
+	for i, x := range in.samples {
+		if i < in.asked {
+			v, known := q.Values[i], q.There[i]
+			if !known && h.progress.isUnstored && !a.again {
+				var sure bool
+				if v, known, sure = h.shown.value(in.series.hash, x.T); !sure {
+					continue
+				}
+			}
+			if known {
+				x.V = v
+				if _, doubtful := h.doubts[in.series][x.T]; !doubtful {
+					h.metrics.refused.WithLabelValues(refusedDuplicate).Inc()
+					samples = append(samples, x)
+					continue
+				}
 			}
 		}
-		if len(values) == 0 {
-			delete(h.doubts, p.series)
+		if i < in.late {
+			late++
 		}
+		samples, fresh = append(samples, x), append(fresh, x)
 	}
+	in.samples, in.fresh, in.late = samples, fresh, late
+}
+
+// reopen has the store opened again when it is not available: only an Append does that,
+// and looking for late samples would stand in the way of the first Append for ever.
+func (h *Hub) reopen(ask func() error) error {
+	err := ask()
+	if errors.Is(err, store.ErrUnavailable) && h.store.Append(nil) == nil {
+		err = ask()
+	}
+	return err
 }

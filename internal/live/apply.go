@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stripchart/internal/bus"
@@ -11,213 +12,503 @@ import (
 	"stripchart/internal/wire"
 )
 
-// errGapsNotKept refuses a batch that was applied, and may have revealed a gap.
-var errGapsNotKept = errors.New("the declared gaps could not be saved")
+const (
+	// pieceSeries and pieceSamples bound what is committed in one hold of the lock.
+	pieceSeries  = 1000
+	pieceSamples = 4000
+)
+
+// application is one batch on its way in. Used by the apply goroutine.
+//
+// What needs no lock is done before it is taken: the look-ups in the store, and the
+// commits of late samples. What must be seen at once by everybody (the commit of samples
+// in order, the ring, what rooms have pending) is done under the lock, in pieces, so that
+// no hold of it lasts for longer than a few milliseconds.
+type application struct {
+	delivery bus.Delivery
+	batch    *bus.Batch
+	logTime  int64 // Unix ms
+	now      int64 // the server's clock, Unix ms
+	source   *source
+	again    bool // it was applied, and is recorded now that there is room
+	copied   bool // nothing in it is new to this epoch of the log
+
+	incoming []incoming
+	newest   int64 // newest accepted time; unknownTime: nothing was accepted
+	absences []absence
+	gaps     []*gap // for the absences; declared with the batch's first entry
+
+	full   bool   // some of it could not be recorded: the disk is full
+	added  bool   // its first entry is in the ring,
+	first  uint64 // at this index
+	failed bool   // a failure was logged
+}
 
 // apply takes one batch in: it is accepted, committed, put into the ring, and
-// its rooms are marked, all under the lock and in log order. Nothing else writes.
+// its rooms are marked, in log order. Nothing else writes.
 //
 // Where the log keeps the batch whatever becomes of it here, nobody will publish it
-// again: a commit that fails is tried until it succeeds.
+// again: what fails is tried until it succeeds. Everything before that was judged once,
+// and is not judged, counted or logged again.
 func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 	began := time.Now()
-	err := h.commit(d)
-	for wait := retryFirst; d.Kept && isFailure(err); wait = min(2*wait, retryMost) {
-		if wait == retryFirst {
-			h.log.Error("a batch could not be recorded; trying until it can", "position", d.Position.String(), "err", err)
+	a, err := h.begin(d)
+	if err == nil && !a.copied {
+		err = h.carryOut(ctx, a)
+	}
+	h.metrics.apply.Observe(time.Since(began).Seconds())
+	switch {
+	case errors.Is(err, errApplyAgain), errors.Is(err, errSkipped):
+		d.Done(nil)
+		return err
+	case ctx.Err() != nil && err != nil && d.Kept:
+		return ctx.Err()
+	case err == nil && !d.Kept && a.source != nil:
+		h.acknowledge(a.source, d.Done)
+	default:
+		d.Done(err)
+	}
+	return nil
+}
+
+// begin judges the place of a batch in the log, and whether it is a copy.
+func (h *Hub) begin(d bus.Delivery) (*application, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := &h.progress
+	if p.skips(d.Position) {
+		return nil, errSkipped
+	}
+	p.read = d.Position
+	a := &application{delivery: d, batch: d.Batch, logTime: d.Position.LogTime(), now: h.now()}
+	if p.wasApplied(d.Position) {
+		a.again = true
+		if p.first && p.isUnstored && !p.unstored.IsZero() && d.Position.Compare(p.unstored.Offset) > 0 {
+			h.notRecorded(a, wire.GapLogTrimmed, d.Position)
+		}
+		p.first = false
+		return a, nil
+	}
+	h.misses(a)
+	if a.source = h.sources.of(d.Batch); a.source == nil {
+		return a, nil
+	}
+	if !a.source.known() && h.o.Replica {
+		h.newSource = true
+		h.saveSoon()
+	}
+	a.source.recall(d.Batch, a.logTime)
+	if !p.replays(d.Position) && a.source.isCopy(d.Batch) {
+		a.copied = true
+		h.metrics.copies.Inc()
+		h.ring.add(entry{position: d.Position, at: a.now, size: d.Batch.Size()})
+		p.advance(d.Position)
+	}
+	return a, nil
+}
+
+// carryOut accepts and records a batch that begin has let through.
+func (h *Hub) carryOut(ctx context.Context, a *application) error {
+	defer h.keepScratch(a)
+	h.resolve(a)
+	if !a.again {
+		h.mu.Lock()
+		if !h.progress.replays(a.delivery.Position) {
+			h.judgeSource(a)
+		}
+		h.judgeLoss(a)
+		h.mu.Unlock()
+	}
+	err := h.try(ctx, a, func() error {
+		return h.reopen(func() error {
+			for i := range a.absences {
+				if err := h.ask(ctx, &a.absences[i]); err != nil {
+					return err
+				}
+			}
+			return h.lookUp(ctx, a)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for i := range a.absences {
+		a.gaps = append(a.gaps, h.gapsOf(&a.absences[i], a.logTime)...)
+	}
+	if err := h.recordLate(ctx, a); err != nil {
+		h.doubt(h.partsOf(a.incoming))
+		return err
+	}
+	parts := h.partsOf(a.incoming)
+	for {
+		piece := piece(parts)
+		last := len(piece) == len(parts)
+		var stored error
+		err := h.try(ctx, a, func() (err error) {
+			stored, err = h.record(a, piece, last)
+			return err
+		})
+		if err != nil {
+			h.doubt(parts)
+			h.abandon(a)
+			return err
+		}
+		if last {
+			return stored
+		}
+		parts = parts[len(piece):]
+	}
+}
+
+// maxScratch is how many series the memory is kept for that a batch needs on its way.
+const maxScratch = 4 * pieceSeries
+
+// keepScratch keeps a's memory for the next batch, without what it refers to.
+func (h *Hub) keepScratch(a *application) {
+	clear(a.incoming)
+	clear(h.writing)
+	if h.incoming = a.incoming[:0]; cap(h.incoming) > maxScratch {
+		h.incoming = nil
+	}
+	if cap(h.writing) > maxScratch {
+		h.writing = nil
+	}
+}
+
+// try calls f, until it succeeds where the log keeps the batch.
+func (h *Hub) try(ctx context.Context, a *application, f func() error) error {
+	err := f()
+	for wait := retryFirst; a.delivery.Kept && isFailure(err); wait = min(2*wait, retryMost) {
+		if !a.failed {
+			a.failed = true
+			h.log.Error("a batch could not be recorded; trying until it can", "position", a.delivery.Position.String(), "err", err)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(wait):
 		}
-		err = h.commit(d)
+		err = f()
 	}
-	h.metrics.apply.Observe(time.Since(began).Seconds())
-	if errors.Is(err, errApplyAgain) || errors.Is(err, errSkipped) {
-		d.Done(nil)
-		return err
-	}
-	// A source says once what it has dropped: in the batch that is acknowledged now. If
-	// it is not, it comes again.
-	if !d.Kept && !h.saveGaps() && err == nil {
-		err = errGapsNotKept
-	}
-	d.Done(err)
-	return nil
+	return err
 }
 
 // isFailure reports whether a commit may succeed another time.
 func isFailure(err error) bool {
-	return err != nil && !errors.Is(err, bus.ErrNotStored) && !errors.Is(err, errApplyAgain) && !errors.Is(err, errSkipped)
+	return err != nil && !errors.Is(err, bus.ErrNotStored) && !errors.Is(err, store.ErrInvalidSeries)
 }
 
-func (h *Hub) commit(d bus.Delivery) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.progress.skips(d.Position) {
-		return errSkipped
-	}
-	h.progress.read = d.Position
-	if h.progress.wasApplied(d.Position) {
-		return h.recordAgain(d)
-	}
-	h.misses(d.Position)
-	now := h.now()
-	src := h.sources.of(d.Batch)
-	e := entry{position: d.Position, at: now, size: d.Batch.Size()}
-	if src != nil {
-		h.newSource = h.newSource || !src.known()
-		src.recall(d.Batch, d.Position.LogTime())
-	}
-	if replayed := h.progress.replays(d.Position); src != nil && !replayed {
-		if src.isCopy(d.Batch) {
-			h.metrics.copies.Inc()
-			h.ring.add(e)
-			h.progress.advance(d.Position)
-			return nil
-		}
-		if src.jumps(d.Batch) {
-			h.declare(&e, h.missingBefore(src, d.Batch, d.Position.LogTime()))
-		}
-	}
-	stored, err := h.acceptAndRecord(&e, d)
-	if err != nil {
-		h.undeclare(e)
-		return err
-	}
-	if src != nil {
-		src.took(d.Batch, d.Position.LogTime())
-	}
-	h.declare(&e, h.alsoMissing(src, d.Batch, e.parts), h.watchLoss(d.Position.LogTime()))
-
-	h.ring.add(e)
-	for _, p := range e.parts {
-		p.series.source = src
-		intervalChanged := p.series.seen(p, e.at)
-		h.newestT = max(h.newestT, p.series.lastT)
-		tell := p.fresh
-		if h.o.Replica && !h.progress.rereading {
-			// A page that has come from another server may lack what is known here.
-			tell = p.samples
-		}
-		for _, m := range p.series.members {
-			h.put(m.room, m.member, tell, intervalChanged)
-		}
-		h.metrics.samples.Add(float64(len(p.fresh)))
-	}
-	h.tellGaps(e)
-	h.metrics.batches.Inc()
-	h.metrics.ring(&h.ring)
-	return h.progressed(d, stored)
+// writing is a part that is on its way into the store.
+type writing struct {
+	part
+	late  int // as many of fresh are committed before: see recordLate
+	isNew bool
 }
 
-// acceptAndRecord makes e's parts, and commits them. stored is bus.ErrNotStored
-// when they can be shown but not recorded. The caller holds h.mu.
-func (h *Hub) acceptAndRecord(e *entry, d bus.Delivery) (stored, err error) {
-	e.parts, err = h.acceptBatch(d, e.at)
-	if errors.Is(err, store.ErrUnavailable) && h.store.Append(nil) == nil {
-		// Only an Append opens the store again after a failure; looking for late
-		// samples does not, and would stand in the way of the first Append for ever.
-		e.parts, err = h.acceptBatch(d, e.at)
+// partsOf returns what is accepted, in parts that fit into a piece each.
+func (h *Hub) partsOf(incoming []incoming) []writing {
+	parts := slices.Grow(h.writing[:0], len(incoming))
+	for i := range incoming {
+		in := &incoming[i]
+		p := writing{part{in.series, in.samples, in.fresh}, in.late, in.isNew}
+		for len(p.samples) > pieceSamples {
+			var head writing
+			head, p = p.split(pieceSamples)
+			parts = append(parts, head)
+		}
+		if len(p.samples) > 0 {
+			parts = append(parts, p)
+		}
 	}
-	if err != nil {
-		return nil, err
+	h.writing = parts
+	return parts
+}
+
+// split returns the first n samples of p, and the rest.
+func (p writing) split(n int) (head, tail writing) {
+	head, tail = p, p
+	head.samples, tail.samples = p.samples[:n:n], p.samples[n:]
+	k := 0
+	for k < len(p.fresh) && p.fresh[k].T < tail.samples[0].T {
+		k++
 	}
-	stored = h.record(*e)
+	head.fresh, tail.fresh = p.fresh[:k:k], p.fresh[k:]
+	head.late, tail.late = min(p.late, k), max(0, p.late-k)
+	return head, tail
+}
+
+// piece returns the first of parts, as many as are committed in one hold of the lock.
+func piece(parts []writing) []writing {
+	samples := 0
+	for i := range parts {
+		samples += len(parts[i].samples)
+		if i > 0 && (i >= pieceSeries || samples > pieceSamples) {
+			return parts[:i]
+		}
+	}
+	return parts
+}
+
+// recordLate commits the late samples of a batch, without the lock: in tsdb late
+// samples are seen as soon as they are there, whoever looks, so they gain nothing by it,
+// and upserts absorb what a bootstrap has already. At most pieceSeries series are
+// committed at once, because tsdb's time for one commit grows with the square of the
+// series that have no late samples yet (docs/decisions/0012).
+func (h *Hub) recordLate(ctx context.Context, a *application) error {
+	var rows []store.Row
+	samples := 0
+	commit := func() error {
+		err := h.try(ctx, a, func() error { return h.append(rows) })
+		switch {
+		case errors.Is(err, bus.ErrNotStored):
+			a.full = true
+		case errors.Is(err, store.ErrInvalidSeries) && a.delivery.Kept:
+			h.leaveOut(a, err)
+			for i := range rows {
+				a.drop(rows[i].Ref)
+			}
+		case err != nil:
+			return err
+		}
+		rows = rows[:0]
+		return nil
+	}
+	for i := range a.incoming {
+		in := &a.incoming[i]
+		if in.late == 0 || len(in.fresh) == 0 {
+			continue
+		}
+		for late := range slices.Chunk(in.fresh[:in.late], pieceSamples) {
+			rows = append(rows, store.Row{Ref: &in.series.ref, Labels: in.series.labels, Samples: late})
+			if samples += len(late); len(rows) == pieceSeries || samples >= pieceSamples {
+				if err := commit(); err != nil {
+					return err
+				}
+				samples = 0
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return commit()
+}
+
+// drop leaves out the series with the given reference.
+func (a *application) drop(ref *store.Ref) {
+	for i := range a.incoming {
+		if in := &a.incoming[i]; &in.series.ref == ref {
+			in.samples, in.fresh, in.late = nil, nil, 0
+		}
+	}
+}
+
+// leaveOut logs that some of a batch is left out: no try will ever record it.
+func (h *Hub) leaveOut(a *application, err error) {
+	h.log.Error("a batch in the log is not valid; it is left out", "position", a.delivery.Position.String(), "source", a.batch.Source, "err", err)
+}
+
+// append commits rows to the store. bus.ErrNotStored means that there is no room on
+// the disk: the samples go to the pages, and the rooms say so.
+func (h *Hub) append(rows []store.Row) error {
+	err := h.store.Append(rows)
 	switch {
-	case errors.Is(stored, store.ErrInvalidSeries) && d.Kept:
-		// No try will ever record it, and nothing of it can be told apart.
-		h.log.Error("a batch in the log is not valid; it is left out", "position", d.Position.String(), "source", d.Batch.Source, "err", stored)
-		e.parts = nil
-		return nil, nil
-	case stored != nil && !errors.Is(stored, bus.ErrNotStored):
-		h.doubt(*e)
-		return nil, stored
-	}
-	h.settleDoubts(*e)
-	return stored, nil
-}
-
-// progressed notes that d was applied. When the disk was full, and the log still
-// has what could only be shown meanwhile, it has the log read again from there.
-// The caller holds h.mu.
-func (h *Hub) progressed(d bus.Delivery, stored error) error {
-	p := &h.progress
-	full := errors.Is(stored, bus.ErrNotStored)
-	if full && d.Kept && !p.isUnstored {
-		p.isUnstored, p.unstored, p.unstoredAt = true, p.applied, h.ring.end()-1
-		if p.unstored.IsZero() {
-			p.unstored = p.from
-		}
-	}
-	p.advance(d.Position)
-	if p.isUnstored && !full {
-		return errApplyAgain
-	}
-	return stored
-}
-
-// recordAgain records what of a batch was only shown before: this process has
-// applied it while the disk was full. The caller holds h.mu.
-func (h *Hub) recordAgain(d bus.Delivery) error {
-	e := entry{position: d.Position, at: h.now()}
-	stored, err := h.acceptAndRecord(&e, d)
-	if err != nil {
-		return err
-	}
-	p := &h.progress
-	if p.first && p.isUnstored && !p.unstored.IsZero() && d.Position.Compare(p.unstored.Offset) > 0 {
-		h.declareNotRecorded(wire.GapLogTrimmed, d.Position)
-	}
-	p.first = false
-	if errors.Is(stored, bus.ErrNotStored) {
-		p.againFailed = true // the next batch that is recorded starts this anew
-		return stored
-	}
-	if d.Position == p.applied {
-		if !p.againFailed {
-			p.isUnstored, p.unstored = false, bus.Position{}
-			h.log.Info("recorded everything that was only shown")
-			h.rejoinPartial()
-		}
-		p.againFailed = false
+	case errors.Is(err, store.ErrDiskFull):
+		return bus.ErrNotStored
+	case err != nil:
+		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
 }
 
-// acceptBatch returns what is accepted of d. The caller holds h.mu.
-func (h *Hub) acceptBatch(d bus.Delivery, now int64) ([]part, error) {
-	parts := make([]part, 0, len(d.Batch.Series))
-	rule := acceptanceAt(d.Position.LogTime(), h.o.Accept.Milliseconds())
-	for i := range d.Batch.Series {
-		b := &d.Batch.Series[i]
-		s := h.index.get(b.Labels)
-		isNew := s == nil
-		if isNew {
-			// Not in the index before something of it is accepted: what is refused must
-			// not occupy memory.
-			s = newSeries(b.Labels, h.newestT, now)
+// record commits a piece of a batch, and adds it to the ring and to what the rooms have
+// pending. last is the batch's last piece. stored is bus.ErrNotStored when some of the
+// batch is only shown, or errApplyAgain.
+func (h *Hub) record(a *application, parts []writing, last bool) (stored, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rows = h.rows[:0]
+	for _, p := range parts {
+		if len(p.fresh) > p.late {
+			h.rows = append(h.rows, store.Row{Ref: &p.series.ref, Labels: p.series.labels, Samples: p.fresh[p.late:]})
 		}
-		samples, fresh, err := h.accept(s, b.Samples, rule)
-		if err != nil {
-			return nil, fmt.Errorf("look for samples that are stored already: %w", err)
-		}
-		if len(samples) == 0 {
-			continue
-		}
-		if isNew || s.forgotten {
-			h.enterRooms(s, isNew)
-		}
-		parts = append(parts, part{s, samples, fresh})
 	}
-	return parts, nil
+	err = h.append(h.rows)
+	switch {
+	case errors.Is(err, bus.ErrNotStored):
+		a.full = true
+	case errors.Is(err, store.ErrInvalidSeries) && a.delivery.Kept:
+		h.leaveOut(a, err)
+		parts = nil
+	case err != nil:
+		return nil, err
+	}
+	h.noteFull(a.full)
+	h.settleDoubts(parts)
+	h.declareAbsences(a)
+	if a.again {
+		return h.recordedAgain(a, last)
+	}
+	h.show(a, parts, last)
+	if !last {
+		return nil, nil
+	}
+	if a.source != nil {
+		a.source.took(a)
+	}
+	h.metrics.batches.Inc()
+	h.metrics.ring(&h.ring)
+	return h.progressed(a)
+}
+
+// noteFull notes whether the disk is full. The caller holds h.mu.
+func (h *Hub) noteFull(full bool) {
+	if full == h.notStored {
+		return
+	}
+	h.notStored = full
+	if full {
+		h.log.Warn("the disk is full: samples are shown but not recorded; make room, and recording goes on by itself")
+	} else {
+		h.log.Info("recording again")
+	}
+}
+
+// declareAbsences declares what a batch has revealed, with its first entry, once. The
+// caller holds h.mu.
+func (h *Hub) declareAbsences(a *application) {
+	for i := range a.absences {
+		m := &a.absences[i]
+		if m.declared != nil {
+			m.declared()
+		}
+	}
+	a.absences = nil
+	if len(a.gaps) == 0 || a.added {
+		return
+	}
+	h.declare(a.gaps)
+	if a.source != nil {
+		a.source.gapsDeclared = h.gapsDeclared
+	}
+	if a.again {
+		// Its own entry was there long ago. A viewer that stands before the ring's end is
+		// sent it from there.
+		h.ring.add(entry{position: h.progress.applied, at: a.now, gaps: a.gaps})
+		a.added = true
+		h.tellGaps(a.gaps)
+	}
+}
+
+// show adds a piece of a batch to the ring, and tells its rooms. The caller holds h.mu.
+func (h *Hub) show(a *application, parts []writing, last bool) {
+	e := entry{position: a.delivery.Position, at: a.now, parts: make([]part, len(parts)), more: !last}
+	for i := range parts {
+		e.parts[i] = parts[i].part
+	}
+	if !a.added {
+		e.gaps, e.size = a.gaps, a.batch.Size()
+	}
+	h.ring.add(e)
+	if !a.added {
+		a.added, a.first = true, h.ring.end()-1
+	}
+	p := &h.progress
+	if a.full && a.delivery.Kept && !p.isUnstored {
+		// Before anybody may join: the store lacks it.
+		p.isUnstored, p.unstored, p.unstoredAt = true, p.applied, a.first
+		if p.unstored.IsZero() {
+			p.unstored = p.from
+		}
+	}
+	for i := range parts {
+		x := &parts[i]
+		if x.isNew || x.series.forgotten {
+			h.enterRooms(x.series)
+		}
+		if a.full && a.delivery.Kept {
+			h.shown.add(x.series.hash, x.fresh)
+		}
+		h.noteTimes(a, x)
+		x.series.wroteBy(a.source)
+		intervalChanged := x.series.seen(x.part, e.at)
+		h.newestT = max(h.newestT, x.series.lastT)
+		tell := x.fresh
+		if h.o.Replica && !p.rereading {
+			// A page that has come from another server may lack what is known here.
+			tell = x.samples
+		}
+		for _, m := range x.series.members {
+			h.put(m.room, m.member, tell, intervalChanged)
+		}
+		h.metrics.samples.Add(float64(len(x.fresh)))
+	}
+	h.tellGaps(e.gaps)
+}
+
+// noteTimes takes up how late the samples of a part are, and the newest of them. The
+// caller holds h.mu.
+func (h *Hub) noteTimes(a *application, p *writing) {
+	switch {
+	case a.source == nil:
+		h.late.see(a.logTime-p.samples[0].T, a.logTime, h.o.Accept.Milliseconds())
+	case len(p.fresh) > 0 && p.series.last != unknownTime && p.series.source == a.source:
+		if back := p.series.last - p.fresh[0].T; back > 0 {
+			a.source.back.see(back, a.logTime, h.o.Accept.Milliseconds())
+		}
+	}
+	h.wrote(p.series, p.samples[len(p.samples)-1].T)
+}
+
+// abandon ends what is in the ring of a batch that could not be recorded to its end; its
+// source publishes it again. Without that no position behind it would ever be reached.
+func (h *Hub) abandon(a *application) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a.added && !a.delivery.Kept {
+		h.ring.add(entry{position: a.delivery.Position, at: a.now})
+		h.progress.advance(a.delivery.Position)
+	}
+}
+
+// progressed notes that a batch was applied. When the disk was full, and the log still
+// has what could only be shown meanwhile, it has the log read again from there.
+// The caller holds h.mu.
+func (h *Hub) progressed(a *application) (stored, err error) {
+	h.progress.advance(a.delivery.Position)
+	switch {
+	case a.full:
+		return bus.ErrNotStored, nil
+	case h.progress.isUnstored:
+		return errApplyAgain, nil
+	}
+	return nil, nil
+}
+
+// recordedAgain notes that what of a batch was only shown before is recorded: this
+// process has applied it while the disk was full. The caller holds h.mu.
+func (h *Hub) recordedAgain(a *application, last bool) (stored, err error) {
+	p := &h.progress
+	if a.full {
+		p.againFailed = true // the next batch that is recorded starts this anew
+		return bus.ErrNotStored, nil
+	}
+	if last && a.delivery.Position == p.applied {
+		if !p.againFailed {
+			p.isUnstored, p.unstored = false, bus.Position{}
+			h.log.Info("recorded everything that was only shown")
+			h.rejoinPartial(h.shown.withheld)
+			h.shown.clear()
+		}
+		p.againFailed = false
+	}
+	return nil, nil
 }
 
 // enterRooms matches a series that is new, or that a room has forgotten, with
 // every room. The caller holds h.mu.
-func (h *Hub) enterRooms(s *series, isNew bool) {
-	if isNew {
+func (h *Hub) enterRooms(s *series) {
+	if h.index.get(s.labels) == nil {
 		h.index.add(s)
 		h.catalogueAdd(s.labels)
 		h.metrics.series.Set(float64(len(h.index.byKey)))
@@ -228,33 +519,4 @@ func (h *Hub) enterRooms(s *series, isNew bool) {
 			h.enter(r, s)
 		}
 	}
-}
-
-// record commits e to the store. bus.ErrNotStored means that there is no room on
-// the disk: the samples go to the pages, and the rooms say so.
-// The caller holds h.mu.
-func (h *Hub) record(e entry) error {
-	h.rows = h.rows[:0]
-	for _, p := range e.parts {
-		if len(p.fresh) > 0 {
-			h.rows = append(h.rows, store.Row{Ref: &p.series.ref, Labels: p.series.labels, Samples: p.fresh})
-		}
-	}
-	err := h.store.Append(h.rows)
-	full := errors.Is(err, store.ErrDiskFull)
-	if full != h.notStored {
-		h.notStored = full
-		if full {
-			h.log.Warn("the disk is full: samples are shown but not recorded; make room, and recording goes on by itself", "err", err)
-		} else {
-			h.log.Info("recording again")
-		}
-	}
-	switch {
-	case full:
-		return bus.ErrNotStored
-	case err != nil:
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
 }

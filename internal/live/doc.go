@@ -17,20 +17,27 @@
 //     its connection's output queue.
 //  5. Batches of one source arrive with ascending numbers. Where one jumps, the
 //     span between is declared a gap for the source's series: every page that
-//     watches them is told, whether it is there, comes later or resumes.
+//     watches them is told, whether it is there, comes later or resumes. A gap is
+//     never narrower than what may be missing of each series, and what was declared
+//     stays declared: beyond a bound gaps are merged. docs/decisions/0012 says where
+//     this ends, and 0013 that two servers may differ inside of a gap, and nowhere
+//     else.
 //  6. A server on a log that outlives it (Options.Replica) applies every batch that
 //     the log retains, also after a kill, a power loss or a new epoch; what it
 //     cannot have seen is a declared gap. What it could only show, because the
-//     disk was full, it records when there is room, as far as the log goes back.
+//     disk was full, it records when there is room, as far as the log goes back; the
+//     first value wins meanwhile too (shown.go).
 //  7. Nothing is evaluated or encoded per viewer: a flush encodes one packet
 //     for a room, and one for each distinct cursor of those that join it.
 //
 // # How a sample goes
 //
-// One goroutine applies batches in log order (apply.go): under Hub.mu it decides
-// what is accepted, commits it to the store, puts it into the ring and adds it
-// to what its rooms have pending. One goroutine flushes (flush.go): it takes what
-// is pending under the lock, encodes and sends it without the lock.
+// One goroutine applies batches in log order (apply.go). It decides what is accepted,
+// asks the store about what it may have already, and commits late samples, without
+// Hub.mu. Under it, in pieces of some milliseconds, it commits the rest to the store,
+// puts it into the ring and adds it to what its rooms have pending. One goroutine flushes
+// (flush.go): it takes what is pending under the lock, encodes and sends it without the
+// lock. One goroutine saves (save.go), so that a disk that hangs holds up neither.
 //
 // # The join, and why it is exact
 //
@@ -54,7 +61,8 @@
 // not what was new here (part), and copies that a source resends are skipped only
 // when this epoch of the log had them before: docs/decisions/0007 has the
 // counter-examples. progress.go says what is saved and from where the log is read
-// again; source.go how sequence numbers are judged; gap.go what is declared.
+// again; source.go how sequence numbers are judged, loss.go what the log has lost;
+// missing.go how long a gap is; gap.go what is declared, and how many.
 //
 // Late samples are the one exception to "sees exactly": tsdb's out-of-order head
 // has no isolation, so a bootstrap may hold late samples that follow again. The

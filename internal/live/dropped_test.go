@@ -20,6 +20,11 @@ import (
 // alone runs a server with its log in memory for as long as during takes.
 func alone(t *testing.T, s *memStore, during func(b bus.Bus, h *Hub)) {
 	t.Helper()
+	aloneOn(t, s, during)
+}
+
+func aloneOn(t *testing.T, s Store, during func(b bus.Bus, h *Hub)) {
+	t.Helper()
 	b := membus.New(membus.Options{})
 	h, err := New(Options{Bus: b, Store: s, Transport: fakeTransport{}, DefaultSeries: "m"})
 	if err != nil {
@@ -150,7 +155,7 @@ func TestASeldomSourceIsWaitedForAfterALoss(t *testing.T) {
 			r.stop()
 			gaps := func(source int) (n int) {
 				for _, g := range r.hub.gaps {
-					if _, concerned := g.series[string(r.hub.index.key(seriesLabels(source, 0)))]; concerned {
+					if g.series.has(hashOf(seriesLabels(source, 0))) {
 						n++
 					}
 				}
@@ -190,16 +195,16 @@ func TestWhatASourceDroppedIsAGapOfItsSeriesOnly(t *testing.T) {
 			give(t, b, 0, 303, 0, 0, 0, 2)
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			got := map[string]int{}
+			got := map[uint64]int{}
 			for _, g := range h.gaps {
 				if g.from != last-1 {
 					t.Errorf("a gap from %d, want %d", g.from, last-1)
 				}
-				for _, ls := range g.series {
-					got[ls.String()]++
+				for _, hash := range g.series.hashes {
+					got[hash]++
 				}
 			}
-			if len(got) != 2 || got[seriesLabels(0, 0).String()] != 1 || got[seriesLabels(0, 1).String()] != 1 {
+			if len(got) != 2 || got[hashOf(seriesLabels(0, 0))] != 1 || got[hashOf(seriesLabels(0, 1))] != 1 {
 				t.Errorf("gaps of %v, want one of each series of the first source", got)
 			}
 		})

@@ -91,19 +91,29 @@ func (s *memStore) MaxTime() int64 {
 	return newest
 }
 
-func (s *memStore) Existing(_ context.Context, l labels.Labels, times []int64) ([]float64, []bool, error) {
+func (s *memStore) LookUp(_ context.Context, questions []store.Question) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	values, there := make([]float64, len(times)), make([]bool, len(times))
-	if m := s.series[l.String()]; m != nil {
-		for i, t := range times {
+	for i := range questions {
+		q := &questions[i]
+		q.Values, q.There, q.Newest = make([]float64, len(q.Times)), make([]bool, len(q.Times)), unknownTime
+		m := s.series[q.Labels.String()]
+		if m == nil {
+			continue
+		}
+		for i, t := range q.Times {
 			at, ok := m.find(t)
-			if there[i] = ok; ok {
-				values[i] = m.samples[at].V
+			if q.There[i] = ok; ok {
+				q.Values[i] = m.samples[at].V
+			}
+		}
+		for _, x := range m.samples {
+			if q.From < q.To && x.T >= q.From && x.T <= q.To {
+				q.Newest = x.T
 			}
 		}
 	}
-	return values, there, nil
+	return nil
 }
 
 func (s *memStore) Keep(n store.Note, b []byte) error {

@@ -1,174 +1,127 @@
 package live
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"maps"
+	"cmp"
 	"slices"
-	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
-
-	"stripchart/internal/bus"
-	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
 
 const (
-	// maxGaps is how many declared gaps are kept; the oldest go first.
-	maxGaps = 1000
-	// lossPatience, or three intervals where that is longer, is how long sources are
-	// waited for after the log has lost something, in ms of log time, so that a server
-	// that has much to catch up with does not judge before it has read what they sent:
-	// those that come back tell by their numbers what is missing, of the others nothing
-	// is known. Nobody is waited for longer than maxLossPatience.
-	lossPatience    = 15_000
-	maxLossPatience = 4 * 3600 * 1000
-	// lossMargin is how long before the log has a sample it may have been measured, in ms,
-	// where nothing else is known of it. A source publishes within moments; what it has
-	// spooled for longer it would have sent again.
-	lossMargin = 10_000
-	// lossPace is how often those who have not come back are looked for, in ms.
-	lossPace = 5_000
+	// maxGaps and maxGapBytes bound the declared gaps, in their saved form. Beyond, gaps
+	// are merged, so what was declared stays declared, less exactly: see boundGaps.
+	maxGaps     = 1000
+	maxGapBytes = 1 << 20
+	gapBytes    = 120 // of one gap, without its series and its source's name
 )
 
 // gap is a span of time in which samples may be missing; both ends are excluded.
-// Immutable once declared, but for saved.
+// Immutable once declared.
 type gap struct {
 	from, to int64 // Unix ms
 	reason   string
-	series   map[string]labels.Labels // by key of their labels
-	saved    []byte                   // its element of store.Gaps, once there is one; guarded by Hub.saving
+	source   string // whose batches are missing; empty: those of any
+	series   *concern
 }
 
-// loss is what happened to the log, until it is known whom it concerns.
-type loss struct {
-	reason string
-	from   int64 // log time of the last entry before, Unix ms
-	newest int64 // the same of the newest loss, where several are judged together
-	// until is where the log ended when it was noticed, if that is later: a server that
-	// was away does not know what between the two was retained and what was new.
-	// Whoever is heard after it is still there.
-	until int64
-	to    int64 // log time of the first entry after until; 0: not seen yet
-	next  int64 // log time at which to look again who has come back
-	over  bool  // declared for all who did not come back
+// declare takes up gaps. Their entry goes into the ring with them, which puts them into
+// the order of the log: a viewer that is sent the ring from before it is told. The
+// caller holds h.mu.
+func (h *Hub) declare(gs []*gap) {
+	for _, g := range gs {
+		g.series = h.sharedConcern(g.series)
+		h.metrics.gaps.WithLabelValues(g.reason).Inc()
+		h.gapsDeclared++
+		h.gaps = append(h.gaps, h.absorb(g))
+	}
+	if len(gs) > 0 {
+		h.boundGaps()
+		h.saveSoon()
+	}
 }
 
-// savedGap is the form of an element of store.Gaps.
-type savedGap struct {
-	From   int64           `json:"from"`
-	To     int64           `json:"to"`
-	Reason string          `json:"reason"`
-	Series []labels.Labels `json:"series"`
+// absorb takes out the gaps that overlap with g and say the same of the same series. It
+// returns what they and g are together. The caller holds h.mu.
+func (h *Hub) absorb(g *gap) *gap {
+	whole := *g
+	h.gaps = slices.DeleteFunc(h.gaps, func(x *gap) bool {
+		if x.reason != g.reason || x.source != g.source || !x.series.equal(g.series) || x.to <= whole.from || x.from >= whole.to {
+			return false
+		}
+		whole.from, whole.to = min(whole.from, x.from), max(whole.to, x.to)
+		return true
+	})
+	if whole == *g {
+		return g
+	}
+	return &whole
 }
 
-// lose notes that the log has lost what came after what was known. A loss before it that
-// is still being judged becomes part of it. The caller holds h.mu.
-func (h *Hub) lose(reason string, known bus.Position) {
-	p := &h.progress
-	l := &loss{reason: reason, from: known.LogTime(), newest: known.LogTime(), until: max(known.LogTime(), p.end.LogTime())}
-	if known == p.saved && !p.intact {
-		l.from -= replaySpan // what the machine had not written when its power failed
-	}
-	if old := h.loss; old != nil && !old.over {
-		l.from, l.newest, l.until = min(l.from, old.from), max(l.newest, old.newest), max(l.until, old.until)
-	}
-	h.loss = l
-}
-
-// watchLoss returns the gap of those who were not heard of since the log lost
-// something, once they have had time: series without numbered batches, and of
-// sources that are gone. The caller holds h.mu.
-func (h *Hub) watchLoss(logTime int64) *gap {
-	l := h.loss
-	if l == nil || l.over {
-		return nil
-	}
-	if l.to == 0 && logTime > l.until {
-		l.to = logTime
-	}
-	waited := logTime - l.to
-	if l.to == 0 || waited < lossPatience || logTime < l.next {
-		return nil
-	}
-	l.over, l.next = true, logTime+lossPace
-	g := &gap{from: l.from, to: l.to, reason: l.reason, series: map[string]labels.Labels{}}
-	declared := h.declaredFor(l)
-	for key, s := range h.index.byKey {
-		switch {
-		case s.source != nil && s.source.heardAt > l.until, declared[key]:
-		case s.source != nil && waited < min(staleIntervals*s.interval, maxLossPatience):
-			l.over = false
-		default:
-			g.series[key] = s.labels
-			// What was lost was measured after what came last, but perhaps before the log had that.
-			g.from = min(g.from, max(s.lastT, l.from-lossMargin))
+// gapsSize returns about how many bytes the gaps take when they are saved. The caller
+// holds h.mu.
+func (h *Hub) gapsSize() int {
+	n := 0
+	counted := map[*concern]bool{}
+	for _, g := range h.gaps {
+		n += gapBytes + len(g.source)
+		if !counted[g.series] {
+			counted[g.series] = true
+			n += g.series.size()
 		}
 	}
-	if len(g.series) == 0 {
-		return nil
-	}
-	return g
+	return n
 }
 
-// declaredFor returns the keys of the series for which a gap was declared because of l.
-// The caller holds h.mu.
-func (h *Hub) declaredFor(l *loss) map[string]bool {
-	keys := map[string]bool{}
-	for _, x := range h.gaps {
-		if x.from <= l.from && x.to == l.to && x.reason == l.reason {
-			for key := range x.series {
-				keys[key] = true
+// boundGaps merges gaps while there are too many of them, or they take too much. The
+// source with the most of them loses its exactness first: its two oldest gaps become
+// one, which holds what lies between them too. So a source that jumps all the time does
+// not cost others theirs. Where no source has two, the two oldest of all are merged. The
+// caller holds h.mu.
+func (h *Hub) boundGaps() {
+	size := h.gapsSize()
+	for (len(h.gaps) > maxGaps || size > maxGapBytes) && len(h.gaps) > 1 {
+		bySource := map[string]int{}
+		for _, g := range h.gaps {
+			bySource[g.source]++
+		}
+		most := ""
+		for source, n := range bySource {
+			if n > bySource[most] || n == bySource[most] && source > most {
+				most = source
 			}
 		}
-	}
-	return keys
-}
-
-// declare adds gaps to the entry that revealed them, which puts them into the
-// order of the log: whoever is sent the ring from before it is told. The caller
-// holds h.mu and has not yet added e to the ring.
-func (h *Hub) declare(e *entry, gs ...*gap) {
-	for _, g := range gs {
-		if g == nil {
-			continue
+		one, other := h.oldestPair(func(g *gap) bool { return bySource[most] < 2 || g.source == most })
+		a, b := h.gaps[one], h.gaps[other]
+		merged := &gap{from: min(a.from, b.from), to: max(a.to, b.to), reason: b.reason, source: b.source, series: a.series.union(b.series)}
+		if a.source != b.source {
+			merged.source = ""
 		}
-		e.gaps = append(e.gaps, g)
-		h.gaps = append(h.gaps, g)
-		h.gapsChanged = true
+		h.gaps[one] = merged
+		h.gaps = slices.Delete(h.gaps, other, other+1)
+		h.metrics.gapsMerged.Inc()
+		size = h.gapsSize()
 	}
-	if n := len(h.gaps) - maxGaps; n > 0 {
-		h.gaps = slices.Delete(h.gaps, 0, n)
-	}
+	h.metrics.gapsKept.Set(float64(len(h.gaps)))
+	h.metrics.gapBytes.Set(float64(size))
 }
 
-// declareNotRecorded declares that what was only shown while the disk was full is
-// gone from the log before it could be recorded, up to a position. The caller holds
-// h.mu.
-func (h *Hub) declareNotRecorded(reason string, to bus.Position) {
-	g := &gap{from: h.progress.unstored.LogTime() - lossMargin, to: to.LogTime(), reason: reason, series: map[string]labels.Labels{}}
-	for key, s := range h.index.byKey {
-		g.series[key] = s.labels
+// oldestPair returns the indexes of the two gaps that begin first, of those that count;
+// the first index is the lower one. The caller holds h.mu.
+func (h *Hub) oldestPair(counts func(*gap) bool) (int, int) {
+	var at []int
+	for i, g := range h.gaps {
+		if counts(g) {
+			at = append(at, i)
+		}
 	}
-	h.log.Warn("what was only shown while the disk was full is gone from the log, and not recorded", "from", h.progress.unstored.String(), "to", to.String())
-	var e entry
-	h.declare(&e, g)
-	h.tellGaps(e)
+	slices.SortStableFunc(at, func(i, j int) int { return cmp.Compare(h.gaps[i].from, h.gaps[j].from) })
+	return min(at[0], at[1]), max(at[0], at[1])
 }
 
-// undeclare takes back what was declared with an entry that could not be applied:
-// it will be tried again. The caller holds h.mu.
-func (h *Hub) undeclare(e entry) {
-	h.gaps = h.gaps[:max(0, len(h.gaps)-len(e.gaps))]
-}
-
-// tellGaps has the rooms that e's gaps concern tell them. The caller holds h.mu
-// and has added e to the ring.
-func (h *Hub) tellGaps(e entry) {
-	for _, g := range e.gaps {
-		h.metrics.gaps.WithLabelValues(g.reason).Inc()
+// tellGaps has the rooms that gaps concern tell them. The caller holds h.mu and has
+// added their entry to the ring.
+func (h *Hub) tellGaps(gs []*gap) {
+	for _, g := range gs {
 		for _, r := range h.rooms {
 			if len(g.members(r)) == 0 {
 				continue
@@ -181,12 +134,20 @@ func (h *Hub) tellGaps(e entry) {
 	}
 }
 
+// concerns reports whether m's series is one of g's. The caller holds Hub.mu.
+func (g *gap) concerns(m *member) bool {
+	if m.hash == 0 {
+		m.hash = hashOf(m.labels)
+	}
+	return g.series.has(m.hash)
+}
+
 // members returns the ids of r's members that g concerns, ascending. The caller
 // holds Hub.mu.
 func (g *gap) members(r *Room) []int {
 	var ids []int
-	for key, m := range r.members {
-		if _, concerned := g.series[key]; concerned {
+	for _, m := range r.members {
+		if g.concerns(m) {
 			ids = append(ids, m.id)
 		}
 	}
@@ -209,19 +170,26 @@ func idsOf(gaps []wire.Gap) map[int]bool {
 // current viewers do not know: who hears of a gap has to know whose it is. The caller
 // holds Hub.mu.
 func (g *gap) introduce(r *Room) {
-	for key, m := range r.members {
-		if _, concerned := g.series[key]; concerned && !m.announced {
+	for _, m := range r.members {
+		if !m.announced && g.concerns(m) {
 			m.announced = true
 			r.descriptors = append(r.descriptors, m)
 		}
 	}
 }
 
-// messages returns what a room is told of gaps. The caller holds Hub.mu.
+// messages returns what a room is told of gaps. Many gaps may have the same series, so
+// the ids of those are found once. The caller holds Hub.mu.
 func (r *Room) messages(gs []*gap) []wire.Gap {
 	var out []wire.Gap
+	known := map[*concern][]int{}
 	for _, g := range gs {
-		if ids := g.members(r); len(ids) > 0 {
+		ids, there := known[g.series]
+		if !there {
+			ids = g.members(r)
+			known[g.series] = ids
+		}
+		if len(ids) > 0 {
 			out = append(out, wire.Gap{Room: r.id, IDs: ids, From: g.from, To: g.to, Reason: g.reason})
 		}
 	}
@@ -251,75 +219,4 @@ func (h *Hub) gapPackets(r *Room, gs []wire.Gap) []Packet {
 		}
 	}
 	return ps
-}
-
-// saveGaps reports whether all gaps that were declared are kept, after it has done so.
-func (h *Hub) saveGaps() bool {
-	h.saving <- struct{}{}
-	defer func() { <-h.saving }()
-	return h.keepGaps()
-}
-
-// keepGaps keeps the declared gaps when they have changed, without those that no
-// window reaches any more. It reports whether all that were declared are kept. The
-// caller holds h.saving.
-func (h *Hub) keepGaps() bool {
-	h.mu.Lock()
-	if !h.gapsChanged {
-		h.mu.Unlock()
-		return true
-	}
-	h.gapsChanged = false
-	oldest := h.now() - h.o.Limits.Window*int64(time.Second/time.Millisecond)
-	h.gaps = slices.DeleteFunc(h.gaps, func(g *gap) bool { return g.to < oldest })
-	gs := slices.Clone(h.gaps)
-	h.mu.Unlock()
-	elements := make([][]byte, len(gs))
-	for i, g := range gs {
-		elements[i] = g.element()
-	}
-	err := h.store.Keep(store.Gaps, slices.Concat([]byte("["), bytes.Join(elements, []byte(",")), []byte("]")))
-	if err != nil {
-		h.log.Warn("the declared gaps could not be saved", "err", err)
-		h.mu.Lock()
-		h.gapsChanged = true
-		h.mu.Unlock()
-	}
-	return err == nil
-}
-
-// element returns g's element of store.Gaps. It is made once: when a thousand sources
-// have each dropped something, all gaps are saved a thousand times. The caller holds
-// Hub.saving.
-func (g *gap) element() []byte {
-	if g.saved == nil {
-		x := savedGap{From: g.from, To: g.to, Reason: g.reason, Series: slices.Collect(maps.Values(g.series))}
-		var err error
-		if g.saved, err = json.Marshal(x); err != nil {
-			panic(fmt.Sprintf("live: gap: %v", err)) // our own types always have a JSON form
-		}
-	}
-	return g.saved
-}
-
-// restoreGaps takes up the gaps that were declared before. The caller holds h.mu.
-func (h *Hub) restoreGaps() error {
-	b, err := h.store.Kept(store.Gaps)
-	if err != nil {
-		return fmt.Errorf("read the declared gaps: %w", err)
-	}
-	var saved []savedGap
-	if b != nil {
-		if err := json.Unmarshal(b, &saved); err != nil {
-			h.log.Warn("the declared gaps are not legible", "file", store.Gaps, "err", err)
-		}
-	}
-	for _, s := range saved {
-		g := &gap{from: s.From, to: s.To, reason: s.Reason, series: make(map[string]labels.Labels, len(s.Series))}
-		for _, ls := range s.Series {
-			g.series[string(h.index.key(ls))] = ls
-		}
-		h.gaps = append(h.gaps, g)
-	}
-	return nil
 }

@@ -95,7 +95,8 @@ type Hub struct {
 	ready      chan struct{}  // closed when viewers may join
 	setReady   func()
 	behind     atomic.Int64  // see Behind, ms; -1: not known
-	wake       chan struct{} // of one: the flusher has something to do
+	wake       chan struct{} // buffered, capacity 1: the flusher has something to do
+	toSave     chan struct{} // buffered, capacity 1: the saver has something to do
 	reads      chan struct{} // semaphore of history reads
 	// saving is of one: who holds it writes notes. Two at a time could put back the
 	// older one, and neither could tell that what it was to keep is kept. Taken before mu.
@@ -119,14 +120,23 @@ type Hub struct {
 	notStored      bool                           // the last commit found the disk full
 	doubts         map[*series]map[int64]struct{} // times of the samples of failed commits
 	doubtful       int                            // times in doubts, doubly counted where one was tried twice
-	rows           []store.Row                    // scratch of record
 	progress       progress
 	sources        sources
 	loss           *loss // the newest; nil: none so far
 	newSource      bool  // one was heard of that is not saved yet
 	begun          bool  // progress was saved once, by this life or one before; used by Run alone
+	losses         int   // counts those that are judged apart
+	late           reach // how old samples of writers without numbers are when they come
 	gaps           []*gap
-	gapsChanged    bool
+	gapsDeclared   uint64    // how many were, ever
+	gapsSaved      uint64    // of those, in order
+	receipts       []receipt // batches that wait for gaps to be saved; as many as wait for an answer
+
+	// Used by the apply goroutine alone. All but the first are its scratch.
+	shown    shown
+	rows     []store.Row
+	incoming []incoming
+	writing  []writing
 
 	// Scratch of the flusher.
 	outgoing  []Outgoing
@@ -144,10 +154,10 @@ func New(o Options) (*Hub, error) {
 	h := &Hub{
 		o: o, defaultSeries: sel, bus: o.Bus, store: o.Store, transport: o.Transport, log: o.Log,
 		metrics: newMetrics(o.Registry),
-		wake:    make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1), toSave: make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
-		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{},
+		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{}, shown: shown{most: maxShown},
 	}
 	h.ready = make(chan struct{})
 	h.setReady = sync.OnceFunc(func() { close(h.ready) })

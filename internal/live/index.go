@@ -15,15 +15,22 @@ type series struct {
 	ref    store.Ref
 
 	// lastT is the newest accepted time of this process; math.MinInt64 before the
-	// first. floor is the newest time of any series in the store when this one was
-	// first seen: a sample up to there may be stored already, since the index
-	// forgets and the store does not.
+	// first. floor is the newest time at which the store may hold a sample of it from
+	// before, since the index forgets and the store does not: the newest time of any
+	// series when this one was first seen, until the store was asked (lookUp).
 	lastT, floor int64
 
 	interval  int64 // usual distance of samples in ms; 0: unknown
 	lastDelta int64
 	seenAt    int64 // server's clock at the last sample, Unix ms
 
+	// last is the newest accepted time in the newest batch that held the series, and
+	// beforeLoss what it was before the log lost something; losses is Hub.losses as it was
+	// when beforeLoss was noted. Unix ms; see Hub.before.
+	last, beforeLoss int64
+	losses           int
+
+	hash      uint64       // of the labels, see hashOf
 	source    *source      // that wrote it last; nil: none with a sequence, or not known
 	members   []membership // the rooms that send it
 	forgotten bool         // a room has forgotten it: match it again when it is back
@@ -53,7 +60,7 @@ func (x *index) key(ls labels.Labels) []byte {
 func (x *index) get(ls labels.Labels) *series { return x.byKey[string(x.key(ls))] }
 
 func newSeries(ls labels.Labels, floor, now int64) *series {
-	return &series{labels: ls, lastT: math.MinInt64, floor: floor, seenAt: now}
+	return &series{labels: ls, hash: hashOf(ls), lastT: unknownTime, last: unknownTime, beforeLoss: unknownTime, floor: floor, seenAt: now}
 }
 
 // add puts s into the index and returns it.

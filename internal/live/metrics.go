@@ -10,6 +10,8 @@ import (
 type metrics struct {
 	batches, samples, late, dropped, bootstraps prometheus.Counter
 	copies, missing, epochs                     prometheus.Counter
+	gapsMerged                                  prometheus.Counter
+	gapsKept, gapBytes                          prometheus.Gauge
 	refused, gaps                               *prometheus.CounterVec
 	behind                                      prometheus.Gauge
 	series, rooms, viewers                      prometheus.Gauge
@@ -45,7 +47,10 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_gaps_total", Help: "Declared gaps, by reason.",
 		}, []string{"reason"}),
-		behind: gauge("stripchart_log_behind_seconds", "How far the server is behind the log's end as seen at its start; 0 once it is ready."),
+		gapsMerged: counter("stripchart_gaps_merged_total", "Declared gaps that were merged with another one because there were too many, or too many bytes of them."),
+		gapsKept:   gauge("stripchart_gaps", "Declared gaps that are kept."),
+		gapBytes:   gauge("stripchart_gaps_bytes", "Bytes of the declared gaps that are kept, when they are saved."),
+		behind:     gauge("stripchart_log_behind_seconds", "How far the server is behind the log's end as seen at its start; 0 once it is ready."),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_samples_refused_total", Help: "Samples refused, by reason.",
 		}, []string{"reason"}),

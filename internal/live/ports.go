@@ -13,7 +13,7 @@ import (
 type Store interface {
 	Append(rows []store.Row) error
 	MaxTime() int64
-	Existing(ctx context.Context, l labels.Labels, times []int64) (values []float64, there []bool, err error)
+	LookUp(ctx context.Context, questions []store.Question) error
 	Series(ctx context.Context, ms []*labels.Matcher, from, to int64) ([]labels.Labels, error)
 	Snapshot(from, to int64) (Snapshot, error)
 	Notes

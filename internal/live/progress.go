@@ -58,6 +58,7 @@ type savedProgress struct {
 	Replay   string                 `json:"replay,omitempty"`
 	Sources  map[string]savedSource `json:"sources"`
 	Loss     *savedLoss             `json:"loss,omitempty"` // that is not declared yet
+	Late     reach                  `json:"late"`           // Hub.late
 }
 
 // savedLoss is a loss in savedProgress; times as there.
@@ -72,7 +73,9 @@ type savedLoss struct {
 type savedSource struct {
 	Seq      uint64 `json:"seq"`
 	EpochSeq uint64 `json:"epoch_seq,omitempty"`
-	LastT    int64  `json:"last_t"`   // Unix ms
+	SentT    *int64 `json:"sent_t,omitempty"` // Unix ms, like those that follow; not there: as LastT
+	LastT    int64  `json:"last_t"`
+	Back     reach  `json:"back"`
 	HeardAt  int64  `json:"heard_at"` // Unix ms
 }
 
@@ -176,15 +179,24 @@ func (h *Hub) restore() (from bus.Position, err error) {
 		return from, nil
 	}
 	for id, x := range s.Sources {
-		h.sources[id] = &source{seq: x.Seq, epochSeq: x.EpochSeq, lastT: x.LastT, heardAt: x.HeardAt}
+		src := &source{
+			id: id, seq: x.Seq, epochSeq: x.EpochSeq, sentT: x.LastT, lastT: x.LastT, heardAt: x.HeardAt, back: x.Back,
+			series: map[*series]struct{}{},
+		}
+		if x.SentT != nil {
+			src.sentT = *x.SentT
+		}
+		h.sources[id] = src
 	}
+	h.late = s.Late
 	p := &h.progress
 	if p.saved, err = bus.ParsePosition(s.Position); err != nil {
 		return from, nil
 	}
 	h.begun = true
 	if l := s.Loss; l != nil {
-		h.loss = &loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To}
+		h.loss = &loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To, away: true}
+		h.losses++
 	}
 	p.intact = h.store.Intact()
 	if !p.intact {
@@ -207,30 +219,6 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	return from, nil
 }
 
-// save keeps how far the log was applied, and the gaps that were declared on the
-// way there: the gaps first, since what lies before the saved position is not
-// judged again.
-func (h *Hub) save() {
-	h.saving <- struct{}{}
-	defer func() { <-h.saving }()
-	b := h.progressToSave()
-	if !h.keepGaps() || b == nil {
-		return
-	}
-	if err := h.store.Keep(store.Progress, b); err != nil {
-		// The one before is still there: only more is read again after a start.
-		h.log.Warn("how far the log was applied could not be saved", "err", err)
-	}
-}
-
-// heardOfNewSource reports whether there is a source that is not saved yet, and has
-// to be while this process runs.
-func (h *Hub) heardOfNewSource() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.newSource && h.o.Replica
-}
-
 // progressToSave returns nil for a log that does not outlive this process, and while
 // the saved position has to stand still: before anything was applied, and while
 // something is shown that is not recorded.
@@ -244,14 +232,14 @@ func (h *Hub) progressToSave() []byte {
 		return nil
 	}
 	s := savedProgress{
-		Version: 1, Position: p.applied.String(), Replay: p.replay().String(),
+		Version: 1, Position: p.applied.String(), Replay: p.replay().String(), Late: h.late,
 		Sources: make(map[string]savedSource, len(h.sources)),
 	}
 	if p.replays(p.applied) {
 		s.Position = p.saved.String()
 	}
 	for id, x := range h.sources {
-		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, LastT: x.lastT, HeardAt: x.heardAt}
+		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, SentT: &x.sentT, LastT: x.lastT, HeardAt: x.heardAt, Back: x.back}
 	}
 	if l := h.loss; l != nil && !l.over {
 		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to}

@@ -337,8 +337,7 @@ func TestAGapHoldsItsEnds(t *testing.T) {
 				r.stop()
 				for _, at := range []int64{first, second} {
 					if !slices.ContainsFunc(r.hub.gaps, func(g *gap) bool {
-						_, concerned := g.series[string(r.hub.index.key(seriesLabels(0, 1)))]
-						return concerned && g.from < at && at < g.to
+						return g.series.has(hashOf(seriesLabels(0, 1))) && g.from < at && at < g.to
 					}) {
 						t.Errorf("what is missing at %d is in no gap", at)
 					}
@@ -349,7 +348,9 @@ func TestAGapHoldsItsEnds(t *testing.T) {
 }
 
 // Before a jump a source's clock was ahead for a while, and behind it a late sample
-// comes along: the gap is what lies between the batches all the same.
+// comes along: the gap ends where the batches begin again, all the same. It begins at
+// the batch before, or earlier by as much as the source's samples were once older than
+// what it had written before.
 func TestAGapIsNotMovedByAClockNorByALateSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newFakeLog()
@@ -379,7 +380,7 @@ func TestAGapIsNotMovedByAClockNorByALateSample(t *testing.T) {
 		defer c.Close()
 		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
 		time.Sleep(time.Second)
-		if gs := told(t, s); len(gs) != 1 || gs[0].From != from-1 || gs[0].To != to+1 {
+		if gs := told(t, s); len(gs) != 1 || gs[0].From > from-1 || gs[0].From < from-1-30_000 || gs[0].To != to+1 {
 			t.Errorf("told %+v, want one gap around %d to %d", gs, from, to)
 		}
 		r.stop()

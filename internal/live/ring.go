@@ -26,6 +26,7 @@ type entry struct {
 	size     int
 	parts    []part
 	gaps     []*gap // that the batch has revealed
+	more     bool   // the next entry goes on with the same batch
 }
 
 // part is the accepted samples of one series, as the store has them after the
@@ -41,13 +42,15 @@ type part struct {
 // end returns the index that the next entry will have.
 func (r *ring) end() uint64 { return r.first + uint64(len(r.entries)) }
 
-// position returns the position up to which entries before index i have come.
+// position returns the position up to which batches have come whole before index i.
 // i is in [first, end].
 func (r *ring) position(i uint64) bus.Position {
-	if i == r.first {
-		return r.before
+	for ; i > r.first; i-- {
+		if e := &r.entries[i-r.first-1]; !e.more {
+			return e.position
+		}
 	}
-	return r.entries[i-r.first-1].position
+	return r.before
 }
 
 // covers reports whether all entries from index i on are still here.
@@ -82,9 +85,9 @@ func (r *ring) restart(before bus.Position) {
 func (r *ring) add(e entry) {
 	r.entries = append(r.entries, e)
 	r.bytes += e.size
-	n := 0
-	for n < len(r.entries)-1 && (r.bytes > r.maxBytes || r.entries[n].at < e.at-r.maxAge) {
-		r.bytes -= r.entries[n].size
+	n, bytes := 0, r.bytes
+	for n < len(r.entries)-1 && (bytes > r.maxBytes || r.entries[n].at < e.at-r.maxAge) {
+		bytes -= r.entries[n].size
 		n++
 	}
 	r.drop(n)
@@ -97,16 +100,30 @@ func (r *ring) add(e entry) {
 func (r *ring) expire(now int64) {
 	n := 0
 	for n < len(r.entries) && r.entries[n].at < now-r.maxAge {
-		r.bytes -= r.entries[n].size
 		n++
 	}
 	r.drop(n)
 }
 
-// drop drops the n oldest entries.
+// drop drops about the n oldest entries: a batch goes as a whole. The newest one stays, if
+// it is not among the n.
 func (r *ring) drop(n int) {
+	whole := n
+	for whole > 0 && whole < len(r.entries) && r.entries[whole-1].more {
+		whole++
+	}
+	if whole > n && whole == len(r.entries) {
+		whole = n
+	}
+	for whole > 0 && r.entries[whole-1].more {
+		whole--
+	}
+	n = whole
 	if n == 0 {
 		return
+	}
+	for i := range r.entries[:n] {
+		r.bytes -= r.entries[i].size
 	}
 	r.before = r.entries[n-1].position
 	// The slice keeps its tail and append moves it to a new array when the old

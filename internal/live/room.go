@@ -50,6 +50,7 @@ type member struct {
 	id       int
 	key      string
 	labels   labels.Labels
+	hash     uint64  // of labels, see hashOf; 0: not computed yet
 	series   *series // nil while only the store knows it
 	interval int64   // as last told, ms
 	lastT    int64   // newest sample that is known, Unix ms

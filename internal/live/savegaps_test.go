@@ -1,13 +1,10 @@
 package live
 
 import (
-	"encoding/json"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/membus"
@@ -34,11 +31,12 @@ func (s *slowNotes) Keep(n store.Note, b []byte) error {
 func (s *slowNotes) gaps(t *testing.T) int {
 	t.Helper()
 	b, _ := s.Kept(store.Gaps)
-	var saved []savedGap
-	if b != nil {
-		if err := json.Unmarshal(b, &saved); err != nil {
-			t.Fatal(err)
-		}
+	if b == nil {
+		return 0
+	}
+	saved, err := decodeGaps(b)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return len(saved)
 }
@@ -53,17 +51,25 @@ func TestGapsThatAreSavedAtTheSameTimeAreAllKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		n := uint64(0)
 		declare := func() {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			h.declare(&entry{}, &gap{from: ms() - 1000, to: ms(), reason: "r", series: map[string]labels.Labels{}})
+			n++
+			h.declare([]*gap{{from: ms() - 1000, to: ms(), reason: "r", series: newConcern([]uint64{n})}})
+		}
+		saved := func() bool {
+			h.save()
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return h.gapsSaved == h.gapsDeclared
 		}
 		var wg sync.WaitGroup
 		s.takes <- 3 * time.Second
 		declare()
 		wg.Go(func() { h.save() }) // as the watch does
 		time.Sleep(time.Second)
-		if h.saveGaps() && s.gaps(t) != 1 {
+		if saved() && s.gaps(t) != 1 {
 			t.Error("a gap is said to be kept that is not")
 		}
 		wg.Wait()
@@ -73,7 +79,7 @@ func TestGapsThatAreSavedAtTheSameTimeAreAllKept(t *testing.T) {
 		wg.Go(func() { h.save() })
 		time.Sleep(time.Second)
 		declare()
-		if !h.saveGaps() || s.gaps(t) != 3 {
+		if !saved() || s.gaps(t) != 3 {
 			t.Errorf("%d gaps are kept when all are said to be, want 3", s.gaps(t))
 		}
 		wg.Wait()

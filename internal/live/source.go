@@ -3,10 +3,7 @@ package live
 import (
 	"cmp"
 	"maps"
-	"math"
 	"slices"
-
-	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/wire"
@@ -14,14 +11,30 @@ import (
 
 // source is a publisher whose batches are numbered. Guarded by Hub.mu.
 type source struct {
+	id       string
 	seq      uint64 // highest sequence number that was applied, in any epoch
 	epochSeq uint64 // highest one in this epoch of the log
-	lastT    int64  // newest time in batch seq, Unix ms
+	sentT    int64  // newest time in batch seq, accepted or not, Unix ms
+	lastT    int64  // newest accepted time in the last batch that had one, Unix ms; unknownTime
 	heardAt  int64  // log time of its last batch, Unix ms
 	here     bool   // heard by this process
-	// hole is the gap that was found when this process first heard of the source. Which
+	// back is by how much its samples were older than what it had written before of
+	// their series: nothing, for one whose clock goes forward and that sends in order.
+	back   reach
+	series map[*series]struct{} // that it was the last to write
+	// hole is what was missing when this process first heard of the source. Which
 	// other series are its is only seen when it writes them.
-	hole *gap
+	hole *hole
+	// gapsDeclared is what Hub.gapsDeclared was when its newest gap was declared.
+	gapsDeclared uint64
+}
+
+// hole is what a source lacked when this process first heard of it.
+type hole struct {
+	reason string
+	bound  int64 // as in missing; Unix ms
+	to     int64
+	told   map[uint64]struct{} // series for which it was declared, by their hashes
 }
 
 // holePatience is how long after a hole a series that its source writes may have
@@ -56,6 +69,11 @@ func (x sources) newEpoch() {
 	}
 }
 
+// maxJump is by how much a source's number may exceed the one before. A batch whose
+// number is further ahead is taken for one without a number: it would silence its source,
+// whose next numbers would all be taken for old ones.
+const maxJump = 1 << 40
+
 // of returns the source of b, nil for a writer without a sequence.
 func (x sources) of(b *bus.Batch) *source {
 	if b.Source == "" || b.Seq == 0 {
@@ -63,10 +81,27 @@ func (x sources) of(b *bus.Batch) *source {
 	}
 	s := x[b.Source]
 	if s == nil {
-		s = &source{lastT: math.MinInt64}
+		s = &source{id: b.Source, sentT: unknownTime, lastT: unknownTime, series: map[*series]struct{}{}}
 		x[b.Source] = s
 	}
+	if s.known() && b.Seq > s.seq && b.Seq-s.seq > maxJump {
+		return nil
+	}
 	return s
+}
+
+// wroteBy notes who was the last to write s; nil: nobody with a sequence, or nobody any
+// more. The caller holds Hub.mu.
+func (s *series) wroteBy(x *source) {
+	if s.source == x {
+		return
+	}
+	if s.source != nil {
+		delete(s.source.series, s)
+	}
+	if s.source = x; x != nil {
+		x.series[s] = struct{}{}
+	}
 }
 
 // isCopy reports whether everything in b was in this epoch's log before. What
@@ -77,13 +112,13 @@ func (x sources) of(b *bus.Batch) *source {
 // uses numbers twice, and what it has measured since would be skipped without a
 // word: it is newer than all that was heard of it. (A copy of a spool on another
 // machine is another source: see package spool.)
-func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq && newestOf(b) <= s.lastT }
+func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq && newestOf(b) <= s.sentT }
 
-// newestOf returns the newest time in b, Unix ms; math.MinInt64 without samples. It
+// newestOf returns the newest time in b, Unix ms; unknownTime without samples. It
 // is when the batch was measured: others in it may be late. Of a merged batch, when
 // the last was.
 func newestOf(b *bus.Batch) int64 {
-	newest := int64(math.MinInt64)
+	newest := int64(unknownTime)
 	for i := range b.Series {
 		if n := len(b.Series[i].Samples); n > 0 {
 			newest = max(newest, b.Series[i].Samples[n-1].T)
@@ -99,11 +134,12 @@ func (s *source) known() bool { return s.heardAt > 0 }
 // has begun anew, and its source dropped batches before it could send again. Without
 // that a source may have begun anywhere.
 func (s *source) recall(b *bus.Batch, logTime int64) {
-	if !s.known() && b.Dropped > 0 {
-		s.seq, s.heardAt = b.First()-b.Dropped-1, logTime
-		if b.DroppedAfter != 0 { // known
-			s.lastT = b.DroppedAfter
-		}
+	if s.known() || b.Dropped == 0 || b.Dropped >= b.First() {
+		return
+	}
+	s.seq, s.heardAt = b.First()-b.Dropped-1, logTime
+	if b.DroppedAfter != 0 { // known
+		s.lastT = b.DroppedAfter
 	}
 }
 
@@ -111,81 +147,152 @@ func (s *source) recall(b *bus.Batch, logTime int64) {
 // arrive in order.
 func (s *source) jumps(b *bus.Batch) bool { return s.known() && b.First() > s.seq+1 }
 
-// took notes that b was applied.
-func (s *source) took(b *bus.Batch, logTime int64) {
-	if b.Samples() == 0 && s.jumps(b) {
-		return // it does not say until when samples are missing; the next one does
-	}
-	s.epochSeq = max(s.epochSeq, b.Seq)
-	s.heardAt, s.here = logTime, true
-	if b.Seq < s.seq {
+// took notes that a batch was applied. The caller holds Hub.mu.
+func (s *source) took(a *application) {
+	s.epochSeq = max(s.epochSeq, a.batch.Seq)
+	s.heardAt, s.here = a.logTime, true
+	if a.batch.Seq < s.seq {
 		return
 	}
-	s.seq = b.Seq
-	if t := newestOf(b); t != math.MinInt64 {
-		s.lastT = t
+	s.seq = a.batch.Seq
+	if t := newestOf(a.batch); t != unknownTime {
+		s.sentT = t
+	}
+	if a.newest != unknownTime {
+		s.lastT = a.newest
 	}
 }
 
-// alsoMissing returns the gap of those parts' series that are seen only now to be the
-// source's, and so lack what it lacked when this process first heard of it. The
-// caller holds h.mu.
-func (h *Hub) alsoMissing(s *source, b *bus.Batch, parts []part) *gap {
-	if s == nil || s.hole == nil {
-		return nil
+// judgeSource finds out what is missing before a batch of a source, whose number jumps.
+// Of each series it is what lies between the newest times that were accepted of it in
+// the batches before and in this one, and at these two. The newest accepted time in the
+// last batch that held the series counts, not the newest ever: the source's clock may
+// have been ahead. What was refused is not missing and bounds nothing.
+//
+// Where the batch has nothing newer of a series than what came before, it does not say
+// until when something is missing: it holds late samples only, or the clock was set
+// back. Then the log's times do. The caller holds h.mu.
+func (h *Hub) judgeSource(a *application) {
+	s, b := a.source, a.batch
+	if s == nil {
+		return
 	}
-	if newestOf(b) > s.hole.to+holePatience {
-		s.hole = nil
-		return nil
+	since := h.lacksFrom(a)
+	if since == unknownTime {
+		h.alsoMissing(a)
+		return
 	}
-	g := &gap{from: s.hole.from, to: s.hole.to, reason: s.hole.reason, series: map[string]labels.Labels{}}
-	for _, p := range parts {
-		key := string(h.index.key(p.series.labels))
-		if _, told := s.hole.series[key]; !told && p.series.source == nil {
-			g.series[key] = p.series.labels
-		}
-	}
-	if len(g.series) == 0 {
-		return nil
-	}
-	return g
-}
-
-// missingBefore declares what is missing before b, whose number jumps: what lies
-// between the newest times of the batch before and of b, and at these two, since a
-// source may publish what it measured at one time in several batches. Not the newest
-// time ever heard of the source, because its clock may have been ahead; nor the oldest
-// in b, which may be late. What is outside of any window, or would not be accepted, is
-// not missing: the times come from outside. The caller holds h.mu.
-func (h *Hub) missingBefore(s *source, b *bus.Batch, logTime int64) *gap {
-	next := newestOf(b)
-	if next == math.MinInt64 || s.lastT == math.MinInt64 {
-		return nil // nothing to stand between
-	}
-	oldest, newest := logTime-h.o.Limits.Window*1000, logTime+FutureBound
-	from, to := max(min(s.lastT, next)-1, oldest), min(max(s.lastT, next)+1, newest)
-	if from >= to {
-		return nil
-	}
-	g := &gap{from: from, to: to, reason: wire.GapSourceDropped, series: map[string]labels.Labels{}}
+	l := h.loss
+	m := absence{reason: wire.GapSourceDropped, source: b.Source}
 	// Where its source says so, it is not the log that lost them.
-	if missing := b.First() - s.seq - 1; h.loss != nil && s.heardAt <= h.loss.newest && b.Dropped < missing {
-		g.reason = h.loss.reason
+	if l != nil && s.heardAt <= l.newest && (!s.known() || b.Dropped < b.First()-s.seq-1) {
+		m.reason = l.reason
 	}
-	for i := range b.Series {
-		ls := b.Series[i].Labels
-		g.series[string(h.index.key(ls))] = ls
+	oldest := a.logTime - h.o.Limits.Window*1000
+	bound := max(since, oldest)
+	passed := int64(0) // log time since its last batch
+	if s.known() {
+		passed = max(0, a.logTime-s.heardAt)
+	}
+	inLog := a.logTime + FutureBound + 1 // nothing in the log before b is newer
+	add := func(x *series, newest int64) {
+		y := missing{hash: x.hash, labels: x.labels, after: x.last, bound: bound, early: s.back.most(), to: inLog}
+		last := y.after
+		if last == unknownTime {
+			last = bound
+		}
+		switch {
+		case newest == unknownTime:
+		case newest >= last:
+			y.to = a.newest + 1
+		default:
+			y.bound = min(bound, newest-passed)
+		}
+		m.series = append(m.series, y)
+	}
+	m.series = make([]missing, 0, len(a.incoming)+len(s.series))
+	inBatch := make(map[*series]bool, len(a.incoming))
+	for i := range a.incoming {
+		in := &a.incoming[i]
+		newest := a.newest
+		if n := len(in.samples); n > 0 {
+			newest = in.samples[n-1].T
+		}
+		add(in.series, newest)
+		inBatch[in.series] = true
 	}
 	// A source does not write all its series every time.
-	for key, x := range h.index.byKey {
-		if x.source == s {
-			g.series[key] = x.labels
+	for x := range s.series {
+		if !inBatch[x] {
+			add(x, a.newest)
 		}
 	}
-	if !s.here {
-		s.hole = g
+	last, first := s.seq, b.First()
+	m.declared = func() {
+		if !s.here {
+			s.hole = &hole{reason: m.reason, bound: bound, to: inLog, told: map[uint64]struct{}{}}
+			if a.newest > bound {
+				s.hole.to = a.newest + 1
+			}
+			for i := range m.series {
+				s.hole.told[m.series[i].hash] = struct{}{}
+			}
+		}
+		h.log.Warn("batches of a source are missing", "source", b.Source, "last", last, "next", first, "reason", m.reason)
+		h.metrics.missing.Add(float64(first - last - 1))
 	}
-	h.log.Warn("batches of a source are missing", "source", b.Source, "last", s.seq, "next", b.First(), "reason", g.reason)
-	h.metrics.missing.Add(float64(b.First() - s.seq - 1))
-	return g
+	a.absences = append(a.absences, m)
+}
+
+// lacksFrom returns when what is missing before a batch of a source begins at the latest,
+// unknownTime when nothing is, or nobody knows. The caller holds h.mu.
+func (h *Hub) lacksFrom(a *application) int64 {
+	s, b, l := a.source, a.batch, h.loss
+	switch {
+	case !s.known() && l != nil && b.First() > 1 && a.logTime <= max(l.to, l.until)+holePatience:
+		// It is new since the log has lost something, and this is not its first batch.
+		return l.from - lossMargin
+	case !s.jumps(b):
+		return unknownTime
+	case s.lastT != unknownTime:
+		if b.Dropped > 0 && b.DroppedAfter != 0 {
+			return min(s.lastT, b.DroppedAfter)
+		}
+		return s.lastT
+	case s.here || b.Dropped == 0:
+		// Nothing of it was ever accepted. What is missing came after its last batch.
+		return s.heardAt - lossMargin
+	}
+	return unknownTime // it does not know since when
+}
+
+// alsoMissing finds those series of a batch that are seen only now to be its source's,
+// and so lack what it lacked when this process first heard of it. The caller holds h.mu.
+func (h *Hub) alsoMissing(a *application) {
+	s := a.source
+	if s.hole == nil {
+		return
+	}
+	if a.newest > s.hole.to+holePatience {
+		s.hole = nil
+		return
+	}
+	m := absence{reason: s.hole.reason, source: s.id}
+	for i := range a.incoming {
+		x := a.incoming[i].series
+		if _, told := s.hole.told[x.hash]; told || x.source != nil || len(a.incoming[i].samples) == 0 {
+			continue
+		}
+		m.series = append(m.series, missing{hash: x.hash, labels: x.labels, after: x.last, bound: s.hole.bound, to: s.hole.to})
+	}
+	if len(m.series) == 0 {
+		return
+	}
+	hole := s.hole
+	m.declared = func() {
+		for i := range m.series {
+			hole.told[m.series[i].hash] = struct{}{}
+		}
+	}
+	a.absences = append(a.absences, m)
 }

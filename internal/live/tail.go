@@ -40,6 +40,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 	h.background.Go(h.flusher)
 	h.background.Go(h.watch)
+	h.background.Go(h.saver)
 	defer h.save()
 	for {
 		err := h.tail(ctx, from)
@@ -174,8 +175,8 @@ func (h *Hub) IsReady() bool { return isClosed(h.ready) }
 // misses finds out, from the first entry of a log that is read from its beginning,
 // and from an entry of a new epoch, what this server cannot have seen.
 // The caller holds h.mu.
-func (h *Hub) misses(at bus.Position) {
-	p := &h.progress
+func (h *Hub) misses(a *application) {
+	p, at := &h.progress, a.delivery.Position
 	first := p.first
 	p.first = false
 	known := p.known()
@@ -188,7 +189,7 @@ func (h *Hub) misses(at bus.Position) {
 		return
 	case at.Epoch != known.Epoch:
 		if p.isUnstored && !p.unstored.IsZero() {
-			h.declareNotRecorded(wire.GapLogLost, at)
+			h.notRecorded(a, wire.GapLogLost, at)
 		}
 		h.beginEpoch(before(at))
 	case first && at.Compare(known.Offset) > 0:
@@ -218,6 +219,7 @@ func (h *Hub) beginEpoch(at bus.Position) {
 	h.log.Warn("the log has lost its past: a new epoch begins", "was", known.String(), "is", at.String())
 	h.metrics.epochs.Inc()
 	h.sources.newEpoch()
+	h.shown.clear()
 	h.lose(wire.GapLogLost, known)
 	h.ring.restart(at)
 	p.newEpoch()

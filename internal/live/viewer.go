@@ -210,14 +210,18 @@ func (h *Hub) welcome(v *viewer) {
 }
 
 // rejoinPartial has the viewers bootstrapped anew whose bootstraps lacked what
-// has been recorded since. The caller holds h.mu.
-func (h *Hub) rejoinPartial() {
+// has been recorded since; all of them, when something was withheld from all. The
+// caller holds h.mu.
+func (h *Hub) rejoinPartial(all bool) {
 	for _, r := range h.rooms {
 		r.expire(h.ring.end())
+		for _, b := range r.bootstraps {
+			b.partial = b.partial || all // for those whose bootstrap is on its way
+		}
 	}
 	for c := range h.clients {
 		for _, v := range c.viewers {
-			if !v.partial {
+			if !v.partial && !all {
 				continue
 			}
 			v.partial = false

@@ -41,10 +41,6 @@ func (h *Hub) watch() {
 		if n%4 == 0 {
 			h.tellCatalogue()
 		}
-		// The numbers of a source that is not saved tell the next life nothing.
-		if n%20 == 0 || h.heardOfNewSource() {
-			h.save()
-		}
 		if n%40 == 0 {
 			h.tidy()
 		}
@@ -111,6 +107,7 @@ func (h *Hub) tidy() {
 			m.member.series = nil // the member stays while its samples are in a window
 		}
 		s.members = nil
+		s.wroteBy(nil)
 		delete(h.index.byKey, key)
 		for _, r := range h.rooms {
 			delete(r.excess, key)

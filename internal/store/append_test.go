@@ -54,13 +54,20 @@ func TestSnapshotSeesExactlyTheCommitsBeforeIt(t *testing.T) {
 	readers.Wait()
 }
 
+// existing looks up the samples of one series at the given times.
+func existing(s *Store, l labels.Labels, times []int64) (values []float64, there []bool, err error) {
+	q := []Question{{Labels: l, Times: times}}
+	err = s.LookUp(context.Background(), q)
+	return q[0].Values, q[0].There, err
+}
+
 // firstWins appends a batch as apply does: it leaves out what is there.
 func firstWins(t *testing.T, s *Store, rows []Row) {
 	t.Helper()
 	var fresh []Row
 	for _, r := range rows {
 		times, _ := split(r.Samples)
-		_, there, err := s.Existing(context.Background(), r.Labels, times)
+		_, there, err := existing(s, r.Labels, times)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +220,7 @@ func TestAppendIsAllOrNothing(t *testing.T) {
 	appendRows(t, s, row(series("good"), bus.Sample{T: base, V: 1}))
 }
 
-func TestExistingLooksEverywhereAndAtThisSeriesOnly(t *testing.T) {
+func TestLookUpLooksEverywhereAndAtThisSeriesOnly(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, options(dir))
 	l, longer := series("a"), series("a", "host", "x")
@@ -223,7 +230,7 @@ func TestExistingLooksEverywhereAndAtThisSeriesOnly(t *testing.T) {
 	want := []bool{false, true, false, true, false, true, true, false}
 	check := func(s *Store, when string) {
 		t.Helper()
-		values, got, err := s.Existing(context.Background(), l, times)
+		values, got, err := existing(s, l, times)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v (%v)", when, got, want, err)
 		}
@@ -247,8 +254,58 @@ func TestExistingLooksEverywhereAndAtThisSeriesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(open(t, options(dir)), "after a restart")
-	if _, got, err := open(t, options(t.TempDir())).Existing(context.Background(), l, nil); err != nil || len(got) != 0 {
+	if _, got, err := existing(open(t, options(t.TempDir())), l, nil); err != nil || len(got) != 0 {
 		t.Errorf("no times: %v, %v", got, err)
+	}
+}
+
+// The questions of one call are of different ages and series, and each gets its own
+// answer, as if it had been asked alone.
+func TestLookUpAnswersManyQuestionsAtOnce(t *testing.T) {
+	s := open(t, options(t.TempDir()))
+	const hour = 3600_000
+	a, b, gone, none := series("a"), series("a", "host", "x"), series("gone"), series("none")
+	for i := range int64(12) {
+		appendRows(t, s, row(a, bus.Sample{T: base + i*hour, V: float64(i)}), row(b, bus.Sample{T: base + i*hour + 1, V: -float64(i)}))
+		if i == 3 {
+			appendRows(t, s, row(gone, bus.Sample{T: base + i*hour + 7, V: 1}))
+		}
+	}
+	now := base + 11*hour
+	appendRows(t, s, row(a, bus.Sample{T: now - 30*60_000, V: 77})) // late
+	if err := s.eng.db.Compact(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	qs := []Question{
+		{Labels: a, Times: []int64{now - 30*60_000, now}, From: base, To: now + hour},
+		{Labels: b, Times: []int64{base, base + 1}},
+		{Labels: gone, From: base, To: now},
+		{Labels: gone, From: base + 4*hour, To: now},
+		{Labels: none, Times: []int64{base}, From: base, To: now},
+		{Labels: a, From: base, To: now - 31*60_000},
+		{Labels: b},
+	}
+	if err := s.LookUp(context.Background(), qs); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		there  []bool
+		newest int64
+	}{
+		{[]bool{true, true}, now},
+		{[]bool{false, true}, math.MinInt64},
+		{nil, base + 3*hour + 7},
+		{nil, math.MinInt64},
+		{[]bool{false}, math.MinInt64},
+		{nil, now - hour},
+		{nil, math.MinInt64},
+	} {
+		if !slices.Equal(qs[i].There, want.there) || qs[i].Newest != want.newest {
+			t.Errorf("question %d: %v and newest %d, want %v and %d", i, qs[i].There, qs[i].Newest-base, want.there, want.newest-base)
+		}
+	}
+	if qs[0].Values[0] != 77 || qs[1].Values[1] != 0 {
+		t.Errorf("values %v, %v", qs[0].Values, qs[1].Values)
 	}
 }
 
@@ -331,7 +388,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			return err
 		})
 	}
-	loop(func(int64) error { _, _, err := s.Existing(ctx, series("a"), []int64{base, base + 1000}); return err })
+	loop(func(int64) error { _, _, err := existing(s, series("a"), []int64{base, base + 1000}); return err })
 	loop(func(int64) error { _, err := s.Series(ctx, all(), base, base+1000); return err })
 	loop(func(int64) error { s.MaxTime(); s.Size(); s.Repaired(); return s.Writable() })
 	loop(func(int64) error { return s.SetAddress("http://127.0.0.1:5000") })

@@ -204,9 +204,9 @@ func TestMethodsOfAClosedStoreSayClosed(t *testing.T) {
 	}
 	_, snapshotErr := s.Snapshot(base, base)
 	_, seriesErr := s.Series(ctx, all(), base, base)
-	_, _, existingErr := s.Existing(ctx, series("a"), []int64{base})
+	_, _, existingErr := existing(s, series("a"), []int64{base})
 	for name, err := range map[string]error{
-		"Append": s.Append(nil), "Snapshot": snapshotErr, "Series": seriesErr, "Existing": existingErr, "SetAddress": s.SetAddress("x"),
+		"Append": s.Append(nil), "Snapshot": snapshotErr, "Series": seriesErr, "LookUp": existingErr, "SetAddress": s.SetAddress("x"),
 	} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s: %v", name, err)

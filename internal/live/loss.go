@@ -1,0 +1,163 @@
+package live
+
+import (
+	"stripchart/internal/bus"
+)
+
+const (
+	// lossPatience, or three intervals where that is longer, is how long sources are
+	// waited for after the log has lost something, in ms of log time, so that a server
+	// that has much to catch up with does not judge before it has read what they sent:
+	// those that come back tell by their numbers what is missing, of the others nothing
+	// is known. Nobody is waited for longer than maxLossPatience.
+	lossPatience    = 15_000
+	maxLossPatience = 4 * 3600 * 1000
+	// lossMargin is how long before the log has a sample it may have been measured, in ms,
+	// where nothing else is known of it. A source publishes within moments; what it has
+	// spooled for longer it would have sent again.
+	lossMargin = 10_000
+	// lossPace is how often those who have not come back are looked for, in ms.
+	lossPace = 5_000
+)
+
+// loss is what happened to the log, until it is known whom it concerns.
+type loss struct {
+	reason string
+	from   int64 // log time of the last entry before, Unix ms
+	newest int64 // the same of the newest loss, where several are judged together
+	// until is where the log ended when it was noticed, if that is later: a server that
+	// was away does not know what between the two was retained and what was new.
+	// Whoever is heard after it is still there.
+	until int64
+	to    int64 // log time of the first entry after until; 0: not seen yet
+	next  int64 // log time at which to look again who has come back
+	over  bool  // declared for all who did not come back
+	// away says that this process has not applied what came before: only the store knows
+	// which series there were.
+	away bool
+}
+
+// reach returns the first time at which nothing is missing: what was lost came into the
+// log before its next entry, and may have been measured a little ahead of the log.
+func (l *loss) reach() int64 { return l.to + FutureBound + 1 }
+
+// lose notes that the log has lost what came after what was known. A loss before it that
+// is still being judged becomes part of it. The caller holds h.mu.
+func (h *Hub) lose(reason string, known bus.Position) {
+	p := &h.progress
+	l := &loss{
+		reason: reason, from: known.LogTime(), newest: known.LogTime(), until: max(known.LogTime(), p.end.LogTime()),
+		away: p.applied.IsZero(),
+	}
+	if known == p.saved && !p.intact {
+		l.from -= replaySpan // what the machine had not written when its power failed
+	}
+	if old := h.loss; old != nil && !old.over {
+		l.from, l.newest, l.until = min(l.from, old.from), max(l.newest, old.newest), max(l.until, old.until)
+		l.away = l.away || old.away
+	} else {
+		h.losses++
+	}
+	h.loss = l
+}
+
+// before returns the newest accepted time of s in the newest batch that held it before
+// the newest loss, unknownTime when this process has not applied any. The caller holds
+// h.mu.
+func (h *Hub) before(s *series) int64 {
+	if s.losses == h.losses {
+		return s.beforeLoss
+	}
+	return s.last
+}
+
+// wrote notes the newest accepted time of s in a batch. The caller holds h.mu.
+func (h *Hub) wrote(s *series, newest int64) {
+	if s.losses != h.losses {
+		s.losses, s.beforeLoss = h.losses, s.last
+	}
+	s.last = newest
+}
+
+// judgeLoss finds out who was not heard of since the log lost something, once they have
+// had time: series without numbered batches, and of sources that are gone. a is the
+// batch that is being applied. The caller holds h.mu.
+func (h *Hub) judgeLoss(a *application) {
+	l := h.loss
+	if l == nil {
+		return
+	}
+	if l.to == 0 && a.logTime > l.until {
+		l.to = a.logTime
+	}
+	due := l.to != 0 && !l.over && a.logTime >= max(l.to+lossPatience, l.next)
+	if !due && (!l.over || a.logTime > l.to+holePatience) {
+		return
+	}
+	m := absence{reason: l.reason}
+	declared := h.declaredFor(l)
+	add := func(s *series) {
+		for _, c := range declared {
+			if c.has(s.hash) {
+				return
+			}
+		}
+		x := missing{hash: s.hash, labels: s.labels, after: h.before(s), bound: l.from - h.lateness(), to: l.reach()}
+		if s.source != nil {
+			x.bound, x.early = l.from-lossMargin, s.source.back.most()
+		}
+		m.series = append(m.series, x)
+	}
+	over := true
+	if due {
+		l.next = a.logTime + lossPace
+		for _, s := range h.index.byKey {
+			switch {
+			case s.source != nil && (s.source.heardAt > l.until || s.source == a.source):
+			case s.source != nil && a.logTime-l.to < min(staleIntervals*s.interval, maxLossPatience):
+				over = false
+			default:
+				add(s)
+			}
+		}
+		if l.away {
+			m.storedBefore, m.storedTo = l.from, l.reach()
+		}
+	}
+	if over && a.source == nil {
+		// A series that nobody has heard of before may have begun in what was lost.
+		for i := range a.incoming {
+			if in := &a.incoming[i]; in.isNew && len(in.samples) > 0 {
+				add(in.series)
+			}
+		}
+	}
+	m.declared = func() { l.over, l.away = over, false }
+	a.absences = append(a.absences, m)
+}
+
+// declaredFor returns the series for which gaps were declared because of l. The caller
+// holds h.mu.
+func (h *Hub) declaredFor(l *loss) (cs []*concern) {
+	for _, g := range h.gaps {
+		if g.from < l.from && g.to >= l.reach() && g.reason == l.reason && g.source == "" {
+			cs = append(cs, g.series)
+		}
+	}
+	return cs
+}
+
+// notRecorded has declared that what was only shown while the disk was full is gone from
+// the log before it could be recorded, up to a position. The caller holds h.mu.
+func (h *Hub) notRecorded(a *application, reason string, to bus.Position) {
+	from := h.progress.unstored.LogTime()
+	m := absence{reason: reason}
+	for _, s := range h.index.byKey {
+		// What was accepted last may not have been recorded: the store knows what was.
+		m.series = append(m.series, missing{
+			hash: s.hash, labels: s.labels, after: unknownTime, bound: from - h.lateness(), to: to.LogTime() + FutureBound + 1,
+		})
+	}
+	h.log.Warn("what was only shown while the disk was full is gone from the log, and not recorded", "from", h.progress.unstored.String(), "to", to.String())
+	a.absences = append(a.absences, m)
+}
