@@ -193,7 +193,7 @@ func count(v *verdict, series map[string]truth, from, to int64) {
 	for _, s := range series {
 		lo, _ := slices.BinarySearch(s.acknowledged, from)
 		hi, _ := slices.BinarySearch(s.acknowledged, to+1)
-		v.Acknowledged += hi - lo
+		v.Acknowledged += max(0, hi-lo)
 	}
 }
 
