@@ -50,8 +50,8 @@ func (r *rig) check(from, to int64, allowed []allowance) (verdict, error) {
 	for last, still := -1, 0; ; time.Sleep(300 * time.Millisecond) {
 		v, err := r.checkOnce(from, to, allowed)
 		once := verdict{Doubled: v.Doubled, Order: v.Order, Undue: v.Undue}
-		if once.faulty() {
-			once.Notes = v.Notes
+		if once.faulty() { // not what is missing still
+			once.Notes = slices.DeleteFunc(slices.Clone(v.Notes), func(n string) bool { return strings.Contains(n, " lacks ") })
 		}
 		v.add(before)
 		before.add(once)
@@ -193,7 +193,7 @@ func count(v *verdict, series map[string]truth, from, to int64) {
 	for _, s := range series {
 		lo, _ := slices.BinarySearch(s.acknowledged, from)
 		hi, _ := slices.BinarySearch(s.acknowledged, to+1)
-		v.Acknowledged += hi - lo
+		v.Acknowledged += max(0, hi-lo)
 	}
 }
 

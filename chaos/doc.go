@@ -18,8 +18,19 @@
 //  4. no process ended that was not told to, no message broke docs/PROTOCOL.md;
 //  5. every viewer is live again within 30 s.
 //
+// Meanwhile, in every rig: sources put several times into a batch and some of their
+// series lag; a writer without numbers (plain remote write) delivers backlogs late, and
+// beside good samples what must be refused, second values, and labels with empty values;
+// restless pages have several rooms on one connection, leave and resume them, change
+// windows and points and move between servers; pages of namespace / join at any moment,
+// and are owed every sample that is newer than all before it. In some rigs rooms have more
+// series than are sent. A second table says how often each was done. What a process
+// cannot live to see, such as a log that is idle for ten minutes, is in the storm of
+// internal/live (make storm FOR=1h).
+//
 // The oracle is tested for its ability to fail.
 //
-// `make test` injects each fault once; `make chaos FAULTS=500` as many as asked, and
-// prints the table of docs/RELIABILITY.md.
+// `make test` injects each fault once; `make chaos FAULTS=500` as many as asked, with
+// MODE=http on one server with its log in memory, and prints the table of
+// docs/RELIABILITY.md.
 package chaos

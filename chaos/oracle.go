@@ -63,6 +63,7 @@ func (v *verdict) String() string {
 type allowance struct {
 	reason   string
 	from, to int64 // Unix ms
+	plain    bool  // only for series that are written without numbers: nobody but Redis may have them
 }
 
 func (a allowance) allows(g gap) bool {
@@ -70,13 +71,14 @@ func (a allowance) allows(g gap) bool {
 		// How late its writer was, and how far ahead, nobody can know.
 		a.from, a.to = a.from-maxBacklog, a.to+maxAhead
 	}
-	return a.reason == g.reason && a.from <= g.from && g.to <= a.to
+	return a.reason == g.reason && a.from <= g.from && g.to <= a.to && !(a.plain && hasNumbers(g.series))
 }
 
-// maxBacklog is how old a sample without a number may be when it is delivered, and
-// maxAhead how far ahead servers accept one, in ms.
+// maxBacklog bounds how old a sample without a number may be when it is delivered, or
+// for how long its series was not written before, and maxAhead how far ahead servers
+// accept one, in ms.
 const (
-	maxBacklog = 60_000
+	maxBacklog = 900_000
 	maxAhead   = 61_000
 )
 

@@ -213,10 +213,13 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	to := time.Now().UnixMilli() - settled
 	for _, reason := range f.allowed {
-		*allowed = append(*allowed, allowance{reason, began.Add(-lagBefore - f.before).UnixMilli(), time.Now().Add(reachAfter).UnixMilli()})
+		*allowed = append(*allowed, allowance{reason: reason, from: began.Add(-lagBefore - f.before).UnixMilli(), to: time.Now().Add(reachAfter).UnixMilli()})
 	}
 	if f.loses {
-		r.losses = append(r.losses, allowance{logLost, began.Add(-lagBefore).UnixMilli(), time.Now().Add(8*time.Second + reachAfter).UnixMilli()})
+		loss := allowance{reason: logLost, from: began.Add(-lagBefore).UnixMilli(), to: time.Now().Add(8*time.Second + reachAfter).UnixMilli()}
+		r.losses = append(r.losses, loss)
+		loss.plain = true
+		*allowed = append(*allowed, loss)
 	}
 	if f.kills {
 		*allowed = append(*allowed, r.losses...)

@@ -163,7 +163,7 @@ func (w *writer) batch(times []int64, now int64) (b *bus.Batch, refused int) {
 			refused++
 		}
 		ls := seriesOf(nameless, k)
-		if emptyLabels && w.rand.IntN(5) == 0 {
+		if w.rand.IntN(5) == 0 {
 			ls = withEmpty(ls)
 			w.count("labels with an empty value", 1)
 		}
