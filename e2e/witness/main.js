@@ -3,7 +3,8 @@
 // rules and their sentences are in rules.js.
 //
 //   node e2e/witness/main.js --binary bin/stripchart --mode memory|redis --for 30m --seed 1
-//     [--only part of a fault's name] [--without kinds,of,writes] [--keep] [--verbose]
+//     [--only part of a fault's name] [--without kinds,of,writes] [--tolerate rules] [--keep]
+//     [--verbose]
 //
 // Status 1: something was not as documented.
 
@@ -33,6 +34,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string', default: '0' },
     only: { type: 'string', default: '' },
     without: { type: 'string', default: '' },
+    tolerate: { type: 'string', default: '' },
     port: { type: 'string', default: '21000' },
     keep: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
@@ -78,7 +80,11 @@ const stage = new Stage({
   dir,
   window: ROOT_WINDOW,
   defaultSeries: 'witness_default',
-  options: options.mode === 'redis' ? ['--bus-bytes', '1M'] : [],
+  options: [
+    ...(options.mode === 'redis' ? ['--bus-bytes', '1M'] : []),
+    // Mostly little fits into the queue of a page that does not read.
+    ...(seed % 4 > 0 ? ['--max-output', '16k', '--compress-from', '0'] : []),
+  ],
 });
 
 /** Reasons for gaps that there have been, by server. @type {Map<string, Set<string>>} */
@@ -261,7 +267,7 @@ async function createViewers(count) {
 async function act(v) {
   const r = v.random;
   const page = v.pages.size > 0 ? r.pick([...v.pages.values()]) : undefined;
-  switch (r.int(0, 11)) {
+  switch (r.int(0, 12)) {
     case 0:
     case 1: // Cut off, and back, here or elsewhere, with since.
       await v.connect(stage.other(v.server, r));
@@ -299,20 +305,27 @@ async function act(v) {
         });
       }
       return;
-    case 10: // One that does not read, and has asked for more than fits into the sockets.
+    case 10: // One that does not read, and has asked for more than fits into the sockets, in a room of its own.
+    case 11:
       if (v.pause(true)) {
-        const life = v.life;
-        const requests = r.pick([0, 0, 12]);
+        const { life, socket } = v;
+        const requests = r.pick([0, 16, 30]);
+        let room = '';
         for (let i = 0; i < requests; i++) {
-          v.socket?.emit('history', {
-            query: 'dense',
-            from: begin - 3600_000,
-            to: Date.now(),
-            points: 20000,
+          const arg = { query: 'dense{i!="many"}', window: 3600 + i, points: 20000 };
+          socket?.emit('subscribe', arg, (/** @type {any} */ ack) => {
+            if (v.life !== life || !ack?.room) return;
+            room = ack.room;
+            v.left.add(room);
           });
         }
+        if (page && r.chance(0.5))
+          await v.subscribe(page, { window: r.pick(WINDOWS), points: r.pick(POINTS) });
         await sleep(r.int(500, 3000));
-        if (v.life === life) v.pause(false);
+        if (v.life !== life) return;
+        v.pause(false);
+        await waitFor(() => v.life !== life || room !== '', 5000);
+        if (v.life === life && room) await v.request('unsubscribe', { room });
       }
       return;
     default:
@@ -677,7 +690,12 @@ function summary(writers) {
   );
   for (const [text, n] of open) console.log(`open       ${text} (${n})`);
   let total = 0;
+  const tolerated = options.tolerate.split(',');
   for (const [rule, { count, examples }] of violations) {
+    if (tolerated.includes(rule)) {
+      console.log(`tolerated  ${rule}, ${count} times, as told: ${examples[0]}`);
+      continue;
+    }
     total += count;
     console.log(`\nVIOLATED   ${rule}, ${count} times: ${RULES[rule]}`);
     for (const example of examples) console.log(`  ${example}`);

@@ -66,6 +66,7 @@ export class Page {
     /** @type {{ since: string, window: number, points: number, at: number, fresh: boolean }[]} */
     this.asked = [];
     this.now = 0;
+    this.slowAt = 0;
     this.messages = 0;
     this.compared = 0;
     /** @type {Set<string>} */
@@ -77,7 +78,7 @@ export class Page {
   /** @param {string} line */
   note(line) {
     this.log.push(`${new Date().toISOString().slice(11, 23)} ${line}`);
-    if (this.log.length > 40) this.log.shift();
+    if (this.log.length > 60) this.log.shift();
   }
 
   /** @param {string} rule @param {string} detail */
@@ -104,7 +105,9 @@ export class Page {
     this.asked.push(request);
     this.window = request.window;
     this.points = request.points;
-    this.note(`ack ${short(ack)} for since ${request.since || 'none'}`);
+    this.note(
+      `ack ${short(ack)} for since ${request.since || 'none'} window ${request.window} points ${request.points}`,
+    );
     if (!(ack.sent <= ack.matched)) this.report('matched', short(ack));
   }
 
@@ -112,11 +115,11 @@ export class Page {
   bootstrap(m, server, at = Date.now()) {
     this.messages++;
     this.note(
-      `bootstrap ${m.reason} from ${m.from}${m.more ? ' more' : ''} position ${m.position} series ${m.series?.length} blocks ${m.blocks?.length}`,
+      `bootstrap (asked ${this.asked.length}) ${m.reason} from ${m.from}${m.more ? ' more' : ''} position ${m.position} series ${m.series?.length} blocks ${m.blocks?.length}`,
     );
     this.clock(m, at);
     let part = this.part;
-    if (part && m.series !== undefined && this.asked.length > 0) part = undefined;
+    if (part && m.series !== undefined && (this.asked.length > 0 || m.reason === 'slow')) part = undefined;
     if (!part) {
       const request = m.reason === 'slow' ? undefined : this.asked.shift();
       if (!Array.isArray(m.series)) this.report('parts', `a first part without series: ${short(m)}`);
@@ -180,6 +183,7 @@ export class Page {
     if (this.asked.length === 0) this.fits(part, at);
     this.part = undefined;
     this.ready = true;
+    if (part.reason === 'slow') this.slowAt = at;
     if (part.from === null || part.window < this.covered || this.covered === 0) this.covered = part.window;
     else if (part.window > this.covered) {
       this.open(
@@ -480,15 +484,15 @@ export class Page {
     }
   }
 
-  /** @param {any} m @param {string} server @param {number} [at] */
-  setStatus(m, server, at = Date.now()) {
+  /** @param {any} m @param {string} server @param {boolean} prompt it was read when it came @param {number} [at] */
+  setStatus(m, server, prompt, at = Date.now()) {
     this.messages++;
     this.note(`status ${m.state} ${m.since}`);
     if (!['live', 'stale', 'not_stored'].includes(m.state)) this.report('status', short(m));
     if (!this.ready) this.report('status', `before the first bootstrap is complete: ${short(m)}`);
     if (m.state === 'not_stored') this.report('status', 'not_stored, but the disk was not full');
     this.status = m;
-    if (m.state !== 'stale') return;
+    if (m.state !== 'stale' || !prompt) return;
     // Younger than 3 s, and known to every server for a while.
     for (const series of this.truth.series.values()) {
       if (!this.selector.matches(series) || series.newest <= at - 2000) continue;
@@ -576,6 +580,21 @@ export class Page {
       }
     }
     return { lacks, compared };
+  }
+
+  /**
+   * A subscribe to a page that does not read has no bootstrap of its own when the page is sent a slow one instead;
+   * after that the page must have what it asked for.
+   * @param {number} [now]
+   */
+  rest(now = Date.now()) {
+    if (!this.ready || this.part) return false;
+    if (this.asked.length === 0) return true;
+    if (this.slowAt < this.asked[this.asked.length - 1].at || now - this.slowAt < 3000) return false;
+    this.open('a subscribe of a page that does not read is answered with a slow bootstrap');
+    this.asked = [];
+    this.covered = this.window;
+    return true;
   }
 
   /** Forgets what is far behind the window. @param {number} now */

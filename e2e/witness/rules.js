@@ -6,6 +6,8 @@ export const RULES = {
   // docs/PROTOCOL.md, "Joining": "The promise: after the upsert a page holds every acknowledged sample of its
   // window exactly once and in order, or was told of a gap." A window is [now - window, now] ("Connect", `now`).
   missing: 'an acknowledged sample of the window is not held, and no gap covers it',
+  // The same, of a room that matches more series than it sends: the series that are described to the page.
+  crowded: 'a sample of the window is not held, of a series that a crowded room sends',
   // HTTP.md, "Request": "a copy is known by series and time: the first value wins"; README: every acknowledged
   // sample reaches a page exactly once.
   value: 'a value that is not the first one acknowledged for its series and time',

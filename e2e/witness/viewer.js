@@ -43,6 +43,7 @@ export class Viewer {
     this.greeted = false;
     this.wanted = false;
     this.paused = false;
+    this.pausedAt = 0;
     /** Rooms do not matter. */
     this.deaf = false;
     this.connections = 0;
@@ -153,7 +154,7 @@ export class Viewer {
     socket.on('status', (/** @type {any} */ m) => {
       if (!mine()) return;
       this.counts.status++;
-      page(m, 'status')?.setStatus(m, name);
+      page(m, 'status')?.setStatus(m, name, Date.now() - this.pausedAt > 10_000);
     });
     socket.on('catalogue', (/** @type {any} */ m) => {
       if (!mine() || !this.catalogue) return;
@@ -313,6 +314,7 @@ export class Viewer {
     if (paused) tcp.pause();
     else tcp.resume();
     this.paused = paused;
+    this.pausedAt = Date.now();
     return true;
   }
 
@@ -333,7 +335,7 @@ export class Viewer {
       .filter(p => this.rooms.get(p.room) !== p || !p.ready || p.part || p.asked.length > 0)
       .map(
         p =>
-          `${p.selector.text}: asking ${this.asking.has(p)} in ${this.rooms.get(p.room) === p} ready ${p.ready} part ${Boolean(p.part)} asked ${p.asked.length}; ${p.log.slice(-6).join(' / ')}`,
+          `${p.selector.text}: asking ${this.asking.has(p)} in ${this.rooms.get(p.room) === p} ready ${p.ready} part ${Boolean(p.part)} asked ${p.asked.length}; ${p.log.slice(-25).join('\n    ')}`,
       )
       .join('; ');
   }
