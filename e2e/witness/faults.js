@@ -11,6 +11,7 @@ import { labels, post } from './writers.js';
  * @property {(rule: string, where: string, detail: string) => void} violation
  * @property {(server: string, reason: string) => void} harmed
  * @property {(text: string) => void} say
+ * @property {{ from: number, to: number }[]} trims
  *
  * @typedef {object} Fault
  * @property {string} name
@@ -139,10 +140,15 @@ export const FAULTS = [
       const [away, alive] = random.shuffled(world.stage.servers);
       await away.end(random.pick(['SIGKILL', 'SIGTERM']));
       const since = Date.now();
+      const trim = { from: since - 1000, to: Infinity };
       await sleep(random.int(500, 1500));
       const reached = since + 300;
-      if (await flood(world, alive, reached)) world.harmed(away.name, 'log_trimmed');
+      if (await flood(world, alive, reached)) {
+        world.harmed(away.name, 'log_trimmed');
+        world.trims.push(trim);
+      }
       await away.start();
+      trim.to = Date.now();
     },
   },
   {

@@ -133,6 +133,10 @@ const world = {
     if (reason === 'source_dropped' && keys.every(key => key.includes('"gappy"'))) return undefined;
     return `nothing was lost that could be ${reason}`;
   },
+  /** When a server was away while the log was trimmed. @type {{ from: number, to: number }[]} */
+  trims: [],
+  /** @param {number} acknowledged */
+  wasTrimmed: acknowledged => world.trims.some(({ from, to }) => acknowledged >= from && acknowledged <= to),
   calm: () => harm === 0 && Date.now() - lastHarm > 3000,
   /** @type {Viewer[]} */
   viewers: [],
@@ -357,7 +361,7 @@ async function settle(last) {
   const started = Date.now();
   let least = Infinity;
   let progress = Date.now();
-  /** @type {{ v: Viewer, page?: Page, lack: { rule: string, text: string, id: string } }[]} */
+  /** @type {{ v: Viewer, page?: Page, acknowledged?: number, lack: { rule: string, text: string, id: string } }[]} */
   let lacks = [];
   for (;;) {
     lacks = [];
@@ -370,12 +374,9 @@ async function settle(last) {
       for (const page of v.pages.values()) {
         const { lacks: some, compared } = page.judge(LIMIT, now);
         comparisons += compared;
-        for (const { series, t, what, rule } of some) {
-          lacks.push({
-            v,
-            page,
-            lack: { rule, text: `${series.key} at ${t}: ${what}`, id: `${series.key} ${t}` },
-          });
+        for (const { series, t, what, rule, acknowledged } of some) {
+          const lack = { rule, text: `${series.key} at ${t}: ${what}`, id: `${series.key} ${t}` };
+          lacks.push({ v, page, acknowledged, lack });
         }
         for (const { series, t, at } of truth.dropped) {
           if (t < now - Math.min(page.window, page.covered) * 1000 || t > now) continue;
@@ -413,6 +414,11 @@ async function settle(last) {
     if (Date.now() - progress > 8000) break;
     await sleep(100);
   }
+  for (const { page, lack, acknowledged } of lacks) {
+    if (lack.rule !== 'missing' || acknowledged === undefined) continue;
+    if (page && page.matched > LIMIT) lack.rule = 'crowded';
+    else if (world.wasTrimmed(acknowledged)) lack.rule = 'trimmed';
+  }
   for (const { v, page, lack } of lacks) {
     const known = page?.reported ?? new Set();
     if (known.has(lack.id)) continue;
@@ -424,7 +430,7 @@ async function settle(last) {
       lack.rule,
       `${v.name} at ${v.server.name}${page ? ` in ${page.selector.text} window ${page.window}` : ''}`,
       lack.text + held,
-      page?.log.slice(-12),
+      page?.log.slice(-20),
     );
   }
   counts();
@@ -495,15 +501,20 @@ function judgeHistory(answer, selector, server, from, to, points) {
     truth.declared(server.name, key, t),
   );
   comparisons += compared + page.compared;
-  for (const { series, t, what } of lacks) {
+  for (const { series, t, what, acknowledged } of lacks) {
+    const id = `${server.name} ${series.key} ${t}`;
+    if (historyReported.has(id)) continue;
+    historyReported.add(id);
     world.violation(
-      'history',
+      acknowledged !== undefined && world.wasTrimmed(acknowledged) ? 'trimmed' : 'history',
       where,
       `${selector.text} [${from}, ${to}] points ${points}: ${series.key} at ${t}: ${what}`,
     );
   }
 }
 
+/** @type {Set<string>} */
+const historyReported = new Set();
 let probeNumber = 0;
 
 /** Fresh connections to each server: histories, a crowded room, the catalogue. @param {boolean} last */

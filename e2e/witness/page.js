@@ -7,7 +7,7 @@ import { acknowledgedAt, candidates, keyOfObject, wire } from './truth.js';
  * @typedef {import('./truth.js').Series} Series
  * @typedef {(rule: string, detail: string) => void} Report
  * @typedef {{ step: number, start: number, values: (number | null)[], at: number }} Column
- * @typedef {{ series: Series, t: number, what: string, rule: string }} Lack
+ * @typedef {{ series: Series, t: number, what: string, rule: string, acknowledged?: number }} Lack
  */
 
 const PART = 128 * 1024;
@@ -121,7 +121,8 @@ export class Page {
     let part = this.part;
     if (part && m.series !== undefined && (this.asked.length > 0 || m.reason === 'slow')) part = undefined;
     if (!part) {
-      const request = m.reason === 'slow' ? undefined : this.asked.shift();
+      // A page may be too slow for the answer to its own subscribe; on a new connection that is the first bootstrap.
+      const request = m.reason === 'slow' && this.ready ? undefined : this.asked.shift();
       if (!Array.isArray(m.series)) this.report('parts', `a first part without series: ${short(m)}`);
       this.reasonable(m, request);
       if (m.from === null) {
@@ -202,6 +203,12 @@ export class Page {
       return;
     }
     const { since, fresh } = request;
+    if (m.reason === 'slow') {
+      this.open('the first bootstrap behind a subscribe may have reason slow');
+      if (m.from !== null && since === '')
+        this.report('reason', `slow from ${m.from}, which this page has never seen`);
+      return;
+    }
     if (since === '') {
       if (m.from !== null) this.report('reason', `from ${m.from} (${m.reason}) although there was no since`);
       if (m.reason !== 'join') this.report('reason', `${m.reason} although there was no since`);
@@ -262,7 +269,7 @@ export class Page {
   update(m, server, at = Date.now()) {
     this.messages++;
     this.note(
-      `update ${m.position} series ${m.series?.length ?? 0} gone ${short(m.gone)} ${short(m.blocks?.map((/** @type {any} */ b) => [b.ids.length, b.x?.[0], b.x?.length]))}`,
+      `update ${m.position}${m.matched === undefined ? '' : ` matched ${m.matched}`} series ${m.series?.length ?? 0} gone ${short(m.gone)} ${short(m.blocks?.map((/** @type {any} */ b) => [b.ids.length, b.x?.[0], b.x?.length]))}`,
     );
     this.clock(m, at);
     if (this.part) this.report('position', 'an update between two parts of a bootstrap');
@@ -559,6 +566,7 @@ export class Page {
             t: s.t,
             what: `${candidates(s)}, acknowledged ${acknowledgedAt(s)}`,
             rule: 'missing',
+            acknowledged: acknowledgedAt(s),
           });
       }
       for (const column of touched) {

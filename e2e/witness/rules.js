@@ -8,6 +8,9 @@ export const RULES = {
   missing: 'an acknowledged sample of the window is not held, and no gap covers it',
   // The same, of a room that matches more series than it sends: the series that are described to the page.
   crowded: 'a sample of the window is not held, of a series that a crowded room sends',
+  // "`log_trimmed` (a server was away for longer than the log is kept)": the samples that were acknowledged meanwhile
+  // and that the server never read, late ones and those ahead of the clock too.
+  trimmed: 'a sample was trimmed from the log while a server was away, and lies outside of the declared gap',
   // HTTP.md, "Request": "a copy is known by series and time: the first value wins"; README: every acknowledged
   // sample reaches a page exactly once.
   value: 'a value that is not the first one acknowledged for its series and time',

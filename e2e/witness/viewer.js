@@ -58,7 +58,7 @@ export class Viewer {
 
   /** @param {string} rule @param {string} detail @param {Page} [page] */
   violation(rule, detail, page) {
-    this.world.violation(rule, `${this.name} at ${this.server.name}`, detail, page?.log.slice(-12));
+    this.world.violation(rule, `${this.name} at ${this.server.name}`, detail, page?.log.slice(-20));
   }
 
   /** @param {import('./selector.js').Selector} selector @param {number} window @param {number} points */
