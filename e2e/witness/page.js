@@ -67,6 +67,8 @@ export class Page {
     this.asked = [];
     this.now = 0;
     this.slowAt = 0;
+    /** A slow bootstrap, which has no `matched`, stands for updates that had one perhaps. */
+    this.slowMatched = false;
     this.messages = 0;
     this.compared = 0;
     /** @type {Set<string>} */
@@ -101,6 +103,7 @@ export class Page {
     if (this.room && ack.room !== this.room) this.report('room', `${ack.room} was ${this.room} before`);
     this.room = ack.room;
     this.matched = ack.matched;
+    this.slowMatched = false;
     this.sent = ack.sent;
     this.asked.push(request);
     this.window = request.window;
@@ -122,7 +125,7 @@ export class Page {
     if (part && m.series !== undefined && (this.asked.length > 0 || m.reason === 'slow')) part = undefined;
     if (!part) {
       // A page may be too slow for the answer to its own subscribe; on a new connection that is the first bootstrap.
-      const request = m.reason === 'slow' && this.ready ? undefined : this.asked.shift();
+      const request = m.reason === 'slow' && this.ready && m.from !== null ? undefined : this.asked.shift();
       if (!Array.isArray(m.series)) this.report('parts', `a first part without series: ${short(m)}`);
       this.reasonable(m, request);
       if (m.from === null) {
@@ -184,7 +187,10 @@ export class Page {
     if (this.asked.length === 0) this.fits(part, at);
     this.part = undefined;
     this.ready = true;
-    if (part.reason === 'slow') this.slowAt = at;
+    if (part.reason === 'slow') {
+      this.slowAt = at;
+      this.slowMatched = true;
+    }
     if (part.from === null || part.window < this.covered || this.covered === 0) this.covered = part.window;
     else if (part.window > this.covered) {
       this.open(
@@ -275,7 +281,10 @@ export class Page {
     if (this.part) this.report('position', 'an update between two parts of a bootstrap');
     else if (!this.ready) this.report('position', 'an update before the first bootstrap');
     this.learn(m.series ?? []);
-    if (m.matched !== undefined) this.matched = m.matched;
+    if (m.matched !== undefined) {
+      this.matched = m.matched;
+      this.slowMatched = false;
+    }
     this.read(m, server, at, 'update');
     for (const id of m.gone ?? []) {
       const known = this.ids.get(id);
