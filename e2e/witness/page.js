@@ -630,7 +630,9 @@ export class Page {
  * @returns {string | undefined}
  */
 export function columnWrong(series, { step, start, values, at }, held, from, to = Infinity) {
+  /** @type {{ t: number, low: number, high: number }[]} */
   const must = [];
+  /** @type {{ t: number, v: number }[]} */
   const may = [];
   let odd = false;
   for (const s of series.between(start, start + step - 1)) {

@@ -110,8 +110,14 @@ export class Writer {
     this.world = world;
     this.name = name;
     this.random = random;
+    /** @type {import('./stage.js').Server} */
     this.server = random.pick(world.stage.servers);
     this.patience = 3000;
+  }
+
+  /** To another server, mostly. */
+  move() {
+    this.server = this.world.stage.other(this.server, this.random);
   }
 
   /** @param {string} rule @param {string} detail */
@@ -139,7 +145,7 @@ export class Writer {
             truth.unanswered += entries.length;
             return undefined;
           }
-          this.server = this.world.stage.other(this.server, this.random);
+          this.move();
           await sleep(100);
           begin = Math.min(begin, Date.now());
           continue;
@@ -249,7 +255,7 @@ export class Source extends Writer {
             truth.unanswered += entries.length;
             return;
           }
-          this.server = stage.other(this.server, this.random);
+          this.move();
           await sleep(100);
           continue;
         }
@@ -398,6 +404,7 @@ export function startWriters(world, random) {
   // Late samples: single times of the last minute, in any order, between those of now.
   const lateWriter = writer('late');
   every(300, async () => {
+    /** @type {Value[]} */
     const values = [];
     const now = Date.now();
     for (const i of [0, 1, 2]) {
@@ -472,7 +479,7 @@ export function startWriters(world, random) {
     const answer = await secondWriter.send(values, { insist: true, second: values.length > 1 });
     if (!answer) return;
     for (let k = random.int(0, 2); k > 0; k--) {
-      secondWriter.server = world.stage.other(secondWriter.server, random);
+      secondWriter.move();
       await secondWriter.send([{ labels: l, t, v: fresh() }], { second: true });
     }
   });
