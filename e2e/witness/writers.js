@@ -509,7 +509,7 @@ export function startWriters(world, random) {
     const text = ODD[odd % ODD.length];
     /** @type {Labels} */
     let l;
-    switch (odd++ % 6) {
+    switch (odd++ % 9) {
       case 0:
       case 1:
         l = labels('odd', { kind: 'value', text });
@@ -526,6 +526,25 @@ export function startWriters(world, random) {
       case 4:
         l = labels('odd.metric', { kind: 'metric' });
         break;
+      case 5: // Not sorted, which is another spelling of the same series.
+        l = labels('odd', { kind: 'unsorted', zone: 'z' });
+        if (!world.without.includes('unsorted') && random.chance(0.5)) l.reverse();
+        break;
+      case 6:
+        l = [
+          ['kind', 'nameless'],
+          ['only', 'labels'],
+        ];
+        break;
+      case 7: {
+        // What a label with two values would mean is not said; it cannot be taken.
+        const twice = labels('odd', { kind: 'twice' });
+        twice.push(['kind', 'two']);
+        const answer = await oddWriter.send([{ labels: twice, ...value }, good], { tolerant: true });
+        if (answer && 'status' in answer && answer.status === 204)
+          oddWriter.violation('write', `204 for ${JSON.stringify(twice)}`);
+        return;
+      }
       default:
         l = labels('odd', { kind: 'numbers', text: String(random.int(0, 3)) });
     }
