@@ -365,12 +365,14 @@ async function settle(last) {
     if (!v.wanted) await v.connect(v.server);
   }
   const started = Date.now();
+  let compares = 0;
   let least = Infinity;
   let progress = Date.now();
   /** @type {{ v: Viewer, page?: Page, acknowledged?: number, lack: { rule: string, text: string, id: string } }[]} */
   let lacks = [];
   for (;;) {
     lacks = [];
+    let sofar = 0;
     const now = Date.now();
     for (const v of world.viewers) {
       if (!v.settled()) {
@@ -379,7 +381,7 @@ async function settle(last) {
       }
       for (const page of v.pages.values()) {
         const { lacks: some, compared } = page.judge(LIMIT, now);
-        comparisons += compared;
+        sofar += compared;
         for (const { series, t, what, rule, acknowledged } of some) {
           const lack = { rule, text: `${series.key} at ${t}: ${what}`, id: `${series.key} ${t}` };
           lacks.push({ v, page, acknowledged, lack });
@@ -412,14 +414,16 @@ async function settle(last) {
         }
       }
     }
+    compares = sofar;
     if (lacks.length === 0) break;
     if (lacks.length < least) {
       least = lacks.length;
       progress = Date.now();
     }
     if (Date.now() - progress > 8000) break;
-    await sleep(100);
+    await sleep(150);
   }
+  comparisons += compares;
   for (const { page, lack, acknowledged } of lacks) {
     if (lack.rule !== 'missing' || acknowledged === undefined) continue;
     if (page && page.matched > LIMIT) lack.rule = 'crowded';
