@@ -269,7 +269,11 @@ async function createViewers(count) {
     // Some page or other watches everything.
     for (let k = i; k < SELECTORS.length; k += count)
       if (!rooms.includes(SELECTORS[k])) rooms.push(SELECTORS[k]);
-    for (const s of rooms) await viewer.join(s, random.pick(WINDOWS), random.pick(POINTS));
+    for (const s of rooms) {
+      // A bootstrap in several parts.
+      const dense = s.name === 'dense';
+      await viewer.join(s, dense ? 3600 : random.pick(WINDOWS), dense ? 20000 : random.pick(POINTS));
+    }
   }
 }
 
