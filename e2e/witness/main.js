@@ -6,7 +6,8 @@
 //     [--only part of a fault's name] [--skip faults] [--without kinds,of,writes] [--tolerate rules] [--keep]
 //     [--verbose]
 //
-// Status 1: something was not as documented.
+// With --lie viewers lose an update now and then, so that the run has to fail. Status 1: something was not as
+// documented.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,6 +39,7 @@ const { values: options } = parseArgs({
     tolerate: { type: 'string', default: '' },
     port: { type: 'string', default: '21000' },
     keep: { type: 'boolean', default: false },
+    lie: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -97,6 +99,7 @@ const world = {
   gate,
   random,
   limit: LIMIT,
+  lie: options.lie,
   say,
   /** Parts of what is written that are left out, to see behind what is known. */
   without: options.without.split(',').filter(Boolean),

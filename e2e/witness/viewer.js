@@ -15,6 +15,7 @@ export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
  * @property {(server: string, reason: string, keys: string[]) => string | undefined} gapCause
  * @property {() => boolean} calm no fault is under way and none was a moment ago
  * @property {number} limit series that a room sends
+ * @property {boolean} lie viewers lose an update now and then, which the judge must see
  */
 
 export class Viewer {
@@ -144,6 +145,7 @@ export class Viewer {
     socket.on('update', (/** @type {any} */ m) => {
       if (!mine()) return;
       this.counts.updates++;
+      if (this.world.lie && this.random.chance(0.01)) return;
       page(m, 'update')?.update(m, name);
     });
     socket.on('gap', (/** @type {any} */ m) => {
