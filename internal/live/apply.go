@@ -354,7 +354,7 @@ func (h *Hub) record(a *application, parts []writing, last bool) (stored, err er
 		return nil, nil
 	}
 	if a.source != nil {
-		a.source.took(a)
+		a.source.took(a, h.o.Accept.Milliseconds())
 	}
 	h.metrics.batches.Inc()
 	h.metrics.ring(&h.ring)

@@ -76,6 +76,7 @@ type savedSource struct {
 	SentT    *int64 `json:"sent_t,omitempty"` // Unix ms, like those that follow; not there: as LastT
 	LastT    int64  `json:"last_t"`
 	Back     reach  `json:"back"`
+	Lag      reach  `json:"lag"`
 	HeardAt  int64  `json:"heard_at"` // Unix ms
 }
 
@@ -180,7 +181,7 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	}
 	for id, x := range s.Sources {
 		src := &source{
-			id: id, seq: x.Seq, epochSeq: x.EpochSeq, sentT: x.LastT, lastT: x.LastT, heardAt: x.HeardAt, back: x.Back,
+			id: id, seq: x.Seq, epochSeq: x.EpochSeq, sentT: x.LastT, lastT: x.LastT, heardAt: x.HeardAt, back: x.Back, lag: x.Lag,
 			series: map[*series]struct{}{},
 		}
 		if x.SentT != nil {
@@ -239,7 +240,7 @@ func (h *Hub) progressToSave() []byte {
 		s.Position = p.saved.String()
 	}
 	for id, x := range h.sources {
-		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, SentT: &x.sentT, LastT: x.lastT, HeardAt: x.heardAt, Back: x.back}
+		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, SentT: &x.sentT, LastT: x.lastT, HeardAt: x.heardAt, Back: x.back, Lag: x.lag}
 	}
 	if l := h.loss; l != nil && !l.over {
 		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to}

@@ -20,7 +20,10 @@ type source struct {
 	here     bool   // heard by this process
 	// back is by how much its samples were older than what it had written before of
 	// their series: nothing, for one whose clock goes forward and that sends in order.
-	back   reach
+	back reach
+	// lag is by how much a series was older than the newest one beside it in a batch: a
+	// batch that holds only the former was measured that much later than it tells.
+	lag    reach
 	series map[*series]struct{} // that it was the last to write
 	// hole is what was missing when this process first heard of the source. Which
 	// other series are its is only seen when it writes them.
@@ -147,8 +150,9 @@ func (s *source) recall(b *bus.Batch, logTime int64) {
 // arrive in order.
 func (s *source) jumps(b *bus.Batch) bool { return s.known() && b.First() > s.seq+1 }
 
-// took notes that a batch was applied. The caller holds Hub.mu.
-func (s *source) took(a *application) {
+// took notes that a batch was applied; w is the W of the acceptance rule, ms. The caller
+// holds Hub.mu.
+func (s *source) took(a *application, w int64) {
 	s.epochSeq = max(s.epochSeq, a.batch.Seq)
 	s.heardAt, s.here = a.logTime, true
 	if a.batch.Seq < s.seq {
@@ -158,9 +162,17 @@ func (s *source) took(a *application) {
 	if t := newestOf(a.batch); t != unknownTime {
 		s.sentT = t
 	}
-	if a.newest != unknownTime {
-		s.lastT = a.newest
+	if a.newest == unknownTime {
+		return
 	}
+	s.lastT = a.newest
+	lag := int64(0)
+	for i := range a.incoming {
+		if x := a.incoming[i].samples; len(x) > 0 {
+			lag = max(lag, a.newest-x[len(x)-1].T)
+		}
+	}
+	s.lag.see(lag, a.logTime, w)
 }
 
 // judgeSource finds out what is missing before a batch of a source, whose number jumps.
@@ -195,6 +207,10 @@ func (h *Hub) judgeSource(a *application) {
 		passed = max(0, a.logTime-s.heardAt)
 	}
 	inLog := a.logTime + FutureBound + 1 // nothing in the log before b is newer
+	measured := a.newest                 // when b was, at the latest
+	if measured != unknownTime {
+		measured = min(measured+s.lag.most(), inLog-1)
+	}
 	add := func(x *series, newest int64) {
 		y := missing{hash: x.hash, labels: x.labels, after: x.last, bound: bound, early: s.back.most(), to: inLog}
 		last := y.after
@@ -204,7 +220,7 @@ func (h *Hub) judgeSource(a *application) {
 		switch {
 		case newest == unknownTime:
 		case newest >= last:
-			y.to = a.newest + 1
+			y.to = measured + 1
 		default:
 			y.bound = min(bound, newest-passed)
 		}
@@ -231,8 +247,8 @@ func (h *Hub) judgeSource(a *application) {
 	m.declared = func() {
 		if !s.here {
 			s.hole = &hole{reason: m.reason, bound: bound, to: inLog, told: map[uint64]struct{}{}}
-			if a.newest > bound {
-				s.hole.to = a.newest + 1
+			if measured > bound {
+				s.hole.to = measured + 1
 			}
 			for i := range m.series {
 				s.hole.told[m.series[i].hash] = struct{}{}
