@@ -55,7 +55,7 @@ var allKinds = []kind{
 
 // unmended are the kinds that find faults which are being mended: they are left out
 // unless they are asked for.
-var unmended = []kind{kindDropped, kindTrimmed, kindFull, kindCrowded}
+var unmended = []kind{kindCrowded}
 
 // world is one storm: servers, writers, and pages that are compared, after each round,
 // with what docs/PROTOCOL.md promises them.
