@@ -177,6 +177,7 @@ func TestGapsAreBoundedInBytes(t *testing.T) {
 			}
 		}
 		h.mu.Unlock()
+		t.Logf("%d gaps of %d bytes; %d bytes written at most at once, %d times in %d s", n, size, largest, keeps, seconds)
 		if size > maxGapBytes || largest > maxGapBytes*3/2 || n > maxGaps {
 			t.Errorf("%d gaps of %d bytes are kept, and %d bytes were written", n, size, largest)
 		}
