@@ -42,9 +42,9 @@ func (l *syncLog) count(s string) int {
 func TestARetryCountsNothingAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newFakeLog()
-		r := newReplica(t, l)
 		log := &syncLog{}
-		r.hub.log = slog.New(slog.NewTextHandler(log, nil))
+		r := &replica{t: t, log: l, store: newMemStore(), change: func(o *Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) }}
+		r.start()
 		put(t, l, seriesLabels(1, 0), ms())
 		putSeries(t, l, 1, map[int][]int64{0: {ms()}})
 		time.Sleep(time.Second)
