@@ -93,10 +93,6 @@ func (h *Hub) begin(d bus.Delivery) (*application, error) {
 	if a.source = h.sources.of(d.Batch); a.source == nil {
 		return a, nil
 	}
-	if !a.source.known() && h.o.Replica {
-		h.newSource = true
-		h.saveSoon()
-	}
 	a.source.recall(d.Batch, a.logTime)
 	if !p.replays(d.Position) && a.source.isCopy(d.Batch) {
 		a.copied = true
@@ -354,7 +350,13 @@ func (h *Hub) record(a *application, parts []writing, last bool) (stored, err er
 		return nil, nil
 	}
 	if a.source != nil {
+		if !a.source.here && h.o.Replica {
+			h.saveSoon() // a source that is not saved tells the next life nothing
+		}
 		a.source.took(a, h.o.Accept.Milliseconds())
+		// While the batch was on its way the saver may have forgotten a source that it had
+		// not heard of yet.
+		h.sources[a.source.id] = a.source
 	}
 	h.metrics.batches.Inc()
 	h.metrics.ring(&h.ring)

@@ -392,3 +392,29 @@ func TestANumberThatIsFarAheadDoesNotSilenceItsSource(t *testing.T) {
 		r.stop()
 	})
 }
+
+// The saver forgets sources that were not heard of for long. One whose first batch is on
+// its way is none of them.
+func TestASourceWhoseFirstBatchIsOnItsWayIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		began := time.Now()
+		r.store.mu.Lock()
+		r.store.fail = func() error {
+			if time.Since(began) < 20*time.Second {
+				return errCommit
+			}
+			return nil
+		}
+		r.store.mu.Unlock()
+		putSeries(t, l, 1, map[int][]int64{0: {ms()}})
+		time.Sleep(30 * time.Second)
+		putSeries(t, l, 3, map[int][]int64{0: {ms()}})
+		time.Sleep(time.Second)
+		if n := len(r.hub.gaps); n != 1 {
+			t.Errorf("%d gaps of a source whose numbers jump, want one", n)
+		}
+		r.stop()
+	})
+}

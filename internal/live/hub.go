@@ -123,7 +123,6 @@ type Hub struct {
 	progress       progress
 	sources        sources
 	loss           *loss // the newest; nil: none so far
-	newSource      bool  // one was heard of that is not saved yet
 	begun          bool  // progress was saved once, by this life or one before; used by Run alone
 	losses         int   // counts those that are judged apart
 	late           reach // how old samples of writers without numbers are when they come

@@ -228,7 +228,6 @@ func (h *Hub) progressToSave() []byte {
 	defer h.mu.Unlock()
 	p := &h.progress
 	h.sources.forget(h.now() - sourceMemory)
-	h.newSource = false
 	if p.isUnstored || !h.o.Replica || p.applied.IsZero() {
 		return nil
 	}
