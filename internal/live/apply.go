@@ -51,6 +51,8 @@ type application struct {
 // again: what fails is tried until it succeeds. Everything before that was judged once,
 // and is not judged, counted or logged again.
 func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
+	h.turn <- struct{}{}
+	defer func() { <-h.turn }()
 	began := time.Now()
 	a, err := h.begin(d)
 	if err == nil && !a.copied {
@@ -79,8 +81,8 @@ func (h *Hub) begin(d bus.Delivery) (*application, error) {
 	if p.skips(d.Position) {
 		return nil, errSkipped
 	}
-	p.read = d.Position
 	a := &application{delivery: d, batch: d.Batch, logTime: d.Position.LogTime(), now: h.now()}
+	p.read, p.readAt = d.Position, a.now
 	if p.wasApplied(d.Position) {
 		a.again = true
 		if p.first && p.isUnstored && !p.unstored.IsZero() && d.Position.Compare(p.unstored.Offset) > 0 {

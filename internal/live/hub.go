@@ -97,6 +97,7 @@ type Hub struct {
 	behind     atomic.Int64  // see Behind, ms; -1: not known
 	wake       chan struct{} // buffered, capacity 1: the flusher has something to do
 	toSave     chan struct{} // buffered, capacity 1: the saver has something to do
+	turn       chan struct{} // buffered, capacity 1: held while a batch is applied, or an idle log judged
 	reads      chan struct{} // semaphore of history reads
 	// saving is of one: who holds it writes notes. Two at a time could put back the
 	// older one, and neither could tell that what it was to keep is kept. Taken before mu.
@@ -153,7 +154,7 @@ func New(o Options) (*Hub, error) {
 	h := &Hub{
 		o: o, defaultSeries: sel, bus: o.Bus, store: o.Store, transport: o.Transport, log: o.Log,
 		metrics: newMetrics(o.Registry),
-		wake:    make(chan struct{}, 1), toSave: make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1), toSave: make(chan struct{}, 1), turn: make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
 		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{}, shown: shown{most: maxShown},

@@ -1,6 +1,8 @@
 package live
 
 import (
+	"time"
+
 	"stripchart/internal/bus"
 )
 
@@ -134,6 +136,56 @@ func (h *Hub) judgeLoss(a *application) {
 	}
 	m.declared = func() { l.over, l.away = over, false }
 	a.absences = append(a.absences, m)
+}
+
+// judgeWhileIdle judges a loss of the log by the clock, while nothing is written: a page
+// must not wait for the next batch to be told what it lacks.
+func (h *Hub) judgeWhileIdle() {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		select {
+		case <-h.ctx.Done():
+			return
+		case h.turn <- struct{}{}:
+		}
+		h.judgeIdle()
+		<-h.turn
+	}
+}
+
+// judgeIdle judges the newest loss as a batch without samples would that came into the
+// log now. The caller holds h.turn.
+func (h *Hub) judgeIdle() {
+	if !h.IsReady() {
+		return // what was retained is still being read
+	}
+	a := &application{batch: &bus.Batch{}, now: h.now(), again: true, newest: unknownTime}
+	h.mu.Lock()
+	p, l := &h.progress, h.loss
+	if l == nil || l.over || a.now-p.readAt < time.Second.Milliseconds() {
+		h.mu.Unlock()
+		return
+	}
+	// The log's clock went on as this one did.
+	a.logTime = max(p.read.LogTime(), l.until) + a.now - p.readAt
+	h.judgeLoss(a)
+	h.mu.Unlock()
+	for i := range a.absences {
+		m := &a.absences[i]
+		if err := h.ask(h.ctx, m); err != nil {
+			return // the store is away; the loss is judged again in a second
+		}
+		a.gaps = append(a.gaps, h.gapsOf(m, a.logTime)...)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.declareAbsences(a)
 }
 
 // declaredFor returns the series for which gaps were declared because of l. The caller

@@ -473,3 +473,34 @@ func TestWhatWasMeasuredBeforeTheLossIsInTheGap(t *testing.T) {
 		})
 	}
 }
+
+// A page is told what the log has lost also where nobody writes any more.
+func TestALossIsDeclaredWhileNothingIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		defer func() { r.stop() }()
+		write := func() {
+			_ = l.Publish(t.Context(), &bus.Batch{Series: []bus.Series{{Labels: seriesLabels(0, 0), Samples: []bus.Sample{{T: ms(), V: 1}}}}})
+			time.Sleep(time.Second)
+		}
+		for range 10 {
+			write()
+		}
+		go func() {
+			for range 20 {
+				write()
+			}
+			l.trim(1)
+		}()
+		r.restart(true, 0, 30*time.Second)
+		c := &stub{}
+		client := r.hub.NewClient(c)
+		defer client.Close()
+		client.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
+		time.Sleep(time.Minute)
+		if gs := told(t, c); len(gs) != 1 || gs[0].Reason != wire.GapLogTrimmed {
+			t.Errorf("told %+v, want one gap", gs)
+		}
+	})
+}

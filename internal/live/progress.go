@@ -35,6 +35,7 @@ type progress struct {
 	// from is where the present Tail began, and read the newest position that it has
 	// passed, at first from.
 	from, read bus.Position
+	readAt     int64 // when read was passed, the server's clock, Unix ms
 	// unstored is the newest position before the first batch that was not recorded
 	// because the disk was full; everything after it is applied again when there is room.
 	unstored   bus.Position

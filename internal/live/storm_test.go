@@ -227,7 +227,8 @@ func (s *memStore) failing(f func() error) {
 }
 
 // settle waits until every page has what it should have, and reports what is
-// still wrong after a time.
+// still wrong after a time: after a loss of the log a server waits for its sources for
+// lossPatience before it declares what those lack that have not come back.
 func (w *world) settle(tabs []*tab, roots []*rootVisitor) {
 	judge := func(report func(sort, format string, args ...any)) {
 		for _, p := range tabs {
@@ -237,7 +238,7 @@ func (w *world) settle(tabs []*tab, roots []*rootVisitor) {
 			p.judge(report)
 		}
 	}
-	for range 50 {
+	for range 200 {
 		time.Sleep(200 * time.Millisecond)
 		wrong := 0
 		judge(func(string, string, ...any) { wrong++ })

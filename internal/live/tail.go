@@ -41,6 +41,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	h.background.Go(h.flusher)
 	h.background.Go(h.watch)
 	h.background.Go(h.saver)
+	h.background.Go(h.judgeWhileIdle)
 	defer h.save()
 	for {
 		err := h.tail(ctx, from)
@@ -85,7 +86,7 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 	}
 	h.progress.first, h.progress.end = from.IsZero(), end
 	h.progress.rereading = h.progress.rereading && from != end
-	h.progress.from, h.progress.read = from, from
+	h.progress.from, h.progress.read, h.progress.readAt = from, from, h.now()
 	h.mu.Unlock()
 	if !h.IsReady() && !from.IsZero() {
 		h.setBehind(end, from)
