@@ -426,7 +426,7 @@ func (h *Hub) show(a *application, parts []writing, last bool) {
 	for i := range parts {
 		x := &parts[i]
 		if x.isNew || x.series.forgotten {
-			h.enterRooms(x.series)
+			h.bear(x.series, h.ring.end()-1)
 		}
 		if a.full && a.delivery.Kept {
 			h.shown.add(x.series.hash, x.fresh)
@@ -507,18 +507,19 @@ func (h *Hub) recordedAgain(a *application, last bool) (stored, err error) {
 	return nil, nil
 }
 
-// enterRooms matches a series that is new, or that a room has forgotten, with
-// every room. The caller holds h.mu.
-func (h *Hub) enterRooms(s *series) {
-	if h.index.get(s.labels) == nil {
+// bear has every room and catalogue find a series that is new, or that a room has
+// forgotten: entry is the index of the ring entry with what was accepted of it. The caller
+// holds h.mu, and has added that entry.
+func (h *Hub) bear(s *series, entry uint64) {
+	switch h.index.get(s.labels) {
+	case nil:
 		h.index.add(s)
-		h.catalogueAdd(s.labels)
 		h.metrics.series.Set(float64(len(h.index.byKey)))
+	case s:
+	default:
+		return // the index has another one of these labels
 	}
 	s.forgotten = false
-	for _, r := range h.rooms {
-		if matches(r.selector.matchers, s.labels) {
-			h.enter(r, s)
-		}
-	}
+	h.index.bear(s, entry)
+	h.wakeMatcher()
 }

@@ -46,6 +46,8 @@ type viewer struct {
 	slot   int32 // place in room.current
 	state  viewerState
 
+	generation uint32 // of the room's choice of series that it was sent
+
 	partial bool // its bootstrap lacks what was shown while the disk was full
 }
 
@@ -193,12 +195,12 @@ func (c *Client) ready() bool {
 // message to add old samples with, so it always begins anew.
 // The caller holds h.mu.
 func (h *Hub) proceed(v *viewer) {
-	if v.anew || v.room.root || !h.ring.covers(v.cursor) {
+	if v.anew || v.room.root || !h.ring.covers(v.cursor) || v.generation != v.room.crowd.generation {
 		v.state = joining
 		h.goJoin(v, nil)
 		return
 	}
-	v.since = h.ring.position(v.cursor).String()
+	v.since = v.room.position(h.ring.position(v.cursor))
 	h.welcome(v)
 }
 
@@ -296,7 +298,7 @@ func (h *Hub) remove(v *viewer) {
 	}
 	v.state = left
 	if r.viewers--; r.viewers == 0 {
-		r.emptyAt = h.now()
+		h.emptied(r)
 	}
 	h.metrics.viewers.Dec()
 }
