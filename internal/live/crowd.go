@@ -28,7 +28,7 @@ type crowding struct {
 	is         bool
 	unseen     int    // series without a place that only the store knows, as of the last read
 	filledAt   int64  // when places were given away, the server's clock, Unix ms
-	generation uint32 // of the choice: viewers and bootstraps of another one are void
+	generation uint16 // of the choice: viewers and bootstraps of another one are void
 	rejoining  bool   // viewers of another generation are still being sent away
 }
 

@@ -44,7 +44,7 @@ type bootstrap struct {
 
 	done       chan struct{} // closed when the fields below are set
 	err        error
-	generation uint32 // of the room's choice of series
+	generation uint16 // of the room's choice of series
 	cursor     uint64
 	lastT      int64    // newest time that it holds, for namespace /
 	parts      [][]byte // messages, but for the reason at their ends

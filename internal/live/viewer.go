@@ -46,9 +46,10 @@ type viewer struct {
 	slot   int32 // place in room.current
 	state  viewerState
 
-	generation uint32 // of the room's choice of series that it was sent
-
 	partial bool // its bootstrap lacks what was shown while the disk was full
+	// generation of the room's choice of series that it was sent. Nobody is behind by so
+	// many that it comes round.
+	generation uint16
 }
 
 // seat is the place of a current viewer in its room. A flush goes over all seats
