@@ -30,7 +30,7 @@ type feed struct {
 	news     catalogueNews // that is not told yet
 
 	// answer is the encoded list of the series as of the news before `news`; nil: not made
-	// yet. Whoever is sent it is told `news` as well.
+	// in this second. Whoever is sent it is told `news` as well.
 	answer []byte
 	told   uint64 // how often news was told
 }
@@ -143,8 +143,23 @@ func (c *Client) Catalogue(arg json.RawMessage, ack Ack) {
 		return
 	}
 	c.hub.goBackground(func() {
-		answer, err := w.await()
+		select {
+		case <-w.feed.ready:
+		case <-c.hub.ctx.Done():
+			return
+		}
+		end, ok := c.begin()
+		if !ok {
+			return // nobody is there to be told
+		}
+		defer end()
+		answer, err := w.answer()
 		if err != nil {
+			c.hub.mu.Lock()
+			if c.catalogue == w {
+				c.unwatch()
+			}
+			c.hub.mu.Unlock()
 			ack.refuse(err)
 			return
 		}
@@ -209,14 +224,9 @@ func (c *Client) unwatch() {
 	c.catalogue = nil
 }
 
-// await returns w's answer, encoded.
-func (w *watcher) await() ([]byte, error) {
+// answer returns w's answer, encoded, once its feed is ready.
+func (w *watcher) answer() ([]byte, error) {
 	h, f := w.client.hub, w.feed
-	select {
-	case <-f.ready:
-	case <-h.ctx.Done():
-		return nil, &wire.Error{Code: wire.CodeNotReady, Message: "the server is stopping"}
-	}
 	// One list is made at a time, so that lists take no more than one processor.
 	select {
 	case h.listing <- struct{}{}:
@@ -287,8 +297,8 @@ func (h *Hub) tellCatalogue() {
 		var letters []letter
 		h.mu.Lock()
 		news := f.news
+		f.answer = nil // also to bound what is kept
 		if f.news = (catalogueNews{}); !news.empty() {
-			f.answer = nil
 			f.told++
 		}
 		common := letter{news: news}
