@@ -430,6 +430,7 @@ func TestPulseTellsBusyFromStuck(t *testing.T) {
 		close(stop)
 		more.Wait()
 		h.mu.Unlock()
+		time.Sleep(time.Second) // the pulse that was stuck goes on
 		h.Close()
 	})
 }
