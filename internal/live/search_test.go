@@ -338,6 +338,13 @@ func TestRoomsAreBoundedInAllAndIdleOnesFew(t *testing.T) {
 	})
 }
 
+// count returns how many histories were read.
+func (s *memStore) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads
+}
+
 // Reads that are under way when their rooms are closed leave nothing behind.
 func TestBootstrapsOfClosedRoomsAreNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -358,12 +365,12 @@ func TestBootstrapsOfClosedRoomsAreNotCounted(t *testing.T) {
 				clients[len(clients)-1].Subscribe(arg, nil)
 			}
 			time.Sleep(500 * time.Millisecond)
-			reads := st.reads
+			reads := st.count()
 			for _, c := range clients {
 				c.Close()
 			}
 			time.Sleep(time.Minute)
-			if n := st.reads - reads; n > maxIdleRooms+maxReads {
+			if n := st.count() - reads; n > maxIdleRooms+maxReads {
 				t.Errorf("%d histories were read for rooms that were closed", n-maxIdleRooms)
 			}
 		}
