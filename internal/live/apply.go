@@ -51,8 +51,8 @@ type application struct {
 // again: what fails is tried until it succeeds. Everything before that was judged once,
 // and is not judged, counted or logged again.
 func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
-	h.turn <- struct{}{}
-	defer func() { <-h.turn }()
+	h.applying <- struct{}{}
+	defer func() { <-h.applying }()
 	began := time.Now()
 	a, err := h.begin(d)
 	if err == nil && !a.copied {
@@ -428,7 +428,7 @@ func (h *Hub) show(a *application, parts []writing, last bool) {
 	for i := range parts {
 		x := &parts[i]
 		if x.isNew || x.series.forgotten {
-			h.enterRooms(x.series)
+			h.bear(x.series, h.ring.end()-1)
 		}
 		if a.full && a.delivery.Kept {
 			h.shown.add(x.series.hash, x.fresh)
@@ -509,18 +509,19 @@ func (h *Hub) recordedAgain(a *application, last bool) (stored, err error) {
 	return nil, nil
 }
 
-// enterRooms matches a series that is new, or that a room has forgotten, with
-// every room. The caller holds h.mu.
-func (h *Hub) enterRooms(s *series) {
-	if h.index.get(s.labels) == nil {
+// bear has every room and catalogue find a series that is new, or that a room has
+// forgotten: entry is the index of the ring entry with what was accepted of it. The caller
+// holds h.mu, and has added that entry.
+func (h *Hub) bear(s *series, entry uint64) {
+	switch h.index.get(s.labels) {
+	case nil:
 		h.index.add(s)
-		h.catalogueAdd(s.labels)
 		h.metrics.series.Set(float64(len(h.index.byKey)))
+	case s:
+	default:
+		return // the index has another one of these labels
 	}
 	s.forgotten = false
-	for _, r := range h.rooms {
-		if matches(r.selector.matchers, s.labels) {
-			h.enter(r, s)
-		}
-	}
+	h.index.bear(s, entry)
+	h.wakeMatcher()
 }

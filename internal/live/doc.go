@@ -29,6 +29,11 @@
 //     first value wins meanwhile too (shown.go).
 //  7. Nothing is evaluated or encoded per viewer: a flush encodes one packet
 //     for a room, and one for each distinct cursor of those that join it.
+//  8. No query delays those who did not ask it: series are compared with queries
+//     without the lock (search.go), and no hold of it goes over all series, rooms or
+//     viewers. What queries can make the server hold is bounded (room.go, catalogue.go).
+//  9. A room with more series than it sends has no line in part: a page is bootstrapped
+//     anew where the choice of series is another one (crowd.go).
 //
 // # How a sample goes
 //
@@ -37,7 +42,8 @@
 // Hub.mu. Under it, in pieces of some milliseconds, it commits the rest to the store,
 // puts it into the ring and adds it to what its rooms have pending. One goroutine flushes
 // (flush.go): it takes what is pending under the lock, encodes and sends it without the
-// lock. One goroutine saves (save.go), so that a disk that hangs holds up neither.
+// lock. One goroutine finds the series that rooms and catalogues ask for (search.go). One
+// goroutine saves (save.go), so that a disk that hangs holds up neither.
 //
 // # The join, and why it is exact
 //

@@ -84,6 +84,7 @@ next:
 type identified struct {
 	ids         []int // per history; -1: beyond the room's limit
 	descriptors []wire.Descriptor
+	position    string // as the room's viewers are told it
 }
 
 // add adds the descriptors of the series that gaps name: they may have no samples in
@@ -114,9 +115,8 @@ func (h *Hub) identify(r *Room, past pastOfRoom) identified {
 			out.ids[i] = -1
 			continue
 		}
-		if s := h.index.get(hs[i].Labels); s != nil && m.series == nil {
-			// It had no place when it was last written to, or the room did not exist.
-			h.enter(r, s)
+		if s := h.index.get(hs[i].Labels); s != nil && m.series == nil && r.search.found.has(s.slot) {
+			h.enter(r, s) // it had no place when it was last written to; others are found yet
 		}
 		if m.interval == 0 && hs[i].IntervalMS > 0 {
 			m.interval = hs[i].IntervalMS
@@ -128,15 +128,17 @@ func (h *Hub) identify(r *Room, past pastOfRoom) identified {
 		sent[m.id] = true
 		out.descriptors = append(out.descriptors, m.descriptor())
 	}
-	for _, ls := range past.others {
-		r.admit(h.index.key(ls), ls)
+	if r.crowd.unseen != past.unseen {
+		r.crowd.unseen, r.tellMatched = past.unseen, true
 	}
+	r.crowd.is = r.crowd.is || len(past.others) > 0
 	for _, m := range r.members {
 		if m.announced && !sent[m.id] {
 			out.descriptors = append(out.descriptors, m.descriptor())
 		}
 	}
 	slices.SortFunc(out.descriptors, func(a, b wire.Descriptor) int { return cmp.Compare(a.ID, b.ID) })
+	out.position = r.position(past.position)
 	return out
 }
 
@@ -159,7 +161,7 @@ func historyRows(hs []store.History, ids []int) []row {
 // encodeBootstrap encodes what was read, in parts, without the reason.
 func encodeBootstrap(m pastOfRoom, known identified) [][]byte {
 	return encodeParts(wire.Bootstrap{
-		Room: m.room, Position: m.position.String(), Now: m.now, Series: known.descriptors,
+		Room: m.room, Position: known.position, Now: m.now, Series: known.descriptors,
 	}, historyRows(m.series, known.ids))
 }
 

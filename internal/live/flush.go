@@ -128,13 +128,19 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 	position := h.ring.position(end)
 	now := h.now()
 	jobs := make([]job, 0, len(h.dirty))
+	var behind []*Room
 	for _, r := range h.dirty {
+		if r.search.isBehind() && r.search.state != ended {
+			behind = append(behind, r) // the matcher wakes the flusher; see search.go
+			h.bound(r)
+			continue
+		}
 		r.dirty = false
 		r.lent = true
 		j := job{
 			room: r, from: r.from, position: position, now: now, state: r.state, since: r.since, tellState: r.tellState,
 			pending: r.pending, gaps: r.messages(r.gaps), rootFrom: r.rootT, drains: h.drains, current: r.current,
-			update: wire.Update{Room: r.id, Position: position.String(), Now: now, Gone: r.gone},
+			update: wire.Update{Room: r.id, Position: r.position(position), Now: now, Gone: r.gone},
 		}
 		for _, m := range r.descriptors {
 			j.update.Series = append(j.update.Series, m.descriptor())
@@ -153,7 +159,8 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 		r.pending, r.gaps, r.descriptors, r.gone, r.tellMatched, r.tellState = nil, nil, nil, nil, false, false
 		jobs = append(jobs, j)
 	}
-	h.dirty = h.dirty[:0]
+	clear(h.dirty)
+	h.dirty = append(h.dirty[:0], behind...)
 	return jobs
 }
 
@@ -177,6 +184,10 @@ func (h *Hub) takeNewcomers(r *Room, end uint64) []party {
 	var stay []*viewer
 	for _, v := range r.newcomers {
 		switch {
+		case v.generation != r.crowd.generation:
+			v.reason = wire.ReasonLost
+			h.joinAnew(v)
+			continue
 		case v.ahead.IsZero() && !h.ring.covers(v.cursor), !v.ahead.IsZero() && v.ahead.Epoch != at.Epoch:
 			h.joinAnew(v)
 			continue
@@ -460,13 +471,13 @@ func (h *Hub) partyPackets(j *job, p *party) []Packet {
 	switch {
 	case p.since != "":
 		parts := encodeParts(wire.Bootstrap{
-			Room: j.room.id, From: &p.since, Position: j.position.String(), Now: j.now, Series: p.descriptors,
+			Room: j.room.id, From: &p.since, Position: j.update.Position, Now: j.now, Series: p.descriptors,
 		}, rows)
 		for _, part := range parts {
 			ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventBootstrap, wire.AppendReason(part, p.reason)))
 		}
 	case len(rows) > 0 || len(p.descriptors) > 0:
-		u := wire.Update{Room: j.room.id, Position: j.position.String(), Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors, Matched: j.update.Matched}
+		u := wire.Update{Room: j.room.id, Position: j.update.Position, Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors, Matched: j.update.Matched}
 		ps = append(ps, h.transport.Encode(NamespaceLive, wire.EventUpdate, u.AppendJSON(nil)))
 	}
 	ps = append(ps, h.gapPackets(j.room, p.gaps)...)

@@ -96,8 +96,10 @@ type Hub struct {
 	setReady   func()
 	behind     atomic.Int64  // see Behind, ms; -1: not known
 	wake       chan struct{} // buffered, capacity 1: the flusher has something to do
+	searchable chan struct{} // buffered, capacity 1: the matcher has something to do
+	listing    chan struct{} // buffered, capacity 1: held while a catalogue's list is made
 	toSave     chan struct{} // buffered, capacity 1: the saver has something to do
-	turn       chan struct{} // buffered, capacity 1: held while a batch is applied, or an idle log judged
+	applying   chan struct{} // buffered, capacity 1: held while a batch is applied, or an idle log judged
 	reads      chan struct{} // semaphore of history reads
 	// saving is of one: who holds it writes notes. Two at a time could put back the
 	// older one, and neither could tell that what it was to keep is kept. Taken before mu.
@@ -106,11 +108,15 @@ type Hub struct {
 	// mu is "apply's lock". It is held for a commit, for opening a querier, and for
 	// taking what a flush sends; never while reading history, encoding samples or
 	// writing to a connection. It is the only lock of this package.
-	mu             sync.Mutex
+	mu             lock
 	closed         bool
 	ring           ring
 	index          index
 	rooms          map[string]*Room
+	idle           []*Room // without viewers, in the order in which they were left
+	searches       map[*search]struct{}
+	searchCost     int // of all searches
+	compiled       compiled
 	dirty          []*Room
 	inFlight       <-chan struct{} // closed at the end of the flush under way; nil: none is
 	drains         uint64          // how often a Client's Drained was called
@@ -154,11 +160,14 @@ func New(o Options) (*Hub, error) {
 	h := &Hub{
 		o: o, defaultSeries: sel, bus: o.Bus, store: o.Store, transport: o.Transport, log: o.Log,
 		metrics: newMetrics(o.Registry),
-		wake:    make(chan struct{}, 1), toSave: make(chan struct{}, 1), turn: make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1), searchable: make(chan struct{}, 1), listing: make(chan struct{}, 1), toSave: make(chan struct{}, 1),
+		applying: make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
+		searches: map[*search]struct{}{}, compiled: compiled{},
 		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{}, shown: shown{most: maxShown},
 	}
+	h.mu.held = h.metrics.lockHeld
 	h.ready = make(chan struct{})
 	h.setReady = sync.OnceFunc(func() { close(h.ready) })
 	h.behind.Store(-1)
@@ -185,11 +194,9 @@ func (h *Hub) Bye(retry time.Duration) {
 	}
 }
 
-// Pulse returns once apply's lock could be taken: the hub is not stuck.
-func (h *Hub) Pulse() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-}
+// Pulse returns once apply's lock was free, or somebody has let go of it: the hub may be
+// busy, but it is not stuck.
+func (h *Hub) Pulse() { h.mu.awaitProgress() }
 
 // awaitFlush waits until nothing is pending, for at most a few flushes.
 func (h *Hub) awaitFlush() {

@@ -2,7 +2,6 @@ package live
 
 import (
 	"math"
-	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -33,7 +32,12 @@ type series struct {
 	hash      uint64       // of the labels, see hashOf
 	source    *source      // that wrote it last; nil: none with a sequence, or not known
 	members   []membership // the rooms that send it
-	forgotten bool         // a room has forgotten it: match it again when it is back
+	forgotten bool         // a room has forgotten it: it is born again when it is back
+
+	slot   uint32 // its number in the searches' bitsets; that of another one once it is gone
+	birth  uint64 // number of its newest birth
+	bornAt uint64 // index of the ring entry that it was born with
+	gone   bool   // not in the index any more
 }
 
 // membership is a series' place in a room.
@@ -42,13 +46,23 @@ type membership struct {
 	member *member
 }
 
-// index holds the series that were written to lately, by their labels.
+// index holds the series that were written to lately, by their labels, and in the order
+// of their births. Guarded by Hub.mu.
 type index struct {
 	byKey map[string]*series
 	buf   []byte // scratch for keys
+
+	births uint64 // number of the newest birth
+	all    births
+	byName map[string]*births // by __name__
+	untidy map[*births]string // of byName, with births that are over
+	slots  []*series          // nil: free
+	free   []uint32           // slots
 }
 
-func newIndex() index { return index{byKey: map[string]*series{}} }
+func newIndex() index {
+	return index{byKey: map[string]*series{}, byName: map[string]*births{}, untidy: map[*births]string{}}
+}
 
 // key returns the map key of ls; valid until the next call.
 func (x *index) key(ls labels.Labels) []byte {
@@ -63,22 +77,57 @@ func newSeries(ls labels.Labels, floor, now int64) *series {
 	return &series{labels: ls, hash: hashOf(ls), lastT: unknownTime, last: unknownTime, beforeLoss: unknownTime, floor: floor, seenAt: now}
 }
 
-// add puts s into the index and returns it.
-func (x *index) add(s *series) *series {
+// add puts s into the index. It is not born yet.
+func (x *index) add(s *series) {
 	x.byKey[string(x.key(s.labels))] = s
-	return s
+	if n := len(x.free); n > 0 {
+		s.slot, x.free = x.free[n-1], x.free[:n-1]
+		x.slots[s.slot] = s
+		return
+	}
+	s.slot = uint32(len(x.slots))
+	x.slots = append(x.slots, s)
 }
 
-// match returns the series that all of ms match, in the order of their labels.
-func (x *index) match(ms []*labels.Matcher) []*series {
-	var out []*series
-	for _, s := range x.byKey {
-		if matches(ms, s.labels) {
-			out = append(out, s)
-		}
+// bear adds a birth of s, with the ring entry of that index.
+func (x *index) bear(s *series, entry uint64) {
+	again := s.birth > 0
+	x.births++
+	s.birth, s.bornAt = x.births, entry
+	name := s.labels.Get(nameLabel)
+	for _, b := range []*births{&x.all, x.named(name)} {
+		b.list = append(b.list, birth{s.birth, s})
 	}
-	slices.SortFunc(out, func(a, b *series) int { return labels.Compare(a.labels, b.labels) })
-	return out
+	if again {
+		x.over(name)
+	}
+}
+
+// over notes that a birth of a series with that name is over.
+func (x *index) over(name string) {
+	b := x.named(name)
+	b.over++
+	x.all.over++
+	x.untidy[b] = name
+}
+
+// named returns the births of the series with a name.
+func (x *index) named(name string) *births {
+	b := x.byName[name]
+	if b == nil {
+		b = &births{}
+		x.byName[name] = b
+	}
+	return b
+}
+
+// remove takes s out of the index. The caller has taken it out of the searches.
+func (x *index) remove(s *series) {
+	s.gone = true
+	delete(x.byKey, string(x.key(s.labels)))
+	x.slots[s.slot] = nil
+	x.free = append(x.free, s.slot)
+	x.over(s.labels.Get(nameLabel))
 }
 
 // matches reports whether every matcher accepts ls.

@@ -32,6 +32,9 @@ const (
 	bootstrapsOfRoom = 16
 )
 
+// errRoomClosed ends a read that nobody waits for any more.
+var errRoomClosed = errors.New("the room was closed before its history was read")
+
 // bootstrap is the encoded history of a room for one window and number of
 // points, and the ring index up to which it reaches.
 type bootstrap struct {
@@ -39,16 +42,19 @@ type bootstrap struct {
 	points int
 	at     int64 // when the read began, the server's clock, Unix ms; guarded by Hub.mu
 
-	done   chan struct{} // closed when the fields below are set
-	err    error
-	cursor uint64
-	lastT  int64    // newest time that it holds, for namespace /
-	parts  [][]byte // messages, but for the reason at their ends
+	done       chan struct{} // closed when the fields below are set
+	err        error
+	generation uint16 // of the room's choice of series
+	cursor     uint64
+	lastT      int64    // newest time that it holds, for namespace /
+	parts      [][]byte // messages, but for the reason at their ends
 	// partial says that what the disk had no room for is missing in it, because the
 	// ring does not go back to there.
 	partial bool
 	gaps    []Packet // what is told of the gaps in the window
-	size    int      // bytes of parts and of packets; guarded by Hub.mu
+	// size is the bytes of parts and of packets, as far as they are counted in
+	// Hub.bootstrapBytes; guarded by Hub.mu. Compressed copies, a tenth of it, are not counted.
+	size int
 
 	mu      sync.Mutex         // guards packets; never held together with Hub.mu
 	packets map[string]stamped // by reason
@@ -80,6 +86,9 @@ func (h *Hub) goBackground(f func()) {
 // join sends v a bootstrap and makes it a newcomer.
 func (h *Hub) join(v *viewer, ack Ack) {
 	began := time.Now()
+	if !h.awaitRoom(v.room) {
+		return
+	}
 	end, ok := v.client.begin()
 	if !ok {
 		return // nobody is there to be told
@@ -128,7 +137,7 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		h.stall(v, drains)
 		return
 	}
-	v.reason, v.since, v.cursor, v.lastT = wire.ReasonJoin, "", b.cursor, b.lastT
+	v.reason, v.since, v.cursor, v.lastT, v.generation = wire.ReasonJoin, "", b.cursor, b.lastT, b.generation
 	if v.partial = b.partial; b.partial && !h.progress.isUnstored {
 		// What it lacks has been recorded while it was on its way.
 		v.partial, v.reason = false, wire.ReasonLost
@@ -215,7 +224,8 @@ func (h *Hub) shared(v *viewer) *bootstrap {
 		}
 		select {
 		case <-b.done:
-			if b.err == nil && h.ring.covers(b.cursor) {
+			lacks := b.partial && !h.progress.isUnstored // what was recorded since
+			if b.err == nil && h.ring.covers(b.cursor) && b.generation == v.room.crowd.generation && !lacks {
 				return b
 			}
 		default:
@@ -265,8 +275,9 @@ func (b *bootstrap) isDone() bool {
 func (h *Hub) read(r *Room, b *bootstrap) {
 	defer close(b.done)
 	m, err := h.readHistory(r, b)
+	m.unseen = h.unseen(m.others)
 	if err != nil {
-		if h.ctx.Err() == nil {
+		if h.ctx.Err() == nil && !errors.Is(err, errRoomClosed) {
 			h.log.Warn("history could not be read for a bootstrap", "query", r.selector.canonical, "err", err)
 		}
 		b.err = err
@@ -294,6 +305,7 @@ type pastOfRoom struct {
 	now      int64
 	series   []store.History
 	others   []labels.Labels // that match as well, but for which the room has no place
+	unseen   int             // of others, those that only the store knows
 	gaps     []*gap
 }
 
@@ -311,6 +323,10 @@ func (h *Hub) readHistory(r *Room, b *bootstrap) (pastOfRoom, error) {
 // both are taken under one lock.
 func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom) error {
 	h.mu.Lock()
+	if r.closed {
+		h.mu.Unlock()
+		return errRoomClosed
+	}
 	m.now = h.now()
 	// Samples may lie a little ahead. A clock that was far ahead once must not make
 	// every column coarse.
@@ -326,6 +342,7 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 	m.gaps = h.gapsIn(from, to)
 	snapshot, err := h.store.Snapshot(from, to)
 	places := r.places()
+	b.generation = r.crowd.generation
 	h.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("open history: %w", err)
@@ -350,8 +367,25 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 	return nil
 }
 
-// keep counts the bytes of b, which is shared while it is among r's. Where all rooms
-// together have too many, those that were read before go.
+// unseen returns how many of the series are not in the index.
+func (h *Hub) unseen(others []labels.Labels) int {
+	n := 0
+	for piece := range slices.Chunk(others, pieceOf) {
+		h.mu.Lock()
+		for _, ls := range piece {
+			if h.index.get(ls) == nil {
+				n++
+			}
+		}
+		h.mu.did(len(piece))
+		h.mu.Unlock()
+	}
+	return n
+}
+
+// keep counts the bytes of b's parts, once more when they are encoded for another reason.
+// b is shared while it is among r's. Where all rooms together have too many bytes, the
+// bootstraps that were read before go.
 func (h *Hub) keep(r *Room, b *bootstrap) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -360,8 +394,8 @@ func (h *Hub) keep(r *Room, b *bootstrap) {
 	}
 	for _, p := range b.parts {
 		b.size += len(p)
+		h.bootstrapBytes += len(p)
 	}
-	h.bootstrapBytes += b.size
 	if h.bootstrapBytes > bootstrapCache {
 		for _, r := range h.rooms {
 			h.trimBootstraps(r)
@@ -372,11 +406,20 @@ func (h *Hub) keep(r *Room, b *bootstrap) {
 // bootstrapPackets returns b's packets for a reason, with the time now or a moment
 // before.
 func (h *Hub) bootstrapPackets(r *Room, b *bootstrap, reason string, now int64) []Packet {
+	packets, isNew := h.packetsOf(r, b, reason, now)
+	if isNew {
+		h.keep(r, b)
+	}
+	return packets
+}
+
+// packetsOf is bootstrapPackets; isNew says that there were none for the reason.
+func (h *Hub) packetsOf(r *Room, b *bootstrap, reason string, now int64) (packets []Packet, isNew bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s, there := b.packets[reason]
 	if there && (r.root || now-s.now < stampAge.Milliseconds()) {
-		return s.packets
+		return s.packets, false
 	}
 	s = stamped{now: now}
 	for _, part := range b.parts {
@@ -389,5 +432,5 @@ func (h *Hub) bootstrapPackets(r *Room, b *bootstrap, reason string, now int64) 
 	}
 	s.packets = append(s.packets, b.gaps...)
 	b.packets[reason] = s
-	return s.packets
+	return s.packets, !there
 }

@@ -152,15 +152,15 @@ func (h *Hub) judgeWhileIdle() {
 		select {
 		case <-h.ctx.Done():
 			return
-		case h.turn <- struct{}{}:
+		case h.applying <- struct{}{}:
 		}
 		h.judgeIdle()
-		<-h.turn
+		<-h.applying
 	}
 }
 
 // judgeIdle judges the newest loss as a batch without samples would that came into the
-// log now. The caller holds h.turn.
+// log now. The caller holds h.applying.
 func (h *Hub) judgeIdle() {
 	if !h.IsReady() {
 		return // what was retained is still being read

@@ -16,7 +16,9 @@ type metrics struct {
 	behind                                      prometheus.Gauge
 	series, rooms, viewers                      prometheus.Gauge
 	ringBatches, ringBytes                      prometheus.Gauge
-	join, apply                                 prometheus.Histogram
+	join, apply, lockHeld                       prometheus.Histogram
+	feeds, searching, searchCost                prometheus.Gauge
+	roomsRefused, searchesFailed                prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -54,13 +56,19 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_samples_refused_total", Help: "Samples refused, by reason.",
 		}, []string{"reason"}),
-		series:      gauge("stripchart_series", "Series written to in the last hour."),
-		rooms:       gauge("stripchart_rooms", "Open rooms."),
-		viewers:     gauge("stripchart_viewers", "Viewers, one for each room of each connection."),
-		ringBatches: gauge("stripchart_ring_batches", "Batches in the ring."),
-		ringBytes:   gauge("stripchart_ring_bytes", "Bytes in the ring."),
-		join:        histogram("stripchart_join_seconds", "Time from a viewer's request to its bootstrap being written.", 0.0005),
-		apply:       histogram("stripchart_apply_seconds", "Time to apply one batch.", 0.00002),
+		series:         gauge("stripchart_series", "Series written to in the last hour."),
+		rooms:          gauge("stripchart_rooms", "Open rooms."),
+		viewers:        gauge("stripchart_viewers", "Viewers, one for each room of each connection."),
+		ringBatches:    gauge("stripchart_ring_batches", "Batches in the ring."),
+		ringBytes:      gauge("stripchart_ring_bytes", "Bytes in the ring."),
+		join:           histogram("stripchart_join_seconds", "Time from a viewer's request to its bootstrap being written.", 0.0005),
+		feeds:          gauge("stripchart_catalogues", "Catalogues with different selectors that are watched."),
+		searching:      gauge("stripchart_queries_searching", "Queries of rooms and catalogues that were last seen to be compared with series."),
+		searchCost:     gauge("stripchart_queries_regex_cost", "Instructions of the regular expressions of all rooms and catalogues, about; 1,000,000 at most."),
+		roomsRefused:   counter("stripchart_rooms_refused_total", "Rooms that were not opened because there are too many, or their regular expressions are too large together."),
+		searchesFailed: counter("stripchart_queries_too_slow_total", "Queries that could not be compared with all series in 30 s, and were refused."),
+		lockHeld:       histogram("stripchart_lock_held_seconds", "Time for which the lock that all updates and writes wait for was held.", 0.00001),
+		apply:          histogram("stripchart_apply_seconds", "Time to apply one batch.", 0.00002),
 	}
 	reg.MustRegister(m.refused, m.gaps)
 	for _, reason := range []string{wire.GapLogTrimmed, wire.GapLogLost, wire.GapSourceDropped} {

@@ -100,8 +100,11 @@ func TestBootstrapsOfAllRoomsTogetherAreBounded(t *testing.T) {
 		}
 		h.mu.Lock()
 		b := &bootstrap{at: h.now(), cursor: h.ring.end(), done: make(chan struct{}), parts: [][]byte{make([]byte, bootstrapCache/4)}}
-		room := &Room{id: sel.canonical, selector: sel, bootstraps: []*bootstrap{b}}
-		h.rooms[room.id] = room
+		room, err := h.room(sel.roomID(), sel, false, 1)
+		if err != nil {
+			t.Error(err)
+		}
+		room.bootstraps = []*bootstrap{b}
 		before(room)
 		h.mu.Unlock()
 		h.keep(room, b)

@@ -373,6 +373,7 @@ func TestCatalogueTellsOfChangesOnceASecond(t *testing.T) {
 		}
 		var answer wire.CatalogueAnswer
 		p.client.Catalogue(json.RawMessage(`{"match":["m{source=\"0\"}"]}`), func(b []byte) { _ = json.Unmarshal(b, &answer) })
+		synctest.Wait()
 		if len(answer.Series) != 1 {
 			t.Fatalf("catalogue: %+v", answer)
 		}

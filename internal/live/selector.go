@@ -15,10 +15,15 @@ import (
 // maxQueryBytes bounds a query.
 const maxQueryBytes = 4096
 
+// nameLabel is the label that holds a series' metric name.
+const nameLabel = "__name__"
+
 // selector is a parsed query.
 type selector struct {
 	matchers  []*labels.Matcher
 	canonical string // the same for every spelling; identifies the room
+	name      string // that every series it matches has; "": any
+	cost      int    // of its regular expressions, see store.RegexCost
 }
 
 // parseSelector reads query; the error is a *wire.Error.
@@ -40,12 +45,24 @@ func parseSelector(query string) (selector, error) {
 }
 
 func newSelector(ms []*labels.Matcher) selector {
+	var s selector
 	forms := make([]string, len(ms))
 	for i, m := range ms {
 		forms[i] = m.String()
+		switch {
+		case isRegex(m):
+			s.cost += store.RegexCost(m.Value)
+		case m.Type == labels.MatchEqual && m.Name == nameLabel:
+			s.name = m.Value
+		}
 	}
 	slices.Sort(forms)
-	return selector{matchers: ms, canonical: "{" + strings.Join(slices.Compact(forms), ",") + "}"}
+	s.matchers, s.canonical = ms, "{"+strings.Join(slices.Compact(forms), ",")+"}"
+	return s
+}
+
+func isRegex(m *labels.Matcher) bool {
+	return m.Type == labels.MatchRegexp || m.Type == labels.MatchNotRegexp
 }
 
 // roomID is "r-" and the first 64 bits of the SHA-256 of the canonical selector in
@@ -54,4 +71,42 @@ func newSelector(ms []*labels.Matcher) selector {
 func (s selector) roomID() string {
 	sum := sha256.Sum256([]byte(s.canonical))
 	return "r-" + hex.EncodeToString(sum[:8])
+}
+
+// compiled holds the regular expressions that searches use, each once. Guarded by Hub.mu.
+type compiled map[string]*sharedMatcher
+
+type sharedMatcher struct {
+	matcher *labels.Matcher
+	users   int
+}
+
+// share returns s with matchers that are used by others already, where there are such.
+func (c compiled) share(s selector) selector {
+	s.matchers = slices.Clone(s.matchers)
+	for i, m := range s.matchers {
+		if !isRegex(m) {
+			continue
+		}
+		key := m.String()
+		if c[key] == nil {
+			c[key] = &sharedMatcher{matcher: m}
+		}
+		c[key].users++
+		s.matchers[i] = c[key].matcher
+	}
+	return s
+}
+
+// release gives back what share has returned.
+func (c compiled) release(s selector) {
+	for _, m := range s.matchers {
+		if !isRegex(m) {
+			continue
+		}
+		key := m.String()
+		if c[key].users--; c[key].users == 0 {
+			delete(c, key)
+		}
+	}
 }

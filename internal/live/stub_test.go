@@ -3,6 +3,7 @@ package live
 import (
 	"encoding/json"
 	"sync"
+	"testing"
 
 	"stripchart/internal/wire"
 )
@@ -63,4 +64,11 @@ func (p *page) ask(request string) wire.Subscribed {
 		p.t.Fatalf("%s was answered with %s", request, b)
 	}
 	return a
+}
+
+func decodeStub(t testing.TB, b []byte, m any) {
+	t.Helper()
+	if err := json.Unmarshal(b, m); err != nil {
+		t.Fatal(err)
+	}
 }

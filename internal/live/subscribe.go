@@ -49,21 +49,46 @@ func (c *Client) Subscribe(arg json.RawMessage, ack Ack) {
 	}
 	h := c.hub
 	h.mu.Lock()
-	quiet := len(c.late) == 0
+	quiet := len(c.late) == 0 && v.room.isReady()
 	h.mu.Unlock()
 	if quiet {
 		c.start(v, req, ack)
 		return
 	}
 	h.goBackground(func() {
+		if !h.awaitRoom(v.room) {
+			return
+		}
 		c.await()
 		c.start(v, req, ack)
 	})
 }
 
+// awaitRoom waits until r's series were looked for. It reports false when the hub is
+// closed before.
+func (h *Hub) awaitRoom(r *Room) bool {
+	select {
+	case <-r.ready:
+		return true
+	case <-h.ctx.Done():
+		return false
+	}
+}
+
 // start resumes v where that is possible, and has it bootstrapped otherwise.
 func (c *Client) start(v *viewer, req subscription, ack Ack) {
 	h := c.hub
+	h.mu.Lock()
+	failed := v.state != left && v.room.search.state == ended
+	if failed {
+		h.remove(v)
+		c.drop(v)
+	}
+	h.mu.Unlock()
+	if failed {
+		ack.refuse(tooSlow())
+		return
+	}
 	if !req.since.IsZero() && h.canResume(v, req.since) {
 		// The answer goes out before v is among the newcomers, so that it precedes
 		// the room's first event, and without the lock.
@@ -147,15 +172,42 @@ func (c *Client) enter(req subscription, sel selector) (*viewer, error) {
 		return nil, &wire.Error{Code: wire.CodeNotReady, Message: "the server is starting or stopping; try again"}
 	}
 	id := sel.roomID()
-	if old := c.find(id); old != nil {
+	old := c.find(id)
+	if old == nil {
+		if len(c.viewers) >= h.o.Limits.Rooms {
+			return nil, &wire.Error{Code: wire.CodeTooManyRooms, Message: fmt.Sprintf("a connection may be in %d rooms; leave one first", h.o.Limits.Rooms)}
+		}
+		if err := c.affords(sel.cost); err != nil {
+			return nil, err
+		}
+	}
+	r, err := h.room(id, sel, false, h.o.Limits.Series)
+	if err != nil {
+		return nil, err
+	}
+	v := &viewer{client: c, room: r, window: req.window, points: req.points, behind: &behind{reason: wire.ReasonJoin}}
+	h.enroll(v)
+	if old != nil { // only now, so that the room is not empty in between
 		h.remove(old)
 		c.drop(old)
-	} else if len(c.viewers) >= h.o.Limits.Rooms {
-		return nil, &wire.Error{Code: wire.CodeTooManyRooms, Message: fmt.Sprintf("a connection may be in %d rooms; leave one first", h.o.Limits.Rooms)}
 	}
-	v := &viewer{client: c, room: h.room(id, sel, false, h.o.Limits.Series), window: req.window, points: req.points, behind: &behind{reason: wire.ReasonJoin}}
-	h.enroll(v)
 	return v, nil
+}
+
+// affords refuses regular expressions with which those of the connection's rooms and
+// catalogue would be too large together. The caller holds h.mu.
+func (c *Client) affords(cost int) error {
+	sum := cost
+	for _, v := range c.viewers {
+		sum += v.room.search.cost
+	}
+	if c.catalogue != nil {
+		sum += c.catalogue.feed.search.cost
+	}
+	if cost > 0 && sum > maxClientCost {
+		return &wire.Error{Code: wire.CodeTooManyRooms, Message: fmt.Sprintf("the regular expressions of this connection's rooms have about %d instructions together, and %d are allowed; leave a room first, or use simpler ones", sum, maxClientCost)}
+	}
+	return nil
 }
 
 // subscribed is the answer to a viewer's Subscribe.
@@ -168,6 +220,9 @@ func (h *Hub) subscribed(v *viewer) wire.Subscribed {
 // enroll counts v in. The caller holds h.mu.
 func (h *Hub) enroll(v *viewer) {
 	v.client.viewers = append(v.client.viewers, v)
+	if v.room.viewers == 0 {
+		h.occupied(v.room)
+	}
 	v.room.viewers++
 	v.room.horizon = max(v.room.horizon, v.window)
 	h.metrics.viewers.Inc()
@@ -178,7 +233,7 @@ func (h *Hub) canResume(v *viewer, since bus.Position) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, ok := h.locate(since)
-	return ok && v.state != left
+	return ok && v.state != left && !v.room.isCrowded()
 }
 
 // locate returns the index of the first entry after p, and whether the ring
@@ -197,11 +252,12 @@ func (h *Hub) locate(p bus.Position) (uint64, bool) {
 // The caller holds h.mu.
 func (h *Hub) resume(v *viewer, since bus.Position) bool {
 	i, ok := h.locate(since)
-	if !ok {
+	if !ok || v.room.isCrowded() {
 		v.reason = wire.ReasonLost
 		return false
 	}
 	v.reason, v.since, v.cursor = wire.ReasonResume, since.String(), i
+	v.generation = v.room.crowd.generation
 	if since.Compare(h.ring.position(h.ring.end()).Offset) > 0 {
 		v.ahead = since // another server is ahead of this one; see flush.go
 	}
@@ -234,8 +290,12 @@ func (c *Client) JoinRoot() {
 	if c.closed || c.find(rootRoom) != nil {
 		return
 	}
+	r, err := h.room(rootRoom, h.defaultSeries, true, 1)
+	if err != nil {
+		return // it is never refused
+	}
 	v := &viewer{
-		client: c, room: h.room(rootRoom, h.defaultSeries, true, 1),
+		client: c, room: r,
 		window: h.o.Window.Milliseconds(), points: h.o.Limits.Points, behind: &behind{reason: wire.ReasonJoin},
 	}
 	h.enroll(v)

@@ -39,6 +39,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		return err
 	}
 	h.background.Go(h.flusher)
+	h.background.Go(h.matcher)
 	h.background.Go(h.watch)
 	h.background.Go(h.saver)
 	h.background.Go(h.judgeWhileIdle)

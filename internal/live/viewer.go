@@ -47,6 +47,9 @@ type viewer struct {
 	state  viewerState
 
 	partial bool // its bootstrap lacks what was shown while the disk was full
+	// generation of the room's choice of series that it was sent. Nobody is behind by so
+	// many that it comes round.
+	generation uint16
 }
 
 // seat is the place of a current viewer in its room. A flush goes over all seats
@@ -193,12 +196,12 @@ func (c *Client) ready() bool {
 // message to add old samples with, so it always begins anew.
 // The caller holds h.mu.
 func (h *Hub) proceed(v *viewer) {
-	if v.anew || v.room.root || !h.ring.covers(v.cursor) {
+	if v.anew || v.room.root || !h.ring.covers(v.cursor) || v.generation != v.room.crowd.generation {
 		v.state = joining
 		h.goJoin(v, nil)
 		return
 	}
-	v.since = h.ring.position(v.cursor).String()
+	v.since = v.room.position(h.ring.position(v.cursor))
 	h.welcome(v)
 }
 
@@ -296,7 +299,7 @@ func (h *Hub) remove(v *viewer) {
 	}
 	v.state = left
 	if r.viewers--; r.viewers == 0 {
-		r.emptyAt = h.now()
+		h.emptied(r)
 	}
 	h.metrics.viewers.Dec()
 }

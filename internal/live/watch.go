@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -47,23 +49,38 @@ func (h *Hub) watch() {
 	}
 }
 
+// eachRoom calls f under the lock with every room there is, a few in one hold.
+func (h *Hub) eachRoom(f func(*Room)) {
+	h.mu.Lock()
+	rooms := slices.Collect(maps.Values(h.rooms))
+	h.mu.Unlock()
+	for piece := range slices.Chunk(rooms, pieceOf/64) { // a room has a few hundred members
+		h.mu.Lock()
+		for _, r := range piece {
+			if !r.closed {
+				f(r)
+				h.mu.did(1 + len(r.members))
+			}
+		}
+		h.mu.Unlock()
+	}
+}
+
 // tellStates sends `status` where a room's state has changed.
 func (h *Hub) tellStates() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	now := h.now()
-	for _, r := range h.rooms {
+	h.eachRoom(func(r *Room) {
 		if r.root {
-			continue
+			return
 		}
 		state, since := r.stateAt(now, h.notStored)
 		if state == r.state {
-			continue
+			return
 		}
 		r.state, r.since = state, since
 		r.tellState = true
 		h.markDirty(r)
-	}
+	})
 }
 
 // stateAt returns the room's state, and since when. The interval that counts is
@@ -87,41 +104,79 @@ func (r *Room) stateAt(now int64, notStored bool) (string, int64) {
 
 // tidy forgets what nobody needs any more.
 func (h *Hub) tidy() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	now := h.now()
+	h.mu.Lock()
 	h.ring.expire(now) // before the members that its entries are of are forgotten
-	for _, r := range h.rooms {
-		if r.viewers == 0 && now-r.emptyAt > roomLinger.Milliseconds() {
-			h.closeRoom(r)
-			continue
-		}
+	for len(h.idle) > 0 && now-h.idle[0].emptyAt > roomLinger.Milliseconds() {
+		h.closeRoom(h.idle[0])
+	}
+	h.mu.did(maxIdleRooms)
+	h.mu.Unlock()
+	var crowded []*Room
+	h.eachRoom(func(r *Room) {
 		h.trimBootstraps(r)
 		h.tidyMembers(r, now)
+		if r.crowd.is && len(r.members) < r.limit {
+			crowded = append(crowded, r)
+		}
+	})
+	for _, r := range crowded {
+		h.refill(r, now-h.keepsFor(r))
 	}
-	for key, s := range h.index.byKey {
-		if now-s.seenAt <= indexAge.Milliseconds() {
-			continue
+	h.tidyIndex(now)
+}
+
+// tidyIndex drops the series from the index that were not written to for indexAge.
+func (h *Hub) tidyIndex(now int64) {
+	h.mu.Lock()
+	all := h.index.all.after(0)
+	h.mu.Unlock()
+	for len(all) > 0 {
+		h.mu.Lock()
+		for len(all) > 0 && h.mu.work < workOfHold {
+			x := all[0]
+			all = all[1:]
+			h.mu.did(1)
+			if !x.isOver() && now-x.series.seenAt > indexAge.Milliseconds() {
+				h.removeSeries(x.series)
+			}
 		}
-		for _, m := range s.members {
-			m.member.series = nil // the member stays while its samples are in a window
-		}
-		s.members = nil
-		s.wroteBy(nil)
-		delete(h.index.byKey, key)
-		for _, r := range h.rooms {
-			delete(r.excess, key)
-		}
-		h.catalogueGone(s.labels)
+		h.metrics.series.Set(float64(len(h.index.byKey)))
+		h.mu.Unlock()
 	}
-	h.metrics.series.Set(float64(len(h.index.byKey)))
+	h.mu.Lock()
+	untidy := h.index.untidy
+	h.index.untidy = map[*births]string{}
+	h.mu.Unlock()
+	h.compact(&h.index.all)
+	for b, name := range untidy {
+		h.compact(b)
+		h.mu.Lock()
+		if len(b.list) == 0 && b.searches == 0 {
+			delete(h.index.byName, name)
+		}
+		h.mu.Unlock()
+	}
+}
+
+// removeSeries drops s from the index and from what rooms and catalogues have found. The
+// caller holds h.mu.
+func (h *Hub) removeSeries(s *series) {
+	for x := range h.searches {
+		if x.found.remove(s.slot) {
+			x.owner.vanished(h, s)
+		}
+	}
+	h.mu.did(len(h.searches))
+	s.wroteBy(nil)
+	h.index.remove(s)
 }
 
 // tidyMembers forgets the members whose last sample is in no viewer's window any
 // more, and not in the ring either: a page that resumes in this room is sent the
 // ring's samples of members only. The caller holds h.mu.
 func (h *Hub) tidyMembers(r *Room, now int64) {
-	keep := max(r.horizon, h.ring.maxAge) + staleAfter
+	keep := h.keepsFor(r)
 	for _, m := range r.members {
 		seen := m.lastT
 		if m.series != nil {
@@ -131,8 +186,10 @@ func (h *Hub) tidyMembers(r *Room, now int64) {
 			h.forget(r, m)
 		}
 	}
-	h.fill(r, now-keep)
 }
+
+// keepsFor returns how long r keeps a member without samples, ms.
+func (h *Hub) keepsFor(r *Room) int64 { return max(r.horizon, h.ring.maxAge) + staleAfter }
 
 // loadIndex fills the index with the series that were written to lately, so that
 // a catalogue asked for right after a restart is whole.
@@ -143,13 +200,15 @@ func (h *Hub) loadIndex(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the series in the store: %w", err)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, ls := range found {
-		if h.index.get(ls) == nil {
-			h.index.add(newSeries(ls, h.newestT, now))
+	for piece := range slices.Chunk(found, pieceOf) {
+		h.mu.Lock()
+		for _, ls := range piece {
+			if h.index.get(ls) == nil {
+				h.bear(newSeries(ls, h.newestT, now), h.ring.end())
+			}
 		}
+		h.mu.did(len(piece))
+		h.mu.Unlock()
 	}
-	h.metrics.series.Set(float64(len(h.index.byKey)))
 	return nil
 }

@@ -6,7 +6,11 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/strutil"
 )
+
+// maxMatchers bounds the matchers of a selector: each is applied to each series.
+const maxMatchers = 16
 
 // errUnsupported marks queries that are PromQL but not a selector.
 type errUnsupported struct{ what string }
@@ -23,8 +27,12 @@ func IsUnsupported(err error) bool {
 }
 
 // ParseSelector reads a PromQL instant-vector selector, such as
-// load1{host="web1"}. Its error says what is wrong with the query.
+// load1{host="web1"}. Its error says what is wrong with the query: among other things
+// more than 16 matchers, or a regular expression whose RegexCost is above MaxRegexCost.
 func ParseSelector(query string) ([]*labels.Matcher, error) {
+	if err := checkRegexes(query); err != nil {
+		return nil, err
+	}
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
 	if err != nil {
 		return nil, fmt.Errorf("not a selector: %w", err)
@@ -43,7 +51,41 @@ func ParseSelector(query string) ([]*labels.Matcher, error) {
 	if v.OriginalOffset != 0 || v.Timestamp != nil || v.StartOrEnd != 0 {
 		return nil, errUnsupported{"a selector with offset or @"}
 	}
+	if len(v.LabelMatchers) > maxMatchers {
+		return nil, fmt.Errorf("the selector has %d matchers; at most %d are allowed: leave some out, or put alternatives into one regular expression", len(v.LabelMatchers), maxMatchers)
+	}
 	return v.LabelMatchers, nil
+}
+
+// checkRegexes refuses a query with a regular expression that costs too much. It reads
+// the query's tokens, because the parser compiles what it reads, and compiling is what
+// has to be prevented. What is no query is left to the parser.
+func checkRegexes(query string) error {
+	lexer := parser.Lex(query)
+	var operator parser.Item
+	for {
+		var item parser.Item
+		lexer.NextItem(&item)
+		switch item.Typ {
+		case parser.EOF, parser.ERROR:
+			return nil
+		case parser.STRING:
+			if operator.Typ != parser.EQL_REGEX && operator.Typ != parser.NEQ_REGEX {
+				break
+			}
+			expression, err := strutil.Unquote(item.Val)
+			if err != nil {
+				return nil
+			}
+			if cost := RegexCost(expression); cost > MaxRegexCost {
+				return fmt.Errorf("a regular expression of the selector is too large: compiled it has about %d instructions, and %d are allowed; "+
+					"use fewer repetitions {n,m} and character classes", cost, MaxRegexCost)
+			}
+		}
+		if item.Typ != parser.COMMENT {
+			operator = item
+		}
+	}
 }
 
 func describe(e parser.Expr) string {

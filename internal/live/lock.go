@@ -1,0 +1,60 @@
+package live
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// lock is a mutex that tells how long it was held. Work under it is done in pieces, so
+// that no hold is longer than about 10 ms, however many series and rooms there are:
+// everybody waits for it, the writers too.
+type lock struct {
+	mu    sync.Mutex
+	held  prometheus.Observer
+	holds atomic.Uint64 // that have ended
+
+	// Guarded by mu.
+	since time.Time
+	work  int // series, rooms and viewers gone over in this hold, where there may be many
+	most  int // in any hold
+}
+
+const (
+	// pieceOf is how many series or viewers are gone over in one hold, where there may be
+	// many.
+	pieceOf = 1024
+	// workOfHold is at how much work a hold ends where each of them takes more.
+	workOfHold = 4 * pieceOf
+)
+
+func (l *lock) Lock() {
+	l.mu.Lock()
+	l.since = time.Now()
+}
+
+func (l *lock) Unlock() {
+	held := time.Since(l.since)
+	l.most, l.work = max(l.most, l.work), 0
+	l.holds.Add(1)
+	l.mu.Unlock()
+	l.held.Observe(held.Seconds())
+}
+
+// did notes work under the lock. The caller holds it.
+func (l *lock) did(n int) { l.work += n }
+
+// awaitProgress returns once the lock was free, or somebody who held it has let go of it:
+// a lock that is busy is no lock that is stuck.
+func (l *lock) awaitProgress() {
+	before := l.holds.Load()
+	for l.holds.Load() == before {
+		if l.mu.TryLock() {
+			l.mu.Unlock()
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
