@@ -92,7 +92,7 @@ func TestKillLosesNothingThatWasAcknowledged(t *testing.T) {
 			t.Fatalf("round %d: %v", round, err)
 		}
 		if r := s.Repaired(); r != nil {
-			t.Logf("round %d: %d batches, repaired: %d bytes, %v", round, len(want), r.Bytes, r.Err)
+			t.Logf("round %d: %d batches, repaired: %+v", round, len(want), *r)
 			if !r.Torn {
 				t.Errorf("round %d: a kill tore more than the end of a log: %+v", round, r)
 			}
