@@ -14,6 +14,8 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/wlog"
+
+	"stripchart/internal/wlogpage"
 )
 
 // contents is the note "blocks.json": what the database held when it was looked at last,
@@ -154,10 +156,10 @@ func usedOf(path string) int64 {
 	if err != nil {
 		return 0
 	}
-	from := max(0, (info.Size()-1)/pageSize*pageSize)
+	from := max(0, (info.Size()-1)/wlogpage.Size*wlogpage.Size)
 	page := make([]byte, info.Size()-from)
 	if n, err := f.ReadAt(page, from); err != nil && n < len(page) {
 		return 0
 	}
-	return from + used(page)
+	return from + wlogpage.Used(page)
 }

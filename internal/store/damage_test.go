@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/wlogpage"
 )
 
 var (
@@ -160,7 +161,7 @@ func harm(t *testing.T, r *rand.Rand, path string, whole bool) string {
 	b, err := os.ReadFile(path)
 	must(err)
 	// Mostly where something stands: the last page of a log is half empty.
-	n := max(1, int(used(b)))
+	n := max(1, int(wlogpage.Used(b)))
 	if r.IntN(8) == 0 {
 		n = len(b)
 	}

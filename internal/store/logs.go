@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/prometheus/tsdb/record"
 	"github.com/prometheus/prometheus/tsdb/wlog"
+
+	"stripchart/internal/wlogpage"
 )
 
 // logs are the write logs as they were found: the checkpoint and the WAL, from which
@@ -36,14 +38,15 @@ type logFile struct {
 	late bool   // of the WBL
 	gone bool   // it is missing, with its neighbours perhaps
 	may  bool   // or may be missing, the newest of its log
-	segmentScan
-	size int64
-	cut  bool                // its end is missing
-	drop map[uint64]struct{} // series whose samples go, by reference: nobody knows their labels
+	wlogpage.Found
+	markers bool // it has records of type MmapMarkers
+	size    int64
+	cut     bool                // its end is missing
+	drop    map[uint64]struct{} // series whose samples go, by reference: nobody knows their labels
 }
 
 // wounded reports whether records of the file may be missing.
-func (f *logFile) wounded() bool { return f.gone || f.holes > 0 || f.cut }
+func (f *logFile) wounded() bool { return f.gone || f.Holes > 0 || f.cut }
 
 // damaged reports whether records may be missing, and lateDamaged whether in the WBL.
 func (l *logs) damaged() bool { return slices.ContainsFunc(l.files, (*logFile).wounded) }
@@ -54,7 +57,7 @@ func (l *logs) lateDamaged() bool {
 
 // torn reports whether a log ends in a write that was cut off.
 func (l *logs) torn() bool {
-	return slices.ContainsFunc(l.files, func(f *logFile) bool { return f.torn })
+	return slices.ContainsFunc(l.files, func(f *logFile) bool { return f.Torn })
 }
 
 // readLogs reads all write logs. known are their files as they were noted.
@@ -84,9 +87,12 @@ func readLogs(db string, known map[string]int64, end ending) (*logs, error) {
 			return nil, err
 		}
 		f.size = int64(len(b))
-		f.segmentScan = scanSegment(b, func([]byte) bool { return true }, nil)
+		f.Found = wlogpage.Scan(b, func(rec []byte) bool {
+			f.markers = f.markers || len(rec) > 0 && isMarker(rec)
+			return knownType(rec)
+		}, nil)
 		f.cut = usedOf(l.path(f.rel)) < known[filepath.ToSlash(f.rel)]
-		if f.torn {
+		if f.Torn {
 			followed := slices.ContainsFunc(l.files[i+1:], func(x *logFile) bool { return x.late == f.late && l.isFilled(x) })
 			f.cut = f.cut || followed || end != killed
 		}
@@ -259,10 +265,10 @@ func (l *logs) mend() error {
 			continue
 		}
 		switch path := l.path(f.rel); {
-		case f.holes > 0 || len(f.drop) > 0 || f.late && f.markers:
+		case f.Holes > 0 || len(f.drop) > 0 || f.late && f.markers:
 			err = rewrite(path, f.keep)
-		case f.torn:
-			err = cut(path, f.good)
+		case f.Torn:
+			err = cut(path, f.Good)
 		}
 		if err != nil {
 			return fmt.Errorf("repair %s: %w", f.rel, err)
@@ -308,3 +314,19 @@ func (f *logFile) keep(rec []byte) []byte {
 	}
 	return rec
 }
+
+// knownType reports whether a record is of a type that this store has tsdb write. tsdb
+// passes over others; here one is damage.
+func knownType(rec []byte) bool {
+	if len(rec) == 0 {
+		return false
+	}
+	switch record.Type(rec[0]) {
+	case record.Series, record.Samples, record.MmapMarkers, record.Tombstones, record.Metadata:
+		return true
+	}
+	return false
+}
+
+// isMarker looks at the first byte of a record, its type.
+func isMarker(rec []byte) bool { return record.Type(rec[0]) == record.MmapMarkers }

@@ -29,6 +29,8 @@ const (
 	blocks Note = "blocks.json"
 )
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 const (
 	copySuffix = ".copy"
 	// brokenSuffix is added to the names of files and blocks that are set aside.

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb/fileutil"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
+
+	"stripchart/internal/wlogpage"
 )
 
 // Repair says that something of the database was damaged when it was opened. Where there is
@@ -31,12 +33,12 @@ func rewrite(name string, keep func(rec []byte) []byte) error {
 		return err
 	}
 	// It can only become shorter; a larger segment size makes sure of one.
-	size := max(2*walSegmentSize, (2*len(b)/pageSize+2)*pageSize)
+	size := max(2*walSegmentSize, (2*len(b)/wlogpage.Size+2)*wlogpage.Size)
 	to, err := wlog.NewSize(slog.New(slog.DiscardHandler), nil, tmp, size, compression.Snappy)
 	if err != nil {
 		return err
 	}
-	scanSegment(b, func(rec []byte) bool {
+	wlogpage.Scan(b, func(rec []byte) bool {
 		if !decodable(rec) {
 			return false
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/record"
+
+	"stripchart/internal/wlogpage"
 )
 
 const (
@@ -20,6 +22,8 @@ const (
 	leastLag = 1000
 	// maxLossesOf bounds into how many losses one kind of damage is told.
 	maxLossesOf = 100
+	// maxSeriesRef is what a Ref has room for, and far more than tsdb gives.
+	maxSeriesRef = 1<<refBits - 1
 )
 
 // weighing finds out what was in the holes of damaged write logs, from what stands around
@@ -44,7 +48,7 @@ type weighing struct {
 	newest  int64               // in-order sample so far; math.MinInt64: none
 	lag     int64
 	holes   []hole
-	sure    bool // one of them is damage
+	sure    bool                 // one of them is damage
 	unknown span                 // of samples whose series is not known
 	late    map[*weighed][]int64 // times of what may be late; nil: nobody needs them
 }
@@ -90,8 +94,8 @@ func weigh(l *logs, floor, window int64) (*weighing, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := scanSegment(b, func(rec []byte) bool { return w.record(f, rec) }, func() { w.hole(f) })
-		f.holes = s.holes
+		s := wlogpage.Scan(b, func(rec []byte) bool { return w.record(f, rec) }, func() { w.hole(f) })
+		f.Holes = s.Holes
 		if f.cut {
 			w.hole(f)
 		}
@@ -112,6 +116,9 @@ func (w *weighing) hole(f *logFile) {
 
 // decodable reports whether a record is what its type says.
 func decodable(rec []byte) bool {
+	if !knownType(rec) {
+		return false
+	}
 	dec := record.NewDecoder(nil, nil)
 	switch record.Type(rec[0]) {
 	case record.Series:

@@ -1,54 +1,55 @@
-package store
+// Package wlogpage reads damaged segments of write logs of the form of Prometheus's
+// tsdb/wlog. wlog's own readers end at the first damage; this one goes on with the next
+// fragment whose checksum is right, and with the next record that begins there.
+//
+// A segment consists of pages, in which stand fragments of records. A fragment has a
+// header (type and compression, length, checksum) and never crosses a page; a record
+// never crosses a segment. The checksum covers neither type nor compression, so whoever
+// reads looks whether a record makes sense.
+package wlogpage
 
 import (
 	"encoding/binary"
 	"hash/crc32"
 
-	"github.com/prometheus/prometheus/tsdb/record"
 	"github.com/prometheus/prometheus/util/compression"
 )
 
-// The form of a segment of a write log, as tsdb/wlog has it: pages, in which stand
-// fragments of records. A fragment has a header (type and compression, length,
-// checksum) and never crosses a page; a record never crosses a segment.
 const (
-	pageSize     = 32 << 10
-	headerSize   = 7
-	typeMask     = 7
-	snappyFlag   = 1 << 3
-	zstdFlag     = 1 << 4
-	fragPadding  = 0 // the rest of the page is zero
-	fragFull     = 1
-	fragFirst    = 2
-	fragMiddle   = 3
-	fragLast     = 4
-	maxSeriesRef = 1<<refBits - 1
+	// Size is how many bytes a page has.
+	Size = 32 << 10
+
+	headerSize  = 7
+	typeMask    = 7
+	snappyFlag  = 1 << 3
+	zstdFlag    = 1 << 4
+	fragPadding = 0 // the rest of the page is zero
+	fragFull    = 1
+	fragFirst   = 2
+	fragMiddle  = 3
+	fragLast    = 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// segmentScan is what a segment of a write log holds.
-type segmentScan struct {
-	// good is where the last whole record ends, or the padding behind it.
-	good int64
-	// holes counts the places where something cannot be read. Records may be missing
+// Found is what a segment holds.
+type Found struct {
+	// Good is where the last whole record ends, or the padding behind it.
+	Good int64
+	// Holes counts the places where something cannot be read. Records may be missing
 	// at each.
-	holes int
-	// torn tells that the file ends within a record, behind the last hole: a kill
+	Holes int
+	// Torn tells that the file ends within a record, behind the last hole: a kill
 	// leaves that of a write.
-	torn    bool
-	markers bool // there are records of type MmapMarkers
+	Torn bool
 }
 
-// scanSegment calls each with every record of a segment, in order, and hole, which may
-// be nil, where something between two of them cannot be read. each returns false for
-// a record that makes no sense. Records are valid during the call.
-//
-// wlog's own reader ends at the first damage. This one goes on with the next fragment
-// whose checksum is right, and with the next record that begins there.
-func scanSegment(b []byte, each func(rec []byte) bool, hole func()) segmentScan {
+// Scan calls each with every record of a segment, in order, and hole, which may be nil,
+// where something between two of them cannot be read. each returns false for a record
+// that makes no sense. Records are valid during the call.
+func Scan(b []byte, each func(rec []byte) bool, hole func()) Found {
 	var (
-		s       segmentScan
+		s       Found
 		rec     []byte // fragments of a record that is not whole yet
 		open    bool   // rec has some
 		flags   byte
@@ -59,7 +60,7 @@ func scanSegment(b []byte, each func(rec []byte) bool, hole func()) segmentScan 
 		open = false
 		if !damaged {
 			damaged = true
-			s.holes++
+			s.Holes++
 			if hole != nil {
 				hole()
 			}
@@ -68,16 +69,15 @@ func scanSegment(b []byte, each func(rec []byte) bool, hole func()) segmentScan 
 	whole := func(compressed []byte, end int) {
 		open = false
 		plain, err := compression.Decode(compressionOf(flags), compressed, dec)
-		if err != nil || !knownType(plain) || !each(plain) {
+		if err != nil || !each(plain) {
 			damage()
 			return
 		}
-		s.markers = s.markers || isMarker(plain)
-		s.good, damaged = int64(end), false
+		s.Good, damaged = int64(end), false
 	}
-	for start := 0; start < len(b); start += pageSize {
-		page := b[start:min(start+pageSize, len(b))]
-		last := start+pageSize >= len(b)
+	for start := 0; start < len(b); start += Size {
+		page := b[start:min(start+Size, len(b))]
+		last := start+Size >= len(b)
 		for i := 0; i < len(page); {
 			rest := page[i:]
 			if rest[0] == fragPadding && allZero(rest) {
@@ -85,15 +85,15 @@ func scanSegment(b []byte, each func(rec []byte) bool, hole func()) segmentScan 
 				case !last && len(rest) >= headerSize:
 					damage() // wlog pads less than a header, but for a segment's end
 				case !damaged && !open:
-					s.good = int64(start + len(page))
+					s.Good = int64(start + len(page))
 				}
 				break
 			}
 			data, ok := fragment(rest)
 			if !ok {
 				next := nextFragment(rest)
-				if next < 0 && last && len(page) < pageSize && !damaged && isShort(rest) {
-					s.torn = true
+				if next < 0 && last && len(page) < Size && !damaged && isShort(rest) {
+					s.Torn = true
 					break
 				}
 				damage()
@@ -128,7 +128,7 @@ func scanSegment(b []byte, each func(rec []byte) bool, hole func()) segmentScan 
 		}
 	}
 	if open && !damaged {
-		s.torn = true
+		s.Torn = true
 	}
 	return s
 }
@@ -169,23 +169,6 @@ func compressionOf(flags byte) compression.Type {
 	return compression.None
 }
 
-// knownType reports whether a record is of a type that this store has tsdb write. tsdb
-// passes over others; here one is damage: the checksum covers neither a fragment's type
-// nor its compression.
-func knownType(rec []byte) bool {
-	if len(rec) == 0 {
-		return false
-	}
-	switch record.Type(rec[0]) {
-	case record.Series, record.Samples, record.MmapMarkers, record.Tombstones, record.Metadata:
-		return true
-	}
-	return false
-}
-
-// isMarker looks at the first byte of a record, its type.
-func isMarker(rec []byte) bool { return record.Type(rec[0]) == record.MmapMarkers }
-
 func allZero(b []byte) bool {
 	for _, c := range b {
 		if c != 0 {
@@ -195,8 +178,8 @@ func allZero(b []byte) bool {
 	return true
 }
 
-// used returns how many bytes of a segment stand before the zeros at its end.
-func used(b []byte) int64 {
+// Used returns how many bytes of a segment stand before the zeros at its end.
+func Used(b []byte) int64 {
 	n := len(b)
 	for n > 0 && b[n-1] == 0 {
 		n--
