@@ -118,10 +118,10 @@ func (s *damagedServer) take(b *bus.Batch) {
 }
 
 // life opens the spool, publishes what waits, appends and publishes some more.
-func (s *damagedServer) life(o Options, from uint64) (refused error, appended []uint64) {
+func (s *damagedServer) life(o Options, from uint64) (appended []uint64, refused error) {
 	sp, err := Open(o)
 	if err != nil {
-		return err, nil
+		return nil, err
 	}
 	ctx, stop := context.WithCancel(s.t.Context())
 	defer stop()
@@ -155,7 +155,7 @@ func (s *damagedServer) life(o Options, from uint64) (refused error, appended []
 	if err := sp.Close(); err != nil {
 		s.t.Error(err)
 	}
-	return nil, appended
+	return appended, nil
 }
 
 // TestDamage damages a file of a spool at random, and starts twice. Whatever it was: no
@@ -234,7 +234,7 @@ func TestDamage(t *testing.T) {
 			var refused error
 			for start := range 2 {
 				var more []uint64
-				if refused, more = x.life(opts(dir), all+1+100*uint64(start)); refused != nil {
+				if more, refused = x.life(opts(dir), all+1+100*uint64(start)); refused != nil {
 					break
 				}
 				appended = append(appended, more...)
