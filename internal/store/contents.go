@@ -135,8 +135,9 @@ func logFiles(dir string) map[string]int64 {
 }
 
 const (
-	databaseDir = "tsdb"
-	walDir      = "wal"
+	databaseDir   = "tsdb"
+	walDir        = "wal"
+	headChunksDir = "chunks_head"
 )
 
 func isSegment(path string) bool {

@@ -36,6 +36,7 @@
 //	progress.json  how far the log was applied; see Note, also for the copies
 //	gaps.json      the declared gaps; see Note
 //	blocks.json    which blocks and segments there were; see contents
+//	spare          1 MiB that is given back to start on a full disk
 //	tsdb/          the database, in Prometheus's own format
 //
 // and NAME.broken where something was set aside.

@@ -93,7 +93,11 @@ func (o opening) engine() (*engine, error) {
 		o.repaired(&Repair{Torn: len(lost) == 0 && !l.damaged()})
 		log.told.Store(true)
 	}
+	headChunks := dirSize(l.path(headChunksDir))
 	if err := l.mend(); err != nil {
+		return nil, err
+	}
+	if err := roomToOpen(o.dir, headChunks); err != nil {
 		return nil, err
 	}
 	e := &engine{number: o.number, metrics: &collectors{}, readers: map[*reader]struct{}{}}

@@ -251,7 +251,7 @@ func (l *logs) segments(rel string) (numbers []int, err error) {
 // Samples of series whose record is lost go as well. Their number would be given to
 // another series, which would then own them at the start after that.
 func (l *logs) mend() error {
-	if err := os.RemoveAll(l.path("chunks_head")); err != nil { // first: it gives back room
+	if err := os.RemoveAll(l.path(headChunksDir)); err != nil { // first: it gives back room
 		return err
 	}
 	for _, rel := range l.empty {

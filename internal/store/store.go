@@ -106,6 +106,9 @@ func (s *Store) open() (err error) {
 // writing, or nobody knows s yet.
 func (s *Store) openEngine(end ending) (err error) {
 	s.openings++
+	if err := takeSpare(s.dir); err != nil {
+		return err
+	}
 	s.eng, err = opening{
 		dir:      filepath.Join(s.dir, databaseDir),
 		number:   s.openings,
@@ -121,7 +124,13 @@ func (s *Store) openEngine(end ending) (err error) {
 			s.repair = r
 		},
 	}.engine()
-	return err
+	if err != nil {
+		return err
+	}
+	if err := layInSpare(s.dir); err != nil {
+		s.log.Warn("no room could be laid in for a start on a full disk", "err", err)
+	}
+	return nil
 }
 
 func (s *Store) register() error {
@@ -148,7 +157,7 @@ func (s *Store) unregister() {
 // explainOpen says what to do about an error of Open.
 func explainOpen(dir string, err error) error {
 	switch {
-	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion), errors.Is(err, ErrNotWritable), errors.Is(err, ErrDiskFull):
+	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion), errors.Is(err, ErrNotWritable), errors.Is(err, ErrDiskFull), errors.Is(err, errNoVersion):
 		return err
 	case errors.Is(err, fs.ErrPermission), readOnlyFS(err), isNoRoom(err):
 		return notWritable(dir, err)
