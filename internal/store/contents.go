@@ -62,9 +62,10 @@ func readContents(dir string, log *slog.Logger) (*contents, error) {
 	return c, nil
 }
 
-// change keeps what f changes. A failure is only logged: what was noted before stays,
-// and makes the next start look closer than it needs to.
-func (c *contents) change(f func(*noted)) {
+// change keeps what f changes. Where nobody can do anything about a failure it is only
+// logged: what was noted before stays, and makes the next start look closer than it needs
+// to.
+func (c *contents) change(f func(*noted)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f(&c.noted)
@@ -77,6 +78,7 @@ func (c *contents) change(f func(*noted)) {
 	if err != nil {
 		c.log.Warn("what the store holds could not be noted", "err", err)
 	}
+	return err
 }
 
 // lost notes losses that nobody was told of.
@@ -84,7 +86,7 @@ func (c *contents) lost(ls []Loss) {
 	if len(ls) == 0 {
 		return
 	}
-	c.change(func(n *noted) {
+	_ = c.change(func(n *noted) {
 		for _, l := range ls {
 			if !slices.ContainsFunc(n.Lost, l.equal) {
 				n.Lost = append(n.Lost, l)
@@ -108,11 +110,11 @@ func (c *contents) see(bs []*tsdb.Block, deletable map[ulid.ULID]struct{}, synce
 	for id := range deletable {
 		delete(metas, id)
 	}
-	c.change(func(n *noted) { n.Blocks, n.Logs, n.Synced = metas, logFiles(c.dir), synced })
+	_ = c.change(func(n *noted) { n.Blocks, n.Logs, n.Synced = metas, logFiles(c.dir), synced })
 }
 
 // seeLogs notes the write logs, which nobody writes to any more.
-func (c *contents) seeLogs() { c.change(func(n *noted) { n.Logs = logFiles(c.dir) }) }
+func (c *contents) seeLogs() { _ = c.change(func(n *noted) { n.Logs = logFiles(c.dir) }) }
 
 // logFiles returns the segments of the write logs and how many bytes of each are in use.
 // What cannot be read is left out: it is noticed when it is opened.

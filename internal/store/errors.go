@@ -18,9 +18,6 @@ var (
 	// ErrDiskFull means that free disk space is below the reserve and that
 	// nothing was written. It passes when there is room again.
 	ErrDiskFull = errors.New("disk is full")
-	// ErrDiskFailed means that a write failed, that the disk still takes none, and that
-	// nothing of the call was written. Later calls try anew.
-	ErrDiskFailed = errors.New("disk takes no writes")
 	// ErrInvalidSeries means that a row's label set is empty or has a name
 	// twice; nothing of the call was written.
 	ErrInvalidSeries = errors.New("invalid series")

@@ -47,8 +47,8 @@ func (s *Store) Losses() []Loss {
 
 // LossesDeclared has these losses forgotten: who asked for them has made them known for
 // good.
-func (s *Store) LossesDeclared(ls []Loss) {
-	s.contents.change(func(n *noted) {
+func (s *Store) LossesDeclared(ls []Loss) error {
+	return s.contents.change(func(n *noted) {
 		n.Lost = slices.DeleteFunc(n.Lost, func(l Loss) bool { return slices.ContainsFunc(ls, l.equal) })
 	})
 }

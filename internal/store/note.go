@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Note is a small file that stands beside the database and belongs to what is in
@@ -56,7 +57,11 @@ func (s *Store) Kept(n Note) ([]byte, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	b, _, err := n.read(s.dir, s.log)
+	b, illegible, err := n.read(s.dir, s.log)
+	if illegible && n == Gaps {
+		// They may have been any.
+		s.contents.lost([]Loss{{To: time.Now().UnixMilli(), What: "the declared gaps are not legible"}})
+	}
 	return b, err
 }
 

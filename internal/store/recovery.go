@@ -45,7 +45,7 @@ func (s *Store) writable() (*engine, error) {
 		return eng, nil
 	}
 	if wait := time.Until(s.recovery.next); wait > 0 {
-		return nil, fmt.Errorf("%w, next attempt in %s: %w", ErrDiskFailed, wait.Round(time.Second), s.recovery.err)
+		return nil, fmt.Errorf("store is out of order, next attempt in %s: %w", wait.Round(time.Second), s.recovery.err)
 	}
 	err := probe(s.dir)
 	if err == nil {
@@ -53,7 +53,7 @@ func (s *Store) writable() (*engine, error) {
 	}
 	if err != nil {
 		s.recovery.failed(err)
-		return nil, fmt.Errorf("%w: open store again: %w", ErrDiskFailed, err)
+		return nil, fmt.Errorf("open store again: %w", err)
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
