@@ -44,8 +44,7 @@ type Store struct {
 }
 
 // Open opens the data directory, which it creates where it is missing. It reads
-// the write log of the last hours: less than a second for ten million samples,
-// two after an end without Close.
+// the write logs of the last hours: about two seconds for ten million samples.
 //
 // The error says what to do. Some are also for the program: a *LockedError,
 // ErrNewerVersion (in both cases nothing was changed) and ErrNotWritable. A
