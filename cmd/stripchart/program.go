@@ -144,7 +144,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 		p.log.Warn("this binary was built without its page; build it with `make build`")
 	}
 	p.store, err = store.Open(store.Options{
-		Dir: o.DataDir, Retention: time.Duration(o.Retention), OutOfOrder: acceptance + acceptanceMargin,
+		Dir: o.DataDir, Retention: time.Duration(o.Retention), OutOfOrder: acceptance + acceptanceMargin, Sync: o.Sync == syncAlways,
 		Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {
@@ -238,7 +238,7 @@ func (p *program) openCollector(o options, host string) (err error) {
 		}
 		dir := filepath.Join(o.DataDir, "spool")
 		p.spool, err = spool.Open(spool.Options{
-			Dir: dir, MaxBytes: int64(o.Spool), MaxAge: acceptance - time.Hour, Encode: rw.Encode, Decode: p.decode,
+			Dir: dir, MaxBytes: int64(o.Spool), MaxAge: acceptance - time.Hour, Sync: o.Sync == syncAlways, Encode: rw.Encode, Decode: p.decode,
 			NewSource: func() string { return c.Source }, Logger: p.log, Registerer: p.registry,
 		})
 		if err != nil {
@@ -326,6 +326,9 @@ func (p *program) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// syncAlways is the value of --sync that has acknowledgements wait for the disk.
+const syncAlways = "always"
 
 // busMemory is the value of --bus for a bus within this process.
 const busMemory = "memory"

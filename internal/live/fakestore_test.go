@@ -27,8 +27,11 @@ type memStore struct {
 	reads   int
 	notes   map[store.Note][]byte
 	damaged bool
-	noGaps  bool // the gaps cannot be kept
-	most    int  // values that a History returns; 0: no bound
+	losses  []store.Loss    // before it was opened
+	missing []store.Loss    // in each history
+	empty   []labels.Labels // series of which all is missing
+	noGaps  bool            // the gaps cannot be kept
+	most    int             // values that a History returns; 0: no bound
 }
 
 type memSeries struct {
@@ -132,6 +135,19 @@ func (s *memStore) Kept(n store.Note) ([]byte, error) {
 	return s.notes[n], nil
 }
 
+func (s *memStore) Losses() []store.Loss {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.losses
+}
+
+func (s *memStore) LossesDeclared([]store.Loss) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.losses = nil
+	return nil
+}
+
 func (s *memStore) Intact() bool { return !s.damaged }
 
 func (s *memStore) Series(_ context.Context, ms []*labels.Matcher, from, to int64) ([]labels.Labels, error) {
@@ -157,6 +173,8 @@ type memSnapshot struct {
 
 func (q *memSnapshot) Only(keep func(labels.Labels) bool) { q.keep = keep }
 
+func (q *memSnapshot) Missing() []store.Loss { return q.s.missing }
+
 func (q *memSnapshot) Close() error { return nil }
 
 func (q *memSnapshot) History(ctx context.Context, ms []*labels.Matcher, from, to int64, points int) ([]store.History, error) {
@@ -166,6 +184,11 @@ func (q *memSnapshot) History(ctx context.Context, ms []*labels.Matcher, from, t
 		return nil, ctx.Err()
 	}
 	hs := q.read(ms, from, to)
+	for _, ls := range q.s.empty {
+		if q.keep == nil || q.keep(ls) {
+			hs = append(hs, store.History{Labels: ls, T: []int64{}, V: []float64{}})
+		}
+	}
 	for i := range hs {
 		if len(hs[i].T) > points {
 			downsample(&hs[i], to-from, points)

@@ -82,6 +82,7 @@ func (h *Hub) readOnce(sel selector, from, to int64, points int) (*wire.HistoryA
 	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
 	defer cancel()
 	var hs []store.History
+	var gs []*gap
 	matched := 0
 	err := h.limitReads(ctx, func() (err error) {
 		snapshot, err := h.store.Snapshot(from, to)
@@ -95,8 +96,14 @@ func (h *Hub) readOnce(sel selector, from, to int64, points int) (*wire.HistoryA
 				matched++
 				return matched <= h.o.Limits.Series
 			})
-			hs, err = snapshot.History(ctx, sel.matchers, from, to, points)
-			return err
+			if hs, err = snapshot.History(ctx, sel.matchers, from, to, points); err != nil {
+				return err
+			}
+			gs = nil
+			for _, l := range snapshot.Missing() {
+				gs = append(gs, gapOf(l))
+			}
+			return nil
 		})
 	})
 	if err != nil {
@@ -109,7 +116,31 @@ func (h *Hub) readOnce(sel selector, from, to int64, points int) (*wire.HistoryA
 		answer.Series = append(answer.Series, wire.Descriptor{ID: i, Labels: hs[i].Labels, IntervalMS: hs[i].IntervalMS})
 	}
 	answer.Blocks = blocksOf(historyRows(hs, ids))
+	h.mu.Lock()
+	gs = append(gs, h.gapsIn(from, to)...)
+	h.mu.Unlock()
+	answer.Gaps = gapsOfHistory(gs, hs)
 	return answer, nil
+}
+
+// gapsOfHistory returns what a history's reader is told of gaps.
+func gapsOfHistory(gs []*gap, hs []store.History) (out []wire.Gap) {
+	hashes := make([]uint64, len(hs))
+	for i := range hs {
+		hashes[i] = hashOf(hs[i].Labels)
+	}
+	for _, g := range gs {
+		var ids []int
+		for i, hash := range hashes {
+			if g.series.has(hash) {
+				ids = append(ids, i)
+			}
+		}
+		if len(ids) > 0 {
+			out = append(out, wire.Gap{IDs: ids, From: g.from, To: g.to, Reason: g.reason})
+		}
+	}
+	return out
 }
 
 // limitReads calls read when fewer than maxReads are under way.

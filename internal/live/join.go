@@ -364,6 +364,9 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 	if err != nil {
 		return fmt.Errorf("read history: %w", err)
 	}
+	for _, l := range snapshot.Missing() {
+		m.gaps = append(m.gaps, gapOf(l))
+	}
 	return nil
 }
 

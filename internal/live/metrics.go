@@ -71,7 +71,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		apply:          histogram("stripchart_apply_seconds", "Time to apply one batch.", 0.00002),
 	}
 	reg.MustRegister(m.refused, m.gaps)
-	for _, reason := range []string{wire.GapLogTrimmed, wire.GapLogLost, wire.GapSourceDropped} {
+	for _, reason := range []string{wire.GapLogTrimmed, wire.GapLogLost, wire.GapSourceDropped, wire.GapDamaged} {
 		m.gaps.WithLabelValues(reason)
 	}
 	for _, reason := range []string{refusedTooOld, refusedTooNew, refusedDuplicate, refusedOrder} {

@@ -24,6 +24,9 @@ type Notes interface {
 	Keep(n store.Note, b []byte) error
 	Kept(n store.Note) ([]byte, error)
 	Intact() bool
+	// Losses is what damage has cost, and LossesDeclared has it forgotten.
+	Losses() []store.Loss
+	LossesDeclared([]store.Loss) error
 }
 
 // Snapshot is an open querier: it sees what was committed before it was opened.
@@ -33,6 +36,8 @@ type Snapshot interface {
 	// is made under it, may have to wait for the read.
 	Only(keep func(labels.Labels) bool)
 	History(ctx context.Context, ms []*labels.Matcher, from, to int64, points int) ([]store.History, error)
+	// Missing is what the History before it has left out because it is damaged.
+	Missing() []store.Loss
 	Close() error
 }
 

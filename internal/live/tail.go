@@ -35,6 +35,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := h.declareLosses(); err != nil {
+		return err
+	}
 	if err := h.loadIndex(ctx); err != nil {
 		return err
 	}

@@ -52,6 +52,9 @@ func (s *Spool) Append(ctx context.Context, b *bus.Batch) error {
 	if err == nil {
 		err = s.put(e.header, rec)
 	}
+	if err == nil && s.o.Sync {
+		err = s.sync()
+	}
 	if err != nil {
 		s.metrics.failures.Inc()
 		return s.hold(e, err)

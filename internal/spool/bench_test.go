@@ -34,12 +34,15 @@ func BenchmarkAppend(b *testing.B) {
 			}
 		}
 	})
-	for name, sent := range map[string]bool{"spool": false, "spool and sender": true} {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name       string
+		sent, sync bool
+	}{{"spool", false, false}, {"spool and sender", true, false}, {"spool, fsync", false, true}} {
+		b.Run(c.name, func(b *testing.B) {
 			o := o
-			o.Dir = b.TempDir()
+			o.Dir, o.Sync = b.TempDir(), c.sync
 			s := open(b, o)
-			if sent {
+			if c.sent {
 				run(b, s, func(context.Context, *bus.Batch) error { return nil })
 			}
 			seq := s.NextSeq()

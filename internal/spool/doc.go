@@ -6,7 +6,8 @@
 //
 //  1. Append returns nil only when the batch was written with write(2): a
 //     process that is killed afterwards loses nothing. The log is fsynced in the
-//     background once a second; power loss may cost what was appended since.
+//     background once a second; power loss may cost what was appended since, unless
+//     Options.Sync is set: then Append fsyncs it first.
 //  2. Run publishes what was appended in the order of sequence numbers, one
 //     Publish in flight, and only after Append has taken it. A batch counts as
 //     sent when Publish returned nil, bus.ErrNotStored or bus.ErrNotAllWritten. Any
@@ -44,7 +45,8 @@
 //
 //	LOCK          locked by the process that has the spool
 //	owner         that process's id, for the error that others get
-//	source.json   {"version":2,"saves":12,"source":"collect-web1-k3v9...",
+//	source.json   crc32 8a0d3c1e
+//	              {"version":2,"saves":12,"source":"collect-web1-k3v9...",
 //	              "machine":"77ab...","sent":41,"given":41,"given_time":1764000000000,
 //	              "newest":57,"reserved":1057,"boot":"5e2f...","clean":false}
 //	source.spare  the same with a checksum before it, and blanks to fill a block
@@ -74,6 +76,6 @@
 // has them anyway. File systems that copy on write may refuse to overwrite when they
 // are full; then Append refuses, and the caller's own queue is what there is.
 //
-// wlog's own Repair deletes every segment after the damaged one. Here each
-// segment is read by itself, so a damaged one loses its end and nothing else.
+// wlog's own Repair deletes every segment after the damaged one. Here each segment is read
+// by itself, and a damaged one is written anew with the records that can be read.
 package spool

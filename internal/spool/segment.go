@@ -7,14 +7,19 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/prometheus/prometheus/tsdb/fileutil"
 	"github.com/prometheus/prometheus/tsdb/wlog"
+	"github.com/prometheus/prometheus/util/compression"
+
+	"stripchart/internal/wlogpage"
 )
 
-// pageSize is wlog's.
-const pageSize = 32 << 10
+const pageSize = wlogpage.Size
 
 // segment is what is known of a segment file of the log.
 type segment struct {
@@ -103,6 +108,9 @@ var errDamaged = errors.New("segment is damaged")
 // It reports whether records may be gone that had been written: an unfinished
 // record at the log's end does not mean that, because its Append never returned.
 func (s *Spool) scan() (damaged bool, err error) {
+	if damaged, err = fillHoles(s.logDir); err != nil {
+		return false, fmt.Errorf("read spool: %w", err)
+	}
 	first, last, err := wlog.Segments(s.logDir)
 	if err != nil {
 		return false, fmt.Errorf("read spool in %s: %w; move its directory log away to begin with an empty one", s.logDir, err)
@@ -117,7 +125,16 @@ func (s *Spool) scan() (damaged bool, err error) {
 	var wounds []wound
 	for i := first; i <= last; i++ {
 		g := segment{index: i}
-		err := s.mend(&g, math.MaxUint64, func(h header) {
+		holes, err := salvage(g.name(s.logDir))
+		if err != nil {
+			return false, fmt.Errorf("read spool: %w", err)
+		}
+		damaged = damaged || holes > 0
+		if holes > 0 {
+			s.log.Warn("a segment of the spool was damaged; batches in it that cannot be read are lost, and servers declare a gap",
+				"segment", g.name(s.logDir), "places", holes)
+		}
+		err = s.mend(&g, math.MaxUint64, func(h header) {
 			if h.seq <= s.sent {
 				s.marks.add(h)
 			}
@@ -145,6 +162,89 @@ func (s *Spool) scan() (damaged bool, err error) {
 		damaged = damaged || errors.Is(w.err, errDamaged) || w.at < len(s.segs)-1
 	}
 	return damaged, nil
+}
+
+// fillHoles makes empty segments where some are missing between two others, which wlog
+// refuses, and reports whether there were any.
+func fillHoles(dir string) (holes bool, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false, err
+	}
+	var there []int
+	for _, e := range entries {
+		if i, err := strconv.Atoi(e.Name()); err == nil {
+			there = append(there, i)
+		}
+	}
+	slices.Sort(there)
+	for k := 1; k < len(there); k++ {
+		if there[k]-there[k-1] > maxHole {
+			return false, fmt.Errorf("segments %d to %d are missing in %s", there[k-1]+1, there[k]-1, dir)
+		}
+		for i := there[k-1] + 1; i < there[k]; i++ {
+			holes = true
+			if err := os.WriteFile(wlog.SegmentName(dir, i), nil, 0o666); err != nil {
+				return false, err
+			}
+		}
+	}
+	return holes, nil
+}
+
+// maxHole is far more segments than a spool has.
+const maxHole = 10_000
+
+// salvage writes a damaged segment anew, with the records that can be read, and returns
+// in how many places some could not. A segment that ends in an unfinished record is not
+// damaged.
+func salvage(name string) (holes int, err error) {
+	b, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil // one of those between the first and the last
+	}
+	if err != nil {
+		return 0, err
+	}
+	last := uint64(0)
+	found := wlogpage.Scan(b, func(rec []byte) bool {
+		h, _, err := parseRecord(rec)
+		if err != nil || h.first() <= last {
+			return false
+		}
+		last = h.seq
+		return true
+	}, nil)
+	if found.Holes == 0 {
+		return 0, nil
+	}
+	tmp := filepath.Dir(name) + ".rebuild"
+	if err := os.RemoveAll(tmp); err != nil {
+		return 0, err
+	}
+	to, err := wlog.NewSize(slog.New(slog.DiscardHandler), nil, tmp, (len(b)/pageSize+2)*pageSize, compression.None)
+	if err != nil {
+		return 0, err
+	}
+	last = 0
+	wlogpage.Scan(b, func(rec []byte) bool {
+		h, _, perr := parseRecord(rec)
+		if perr != nil || h.first() <= last {
+			return false
+		}
+		last = h.seq
+		if err == nil {
+			err = to.Log(rec)
+		}
+		return true
+	}, nil)
+	if err = errors.Join(err, to.Close()); err != nil {
+		return 0, err
+	}
+	if err := fileutil.Replace(wlog.SegmentName(tmp, 0), name); err != nil {
+		return 0, err
+	}
+	return found.Holes, os.RemoveAll(tmp)
 }
 
 var errUnfinished = errors.New("last record is unfinished")

@@ -60,6 +60,9 @@ type Options struct {
 	// MaxAge bounds the age of the newest sample of a batch that waits. Zero is
 	// DefaultMaxAge; negative is an error.
 	MaxAge time.Duration
+	// Sync has Append fsync the log before it returns nil, so that a power loss costs
+	// nothing of it.
+	Sync bool
 	// Encode and Decode are the form of a batch in a record; both are needed.
 	// Decode must not keep its argument, and may leave Source, Seq and Merged
 	// empty: the spool sets them.

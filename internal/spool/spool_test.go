@@ -236,6 +236,7 @@ func TestNumbersNeverGoBack(t *testing.T) {
 	}
 	var st state
 	b, _ := os.ReadFile(filepath.Join(s.o.Dir, stateName))
+	b, _ = checked(b)
 	if err := json.Unmarshal(b, &st); err != nil || st.Reserved < 5000 {
 		t.Errorf("%s: %v", b, err)
 	}

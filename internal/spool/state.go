@@ -66,7 +66,10 @@ func readState(dir string, log *slog.Logger) (state, error) {
 		return state{}, fmt.Errorf("read spool: %w", err)
 	}
 	var st state
-	err = json.Unmarshal(b, &st)
+	text, err := checked(b)
+	if err == nil {
+		err = json.Unmarshal(text, &st)
+	}
 	switch {
 	case err == nil && st.Version > stateVersion:
 		return state{}, fmt.Errorf("the spool in %s is of version %d, this program knows %d: upgrade it, or choose another directory",
@@ -88,6 +91,21 @@ func readState(dir string, log *slog.Logger) (state, error) {
 	return st, nil
 }
 
+// checked returns what follows the first line of source.json, which has its checksum. A
+// program before this one wrote no such line.
+func checked(b []byte) ([]byte, error) {
+	line, text, _ := bytes.Cut(b, []byte{'\n'})
+	switch {
+	case string(line) == fmt.Sprintf("crc32 %08x", crc32.ChecksumIEEE(text)):
+		return text, nil
+	case len(b) > 0 && b[0] == '{':
+		return b, nil
+	}
+	return nil, errChecksum
+}
+
+var errChecksum = errors.New("its checksum is wrong")
+
 // save writes source.json: the numbers up to used are in use, besides those that
 // are known to be, and at least reserve are reserved. Where there is no room to
 // replace it, the spare is overwritten instead.
@@ -106,7 +124,8 @@ func (s *Spool) save(used, reserve uint64, clean bool) error {
 		return err
 	}
 	spare := filepath.Join(s.o.Dir, spareName)
-	err = replaceFile(filepath.Join(s.o.Dir, stateName), append(b, '\n'))
+	text := append(fmt.Appendf(nil, "crc32 %08x\n", crc32.ChecksumIEEE(b)), b...)
+	err = replaceFile(filepath.Join(s.o.Dir, stateName), text)
 	switch {
 	case err != nil:
 		if spareErr := overwrite(spare, b); spareErr != nil {
@@ -171,7 +190,7 @@ func readSpare(path string) (st state, err error) {
 	sum, text, _ := bytes.Cut(b[:min(len(b), spareText)], []byte{' '})
 	text = bytes.TrimRight(text, " ")
 	if string(sum) != fmt.Sprintf("%08x", crc32.ChecksumIEEE(text)) {
-		return state{}, errors.New("its checksum is wrong")
+		return state{}, errChecksum
 	}
 	return st, json.Unmarshal(text, &st)
 }

@@ -131,6 +131,11 @@ func (e *engine) commit(rows []Row) (n appended, err error) {
 			return n, errLateNotLogged
 		}
 	}
+	for _, s := range e.sync {
+		if err := s.sync(); err != nil {
+			return n, err
+		}
+	}
 	return n, nil
 }
 

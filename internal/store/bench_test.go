@@ -10,31 +10,45 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 )
 
+// BenchmarkAppend has the default, which leaves it to the system when to write, beside an
+// fsync for each batch. What an fsync costs is the disk's: TMPDIR chooses it.
 func BenchmarkAppend(b *testing.B) {
-	for _, samples := range []int{100, 1000} {
-		b.Run(fmt.Sprintf("%d_series_a_batch", samples), func(b *testing.B) {
-			s := open(b, options(b.TempDir()))
-			refs, rows := make([]Ref, samples), make([]Row, samples)
-			for i := range rows {
-				rows[i] = Row{Ref: &refs[i], Labels: series("bench", "n", fmt.Sprint(i)), Samples: make([]bus.Sample, 1)}
-			}
-			k := int64(0)
-			for b.Loop() {
-				k++
-				for i := range rows {
-					rows[i].Samples[0] = bus.Sample{T: base + k*1000, V: float64(k)}
-				}
-				appendRows(b, s, rows...)
-			}
-			b.ReportMetric(float64(samples)*float64(b.N)/b.Elapsed().Seconds(), "samples/s")
-		})
+	for _, sync := range []bool{false, true} {
+		for _, samples := range []int{100, 1000} {
+			b.Run(fmt.Sprintf("sync_%v/%d_series_a_batch", sync, samples), func(b *testing.B) { benchmarkAppend(b, samples, sync) })
+		}
 	}
+}
+
+func benchmarkAppend(b *testing.B, samples int, sync bool) {
+	o := options(b.TempDir())
+	o.Sync = sync
+	s := open(b, o)
+	refs, rows := make([]Ref, samples), make([]Row, samples)
+	for i := range rows {
+		rows[i] = Row{Ref: &refs[i], Labels: series("bench", "n", fmt.Sprint(i)), Samples: make([]bus.Sample, 1)}
+	}
+	var took []time.Duration
+	k := int64(0)
+	for b.Loop() {
+		k++
+		for i := range rows {
+			rows[i].Samples[0] = bus.Sample{T: base + k*1000, V: float64(k)}
+		}
+		began := time.Now()
+		appendRows(b, s, rows...)
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(samples)*float64(b.N)/b.Elapsed().Seconds(), "samples/s")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 }
 
 // daySeries is four series of percentages over 24 hours at one second.

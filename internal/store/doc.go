@@ -5,7 +5,7 @@
 //
 //  1. When Append returns nil, kill -9 loses nothing of those rows: the write
 //     logs are written with write(2) in every commit. Power loss may cost what
-//     the kernel had not written yet.
+//     the kernel had not written yet, unless Options.Sync is set.
 //  2. Append is all or nothing, and appending rows again leaves the same
 //     history. A sample that the store refuses because there is a newer one or
 //     because it is too old is counted, not reported.
@@ -17,7 +17,10 @@
 //     next: tsdb's log is not to be trusted behind a failed write.
 //  6. Below a reserve of free disk space nothing is committed, because tsdb
 //     does not survive a full disk. It goes on by itself when there is room.
-//  7. One process at a time: a directory that is in use, or was written by a
+//  7. Damage on the disk costs what was damaged, and is told: no value is ever wrong,
+//     the store opens, and each sample that is missing lies in one of Losses, or of
+//     Snapshot.Missing. docs/RELIABILITY.md says where that ends.
+//  8. One process at a time: a directory that is in use, or was written by a
 //     newer version, is refused and left as it is.
 //
 // Late samples: tsdb does not compare a late sample with what is there, it
@@ -30,9 +33,13 @@
 //	LOCK           locked by the process that has the store open
 //	running.json   that process's {"pid":4711,"address":"http://127.0.0.1:5000","boot":"..."};
 //	               Close removes it, so a kill is noticed at the next start
-//	progress.json  how far the log was applied; see Note
+//	progress.json  how far the log was applied; see Note, also for the copies
 //	gaps.json      the declared gaps; see Note
+//	blocks.json    which blocks and segments there were; see contents
+//	spare          1 MiB that is given back to start on a full disk
 //	tsdb/          the database, in Prometheus's own format
+//
+// and NAME.broken where something was set aside.
 //
 // Every method of Store may be called at any time from any goroutine, also
 // during and after Close. Appends run one after the other.

@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/wlog"
 )
 
 // engine is one opening of the database. A failed commit ends it, and the next
@@ -17,7 +22,8 @@ import (
 // of series, metrics, open queriers.
 type engine struct {
 	db      *tsdb.DB
-	number  uint64 // counts the openings: 1, 2, ...
+	sync    []*logSync // of the WAL and the WBL; nil: the kernel decides when to write
+	number  uint64     // counts the openings: 1, 2, ...
 	metrics *collectors
 	// lateFailures counts failed writes of late samples, which Commit does not
 	// report. nil when there are no late samples.
@@ -30,49 +36,103 @@ type engine struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	readers map[*reader]struct{}
+	damage  *damage // of the querier that is being opened
 }
+
+// ending is how the opening before ended.
+type ending int
+
+const (
+	closed ending = iota // without an error
+	// killed: or a write failed. What was acknowledged is in the logs; behind it there may
+	// be half a write.
+	killed
+	// powerLoss: the machine was restarted. Each file may lack what the kernel had not
+	// written, and one may have what it refers to another for.
+	powerLoss
+)
 
 // opening is how to open the database.
 type opening struct {
-	dir    string
-	number uint64
-	// clean tells that the opening before was closed without an error.
-	clean bool
-	tsdb  *tsdb.Options
-	log   *slog.Logger
-	// repaired is called with what had to be done to the logs, if anything,
-	// before the database opens: a failure of that is easier to understand then.
+	dir      string
+	number   uint64
+	end      ending
+	tsdb     *tsdb.Options
+	sync     bool // fsync before a commit returns
+	log      *slog.Logger
+	contents *contents
+	// repaired is called with what had to be done, if anything, before the database
+	// opens: a failure of that is easier to understand then.
 	repaired func(*Repair)
 }
 
-// engine opens the database, after a repair of its logs where that is needed.
+// engine opens the database, after a repair of its blocks and logs where that is needed.
 func (o opening) engine() (*engine, error) {
-	repair, err := repairLogs(o.dir)
+	largest := time.Duration(o.tsdb.MaxBlockDuration) * time.Millisecond
+	metas, lost, err := checkBlocks(o.dir, o.contents.Blocks, largest, o.log)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("check blocks: %w", err)
+	}
+	l, err := readLogs(o.dir, o.contents.Logs, o.end)
+	if err != nil {
+		return nil, fmt.Errorf("read write logs: %w", err)
+	}
+	if o.end == powerLoss && !o.contents.Synced {
+		l.mayLackEnds()
+	}
+	var w *weighing
+	if l.damaged() || o.end != closed {
+		if w, err = weigh(l, newestInOrder(metas), o.tsdb.OutOfOrderTimeWindow); err != nil {
+			return nil, fmt.Errorf("read write logs: %w", err)
+		}
+		lost = append(lost, w.losses()...)
 	}
 	log := newDatabaseLog(o.log)
-	if repair != nil {
-		o.repaired(repair)
+	if len(lost) > 0 || l.damaged() || l.torn() {
+		o.contents.lost(lost) // first of all: after the repair nothing would tell of it
+		o.repaired(&Repair{Torn: len(lost) == 0 && !l.damaged()})
 		log.told.Store(true)
 	}
-	if !o.clean {
-		// Behind real damage the chunks may hold samples that the logs lost.
-		keep := repair != nil && !repair.Torn
-		if err := distrustHeadChunks(o.dir, keep); err != nil {
-			return nil, err
-		}
+	headChunks := dirSize(l.path(headChunksDir))
+	if err := l.mend(); err != nil {
+		return nil, err
+	}
+	if err := roomToOpen(o.dir, headChunks); err != nil {
+		return nil, err
 	}
 	e := &engine{number: o.number, metrics: &collectors{}, readers: map[*reader]struct{}{}}
 	opts := *o.tsdb // tsdb fills in what it finds missing
+	var opened atomic.Pointer[tsdb.DB]
+	opts.BlocksToDelete = func(bs []*tsdb.Block) (deletable map[ulid.ULID]struct{}) {
+		if db := opened.Load(); db != nil {
+			deletable = tsdb.DefaultBlocksToDelete(db)(bs)
+		}
+		o.contents.see(bs, deletable, o.sync)
+		return deletable
+	}
+	opts.BlockQuerierFunc = func(b tsdb.BlockReader, from, to int64) (storage.Querier, error) {
+		return e.damage.querier(b, from, to)
+	}
+	e.damage = &damage{} // nobody asks what the check below meets
 	if e.db, err = tsdb.Open(o.dir, slog.New(log), e.metrics, &opts, nil); err != nil {
 		return nil, err
 	}
+	opened.Store(e.db)
 	log.told.Store(false)
 	if opts.OutOfOrderTimeWindow > 0 {
 		e.lateFailures = e.metrics.counter("prometheus_tsdb_out_of_order_wbl_writes_failed_total")
 	}
 	e.ending, e.end = context.WithCancel(context.Background())
+	if o.sync {
+		e.sync = []*logSync{{dir: filepath.Join(o.dir, walDir)}, {dir: filepath.Join(o.dir, wlog.WblDirName)}}
+	}
+	if w != nil {
+		late, err := w.lateLosses(e.ending, e.db)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("look for late samples: %w", err), e.close())
+		}
+		o.contents.lost(late)
+	}
 	return e, nil
 }
 
@@ -89,6 +149,9 @@ func (e *engine) close() (err error) {
 	var errs []error
 	for r := range readers {
 		errs = append(errs, r.close())
+	}
+	for _, s := range e.sync {
+		errs = append(errs, s.close())
 	}
 	defer func() {
 		// On a disk that takes no writes tsdb panics when it cannot write the
@@ -116,9 +179,10 @@ func (e *engine) maxTime() int64 {
 
 // reader is an open querier. Its calls exclude each other, and closing.
 type reader struct {
-	e  *engine
-	mu sync.Mutex // guards q; taken before e.mu
-	q  storage.Querier
+	e      *engine
+	damage *damage    // what it met so far
+	mu     sync.Mutex // guards q; taken before e.mu
+	q      storage.Querier
 }
 
 // read opens a querier on [from, to]; it takes microseconds.
@@ -128,11 +192,12 @@ func (e *engine) read(from, to int64) (*reader, error) {
 	if e.closed {
 		return nil, ErrClosed
 	}
+	e.damage = &damage{}
 	q, err := e.db.Querier(from, to)
 	if err != nil {
 		return nil, fmt.Errorf("open querier: %w", err)
 	}
-	r := &reader{e: e, q: q}
+	r := &reader{e: e, q: q, damage: e.damage}
 	e.readers[r] = struct{}{}
 	return r, nil
 }

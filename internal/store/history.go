@@ -42,7 +42,8 @@ type History struct {
 }
 
 // History returns the samples in [from, to] of the series that match ms, sorted
-// by labels, without series that have none there. A series gets at most points
+// by labels, without series that have none there. What is damaged is left out, and Missing
+// tells of it; a series of which nothing is left in the range has no samples then. A series gets at most points
 // values, at least 8; the grid of downsampled ones is GridFor(from, to, points),
 // the same for all. The range lies inside that of the snapshot.
 //
@@ -56,29 +57,52 @@ func (q *Snapshot) History(ctx context.Context, ms []*labels.Matcher, from, to i
 		return nil, fmt.Errorf("history: range %d to %d is not inside the snapshot's, %d to %d", from, to, q.from, q.to)
 	}
 	var all []History
+	q.missing = nil
 	err = q.r.use(ctx, func(ctx context.Context, sq storage.Querier) error {
 		values := 0
+		q.r.damage.takeChunks()
 		hr := historyReader{grid: grid, points: points}
 		set := sq.Select(ctx, true, &storage.SelectHints{Start: from, End: to}, ms...)
 		for set.Next() {
-			h, err := hr.read(ctx, set.At(), q.keep)
+			if len(q.r.damage.indexes()) > 0 && !matchAll(ms, set.At().Labels()) {
+				continue // lists of series that are to be subtracted may be damaged
+			}
+			h, asked, err := hr.read(ctx, set.At(), q.keep)
 			if err != nil {
 				return err
 			}
+			lost := q.r.damage.takeChunks()
 			if h.V == nil && h.M4 == nil {
-				continue
+				if len(lost) == 0 || asked || q.keep != nil && !q.keep(set.At().Labels()) {
+					continue
+				}
+				h = History{Labels: set.At().Labels(), T: []int64{}, V: []float64{}}
+			}
+			for _, l := range lost {
+				l.Series = []labels.Labels{h.Labels}
+				q.missing = append(q.missing, l)
 			}
 			if values += len(h.V) + len(h.M4); values > maxHistoryValues {
 				return fmt.Errorf("%w: more than %d values; ask for fewer series or points", ErrTooLarge, maxHistoryValues)
 			}
 			all = append(all, h)
 		}
+		q.missing = append(q.missing, q.r.damage.indexes()...)
 		return set.Err()
 	})
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	return all, nil
+}
+
+func matchAll(ms []*labels.Matcher, l labels.Labels) bool {
+	for _, m := range ms {
+		if !m.Matches(l.Get(m.Name)) {
+			return false
+		}
+	}
+	return true
 }
 
 // historyReader reads one series after the other, with the same buffers.
@@ -94,10 +118,10 @@ type historyReader struct {
 // the rest into columns: one pass, whichever it turns out to be.
 //
 // keep, if not nil, is asked when the first sample was found; a series that it
-// refuses is returned without samples.
-func (hr *historyReader) read(ctx context.Context, series storage.Series, keep func(labels.Labels) bool) (History, error) {
+// refuses is returned without samples. asked tells that keep was.
+func (hr *historyReader) read(ctx context.Context, series storage.Series, keep func(labels.Labels) bool) (h History, asked bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return History{}, err
+		return h, asked, err
 	}
 	hr.it = series.Iterator(hr.it)
 	hr.t, hr.v = hr.t[:0], hr.v[:0]
@@ -108,7 +132,7 @@ func (hr *historyReader) read(ctx context.Context, series storage.Series, keep f
 	)
 	for n := 1; ; n++ {
 		if n%checkEvery == 0 && ctx.Err() != nil {
-			return History{}, ctx.Err()
+			return h, asked, ctx.Err()
 		}
 		typ := hr.it.Next()
 		if typ == chunkenc.ValNone {
@@ -118,8 +142,10 @@ func (hr *historyReader) read(ctx context.Context, series storage.Series, keep f
 			continue // this store writes floats only
 		}
 		t, v := hr.it.At()
-		if newest == math.MinInt64 && keep != nil && !keep(series.Labels()) {
-			return History{}, nil
+		if newest == math.MinInt64 && keep != nil {
+			if asked = true; !keep(series.Labels()) {
+				return h, asked, nil
+			}
 		}
 		newest = t
 		if fold == nil && len(hr.t) == hr.points {
@@ -137,9 +163,9 @@ func (hr *historyReader) read(ctx context.Context, series storage.Series, keep f
 		times.add(t)
 	}
 	if err := hr.it.Err(); err != nil {
-		return History{}, err
+		return h, asked, err
 	}
-	h := History{Labels: series.Labels(), Newest: newest}
+	h = History{Labels: series.Labels(), Newest: newest}
 	switch {
 	case fold != nil:
 		h.X0, h.Step, h.M4 = hr.grid.X0, hr.grid.Step, fold.cols
@@ -148,7 +174,7 @@ func (hr *historyReader) read(ctx context.Context, series storage.Series, keep f
 		times.seed(hr.t)
 	}
 	h.IntervalMS = times.interval()
-	return h, nil
+	return h, asked, nil
 }
 
 // recent keeps the newest times of a series.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 )
 
@@ -30,8 +31,18 @@ func (h *databaseLog) Enabled(ctx context.Context, l slog.Level) bool {
 	return h.Handler.Enabled(ctx, h.level(l))
 }
 
+// overlapping is what tsdb warns of each time that it looks at the blocks, with a long
+// list, while late samples have a block of their own. They are meant to.
+const overlapping = "Overlapping blocks found"
+
 func (h *databaseLog) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = h.level(r.Level)
+	if strings.HasPrefix(r.Message, overlapping) {
+		r.Level = slog.LevelDebug
+	}
+	if !h.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
 	return h.Handler.Handle(ctx, r)
 }
 

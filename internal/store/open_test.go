@@ -138,6 +138,12 @@ func TestVersionFileIsWrittenOnceAndChecked(t *testing.T) {
 			t.Errorf("VERSION %q: opened %v, error %v", text, s, err)
 		}
 	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, versionName)), os.Mkdir(filepath.Join(dir, versionName), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(options(dir)); !errors.Is(err, errNoVersion) || strings.Contains(err.Error(), "move the directory away") {
+		t.Errorf("VERSION is a folder: opened %v, error %v", s, err)
+	}
 }
 
 func TestDirectoryThatCannotBeWrittenIsNamed(t *testing.T) {

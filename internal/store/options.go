@@ -32,6 +32,9 @@ type Options struct {
 	// sample may lie. 0 refuses samples older than the newest of their series;
 	// a negative value is an error.
 	OutOfOrder time.Duration
+	// Sync has each Append fsync the write logs before it returns, so that a power loss
+	// costs nothing of it.
+	Sync bool
 	// ReserveBytes is the free disk space below which nothing is committed.
 	// 0 means 256 MiB, a negative value switches the check off.
 	ReserveBytes int64

@@ -94,5 +94,5 @@ func (s *Store) reopen() error {
 		}
 		s.eng = nil
 	}
-	return s.openEngine(false)
+	return s.openEngine(killed)
 }

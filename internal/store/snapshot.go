@@ -17,7 +17,11 @@ type Snapshot struct {
 	once     sync.Once
 	closed   func()
 	keep     func(labels.Labels) bool // nil: every series
+	missing  []Loss
 }
+
+// Missing returns what the History before it left out because it is damaged.
+func (q *Snapshot) Missing() []Loss { return q.missing }
 
 // Only has History pass over the series that keep refuses, without reading
 // them. keep is called once for each matching series, in the order of their

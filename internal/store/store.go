@@ -22,7 +22,9 @@ type Store struct {
 	log        *slog.Logger
 	lock       *dirLock
 	space      *space
+	contents   *contents
 	tsdb       *tsdb.Options
+	sync       bool
 	metrics    *metrics
 	registered []prometheus.Collector
 	registerer prometheus.Registerer
@@ -42,8 +44,7 @@ type Store struct {
 }
 
 // Open opens the data directory, which it creates where it is missing. It reads
-// the write log of the last hours: less than a second for ten million samples,
-// two after an end without Close.
+// the write logs of the last hours: about two seconds for ten million samples.
 //
 // The error says what to do. Some are also for the program: a *LockedError,
 // ErrNewerVersion (in both cases nothing was changed) and ErrNotWritable. A
@@ -57,6 +58,7 @@ func Open(o Options) (*Store, error) {
 		log:        o.Logger,
 		space:      &space{dir: o.Dir, reserve: o.ReserveBytes, free: o.FreeSpace},
 		tsdb:       tsdbOptions(o),
+		sync:       o.Sync,
 		metrics:    newMetrics(),
 		registerer: o.Registerer,
 	}
@@ -80,7 +82,17 @@ func (s *Store) open() (err error) {
 			err = errors.Join(err, s.lock.release(false))
 		}
 	}()
-	if err := s.openEngine(s.lock.clean); err != nil {
+	if s.contents, err = readContents(s.dir, s.log); err != nil {
+		return err
+	}
+	end := killed
+	switch {
+	case s.lock.clean:
+		end = closed
+	case s.lock.rebooted:
+		end = powerLoss
+	}
+	if err := s.openEngine(end); err != nil {
 		return err
 	}
 	if err := s.register(); err != nil {
@@ -89,22 +101,35 @@ func (s *Store) open() (err error) {
 	return nil
 }
 
-// openEngine opens the database. clean tells that the opening before was closed
-// without an error. s.mu is held for writing, or nobody knows s yet.
-func (s *Store) openEngine(clean bool) (err error) {
+// openEngine opens the database, whose opening before ended like that. s.mu is held for
+// writing, or nobody knows s yet.
+func (s *Store) openEngine(end ending) (err error) {
 	s.openings++
+	if err := takeSpare(s.dir); err != nil {
+		return err
+	}
 	s.eng, err = opening{
-		dir:    filepath.Join(s.dir, "tsdb"),
-		number: s.openings,
-		clean:  clean,
-		tsdb:   s.tsdb,
-		log:    s.log,
+		dir:      filepath.Join(s.dir, databaseDir),
+		number:   s.openings,
+		end:      end,
+		tsdb:     s.tsdb,
+		sync:     s.sync,
+		log:      s.log,
+		contents: s.contents,
 		repaired: func(r *Repair) {
-			r.warn(s.log, s.dir)
+			if r.Torn {
+				s.log.Warn("the store's log ended in a write that was cut off; that has been dropped", "dir", s.dir)
+			}
 			s.repair = r
 		},
 	}.engine()
-	return err
+	if err != nil {
+		return err
+	}
+	if err := layInSpare(s.dir); err != nil {
+		s.log.Warn("no room could be laid in for a start on a full disk", "err", err)
+	}
+	return nil
 }
 
 func (s *Store) register() error {
@@ -131,7 +156,7 @@ func (s *Store) unregister() {
 // explainOpen says what to do about an error of Open.
 func explainOpen(dir string, err error) error {
 	switch {
-	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion), errors.Is(err, ErrNotWritable), errors.Is(err, ErrDiskFull):
+	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion), errors.Is(err, ErrNotWritable), errors.Is(err, ErrDiskFull), errors.Is(err, errNoVersion):
 		return err
 	case errors.Is(err, fs.ErrPermission), readOnlyFS(err), isNoRoom(err):
 		return notWritable(dir, err)
@@ -159,6 +184,7 @@ func (s *Store) Close() error {
 		clean = err == nil
 		errs = append(errs, err)
 		s.eng = nil
+		s.contents.seeLogs()
 	}
 	if err := s.lock.release(clean); err != nil {
 		errs = append(errs, fmt.Errorf("unlock %s: %w", s.dir, err))
@@ -193,8 +219,8 @@ func (s *Store) MaxTime() int64 {
 	return s.eng.maxTime()
 }
 
-// Repaired says what the newest repair of a damaged log cost, nil when there
-// was none since Open began.
+// Repaired returns the newest repair, nil when there was none since Open began.
+// Losses says what it cost.
 func (s *Store) Repaired() *Repair {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -79,17 +79,26 @@ func all() []*labels.Matcher {
 // history reads everything in [from, to] raw.
 func history(t testing.TB, s *Store, from, to int64) map[string][]bus.Sample {
 	t.Helper()
+	return rawOf(t, s, from, to, all()...)
+}
+
+func rawOf(t testing.TB, s *Store, from, to int64, ms ...*labels.Matcher) map[string][]bus.Sample {
+	t.Helper()
 	q, err := s.Snapshot(from, to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	return read(t, q, from, to)
+	return read(t, q, from, to, ms...)
 }
 
-func read(t testing.TB, q *Snapshot, from, to int64) map[string][]bus.Sample {
+// read reads the series that match ms, all without any, raw.
+func read(t testing.TB, q *Snapshot, from, to int64, ms ...*labels.Matcher) map[string][]bus.Sample {
 	t.Helper()
-	hs, err := q.History(context.Background(), all(), from, to, 1<<20)
+	if len(ms) == 0 {
+		ms = all()
+	}
+	hs, err := q.History(context.Background(), ms, from, to, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

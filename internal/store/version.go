@@ -17,6 +17,8 @@ const (
 	formatVersion = 1
 )
 
+var errNoVersion = errors.New("data directory has no legible version")
+
 // checkVersion reads VERSION without touching anything: nil when it is ours, or
 // missing, which fresh tells.
 func checkVersion(dir string) (fresh bool, err error) {
@@ -27,13 +29,13 @@ func checkVersion(dir string) (fresh bool, err error) {
 		return true, nil
 	case errors.Is(err, errNotDir): // the way to dir, or dir, is a file
 		return false, notWritable(dir, err)
-	case err != nil:
+	case err != nil && !isDir(path):
 		return false, err
 	}
 	v, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	switch {
 	case err != nil || v < 1:
-		return false, fmt.Errorf("%s does not hold a version number: if the directory is stripchart's, put %d into that file; otherwise choose another with --data-dir", path, formatVersion)
+		return false, fmt.Errorf("%w: %s does not hold a version number. If the directory is stripchart's, put a file with the number %d in its place; otherwise choose another with --data-dir", errNoVersion, path, formatVersion)
 	case v > formatVersion:
 		return false, fmt.Errorf("%w: %s has format %d, this program knows up to %d; update stripchart or choose another directory with --data-dir",
 			ErrNewerVersion, dir, v, formatVersion)

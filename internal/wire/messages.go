@@ -111,7 +111,7 @@ type Status struct {
 
 // Gap tells that samples between two times, both excluded, may be missing.
 type Gap struct {
-	Room   string `json:"room"`
+	Room   string `json:"room,omitempty"` // absent in a HistoryAnswer
 	IDs    []int  `json:"ids"`
 	From   int64  `json:"from"` // Unix ms
 	To     int64  `json:"to"`   // Unix ms
@@ -123,6 +123,7 @@ const (
 	GapLogTrimmed    = "log_trimmed"    // a server was away for longer than the log is kept
 	GapLogLost       = "log_lost"       // the log lost its past
 	GapSourceDropped = "source_dropped" // a source's spool was full
+	GapDamaged       = "damaged"        // files of the history were damaged
 )
 
 // Bye announces a planned stop.

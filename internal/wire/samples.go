@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 
@@ -49,6 +50,7 @@ type HistoryAnswer struct {
 	Matched int          `json:"matched"`
 	Series  []Descriptor `json:"series"`
 	Blocks  []Block      `json:"blocks"`
+	Gaps    []Gap        `json:"gaps,omitempty"`
 }
 
 // Descriptor gives a series its id in the room.
@@ -169,6 +171,13 @@ func (m *HistoryAnswer) AppendJSON(dst []byte) []byte {
 	dst = appendDescriptors(dst, m.Series)
 	dst = append(dst, `,"blocks":`...)
 	dst = AppendBlocks(dst, m.Blocks)
+	if len(m.Gaps) > 0 {
+		b, err := json.Marshal(m.Gaps)
+		if err != nil {
+			panic(fmt.Sprintf("wire: gaps: %v", err)) // numbers and a word
+		}
+		dst = append(append(dst, `,"gaps":`...), b...)
+	}
 	return append(dst, '}')
 }
 

@@ -46,6 +46,7 @@ test.each([
   ['log_trimmed', 'this server was away for longer than the log is kept'],
   ['source_dropped', 'the source’s spool was full'],
   ['log_lost', 'the log lost its past'],
+  ['damaged', 'files of this server’s history were damaged'],
   ['a_later_reason', 'a later reason'],
 ])('a gap says when and why: %s', (reason, why) => {
   const from = new Date(2018, 11, 12, 10, 0, 4).getTime();

@@ -3,6 +3,7 @@ import type { DeclaredGap, Line } from './line.ts';
 
 /** What the reasons of docs/PROTOCOL.md mean to a reader. */
 const REASONS: Readonly<Record<string, string>> = {
+  damaged: 'files of this server’s history were damaged',
   log_trimmed: 'this server was away for longer than the log is kept',
   source_dropped: 'the source’s spool was full',
   log_lost: 'the log lost its past',

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// Loss is a span of time in which samples are missing for good because the files that
+// held them were damaged, or may be.
+type Loss struct {
+	// From and To are Unix milliseconds; both are excluded.
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+	// Series are those that it concerns; nil: any series, known or not.
+	Series []labels.Labels `json:"series,omitempty"`
+	// What happened, for people.
+	What string `json:"what"`
+}
+
+func (l Loss) equal(x Loss) bool {
+	return l.From == x.From && l.To == x.To && slices.EqualFunc(l.Series, x.Series, labels.Equal)
+}
+
+// warn writes the line that a user sees.
+func (l Loss) warn(log *slog.Logger, dir string) {
+	whose := "all"
+	if l.Series != nil {
+		whose = fmt.Sprint(len(l.Series))
+	}
+	log.Warn("samples may be missing, and pages are told of a gap: "+l.What, "dir", dir,
+		"from", moment(l.From), "to", moment(l.To), "series", whose)
+}
+
+func moment(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
+
+// Losses returns what damage has cost, as far as it was found when the database was
+// opened, and LossesDeclared was not called since: also by processes before this one.
+func (s *Store) Losses() []Loss {
+	s.contents.mu.Lock()
+	defer s.contents.mu.Unlock()
+	return slices.Clone(s.contents.Lost)
+}
+
+// LossesDeclared has these losses forgotten: who asked for them has made them known for
+// good.
+func (s *Store) LossesDeclared(ls []Loss) error {
+	return s.contents.change(func(n *noted) {
+		n.Lost = slices.DeleteFunc(n.Lost, func(l Loss) bool { return slices.ContainsFunc(ls, l.equal) })
+	})
+}
