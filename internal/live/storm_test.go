@@ -53,10 +53,6 @@ var allKinds = []kind{
 	kindServers, kindKilled, kindTrimmed, kindFull,
 }
 
-// unmended are the kinds that find faults which are being mended: they are left out
-// unless they are asked for.
-var unmended = []kind{kindCrowded}
-
 // world is one storm: servers, writers, and pages that are compared, after each round,
 // with what docs/PROTOCOL.md promises them.
 type world struct {
@@ -82,7 +78,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	only := strings.Split(*stormOnly, ",")
 	for _, k := range allKinds {
-		if *stormOnly != "" && slices.Contains(only, string(k)) || *stormOnly == "" && rng.IntN(2) == 0 && !slices.Contains(unmended, k) {
+		if *stormOnly != "" && slices.Contains(only, string(k)) || *stormOnly == "" && rng.IntN(2) == 0 {
 			w.kinds[k] = true
 			for _, other := range needs[k] {
 				w.kinds[other] = true
