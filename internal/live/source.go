@@ -25,19 +25,35 @@ type source struct {
 	// batch that holds only the former was measured that much later than it tells.
 	lag    reach
 	series map[*series]struct{} // that it was the last to write
-	// hole is what was missing when this process first heard of the source. Which
-	// other series are its is only seen when it writes them.
+	// hole is what was missing lately. Series that the source had not written before, or
+	// not since this process began, become known as its own only when it writes them.
 	hole *hole
 	// gapsDeclared is what Hub.gapsDeclared was when its newest gap was declared.
 	gapsDeclared uint64
 }
 
-// hole is what a source lacked when this process first heard of it.
+// hole is what a source lacked lately: of one hole, or of several in a row.
 type hole struct {
 	reason string
 	bound  int64 // as in missing; Unix ms
 	to     int64
-	told   map[uint64]struct{} // series for which it was declared, by their hashes
+	// told are the series for which it was declared, by their hashes, where this process
+	// did not know the source's series before. A series that is known as the source's own
+	// has been judged with the hole.
+	told map[uint64]struct{}
+}
+
+// widen makes one hole of x, which may be nil, and of a newer one.
+func (x *hole) widen(newer *hole) *hole {
+	if x == nil || newer.bound > x.to+holePatience {
+		return newer
+	}
+	newer.bound, newer.to = min(x.bound, newer.bound), max(x.to, newer.to)
+	if x.told != nil {
+		maps.Copy(x.told, newer.told)
+		newer.told = x.told
+	}
+	return newer
 }
 
 // holePatience is how long after a hole a series that its source writes may have
@@ -189,9 +205,9 @@ func (h *Hub) judgeSource(a *application) {
 	if s == nil {
 		return
 	}
+	h.alsoMissing(a)
 	since := h.lacksFrom(a)
 	if since == unknownTime {
-		h.alsoMissing(a)
 		return
 	}
 	l := h.loss
@@ -245,15 +261,17 @@ func (h *Hub) judgeSource(a *application) {
 	}
 	last, first := s.seq, b.First()
 	m.declared = func() {
+		x := &hole{reason: m.reason, bound: bound, to: inLog}
+		if measured > bound {
+			x.to = measured + 1
+		}
 		if !s.here {
-			s.hole = &hole{reason: m.reason, bound: bound, to: inLog, told: map[uint64]struct{}{}}
-			if measured > bound {
-				s.hole.to = measured + 1
-			}
+			x.told = map[uint64]struct{}{}
 			for i := range m.series {
-				s.hole.told[m.series[i].hash] = struct{}{}
+				x.told[m.series[i].hash] = struct{}{}
 			}
 		}
+		s.hole = s.hole.widen(x)
 		h.log.Warn("batches of a source are missing", "source", b.Source, "last", last, "next", first, "reason", m.reason)
 		h.metrics.missing.Add(float64(first - last - 1))
 	}
@@ -304,10 +322,11 @@ func (h *Hub) alsoMissing(a *application) {
 	if len(m.series) == 0 {
 		return
 	}
-	hole := s.hole
-	m.declared = func() {
-		for i := range m.series {
-			hole.told[m.series[i].hash] = struct{}{}
+	if told := s.hole.told; told != nil {
+		m.declared = func() {
+			for i := range m.series {
+				told[m.series[i].hash] = struct{}{}
+			}
 		}
 	}
 	a.absences = append(a.absences, m)

@@ -131,6 +131,7 @@ func (p *rootVisitor) judge(report func(sort, format string, args ...any)) {
 		report("root", "%s was not bootstrapped", p.name)
 		return
 	}
+	account := p.w.ledger.series[seriesLabels(0, 0).String()]
 	newest := int64(math.MinInt64)
 	lacks := 0
 	for _, x := range p.w.ledger.root {
@@ -141,7 +142,7 @@ func (p *rootVisitor) judge(report func(sort, format string, args ...any)) {
 		p.w.ledger.judged++
 		v, there := p.held[x.T]
 		switch {
-		case there && v != x.V:
+		case there && v != x.V && !(p.inGap(x.T) && account.had(x.T, v)):
 			report("root", "%s: %d is %v, not %v", p.name, x.T, v, x.V)
 		case !there && x.T > p.joined-time.Hour.Milliseconds() && !p.inGap(x.T):
 			if lacks++; lacks <= 3 {
@@ -149,7 +150,6 @@ func (p *rootVisitor) judge(report func(sort, format string, args ...any)) {
 			}
 		}
 	}
-	account := p.w.ledger.series[seriesLabels(0, 0).String()]
 	for t := range p.held {
 		if _, found := slices.BinarySearch(account.times, t); !found {
 			report("foreign", "%s: %d was never acknowledged", p.name, t)
