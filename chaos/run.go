@@ -154,7 +154,7 @@ func (x *run) next(r *rig) (*fault, int) {
 // faults that were.
 func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
 	shape := x.o.Shape
-	shape.Crowd = crowds && shape.Sources > 0 && random.IntN(3) == 0
+	shape.Crowd = shape.Sources > 0 && random.IntN(3) == 0
 	r, err := x.kit.build(shape, name, random)
 	if err != nil {
 		return 0, err
