@@ -287,6 +287,9 @@ func clockFaults() (out []fault) {
 				if err := s.say("shift 0s"); err != nil {
 					return err
 				}
+				if !c.refused {
+					r.back = max(r.back, -shift)
+				}
 				for i, s := range r.servers {
 					if c.refused && !until(patience, func() bool { return s.refused() > before[i] }) {
 						return fmt.Errorf("%s does not count what it has to refuse", s.name)

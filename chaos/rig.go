@@ -67,8 +67,9 @@ type rig struct {
 	disks  bool     // servers and sources have small disks of their own
 	mounts []string // of the disks
 
-	losses   []allowance // where a server that is killed may not know what it has
-	unstored []span      // when a server alone has shown what it could not record
+	back     time.Duration // by how much a source's samples went back: its gaps may begin earlier by that
+	losses   []allowance   // where a server that is killed may not know what it has
+	unstored []span        // when a server alone has shown what it could not record
 }
 
 // remote is a process that reaches the bus through a link.

@@ -213,10 +213,10 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	to := time.Now().UnixMilli() - settled
 	for _, reason := range f.allowed {
-		*allowed = append(*allowed, allowance{reason: reason, from: began.Add(-lagBefore - f.before).UnixMilli(), to: time.Now().Add(reachAfter).UnixMilli()})
+		*allowed = append(*allowed, allowance{reason: reason, from: began.Add(-lagBefore - f.before - r.back).UnixMilli(), to: time.Now().Add(reachAfter).UnixMilli()})
 	}
 	if f.loses {
-		loss := allowance{reason: logLost, from: began.Add(-lagBefore).UnixMilli(), to: time.Now().Add(8*time.Second + reachAfter).UnixMilli()}
+		loss := allowance{reason: logLost, from: began.Add(-lagBefore - r.back).UnixMilli(), to: time.Now().Add(8*time.Second + reachAfter).UnixMilli()}
 		r.losses = append(r.losses, loss)
 		loss.plain = true
 		*allowed = append(*allowed, loss)

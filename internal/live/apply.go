@@ -355,7 +355,7 @@ func (h *Hub) record(a *application, parts []writing, last bool) (stored, err er
 		if !a.source.here && h.o.Replica {
 			h.saveSoon() // a source that is not saved tells the next life nothing
 		}
-		a.source.took(a, h.o.Accept.Milliseconds())
+		a.source.took(a)
 		// While the batch was on its way the saver may have forgotten a source that it had
 		// not heard of yet.
 		h.sources[a.source.id] = a.source
@@ -458,7 +458,7 @@ func (h *Hub) noteTimes(a *application, p *writing) {
 		h.late.see(a.logTime-p.samples[0].T, a.logTime, h.o.Accept.Milliseconds())
 	case len(p.fresh) > 0 && p.series.last != unknownTime && p.series.source == a.source:
 		if back := p.series.last - p.fresh[0].T; back > 0 {
-			a.source.back.see(back, a.logTime, h.o.Accept.Milliseconds())
+			a.source.back.see(back, a.logTime, reachOfSource)
 		}
 	}
 	h.wrote(p.series, p.samples[len(p.samples)-1].T)

@@ -1,10 +1,10 @@
 package live
 
 // reach is the greatest distance of two times that was seen lately, in ms: in the last
-// W, and at most 2 W back.
+// span w, and at most two of them back.
 type reach struct {
 	Now    int64 `json:"now"`
-	Before int64 `json:"before,omitempty"` // in the W before Since
+	Before int64 `json:"before,omitempty"` // in the w before Since
 	Since  int64 `json:"since"`            // log time, Unix ms
 }
 

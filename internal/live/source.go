@@ -61,6 +61,10 @@ func (x *hole) widen(newer *hole) *hole {
 // is taken for a new one.
 const holePatience = 600_000
 
+// reachOfSource is for how long it counts, in ms, that the samples of a source went back or
+// lagged: a clock that was set once must not make its gaps long for days.
+const reachOfSource = 600_000
+
 // sources are the publishers by their ids.
 type sources map[string]*source
 
@@ -166,9 +170,8 @@ func (s *source) recall(b *bus.Batch, logTime int64) {
 // arrive in order.
 func (s *source) jumps(b *bus.Batch) bool { return s.known() && b.First() > s.seq+1 }
 
-// took notes that a batch was applied; w is the W of the acceptance rule, ms. The caller
-// holds Hub.mu.
-func (s *source) took(a *application, w int64) {
+// took notes that a batch was applied. The caller holds Hub.mu.
+func (s *source) took(a *application) {
 	s.epochSeq = max(s.epochSeq, a.batch.Seq)
 	s.heardAt, s.here = a.logTime, true
 	if a.batch.Seq < s.seq {
@@ -188,7 +191,7 @@ func (s *source) took(a *application, w int64) {
 			lag = max(lag, a.newest-x[len(x)-1].T)
 		}
 	}
-	s.lag.see(lag, a.logTime, w)
+	s.lag.see(lag, a.logTime, reachOfSource)
 }
 
 // judgeSource finds out what is missing before a batch of a source, whose number jumps.
