@@ -412,9 +412,9 @@ func TestASourceWhoseFirstBatchIsOnItsWayIsNotForgotten(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		putSeries(t, l, 3, map[int][]int64{0: {ms()}})
 		time.Sleep(time.Second)
+		r.stop()
 		if n := len(r.hub.gaps); n != 1 {
 			t.Errorf("%d gaps of a source whose numbers jump, want one", n)
 		}
-		r.stop()
 	})
 }
