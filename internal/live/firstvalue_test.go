@@ -188,11 +188,11 @@ func TestServersDifferOnlyInsideOfDeclaredGaps(t *testing.T) {
 				step()
 			}
 			for range 3 {
-				away := rs[rng.IntN(2)]
+				away, kill := rs[rng.IntN(2)], rng.IntN(2) == 0
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					away.restart(rng.IntN(2) == 0, 0, 60*time.Second+time.Millisecond)
+					away.restart(kill, 0, 60*time.Second+time.Millisecond)
 				}()
 				for range 40 + rng.IntN(19) {
 					step()
