@@ -60,6 +60,7 @@ func TestARetryCountsNothingAgain(t *testing.T) {
 		refused := r.hub.metrics.refused.WithLabelValues(refusedTooNew)
 		putSeries(t, l, 1000, map[int][]int64{0: {ms() - 5000, ms(), ms() + 400_000}})
 		time.Sleep(time.Minute)
+		r.stop()
 		if n := testutil.ToFloat64(r.hub.metrics.missing); n != 998 {
 			t.Errorf("%v batches are counted as missing, want 998", n)
 		}
@@ -75,7 +76,6 @@ func TestARetryCountsNothingAgain(t *testing.T) {
 		if _, there := r.store.value(seriesLabels(0, 0), ms()-60_000); !there {
 			t.Error("what was tried is not recorded")
 		}
-		r.stop()
 	})
 }
 

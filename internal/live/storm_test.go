@@ -85,10 +85,12 @@ func newWorld(t *testing.T, seed uint64) *world {
 			}
 		}
 	}
+	if w.kinds[kindCrowded] {
+		w.limit = 6
+	}
 	change := func(o *Options) {
 		o.DefaultSeries, o.Zone = rootSeries, time.UTC
 		if w.kinds[kindCrowded] {
-			w.limit = 6
 			o.Limits.Series, o.RingAge = w.limit, 20*time.Second
 		}
 	}
