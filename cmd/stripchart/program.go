@@ -143,6 +143,9 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	if !server.PageBuilt() {
 		p.log.Warn("this binary was built without its page; build it with `make build`")
 	}
+	// Before the store is opened, which may take more memory than anything later.
+	p.memory = memory.New(o.memoryLimit(), p.log)
+	p.registry.MustRegister(p.memory)
 	p.store, err = store.Open(store.Options{
 		Dir: o.DataDir, Retention: time.Duration(o.Retention), OutOfOrder: acceptance + acceptanceMargin, Sync: o.Sync == syncAlways,
 		Logger: p.log, Registerer: p.registry,
@@ -150,8 +153,6 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.memory = memory.New(o.memoryLimit(), p.log)
-	p.registry.MustRegister(p.memory)
 	capacity := o.capacity(descriptors())
 	p.sockets = socketio.NewServer(o.sockets(capacity, p.log))
 	p.hub, err = live.New(live.Options{

@@ -200,28 +200,33 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request) (a answer, writt
 	if b.Seq == 0 {
 		h.judgeTimes(b, &report, time.Now())
 	}
-	done, ok := h.series.admit(b, &report)
-	if !ok {
-		return overloaded(), 0
+	admitted := h.series.admit(b, &report)
+	if a := admitted.again; a.status != 0 {
+		return a, 0
 	}
-	defer done()
 	written = b.Samples() // before the bus owns b
-	if a := h.publish(r.Context(), b); a.status != 0 {
+	a, err = h.publish(r.Context(), b)
+	admitted.done(err)
+	if err != nil {
 		return a, 0
 	}
 	h.metrics.wrote(written, report)
+	if a := admitted.later; a.status != 0 {
+		return a, written
+	}
 	if sentence := report.sentence(written); sentence != "" {
 		return answer{status: http.StatusBadRequest, code: httpbus.CodeNotAllWritten, message: sentence}, written
 	}
 	return answer{status: http.StatusNoContent}, written
 }
 
-// publish brings b to the bus. The zero answer means that it is there.
-func (h *Handler) publish(ctx context.Context, b *bus.Batch) answer {
+// publish brings b to the bus. Without an error it is there; otherwise the answer says
+// what to do.
+func (h *Handler) publish(ctx context.Context, b *bus.Batch) (answer, error) {
 	// An empty batch matters only for its number: without it readers would take
 	// the place in the sequence for a loss.
 	if b.Seq == 0 && len(b.Series) == 0 {
-		return answer{}
+		return answer{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.o.PublishTimeout)
 	defer cancel()
@@ -231,16 +236,16 @@ func (h *Handler) publish(ctx context.Context, b *bus.Batch) answer {
 		if h.failing.CompareAndSwap(true, false) {
 			h.o.Logger.Info("the bus takes writes again")
 		}
-		return answer{}
+		return answer{}, nil
 	case errors.Is(err, bus.ErrTooLarge):
-		return answer{status: http.StatusRequestEntityTooLarge, code: "too_large", message: "nothing was written: the bus takes no batch of this size; send smaller requests"}
+		return answer{status: http.StatusRequestEntityTooLarge, code: "too_large", message: "nothing was written: the bus takes no batch of this size; send smaller requests"}, err
 	case errors.Is(err, bus.ErrNotStored):
-		return answer{status: http.StatusInsufficientStorage, code: httpbus.CodeNotRecorded, message: "the samples are shown on open pages, but not recorded, because the server's disk is full", retry: 10 * retrySoon}
+		return answer{status: http.StatusInsufficientStorage, code: httpbus.CodeNotRecorded, message: "the samples are shown on open pages, but not recorded, because the server's disk is full", retry: 10 * retrySoon}, err
 	}
 	if ctx.Err() != context.Canceled && h.failing.CompareAndSwap(false, true) { // canceled: the client has gone
 		h.o.Logger.Warn("the bus does not take writes; writers are told to try again", "err", err)
 	}
-	return answer{status: http.StatusServiceUnavailable, code: "unavailable", message: "the bus has not acknowledged the write; send the same again", retry: retrySoon}
+	return answer{status: http.StatusServiceUnavailable, code: "unavailable", message: "the bus has not acknowledged the write; send the same again", retry: retrySoon}, err
 }
 
 func tooLarge(state string, bound int64) answer {
@@ -249,6 +254,13 @@ func tooLarge(state string, bound int64) answer {
 
 func overloaded() answer {
 	return answer{status: http.StatusTooManyRequests, code: "overloaded", message: "too many writes are under way; try again", retry: retrySoon}
+}
+
+func shortOfMemory() answer {
+	return answer{
+		status: http.StatusServiceUnavailable, code: "short_of_memory", retry: 10 * retrySoon,
+		message: "there are new series in the request, and the server is short of memory (--memory-limit); send the same again later. Without a sequence the others were written",
+	}
 }
 
 func badBody(err error) answer {

@@ -44,9 +44,8 @@ type admission struct {
 	mu       sync.Mutex // guards what follows
 	reserved int
 	waiting  []reservation // those of acknowledged batches, oldest first
-	// cut has the highest number of each source of which series were refused; see
-	// wasCut.
-	cut map[string]uint64
+	// cut has the newest numbers of each source of which series were refused; see wasCut.
+	cut map[string][]uint64
 }
 
 // reservation is the room of a batch that the bus has acknowledged, until its last
@@ -61,23 +60,36 @@ const (
 	// maxWait is how long a reservation stays at most: its series may have been
 	// refused behind the bus.
 	maxWait = time.Minute
-	// maxCut bounds admission.cut. Beyond it all are forgotten.
-	maxCut = 4096
+	// maxCut bounds the sources in admission.cut, beyond which all are forgotten, and
+	// maxCutOfSource the numbers of one, of which the oldest go first.
+	maxCut         = 4096
+	maxCutOfSource = 64
 )
 
-// admit leaves the new series out of b that exceed the bound, and reports them. done
-// is to be called once the bus has answered. ok is false when the request is to come
-// again.
-func (a *admission) admit(b *bus.Batch, report *Report) (done func(), ok bool) {
-	nothing := func() {}
+// admitted is what admit has decided.
+type admitted struct {
+	again answer // not zero: nothing of the batch is to be written
+	// later, if not zero, is the answer once the bus has the batch: what was left out may
+	// be taken another time.
+	later answer
+	// done is to be called once the bus has answered; err is nil when it has the batch.
+	done func(err error)
+}
+
+// admit leaves the new series out of b that exceed the bound, and reports them. While
+// memory is short no new series is taken, and that passes: a batch with a number then
+// waits as a whole, since its number would stand for the samples that were left out;
+// the rest of a batch without one is written.
+func (a *admission) admit(b *bus.Batch, report *Report) admitted {
+	nothing := admitted{done: func(error) {}}
 	if a.series == nil || len(b.Series) == 0 {
-		return nothing, true
+		return nothing
 	}
 	a.wasCut(b, report)
 	short := a.isShort()
 	if !a.late && !short {
 		if taken, _ := a.reserve(len(b.Series), false); taken > 0 {
-			return func() { a.release(taken) }, true
+			return admitted{done: func(error) { a.release(taken) }}
 		}
 	}
 	ls := make([]labels.Labels, len(b.Series))
@@ -92,22 +104,37 @@ func (a *admission) admit(b *bus.Batch, report *Report) (done func(), ok bool) {
 		}
 	}
 	if fresh == 0 {
-		return nothing, true
+		return nothing
 	}
-	taken := 0
-	if !short {
-		a.settle()
-		if taken, ok = a.reserve(fresh, true); !ok {
-			return nil, false
+	if short {
+		if b.Seq == 0 {
+			a.leaveOut(b, known, 0, refusedMemory, report)
+			nothing.later = shortOfMemory()
+		} else {
+			nothing.again = shortOfMemory()
 		}
+		return nothing
 	}
-	if taken < fresh {
-		last = a.leaveOut(b, known, taken, short, report)
+	a.settle()
+	taken, ok := a.reserve(fresh, true)
+	if !ok {
+		return admitted{again: overloaded()}
 	}
-	if !a.late {
-		return func() { a.release(taken) }, true
+	cut := taken < fresh
+	if cut {
+		last = a.leaveOut(b, known, taken, refusedMaxSeries, report)
 	}
-	return func() { a.await(reservation{taken, last, time.Now().Add(maxWait)}) }, true
+	source, seq := b.Source, b.Seq // the bus owns b then
+	return admitted{done: func(err error) {
+		if cut { // also after a failure, for the bus may have it
+			a.noteCut(source, seq)
+		}
+		if a.late && err == nil {
+			a.await(reservation{taken, last, time.Now().Add(maxWait)})
+		} else {
+			a.release(taken)
+		}
+	}}
 }
 
 // reserve takes room for n more series: for all of them, or, with part, for as many
@@ -171,8 +198,8 @@ func (a *admission) settle() {
 }
 
 // leaveOut removes the series from b that are neither known nor among the first
-// taken of the others, and returns the last of these. short says why.
-func (a *admission) leaveOut(b *bus.Batch, known []bool, taken int, short bool, report *Report) (last labels.Labels) {
+// taken of the others, and returns the last of these.
+func (a *admission) leaveOut(b *bus.Batch, known []bool, taken int, reason string, report *Report) (last labels.Labels) {
 	i := -1
 	b.Series = slices.DeleteFunc(b.Series, func(s bus.Series) bool {
 		if i++; known[i] {
@@ -183,7 +210,7 @@ func (a *admission) leaveOut(b *bus.Batch, known []bool, taken int, short bool, 
 			last = s.Labels
 			return false
 		}
-		if short {
+		if reason == refusedMemory {
 			report.refuse(refusedMemory, len(s.Samples), func() string {
 				return fmt.Sprintf("%s is a new series, and the server is short of memory (--memory-limit)", name(&s))
 			})
@@ -194,15 +221,21 @@ func (a *admission) leaveOut(b *bus.Batch, known []bool, taken int, short bool, 
 		})
 		return true
 	})
-	if b.Seq > 0 {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if len(a.cut) >= maxCut || a.cut == nil {
-			a.cut = map[string]uint64{}
-		}
-		a.cut[b.Source] = max(a.cut[b.Source], b.Seq)
-	}
 	return last
+}
+
+// noteCut notes that series of a batch were left out; seq 0: of one without a number.
+func (a *admission) noteCut(source string, seq uint64) {
+	if seq == 0 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.cut) >= maxCut || a.cut == nil {
+		a.cut = map[string][]uint64{}
+	}
+	numbers := append(a.cut[source], seq)
+	a.cut[source] = numbers[max(0, len(numbers)-maxCutOfSource):]
 }
 
 // wasCut reports that a batch that comes again was cut when it came first. Readers
@@ -214,9 +247,9 @@ func (a *admission) wasCut(b *bus.Batch, report *Report) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if to := a.cut[b.Source]; b.First() <= to {
+	if slices.ContainsFunc(a.cut[b.Source], func(n uint64) bool { return b.First() <= n && n <= b.Seq }) {
 		report.refuse(refusedMaxSeries, 0, func() string {
-			return fmt.Sprintf("batches up to number %d came before, and new series in them were refused; that stands", to)
+			return fmt.Sprintf("number %d came before, and new series in it were refused; that stands", b.Seq)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -61,7 +62,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if from, is := cameFrom(r); is && !isOwnOrigin(from, r) {
-			own := scheme(r) + "://" + r.Host
+			own := cmp.Or(scheme(r), "http") + "://" + r.Host
 			s.o.Log.Warn("a page of another origin was refused; if it is this server's own, the proxy before it has to pass on Host, with its port, and X-Forwarded-Proto", "page", from, "server", own)
 			s.refuse(w, r, http.StatusForbidden, codeOriginRefused, "pages of other origins may not connect to this server. This page is of "+from+", and the request was for "+own+
 				"; if these are one, the proxy between them has to pass on Host as the browser sent it, with its port ($http_host in nginx), and X-Forwarded-Proto")
@@ -116,15 +117,19 @@ func cameFrom(r *http.Request) (origin string, is bool) {
 // host and port, of which one that goes with the scheme may be left out.
 func isOwnOrigin(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host {
+	if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
 	s := scheme(r)
+	if s == "" {
+		s = u.Scheme // nothing is known of it: only the name and the port are compared
+	}
 	return strings.EqualFold(u.Scheme, s) && strings.EqualFold(withPort(u.Host, s), withPort(r.Host, s))
 }
 
-// scheme returns what the browser's URL begins with. A proxy that speaks TLS to it
-// says so; no page can, for a page's WebSocket has no headers of its own.
+// scheme returns what the browser's URL begins with, "" where that is not known: a proxy
+// that speaks TLS to it says so, but for old sites. No page can say it, for a page's
+// WebSocket has no headers of its own.
 func scheme(r *http.Request) string {
 	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
 	switch strings.ToLower(strings.TrimSpace(first)) {
@@ -133,8 +138,11 @@ func scheme(r *http.Request) string {
 	case "http", "ws":
 		return "http"
 	}
-	if r.TLS != nil {
+	switch {
+	case r.TLS != nil:
 		return "https"
+	case first == "" && !isLoopbackName(hostname(r.Host)):
+		return "" // there may be such a proxy
 	}
 	return "http"
 }

@@ -170,7 +170,8 @@ func TestOriginsBehindAProxyHaveItsScheme(t *testing.T) {
 		{"https", "x.example", "http://x.example", 403},
 		{"https", "x.example:80", "https://x.example", 403},
 		{"gopher", "x.example", "https://x.example", 403},
-		{"", "x.example", "https://x.example", 403},
+		{"", "x.example", "https://x.example", 200}, // a proxy that does not say
+		{"", "x.example:80", "https://x.example", 403},
 	} {
 		header := map[string]string{"Host": c.host, "Origin": c.origin}
 		if c.proto != "" {
