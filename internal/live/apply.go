@@ -427,7 +427,7 @@ func (h *Hub) show(a *application, parts []writing, last bool) {
 	}
 	for i := range parts {
 		x := &parts[i]
-		if x.isNew || x.series.forgotten {
+		if x.series.birth == 0 || x.series.forgotten { // a long batch shows a new series in several pieces
 			h.bear(x.series, h.ring.end()-1)
 		}
 		if a.full && a.delivery.Kept {

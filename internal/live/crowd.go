@@ -13,7 +13,7 @@ import (
 // is crowded. Its choice of series is its own: another server that has read the same log may
 // have chosen others, since it was started at another time. So:
 //
-//   - A crowded room's positions are of no epoch (crowdedEpoch): no server resumes a page
+//   - A crowded room's positions are of no epoch (noEpoch): no server resumes a page
 //     from there, not this one either. Otherwise a page that comes from another server
 //     would go on with lines that this one does not send, and with others that begin in
 //     the middle of its window, without a gap.
@@ -32,16 +32,27 @@ type crowding struct {
 	rejoining  bool   // viewers of another generation are still being sent away
 }
 
-// crowdedEpoch is the epoch of a crowded room's positions. The log has none of that name.
-const crowdedEpoch = "crowded"
+// noEpoch is the epoch of positions from which no server resumes a page. The log has none
+// of that name.
+const noEpoch = "none"
 
 // refillPause is the least time between two times that a room gives places away, ms.
 const refillPause = 60_000
 
-// position returns the form in which r's viewers are told a position.
-func (r *Room) position(p bus.Position) string {
-	if r.crowd.is || r.crowd.rejoining {
-		p.Epoch = crowdedEpoch
+// positionIn returns the form in which viewers of r are told a position. Nobody resumes
+// from it while the viewers may lack what another server, or a later gap, does not tell:
+//
+//   - in a crowded room, see above;
+//   - while a loss of the log is being judged: its gap is declared later, and only here;
+//   - while the ring lacks some of what the disk had no room for: viewers are bootstrapped
+//     anew when that has been recorded (rejoinPartial), if they are still here.
+//
+// The caller holds h.mu.
+func (h *Hub) positionIn(r *Room, p bus.Position) string {
+	judging := h.loss != nil && !h.loss.over
+	partial := h.progress.isUnstored && !h.ring.covers(h.progress.unstoredAt)
+	if r.isCrowded() || judging || partial {
+		p.Epoch = noEpoch
 	}
 	return p.String()
 }
@@ -125,7 +136,9 @@ func (h *Hub) refill(r *Room, since int64) {
 			}
 		}
 	}
-	r.crowd.is = len(r.members) >= r.limit && r.matched() > len(r.members)
+	// A series that has a place free but was not written to lately comes in with the next
+	// refill after its next sample: until then the room stays crowded.
+	r.crowd.is = r.matched()-r.crowd.unseen > len(r.members) || len(r.members) >= r.limit && r.crowd.unseen > 0
 	if entered > 0 || !r.crowd.is && r.crowd.unseen > 0 {
 		r.crowd.filledAt = h.now()
 		h.rejoinRoom(r)

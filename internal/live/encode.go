@@ -138,7 +138,7 @@ func (h *Hub) identify(r *Room, past pastOfRoom) identified {
 		}
 	}
 	slices.SortFunc(out.descriptors, func(a, b wire.Descriptor) int { return cmp.Compare(a.ID, b.ID) })
-	out.position = r.position(past.position)
+	out.position = h.positionIn(r, past.position)
 	return out
 }
 

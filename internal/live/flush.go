@@ -140,7 +140,7 @@ func (h *Hub) takeDirty(over <-chan struct{}) []job {
 		j := job{
 			room: r, from: r.from, position: position, now: now, state: r.state, since: r.since, tellState: r.tellState,
 			pending: r.pending, gaps: r.messages(r.gaps), rootFrom: r.rootT, drains: h.drains, current: r.current,
-			update: wire.Update{Room: r.id, Position: r.position(position), Now: now, Gone: r.gone},
+			update: wire.Update{Room: r.id, Position: h.positionIn(r, position), Now: now, Gone: r.gone},
 		}
 		for _, m := range r.descriptors {
 			j.update.Series = append(j.update.Series, m.descriptor())

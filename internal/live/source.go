@@ -320,7 +320,7 @@ func (h *Hub) alsoMissing(a *application) {
 		if _, told := s.hole.told[x.hash]; told || x.source != nil || len(a.incoming[i].samples) == 0 {
 			continue
 		}
-		m.series = append(m.series, missing{hash: x.hash, labels: x.labels, after: x.last, bound: s.hole.bound, to: s.hole.to})
+		m.series = append(m.series, missing{hash: x.hash, labels: x.labels, after: x.last, bound: s.hole.bound, early: s.back.most(), to: s.hole.to})
 	}
 	if len(m.series) == 0 {
 		return

@@ -127,7 +127,8 @@ func (s *stay) bootstrap(w *world, m *wire.Bootstrap) {
 		} else {
 			from, err := bus.ParsePosition(*m.From)
 			at, err2 := bus.ParsePosition(s.position)
-			if err != nil || err2 != nil || s.position == "" || from.Epoch != at.Epoch {
+			other := from.Epoch != at.Epoch && from.Epoch != noEpoch && at.Epoch != noEpoch
+			if err != nil || err2 != nil || s.position == "" || other {
 				w.fault("wire", "%s: a bootstrap continues from %s, and the page is at %q", s.who, *m.From, s.position)
 			}
 		}

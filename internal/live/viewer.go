@@ -201,7 +201,7 @@ func (h *Hub) proceed(v *viewer) {
 		h.goJoin(v, nil)
 		return
 	}
-	v.since = v.room.position(h.ring.position(v.cursor))
+	v.since = h.positionIn(v.room, h.ring.position(v.cursor))
 	h.welcome(v)
 }
 

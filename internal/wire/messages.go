@@ -124,6 +124,7 @@ const (
 	GapLogLost       = "log_lost"       // the log lost its past
 	GapSourceDropped = "source_dropped" // a source's spool was full
 	GapDamaged       = "damaged"        // files of the history were damaged
+	GapNotStored     = "not_stored"     // the disk was full; told for as long as it has not been recorded
 )
 
 // Bye announces a planned stop.

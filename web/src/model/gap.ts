@@ -7,6 +7,7 @@ const REASONS: Readonly<Record<string, string>> = {
   log_trimmed: 'this server was away for longer than the log is kept',
   source_dropped: 'the source’s spool was full',
   log_lost: 'the log lost its past',
+  not_stored: 'the server’s disk was full, and this is recorded when there is room',
 };
 
 /**
