@@ -234,7 +234,6 @@ func spoolOf(t *testing.T, dir string) (source string) {
 		t.Fatal(err)
 	}
 	var state struct{ Source string }
-	_, b, _ = bytes.Cut(b, []byte{'\n'}) // behind the checksum
 	if err := json.Unmarshal(b, &state); err != nil {
 		t.Fatal(err)
 	}

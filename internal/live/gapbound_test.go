@@ -283,7 +283,8 @@ func FuzzDecodeGaps(f *testing.F) {
 	f.Add(encodeGaps([]*gap{{from: 1, to: 2, reason: "a", source: "s", series: newConcern([]uint64{1, 2})}, {from: 1, to: 2, series: everySeries}}))
 	f.Add([]byte(`[{"from":1,"to":2,"reason":"a","series":[{"__name__":"m"}]}]`))
 	f.Add([]byte(`{"version":2,"series":["AAAA"],"gaps":[{"of":3}]}`))
-	f.Add([]byte(`{"gaps":[{"of":-2}]}`))
+	f.Add([]byte(`{"version":2,"gaps":[{"of":-2}]}`))
+	f.Add([]byte(`{"version":3}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		gs, err := decodeGaps(b)
 		if err != nil {

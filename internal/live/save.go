@@ -202,6 +202,9 @@ func decodeGaps(b []byte) ([]*gap, error) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return nil, err
 	}
+	if s.Version != 2 {
+		return nil, fmt.Errorf("version %d of the declared gaps is not known", s.Version)
+	}
 	sets := make([]*concern, len(s.Series))
 	for i, text := range s.Series {
 		var err error
@@ -233,7 +236,8 @@ func (h *Hub) restoreGaps() error {
 		return nil
 	}
 	if h.gaps, err = decodeGaps(b); err != nil {
-		h.log.Warn("the declared gaps are not legible", "file", store.Gaps, "err", err)
+		h.log.Warn("the declared gaps are not legible; everything before now is declared a gap", "file", store.Gaps, "err", err)
+		h.declare([]*gap{gapOf(store.Loss{To: h.now()})}) // they may have been any
 	}
 	h.boundGaps()
 	return nil

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"encoding/json"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,7 @@ import (
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/membus"
 	"stripchart/internal/store"
+	"stripchart/internal/wire"
 )
 
 // slowNotes is a memStore on a disk that takes its time with notes.
@@ -119,4 +121,39 @@ func TestABatchWhoseGapCannotBeKeptIsNotAcknowledged(t *testing.T) {
 			}
 		})
 	})
+}
+
+// What was declared may have been anything, whatever makes it illegible: damage, or a
+// form that this version does not know.
+func TestSavedGapsOfAnUnknownFormAreAGapOverEverything(t *testing.T) {
+	for _, text := range []string{`{"version":3,"sets":[]}`, `{}`, `null`, `["`, `{"version":2,"series":["?"]}`} {
+		t.Run(text, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newMemStore()
+				start := ms()
+				if err := s.Append([]store.Row{{Labels: seriesLabels(0, 0), Samples: []bus.Sample{{T: start - 1000, V: 1}}}}); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Keep(store.Gaps, []byte(text)); err != nil {
+					t.Fatal(err)
+				}
+				alone(t, s, func(_ bus.Bus, h *Hub) {
+					time.Sleep(time.Second)
+					page := &stub{}
+					c := h.NewClient(page)
+					defer c.Close()
+					c.Subscribe(json.RawMessage(`{"query":"m","window":100}`), nil)
+					time.Sleep(time.Second)
+					gs := told(t, page)
+					if len(gs) != 1 || gs[0].Reason != wire.GapDamaged || gs[0].From > start-100_000 || gs[0].To != start {
+						t.Errorf("told of %+v", gs)
+					}
+				})
+				b, _ := s.Kept(store.Gaps)
+				if gs, err := decodeGaps(b); err != nil || len(gs) != 1 {
+					t.Errorf("then %q is kept, %v", b, err)
+				}
+			})
+		})
+	}
 }

@@ -50,10 +50,7 @@ func (s *Spool) Append(ctx context.Context, b *bus.Batch) error {
 		err = s.save(0, e.seq+reserveBlock, false)
 	}
 	if err == nil {
-		err = s.put(e.header, rec)
-	}
-	if err == nil && s.o.Sync {
-		err = s.sync()
+		err = s.put(e.header, rec, s.o.Sync)
 	}
 	if err != nil {
 		s.metrics.failures.Inc()
@@ -76,9 +73,9 @@ func (s *Spool) take(e entry) {
 	nudge(s.wake)
 }
 
-// put writes a record to the log and counts it in. It needs logMu, and catchUp
-// before it.
-func (s *Spool) put(h header, rec []byte) error {
+// put writes a record to the log, fsyncs it when it shall be durable, and counts it in.
+// It needs logMu, and catchUp before it.
+func (s *Spool) put(h header, rec []byte, durable bool) error {
 	need := sizeInLog(len(rec)) + pageSize // the page that a segment's end fills up
 	s.mu.Lock()
 	full := s.bytes()+need > s.o.MaxBytes
@@ -87,6 +84,16 @@ func (s *Spool) put(h header, rec []byte) error {
 		s.prune(need)
 	}
 	err := s.write(h, rec)
+	if err == nil {
+		s.mu.Lock()
+		s.unsynced = true
+		s.mu.Unlock()
+		if durable {
+			err = s.sync()
+			// Nobody knows what of it is on the disk: it is cut off as half a record is.
+			s.bad = err != nil
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -95,7 +102,6 @@ func (s *Spool) put(h header, rec []byte) error {
 	}
 	s.segs[len(s.segs)-1].add(h, sizeInLog(len(rec)))
 	s.written = h.seq
-	s.unsynced = true
 	if s.takes.IsZero() && !s.heldFrom.IsZero() {
 		s.takes = time.Now()
 	}

@@ -45,11 +45,11 @@
 //
 //	LOCK          locked by the process that has the spool
 //	owner         that process's id, for the error that others get
-//	source.json   crc32 8a0d3c1e
-//	              {"version":2,"saves":12,"source":"collect-web1-k3v9...",
+//	source.json   {"version":3,"saves":12,"source":"collect-web1-k3v9...",
 //	              "machine":"77ab...","sent":41,"given":41,"given_time":1764000000000,
-//	              "newest":57,"reserved":1057,"boot":"5e2f...","clean":false}
-//	source.spare  the same with a checksum before it, and blanks to fill a block
+//	              "newest":57,"reserved":1057,"boot":"5e2f...","clean":false,
+//	              "crc32":"8a0d3c1e"}
+//	source.spare  the same with the checksum before it, and blanks to fill a block
 //	log/00000007  segments of Prometheus's write log (tsdb/wlog), uncompressed
 //
 // A record of the log is
@@ -63,7 +63,8 @@
 // "newest"; "clean" says that the spool was closed, and then "newest" is exact.
 // "machine" is a hash of the machine id and the host name. A source.json of version 1
 // has no "saves" and no "machine"; its source goes on, and is bound to the machine
-// from then on. "sent" is what need not be sent any more, "given" what the bus took.
+// from then on. One of version 2 has no "crc32", which is of what stands before it and
+// the closing brace. A program refuses a spool of a newer version and leaves it as it is. "sent" is what need not be sent any more, "given" what the bus took.
 //
 // A full disk has no room to replace a file. The spare was made while there was
 // room, and is overwritten in place, which needs none on ext4, XFS or tmpfs. Of the

@@ -72,7 +72,7 @@ func (s *Spool) catchUp() error {
 		if e.batch == nil {
 			return nil
 		}
-		if err := s.put(e.header, appendRecord(nil, e.header, s.o.Encode(e.batch))); err != nil {
+		if err := s.put(e.header, appendRecord(nil, e.header, s.o.Encode(e.batch)), false); err != nil {
 			return err
 		}
 	}

@@ -101,11 +101,13 @@ type Spool struct {
 	once    sync.Once
 	closed  error // of Close
 
-	// The order of the three: logMu, saveMu, mu.
+	// The order of the four: logMu, syncMu, saveMu, mu.
 
 	logMu sync.Mutex // guards the log's writing end: wl, and changes of segs
 	wl    *wlog.WL   // nil: to be made before the next write
 	bad   bool       // a write failed: wl and the log's end are to be mended
+
+	syncMu sync.Mutex // held while the log is fsynced
 
 	saveMu sync.Mutex // held while source.json or the spare is written
 	spared bool       // guarded by saveMu: the spare was made in this life
@@ -389,8 +391,11 @@ func (s *Spool) keep() {
 
 // sync fsyncs the active segment through a descriptor of its own: wlog's Sync
 // is not safe beside its other methods, and Append must not wait for the disk.
-// wlog itself syncs each segment that it leaves.
+// wlog itself syncs each segment that it leaves. When sync returns nil, everything
+// that was written before the call is durable, also where another call was under way.
 func (s *Spool) sync() error {
+	s.syncMu.Lock()
+	defer s.syncMu.Unlock()
 	s.mu.Lock()
 	unsynced, newFile := s.unsynced, s.newFile
 	s.unsynced, s.newFile = false, false

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
@@ -186,7 +185,8 @@ func TestStateThatIsNotLegible(t *testing.T) {
 	for _, c := range []struct{ content, err string }{
 		{"{", ""},
 		{`{"version":1}`, ""},
-		{`{"version":3,"source":"source"}`, "upgrade it"},
+		{`{"version":3,"source":"source"}`, ""}, // without its checksum
+		{`{"version":4,"source":"source"}`, "upgrade it"},
 	} {
 		o := options(t.TempDir())
 		s := open(t, o)
@@ -234,10 +234,8 @@ func TestNumbersNeverGoBack(t *testing.T) {
 	if err := s.Append(t.Context(), batch(5000, 5000, 1)); err != nil { // the caller dropped some
 		t.Error(err)
 	}
-	var st state
 	b, _ := os.ReadFile(filepath.Join(s.o.Dir, stateName))
-	b, _ = checked(b)
-	if err := json.Unmarshal(b, &st); err != nil || st.Reserved < 5000 {
+	if st, err := parseState(b); err != nil || st.Reserved < 5000 {
 		t.Errorf("%s: %v", b, err)
 	}
 	if err := s.Append(t.Context(), batch(5001, 1, 300_000)); !errors.Is(err, bus.ErrTooLarge) {

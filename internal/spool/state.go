@@ -18,9 +18,9 @@ import (
 const (
 	stateName = "source.json"
 	spareName = "source.spare"
-	// stateVersion 2 has the spare, which a program that knows version 1 would
-	// not look at: it is refused there.
-	stateVersion = 2
+	// stateVersion grows when an older program could not go on with what is written: it
+	// refuses the spool then. Version 2 has the spare, version 3 the checksum.
+	stateVersion = 3
 	// reserveBlock is how many sequence numbers are reserved ahead, and so the
 	// most that a jump after a power loss skips.
 	reserveBlock = 1000
@@ -48,6 +48,15 @@ type state struct {
 	Reserved  uint64 `json:"reserved"`
 	Boot      string `json:"boot"`
 	Clean     bool   `json:"clean"`
+	// Checksum is of source.json since version 3; see sum. The spare has one of its own.
+	Checksum string `json:"crc32,omitempty"`
+}
+
+// sum returns the checksum of a state of this version.
+func (st state) sum() (string, error) {
+	st.Version, st.Checksum = stateVersion, ""
+	b, err := json.Marshal(st)
+	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(b)), err
 }
 
 // readState returns a state without Source where there is none. One that is not
@@ -65,15 +74,12 @@ func readState(dir string, log *slog.Logger) (state, error) {
 	if err != nil {
 		return state{}, fmt.Errorf("read spool: %w", err)
 	}
-	var st state
-	text, err := checked(b)
-	if err == nil {
-		err = json.Unmarshal(text, &st)
-	}
+	st, err := parseState(b)
+	newest := max(st.Version, spare.Version)
 	switch {
-	case err == nil && st.Version > stateVersion:
+	case err == nil && newest > stateVersion:
 		return state{}, fmt.Errorf("the spool in %s is of version %d, this program knows %d: upgrade it, or choose another directory",
-			dir, st.Version, stateVersion)
+			dir, newest, stateVersion)
 	case err != nil || st.Version < 1 || st.Source == "":
 		aside := path + ".damaged"
 		log.Error("source.json of the spool is damaged; a new source begins", "moved_to", aside, "err", err)
@@ -91,17 +97,26 @@ func readState(dir string, log *slog.Logger) (state, error) {
 	return st, nil
 }
 
-// checked returns what follows the first line of source.json, which has its checksum. A
-// program before this one wrote no such line.
-func checked(b []byte) ([]byte, error) {
+// parseState reads source.json, of which only the version counts where it is a newer
+// one. Before version 3 it had no checksum, or for a short time one in a first line.
+func parseState(b []byte) (st state, err error) {
 	line, text, _ := bytes.Cut(b, []byte{'\n'})
-	switch {
-	case string(line) == fmt.Sprintf("crc32 %08x", crc32.ChecksumIEEE(text)):
-		return text, nil
-	case len(b) > 0 && b[0] == '{':
-		return b, nil
+	if string(line) == fmt.Sprintf("crc32 %08x", crc32.ChecksumIEEE(text)) {
+		b = text
 	}
-	return nil, errChecksum
+	if err := json.Unmarshal(b, &st); err != nil {
+		return state{}, err
+	}
+	sum, err := st.sum()
+	switch {
+	case err != nil:
+		return state{}, err
+	case st.Checksum == sum:
+		st.Version = stateVersion // damage to the number alone costs nothing
+	case st.Version <= stateVersion && (st.Version == stateVersion || st.Checksum != ""):
+		return state{}, errChecksum
+	}
+	return st, nil
 }
 
 var errChecksum = errors.New("its checksum is wrong")
@@ -123,8 +138,15 @@ func (s *Spool) save(used, reserve uint64, clean bool) error {
 	if err != nil {
 		return err
 	}
+	checked := st
+	if checked.Checksum, err = st.sum(); err != nil {
+		return err
+	}
+	text, err := json.Marshal(checked)
+	if err != nil {
+		return err
+	}
 	spare := filepath.Join(s.o.Dir, spareName)
-	text := append(fmt.Appendf(nil, "crc32 %08x\n", crc32.ChecksumIEEE(b)), b...)
 	err = replaceFile(filepath.Join(s.o.Dir, stateName), text)
 	switch {
 	case err != nil:

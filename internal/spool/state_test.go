@@ -3,6 +3,7 @@ package spool
 import (
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -204,11 +205,11 @@ func rewrite(t *testing.T, s *Spool, change func(*state)) {
 	st := s.state
 	s.mu.Unlock()
 	change(&st)
-	b, err := json.Marshal(st)
-	if err != nil {
+	var err error
+	if st.Checksum, err = st.sum(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(s.o.Dir, stateName), b, 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(s.o.Dir, stateName), marshal(t, st), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(s.o.Dir, spareName)); err != nil {
@@ -235,5 +236,124 @@ func TestASourceWithANameThatServersRefuseIsANewSource(t *testing.T) {
 	if s, err := Open(o); err == nil {
 		shut(t, s)
 		t.Error("a new source with such a name is taken")
+	}
+}
+
+// formed returns an options' directory with a spool in which ten batches wait, and what its
+// source.json would be in another form.
+func formed(t *testing.T, form func(state) []byte) Options {
+	t.Helper()
+	o := options(t.TempDir())
+	s := open(t, o)
+	put(t, s, 10, 10)
+	shut(t, s)
+	st := s.state
+	if err := os.WriteFile(filepath.Join(o.Dir, stateName), form(st), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	o.NewSource = func() string { return "new" }
+	return o
+}
+
+func marshal(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// An older program reads the file as JSON and looks at the version: that is all it can
+// know of a newer one.
+func TestAProgramThatKnowsVersion2RefusesTheSpoolByItsVersion(t *testing.T) {
+	o := options(t.TempDir())
+	shut(t, open(t, o))
+	b, err := os.ReadFile(filepath.Join(o.Dir, stateName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var older struct {
+		Version int    `json:"version"`
+		Source  string `json:"source"`
+	}
+	if err := json.Unmarshal(b, &older); err != nil || older.Version != 3 || older.Source != "source" {
+		t.Errorf("an older program reads %+v, %v of %s", older, err, b)
+	}
+}
+
+func TestTheSourceOfAnOlderSpoolGoesOn(t *testing.T) {
+	for name, form := range map[string]func(state) []byte{
+		"version 1": func(st state) []byte {
+			return marshal(t, map[string]any{"version": 1, "source": st.Source, "sent": st.Sent, "newest": st.Newest, "reserved": st.Reserved, "boot": st.Boot, "clean": st.Clean})
+		},
+		"version 2": func(st state) []byte { st.Version = 2; return marshal(t, st) },
+		"version 2 with its checksum in a line": func(st state) []byte {
+			st.Version = 2
+			b := marshal(t, st)
+			return append(fmt.Appendf(nil, "crc32 %08x\n", crc32.ChecksumIEEE(b)), b...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := formed(t, form)
+			for range 2 { // read in its form, then in ours
+				s := open(t, o)
+				if s.Source() != "source" || s.NextSeq() != 11 || s.Waiting() != 10 {
+					t.Errorf("it goes on as %s, the next number is %d, %d wait", s.Source(), s.NextSeq(), s.Waiting())
+				}
+				shut(t, s)
+			}
+			b, err := os.ReadFile(filepath.Join(o.Dir, stateName))
+			if err != nil || !strings.HasPrefix(string(b), `{"version":3,`) {
+				t.Errorf("then source.json is %s, %v", b, err)
+			}
+		})
+	}
+}
+
+func TestASpoolOfANewerVersionIsRefusedAndLeftAsItIs(t *testing.T) {
+	newer := func(st state) []byte {
+		return marshal(t, map[string]any{"version": 4, "source": st.Source, "crc32": "of another form"})
+	}
+	o := formed(t, newer)
+	before, _ := os.ReadFile(filepath.Join(o.Dir, stateName))
+	if s, err := Open(o); err == nil || !strings.Contains(err.Error(), "of version 4, this program knows 3") {
+		t.Errorf("opened %v, %v", s, err)
+	}
+	if after, err := os.ReadFile(filepath.Join(o.Dir, stateName)); err != nil || string(after) != string(before) {
+		t.Errorf("source.json is %s, %v", after, err)
+	}
+	// A full disk had it written to the spare only.
+	o = formed(t, func(st state) []byte {
+		st.Checksum, _ = st.sum()
+		return marshal(t, st)
+	})
+	if err := overwrite(filepath.Join(o.Dir, spareName), []byte(`{"version":4,"saves":1000}`)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(o); err == nil || !strings.Contains(err.Error(), "of version 4, this program knows 3") {
+		t.Errorf("with a newer spare: opened %v, %v", s, err)
+	}
+}
+
+// No bit that flips in source.json is taken for a state, and none stops a collector.
+func TestEveryFlippedBitOfSourceJSONIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	st := state{Version: stateVersion, Saves: 3, Source: "source", Sent: 5, Given: 5, GivenTime: 1, Newest: 9, Reserved: 1000, Boot: "boot"}
+	var err error
+	if st.Checksum, err = st.sum(); err != nil {
+		t.Fatal(err)
+	}
+	b := marshal(t, st)
+	log := slog.New(slog.DiscardHandler)
+	for i := range len(b) * 8 {
+		b[i/8] ^= 1 << (i % 8)
+		if err := os.WriteFile(filepath.Join(dir, stateName), b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := readState(dir, log); err != nil || got != st && got != (state{}) {
+			t.Errorf("bit %d, %s: %+v, %v", i, b, got, err)
+		}
+		b[i/8] ^= 1 << (i % 8)
 	}
 }

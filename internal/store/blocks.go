@@ -32,7 +32,8 @@ const metaName = "meta.json"
 //     else from the block's index.
 //   - Tombstones that are not legible go: nothing is ever deleted here but whole blocks.
 //   - A block that cannot be opened is set aside, which is a loss of its span of time. So is
-//     one that was noted and is gone.
+//     one that was noted and is gone, unless blocks that are there were made of it: nobody
+//     noted them when the disk was full then, or when an older stripchart was at work.
 //
 // largest is the longest span of a block. What can be opened may still hold damage, which is met when it is read; see damage.go.
 func checkBlocks(db string, known map[ulid.ULID]tsdb.BlockMeta, largest time.Duration, log *slog.Logger) (metas []tsdb.BlockMeta, lost []Loss, err error) {
@@ -69,12 +70,23 @@ func checkBlocks(db string, known map[ulid.ULID]tsdb.BlockMeta, largest time.Dur
 		log.Error("a block of the history cannot be read; it is set aside", "block", dir, "set_aside", aside, "err", err)
 		lost = append(lost, Loss{From: meta.MinTime - 1, To: meta.MaxTime, What: "block " + e.Name() + " cannot be read"})
 	}
+	merged := map[ulid.ULID]bool{}
+	for _, meta := range metas {
+		for _, id := range meta.Compaction.Sources {
+			merged[id] = true
+		}
+	}
 	for id, meta := range known {
-		if !there[id] {
+		if !there[id] && !allIn(meta.Compaction.Sources, merged) {
 			lost = append(lost, Loss{From: meta.MinTime - 1, To: meta.MaxTime, What: fmt.Sprintf("block %s is gone", id)})
 		}
 	}
 	return metas, lost, nil
+}
+
+// allIn reports whether there are ids, and all of them are in set.
+func allIn(ids []ulid.ULID, set map[ulid.ULID]bool) bool {
+	return len(ids) > 0 && !slices.ContainsFunc(ids, func(id ulid.ULID) bool { return !set[id] })
 }
 
 // checkBlock returns the meta of a block that can be opened, mended where needed. With an

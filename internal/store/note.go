@@ -18,7 +18,7 @@ import (
 //
 // On disk a note is a line with the checksum of what follows, and what follows. There
 // are two copies, NAME and NAME.copy, so that damage to one file costs nothing. A note
-// without the line was written by a version that had none.
+// without the line was written in format 1; see formatVersion.
 type Note string
 
 const (
@@ -66,6 +66,9 @@ func (s *Store) Kept(n Note) ([]byte, error) {
 }
 
 func (n Note) write(dir string, b []byte) error {
+	if err := raiseVersion(dir); err != nil {
+		return fmt.Errorf("keep %s: %w", n, err)
+	}
 	sealed := append(fmt.Appendf(nil, "crc32 %08x\n", crc32.Checksum(b, castagnoli)), b...)
 	for _, suffix := range []string{"", copySuffix} {
 		path := filepath.Join(dir, string(n)+suffix)

@@ -103,7 +103,7 @@ func TestAnotherProcessIsNamedToo(t *testing.T) {
 
 func TestDirectoryOfANewerVersionIsLeftAsItIs(t *testing.T) {
 	dir := t.TempDir()
-	for path, text := range map[string]string{versionName: "2\n", "something": "else"} {
+	for path, text := range map[string]string{versionName: "3\n", "something": "else"} {
 		if err := os.WriteFile(filepath.Join(dir, path), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestDirectoryOfANewerVersionIsLeftAsItIs(t *testing.T) {
 	if !errors.Is(err, ErrNewerVersion) {
 		t.Fatalf("opened %v, error %v", s, err)
 	}
-	for _, word := range []string{dir, "format 2", "up to 1"} {
+	for _, word := range []string{dir, "format 3", "up to 2"} {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q does not name %q", err, word)
 		}
@@ -127,7 +127,7 @@ func TestVersionFileIsWrittenOnceAndChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, versionName))
-	if err != nil || string(b) != "1\n" {
+	if err != nil || string(b) != "2\n" {
 		t.Errorf("VERSION is %q, %v", b, err)
 	}
 	for _, text := range []string{"", "one", "0", "-1"} {

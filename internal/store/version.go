@@ -12,9 +12,11 @@ import (
 
 const (
 	versionName = "VERSION"
-	// formatVersion is the layout of the data directory that this code reads
-	// and writes. It grows when an older stripchart could no longer read it.
-	formatVersion = 1
+	// formatVersion is the layout of the data directory that this code writes; it reads
+	// every one before, too. It grows when an older stripchart could no longer read what
+	// is written. Format 2 has notes with a checksum, in two copies, and gaps.json in
+	// sets of series.
+	formatVersion = 2
 )
 
 var errNoVersion = errors.New("data directory has no legible version")
@@ -41,6 +43,16 @@ func checkVersion(dir string) (fresh bool, err error) {
 			ErrNewerVersion, dir, v, formatVersion)
 	}
 	return false, nil
+}
+
+// raiseVersion has an older stripchart refuse dir from now on. It is called before
+// anything is written that such a one cannot read: until then there is a way back.
+func raiseVersion(dir string) error {
+	b, err := os.ReadFile(filepath.Join(dir, versionName))
+	if v, verr := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && verr == nil && v == formatVersion {
+		return nil
+	}
+	return writeVersion(dir)
 }
 
 func writeVersion(dir string) error {
