@@ -58,6 +58,9 @@ func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
 	if err == nil && !a.copied {
 		err = h.carryOut(ctx, a)
 	}
+	if err == nil && !a.again && h.isDamaged() {
+		err = errApplyAgain
+	}
 	h.metrics.apply.Observe(time.Since(began).Seconds())
 	switch {
 	case errors.Is(err, errApplyAgain), errors.Is(err, errSkipped):
@@ -173,9 +176,11 @@ func (h *Hub) keepScratch(a *application) {
 	}
 }
 
-// try calls f, until it succeeds where the log keeps the batch.
+// try calls f, until it succeeds where the log keeps the batch. f may open the store again,
+// which may find damage.
 func (h *Hub) try(ctx context.Context, a *application, f func() error) error {
 	err := f()
+	h.tellLosses(a.again)
 	for wait := retryFirst; a.delivery.Kept && isFailure(err); wait = min(2*wait, retryMost) {
 		if !a.failed {
 			a.failed = true
@@ -187,6 +192,7 @@ func (h *Hub) try(ctx context.Context, a *application, f func() error) error {
 		case <-time.After(wait):
 		}
 		err = f()
+		h.tellLosses(a.again)
 	}
 	return err
 }
@@ -499,8 +505,12 @@ func (h *Hub) recordedAgain(a *application, last bool) (stored, err error) {
 	}
 	if last && a.delivery.Position == p.applied {
 		if !p.againFailed {
-			p.isUnstored, p.unstored = false, bus.Position{}
-			h.log.Info("recorded everything that was only shown")
+			if p.damaged {
+				h.log.Info("applied all that the log retains again")
+			} else {
+				h.log.Info("recorded everything that was only shown")
+			}
+			p.isUnstored, p.unstored, p.damaged = false, bus.Position{}, false
 			h.rejoinPartial(h.shown.withheld)
 			h.shown.clear()
 		}

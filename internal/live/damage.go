@@ -1,7 +1,6 @@
 package live
 
 import (
-	"fmt"
 	"slices"
 
 	"stripchart/internal/store"
@@ -22,26 +21,57 @@ func gapOf(l store.Loss) *gap {
 	return g
 }
 
-// declareLosses declares what damage has cost the store before it was opened. The store
-// keeps it until the gaps are saved.
-func (h *Hub) declareLosses() error {
+// declareLosses declares what damage has cost the store before it was opened.
+func (h *Hub) declareLosses() {
 	ls := h.store.Losses()
-	if len(ls) == 0 {
-		return nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.declareNew(ls)
+}
+
+// declareNew declares those of the store's losses that are not declared yet, and returns
+// the gaps. The store keeps a loss until its gap is saved. The caller holds h.mu.
+func (h *Hub) declareNew(ls []store.Loss) (gs []*gap) {
+	for _, l := range ls {
+		if !slices.ContainsFunc(h.lossesTold, l.Equal) {
+			gs = append(gs, gapOf(l))
+		}
+	}
+	h.lossesTold = ls
+	h.declare(gs)
+	return gs
+}
+
+// tellLosses declares what was lost where an Append has opened the store again and found
+// damage: pages that are there are told, and those that are joining. Where the log
+// outlives this process all of it is applied again, as after a start. again says that the
+// log is being applied again already. The caller is the apply goroutine.
+func (h *Hub) tellLosses(again bool) {
+	ls := h.store.Losses()
+	if len(ls) == 0 && len(h.lossesTold) == 0 {
+		return
 	}
 	h.mu.Lock()
-	for _, l := range ls {
-		h.declare([]*gap{gapOf(l)})
+	defer h.mu.Unlock()
+	gs := h.declareNew(ls)
+	if len(gs) == 0 {
+		return
 	}
-	h.mu.Unlock()
-	h.saving <- struct{}{}
-	_, kept := h.keepGaps()
-	<-h.saving
-	if !kept {
-		return nil // it is declared again at the next start
+	h.ring.addGaps(gs, h.now())
+	h.tellGaps(gs)
+	for _, r := range h.rooms {
+		r.expire(h.ring.end())
 	}
-	if err := h.store.LossesDeclared(ls); err != nil {
-		return fmt.Errorf("note that losses are declared: %w", err)
+	if p := &h.progress; h.o.Replica {
+		p.damaged = true
+		p.againFailed = p.againFailed || again // what was read before may be what is lost now
 	}
-	return nil
+}
+
+// isDamaged reports whether the log has to be applied again because the store has lost
+// something.
+func (h *Hub) isDamaged() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.progress.damaged
 }

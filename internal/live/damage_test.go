@@ -2,7 +2,11 @@ package live
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,4 +69,172 @@ func TestWhatDamageCostTheStoreIsADeclaredGap(t *testing.T) {
 			t.Error("the gaps are not saved")
 		}
 	})
+}
+
+// breaks makes the next commit fail, and the one after it find that the store, which it
+// opens again, has lost what was measured after from and before to.
+func (s *memStore) breaks(from, to int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	commits := 0
+	s.fail = func() error {
+		if commits++; commits == 1 {
+			return errCommit
+		}
+		s.fail = nil
+		s.losses = append(s.losses, store.Loss{From: from, To: to})
+		for _, m := range s.series {
+			m.samples = slices.DeleteFunc(m.samples, func(x memSample) bool { return x.T > from && x.T < to })
+		}
+		return nil
+	}
+}
+
+func (s *memStore) setNoGaps(no bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noGaps = no
+}
+
+func TestDamageThatIsFoundInMidLifeIsToldAtOnce(t *testing.T) {
+	for _, saves := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newMemStore()
+			var slow atomic.Int64
+			s.delay = func() time.Duration { return time.Duration(slow.Load()) }
+			alone(t, s, func(b bus.Bus, h *Hub) {
+				join := func() *stub {
+					page := &stub{}
+					c := h.NewClient(page)
+					t.Cleanup(c.Close)
+					c.Subscribe(json.RawMessage(`{"query":"m","window":100}`), nil)
+					time.Sleep(time.Second)
+					return page
+				}
+				seq := uint64(0)
+				next := func() { seq++; give(t, b, 0, seq, 0, 0, 0, 1) }
+				for range 10 {
+					next()
+				}
+				from, to := ms()-5500, ms()-2500
+				here := join() // and its bootstrap is shared
+				slow.Store(int64(4 * time.Second))
+				joining := &stub{}
+				c := h.NewClient(joining)
+				defer c.Close()
+				c.Subscribe(json.RawMessage(`{"query":"m","window":90}`), nil)
+				time.Sleep(time.Millisecond)
+				slow.Store(0)
+				s.breaks(from, to)
+				s.setNoGaps(!saves)
+				if err := b.Publish(t.Context(), numbered(0, seq+1, 0, 0, 0, 1)); err == nil || errors.Is(err, errGapsNotKept) {
+					t.Fatalf("a batch that failed was answered with %v", err)
+				}
+				s.mu.Lock()
+				before := s.reads
+				s.mu.Unlock()
+				next()
+				for range 5 {
+					next()
+				}
+				if len(told(t, here)) != 1 {
+					t.Errorf("a page that was there is told %+v (gaps are saved: %v)", told(t, here), saves)
+				}
+				if len(told(t, joining)) != 1 {
+					t.Errorf("a page that was joining is told %+v", told(t, joining))
+				}
+				for _, g := range slices.Concat(told(t, here), told(t, joining), told(t, join())) {
+					if g.Reason != wire.GapDamaged || len(g.IDs) != 2 || g.From != from || g.To != to {
+						t.Errorf("told of %+v, want what lies between %d and %d of both series", g, from, to)
+					}
+				}
+				if len(told(t, join())) != 1 {
+					t.Error("a page that joins is not told")
+				}
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if s.reads == before {
+					t.Error("a bootstrap from before the damage is shared")
+				}
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				if n := len(h.gaps); n != 1 || h.gapsDeclared != 1 {
+					t.Errorf("%d gaps of %d declared, want one", n, h.gapsDeclared)
+				}
+			})
+			if left := len(s.Losses()); saves != (left == 0) {
+				t.Errorf("gaps are saved: %v, and the store keeps %d losses", saves, left)
+			}
+		})
+	}
+}
+
+// What a reopening has found lost is read from the log again, also when the server is
+// killed before it is done.
+func TestDamageThatIsFoundInMidLifeIsFilledFromTheLog(t *testing.T) {
+	for _, killed := range []string{"never", "while it reads", "before anything is saved"} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newFakeLog()
+			r := newReplica(t, l)
+			want := &sharedTruth{truth: truth{}}
+			one := &publisher{log: l, source: 0, want: want}
+			rng := rand.New(rand.NewPCG(1, 1))
+			one.tick(rng, 300)
+			if killed != "never" {
+				l.slow.Store(int64(100 * time.Millisecond)) // half a minute for all of it
+			}
+			r.store.setNoGaps(killed == "before anything is saved")
+			r.store.breaks(ms()-200_500, ms()-150_500)
+			one.tick(rng, 10)
+			lost := r.store.Losses()
+			if killed != "never" {
+				r.restart(true, 0, 0)
+				r.stop()
+				l.slow.Store(0)
+				r.store.losses, r.store.noGaps = lost, false
+				r.start()
+			}
+			one.tick(rng, 100)
+			p := newPage(t, r.hub, 1<<20)
+			p.ask(seriesOfSource)
+			settleReplicas(t, 0, []*page{p}, want)
+			p.close()
+			gs := toldOf(t, r.hub)
+			r.stop()
+			if len(gs) == 0 {
+				t.Errorf("no gap is declared (killed: %s)", killed)
+			}
+			for name, g := range gs {
+				if len(g) != 1 || g[0].Reason != wire.GapDamaged {
+					t.Errorf("%s: told of %+v, want the damage (killed: %s)", name, g, killed)
+				}
+			}
+			if r.hub.progress.damaged {
+				t.Errorf("the log is still to be read again (killed: %s)", killed)
+			}
+		})
+	}
+}
+
+// Gaps that are declared between two pieces of a batch do not end it: who has seen what
+// came before the batch would be sent the second piece alone, once the first is dropped.
+func TestAnEntryOfGapsDoesNotEndABatch(t *testing.T) {
+	at := func(ms int64) bus.Position { return bus.Position{Epoch: "e", Offset: bus.Offset{Ms: ms}} }
+	r := ring{maxBytes: 1 << 20, maxAge: 1000}
+	r.restart(at(1))
+	r.addGaps(nil, 1)
+	r.add(entry{position: at(2), at: 2, more: true})
+	r.addGaps(nil, 2)
+	if p := r.position(r.end()); p != at(1) {
+		t.Errorf("after half a batch the position is %s, want %s", p, at(1))
+	}
+	r.add(entry{position: at(2), at: 2})
+	r.addGaps(nil, 3)
+	if p := r.position(r.end()); p != at(2) {
+		t.Errorf("after the batch the position is %s, want %s", p, at(2))
+	}
+	r.drop(2) // the gaps before it, and half of it
+	if _, covered := r.find(at(1)); covered {
+		t.Error("the ring begins inside of a batch, and goes on from before it")
+	}
 }

@@ -134,9 +134,10 @@ type Hub struct {
 	losses         int   // counts those that are judged apart
 	late           reach // how old samples of writers without numbers are when they come
 	gaps           []*gap
-	gapsDeclared   uint64    // how many were, ever
-	gapsSaved      uint64    // of those, in order
-	receipts       []receipt // batches that wait for gaps to be saved; as many as wait for an answer
+	gapsDeclared   uint64       // how many were, ever
+	gapsSaved      uint64       // of those, in order
+	lossesTold     []store.Loss // that the store keeps and gaps are declared for; written by the goroutine that applies
+	receipts       []receipt    // batches that wait for gaps to be saved; as many as wait for an answer
 
 	// Used by the apply goroutine alone. All but the first are its scratch.
 	shown    shown

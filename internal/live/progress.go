@@ -42,7 +42,11 @@ type progress struct {
 	isUnstored bool
 	unstoredAt uint64 // ring index of that batch
 
-	againFailed bool // the disk was full once more meanwhile
+	// damaged says that the store was repaired while the server ran, and has lost
+	// something: all that the log retains is applied again.
+	damaged bool
+
+	againFailed bool // the disk was full, or the store damaged, once more meanwhile
 	// end is the log's end as it was when the tail began, and rereading says that the
 	// log of a new epoch is being read up to there: mostly what is known already.
 	end         bus.Position
@@ -200,7 +204,8 @@ func (h *Hub) restore() (from bus.Position, err error) {
 		h.loss = &loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To, away: true}
 		h.losses++
 	}
-	p.intact = h.store.Intact()
+	// What is not declared yet may have been lost by a life that has not read the log again.
+	p.intact = h.store.Intact() && len(h.store.Losses()) == 0
 	if !p.intact {
 		h.log.Warn("the machine was restarted, or the history repaired: applying all that the log retains again")
 		// The next start must not take the history for whole because this one was
@@ -238,6 +243,9 @@ func (h *Hub) progressToSave() []byte {
 	}
 	if p.replays(p.applied) {
 		s.Position = p.saved.String()
+	}
+	if p.damaged {
+		s.Replay = "" // the next start goes on with it
 	}
 	for id, x := range h.sources {
 		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, SentT: &x.sentT, LastT: x.lastT, HeardAt: x.heardAt, Back: x.back, Lag: x.lag}

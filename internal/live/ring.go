@@ -93,6 +93,15 @@ func (r *ring) add(e entry) {
 	r.drop(n)
 }
 
+// addGaps adds an entry of gaps alone. Between two entries of a batch it is one of them.
+func (r *ring) addGaps(gs []*gap, now int64) {
+	e := entry{position: r.position(r.end()), at: now, gaps: gs}
+	if n := len(r.entries); n > 0 && r.entries[n-1].more {
+		e.position, e.more = r.entries[n-1].position, true
+	}
+	r.add(e)
+}
+
 // expire drops the entries that are older than the ring's age at a time, Unix ms. add
 // alone would keep them for as long as nothing is written, while rooms forget their
 // series by the clock: a viewer that resumes before such an entry would be sent

@@ -69,14 +69,23 @@ func (h *Hub) saveSoon() {
 func (h *Hub) save() (gaps bool) {
 	h.saving <- struct{}{}
 	defer func() { <-h.saving }()
+	h.mu.Lock()
+	told := h.lossesTold
+	h.mu.Unlock()
 	b := h.progressToSave()
 	gaps, kept := h.keepGaps()
-	if !kept || b == nil {
+	if !kept || b == nil && h.o.Replica {
 		return gaps
 	}
-	if err := h.store.Keep(store.Progress, b); err != nil {
-		// The one before is still there: only more is read again after a start.
-		h.log.Warn("how far the log was applied could not be saved", "err", err)
+	if b != nil {
+		if err := h.store.Keep(store.Progress, b); err != nil {
+			// The one before is still there: only more is read again after a start.
+			h.log.Warn("how far the log was applied could not be saved", "err", err)
+			return gaps
+		}
+	}
+	if len(told) > 0 {
+		_ = h.store.LossesDeclared(told) // a failure is logged; they are declared again at the next start
 	}
 	return gaps
 }

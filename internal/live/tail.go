@@ -11,8 +11,8 @@ import (
 	"stripchart/internal/wire"
 )
 
-// errApplyAgain ends a Tail because there is room on the disk again: what was only
-// shown is read once more, and recorded.
+// errApplyAgain ends a Tail because there is room on the disk again, or because the store
+// has lost something: what was only shown, or all there is, is read once more, and recorded.
 var errApplyAgain = errors.New("apply again what was not recorded")
 
 // errSkipped ends a Tail that has passed the place where what is known should be.
@@ -35,9 +35,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.declareLosses(); err != nil {
-		return err
-	}
+	h.declareLosses()
 	if err := h.loadIndex(ctx); err != nil {
 		return err
 	}
@@ -54,9 +52,16 @@ func (h *Hub) Run(ctx context.Context) error {
 			return nil
 		case errors.Is(err, errApplyAgain):
 			h.mu.Lock()
-			from = h.progress.unstored
+			damaged := h.progress.damaged
+			if from = h.progress.unstored; damaged {
+				from = bus.Position{}
+			}
 			h.mu.Unlock()
-			h.log.Info("recording what was only shown while the disk was full")
+			if damaged {
+				h.log.Warn("the history was repaired: applying all that the log retains again")
+			} else {
+				h.log.Info("recording what was only shown while the disk was full")
+			}
 		case errors.Is(err, errSkipped):
 			// Asked for the place itself, the bus finds that it is gone, and begins a new
 			// epoch, which every server and page notices.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/tsdb"
@@ -28,6 +29,9 @@ type contents struct {
 	mu sync.Mutex // guards what follows
 	noted
 	written []byte
+
+	// losses is a copy of Lost for who must not wait for the disk, as change does with mu held.
+	losses atomic.Pointer[[]Loss]
 }
 
 type noted struct {
@@ -59,6 +63,7 @@ func readContents(dir string, log *slog.Logger) (*contents, error) {
 		c.noted = noted{}
 	}
 	c.written = b
+	c.copyLosses()
 	return c, nil
 }
 
@@ -69,6 +74,7 @@ func (c *contents) change(f func(*noted)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f(&c.noted)
+	c.copyLosses()
 	b, err := json.Marshal(c.noted)
 	if err == nil && !bytes.Equal(b, c.written) {
 		if err = blocks.write(c.dir, b); err == nil {
@@ -81,6 +87,12 @@ func (c *contents) change(f func(*noted)) error {
 	return err
 }
 
+// copyLosses makes the copy. The caller holds mu.
+func (c *contents) copyLosses() {
+	ls := slices.Clone(c.Lost)
+	c.losses.Store(&ls)
+}
+
 // lost notes losses that nobody was told of.
 func (c *contents) lost(ls []Loss) {
 	if len(ls) == 0 {
@@ -88,7 +100,7 @@ func (c *contents) lost(ls []Loss) {
 	}
 	_ = c.change(func(n *noted) {
 		for _, l := range ls {
-			if !slices.ContainsFunc(n.Lost, l.equal) {
+			if !slices.ContainsFunc(n.Lost, l.Equal) {
 				n.Lost = append(n.Lost, l)
 				l.warn(c.log, c.dir)
 			}

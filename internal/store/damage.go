@@ -34,7 +34,7 @@ func (d *damage) block(meta tsdb.BlockMeta) {
 	l := Loss{From: meta.MinTime - 1, To: meta.MaxTime, What: "the index of block " + meta.ULID.String() + " is damaged"}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !slices.ContainsFunc(d.blocks, l.equal) {
+	if !slices.ContainsFunc(d.blocks, l.Equal) {
 		d.blocks = append(d.blocks, l)
 	}
 }

@@ -21,7 +21,8 @@ type Loss struct {
 	What string `json:"what"`
 }
 
-func (l Loss) equal(x Loss) bool {
+// Equal reports whether both say that the same may be missing.
+func (l Loss) Equal(x Loss) bool {
 	return l.From == x.From && l.To == x.To && slices.EqualFunc(l.Series, x.Series, labels.Equal)
 }
 
@@ -38,17 +39,20 @@ func (l Loss) warn(log *slog.Logger, dir string) {
 func moment(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 // Losses returns what damage has cost, as far as it was found when the database was
-// opened, and LossesDeclared was not called since: also by processes before this one.
+// opened, and LossesDeclared was not called since: also by processes before this one. An
+// Append after a failed one opens the database again, so there may be new ones after it.
+// The result must not be changed.
 func (s *Store) Losses() []Loss {
-	s.contents.mu.Lock()
-	defer s.contents.mu.Unlock()
-	return slices.Clone(s.contents.Lost)
+	if ls := s.contents.losses.Load(); ls != nil {
+		return *ls
+	}
+	return nil
 }
 
 // LossesDeclared has these losses forgotten: who asked for them has made them known for
 // good.
 func (s *Store) LossesDeclared(ls []Loss) error {
 	return s.contents.change(func(n *noted) {
-		n.Lost = slices.DeleteFunc(n.Lost, func(l Loss) bool { return slices.ContainsFunc(ls, l.equal) })
+		n.Lost = slices.DeleteFunc(n.Lost, func(l Loss) bool { return slices.ContainsFunc(ls, l.Equal) })
 	})
 }

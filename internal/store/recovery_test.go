@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -211,5 +212,35 @@ func TestStoreThatCannotBeOpenedAgainSaysSo(t *testing.T) {
 	appendRows(t, s, row(series("a"), bus.Sample{T: base + 1e6, V: 1}))
 	if got := history(t, s, base, base+1e7)[series("a").String()]; len(got) != 11 {
 		t.Errorf("%d samples", len(got))
+	}
+}
+
+func TestAReopeningSaysWhatDamageHasCost(t *testing.T) {
+	for _, log := range []string{"wal", "wbl"} {
+		t.Run(log, func(t *testing.T) {
+			dir, want := fill(t, 500)
+			s := open(t, options(dir)) // a new segment
+			name, size := firstSegment(t, dir, log)
+			flip(t, name, size/2)
+			s.recovery.failed(errors.New("a commit has failed"))
+			if ls := s.Losses(); len(ls) > 0 {
+				t.Fatalf("losses before the database is opened again: %v", ls)
+			}
+			appendRows(t, s, row(series("other"), bus.Sample{T: base + 1e6, V: 1}))
+			ls := s.Losses()
+			if len(ls) == 0 || s.Intact() {
+				t.Errorf("losses %v, intact %v", ls, s.Intact())
+			}
+			got := history(t, s, base-1e6, base+1e9)[series("m", "n", "1").String()]
+			for _, x := range want {
+				gone := !slices.Contains(got, x)
+				if gone && !slices.ContainsFunc(ls, func(l Loss) bool { return l.From < x.T && x.T < l.To }) {
+					t.Errorf("the sample at %d is gone, and in none of %v", x.T, ls)
+				}
+			}
+			if err := s.LossesDeclared(ls); err != nil || len(s.Losses()) > 0 {
+				t.Errorf("%v are left, error %v", s.Losses(), err)
+			}
+		})
 	}
 }
