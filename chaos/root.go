@@ -157,6 +157,9 @@ func (v *rootViewer) judge(a *account, from, to int64) (found verdict) {
 		found.notice(&details, "%s: lacks %d samples that were newer than all before, such as %v; it joined at %d", v.name, found.Lost, missing[:min(3, len(missing))], v.joined)
 	}
 	for t, x := range v.held {
+		if t > to {
+			continue // the journal was read before
+		}
 		if want, _ := of.value(t); !of.possible(t) {
 			found.Foreign++
 			found.notice(&details, "%s: the sample of %d was never published", v.name, t)
