@@ -234,7 +234,8 @@ func (h *Hub) judgeSource(a *application) {
 		y := missing{hash: x.hash, labels: x.labels, after: x.last, bound: bound, early: s.back.most(), to: inLog}
 		last := y.after
 		if last == unknownTime {
-			last = bound
+			y.bound -= s.lagAt(a, newest)
+			last = y.bound
 		}
 		switch {
 		case newest == unknownTime:
@@ -281,6 +282,15 @@ func (h *Hub) judgeSource(a *application) {
 	a.absences = append(a.absences, m)
 }
 
+// lagAt returns by how much a series is behind the newest of its source when its newest
+// time in a batch is t: what began in a hole began earlier by that. The caller holds h.mu.
+func (s *source) lagAt(a *application, t int64) int64 {
+	if t == unknownTime {
+		return 0
+	}
+	return max(0, max(a.newest, s.lastT)-t)
+}
+
 // lacksFrom returns when what is missing before a batch of a source begins at the latest,
 // unknownTime when nothing is, or nobody knows. The caller holds h.mu.
 func (h *Hub) lacksFrom(a *application) int64 {
@@ -317,10 +327,14 @@ func (h *Hub) alsoMissing(a *application) {
 	m := absence{reason: s.hole.reason, source: s.id}
 	for i := range a.incoming {
 		x := a.incoming[i].series
-		if _, told := s.hole.told[x.hash]; told || x.source != nil || len(a.incoming[i].samples) == 0 {
+		samples := a.incoming[i].samples
+		if _, told := s.hole.told[x.hash]; told || x.source != nil || len(samples) == 0 {
 			continue
 		}
-		m.series = append(m.series, missing{hash: x.hash, labels: x.labels, after: x.last, bound: s.hole.bound, early: s.back.most(), to: s.hole.to})
+		m.series = append(m.series, missing{
+			hash: x.hash, labels: x.labels, after: x.last, bound: s.hole.bound - s.lagAt(a, samples[len(samples)-1].T),
+			early: s.back.most(), to: s.hole.to,
+		})
 	}
 	if len(m.series) == 0 {
 		return
