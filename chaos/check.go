@@ -141,7 +141,7 @@ func (v *viewer) judge(known map[string]truth, from, to int64, allowed []allowan
 	from = max(from, v.since, time.Now().UnixMilli()-v.window.Milliseconds()+500)
 	found := judge(v.held, v.owed(known), from, to, allowed)
 	// What was counted once is not counted with the next fault again.
-	v.held.changed, v.held.doubled, v.held.order, v.held.notes = nil, 0, 0, nil
+	v.held.changed, v.held.behind, v.held.doubled, v.held.order, v.held.notes = nil, nil, 0, 0, nil
 	return found
 }
 

@@ -41,10 +41,18 @@ type holding struct {
 	gaps    map[gap]bool                 // true: not judged yet
 
 	changed []change // samples that came with two values
+	behind  []behind // samples that came behind newer ones, judged later
 	doubled int      // messages with a sample twice
 	order   int      // times that do not ascend where they must
 	repeats int      // samples that came again with the same value: allowed
 	notes   []string
+}
+
+// behind is a sample that came in the order of the log, but behind a newer one.
+type behind struct {
+	series string
+	t      int64
+	newest int64
 }
 
 // change is a sample that came with two values.

@@ -117,6 +117,17 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []allowa
 		holds := func(g gap) bool { return g.holds(name, t) }
 		return slices.ContainsFunc(bySeries[name], holds) || slices.ContainsFunc(bySeries[""], holds)
 	}
+	for _, b := range h.behind {
+		// Where a server has lost the first value, a second one comes when it is published.
+		if of, known := series[b.series]; known && of.second != nil && of.second(b.t, h.samples[b.series][b.t]) {
+			continue
+		}
+		if inGap(b.series, b.t) {
+			continue
+		}
+		v.Order++
+		v.notice(&details, "%s: %s at %d came after %d", h.who, b.series, b.t, b.newest)
+	}
 	for _, c := range h.changed {
 		if of, known := series[c.series]; known && of.second != nil && inGap(c.series, c.t) {
 			continue

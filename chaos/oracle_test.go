@@ -137,7 +137,7 @@ func TestTheViewerMergesAsThePageDoes(t *testing.T) {
 		}
 	}
 	const name = `{__name__="chaos"}`
-	if len(v.held.samples[name]) != 4 || v.held.repeats != 1 || len(v.held.changed)+v.held.doubled+v.held.order != 0 || v.position != "e-2-0" || !v.held.gaps[gap{name, 1150, 1250, "log_lost"}] {
+	if len(v.held.samples[name]) != 4 || v.held.repeats != 1 || len(v.held.changed)+len(v.held.behind)+v.held.doubled+v.held.order != 0 || v.position != "e-2-0" || !v.held.gaps[gap{name, 1150, 1250, "log_lost"}] {
 		t.Errorf("holds %+v at %q", v.held, v.position)
 	}
 	// Another connection: what came in between is added, with other ids; then a second value, and a time that goes back.
@@ -150,7 +150,7 @@ func TestTheViewerMergesAsThePageDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(v.held.changed) != 1 || v.held.order != 1 || len(v.held.samples[name]) != 6 || v.position != "e-3-0" {
+	if len(v.held.changed) != 1 || len(v.held.behind) != 1 || len(v.held.samples[name]) != 6 || v.position != "e-3-0" {
 		t.Errorf("holds %+v at %q: %q", v.held, v.position, v.held.notes)
 	}
 	// Everything anew replaces, and until it is complete there is no position.
@@ -207,7 +207,7 @@ func TestWhatFillsADeclaredGapMayComeLate(t *testing.T) {
 		for _, at := range []int64{1450, 1600, 1500} {
 			fresh(one, at)
 		}
-		if late := v.held.order > 0; late == declared {
+		if late := len(v.held.behind) > 0; late == declared {
 			t.Errorf("with a declared gap (%v) out of order is %v", declared, late)
 		}
 	}
@@ -233,8 +233,8 @@ func TestWhatLiesBeforeTheWindowMayComeAgain(t *testing.T) {
 		if err := r.take(packet{event: step.event, arg: []byte(step.arg)}); err != nil {
 			t.Fatal(err)
 		}
-		if v.held.order != step.order {
-			t.Fatalf("after %s: %d out of order: %q", step.arg, v.held.order, v.held.notes)
+		if len(v.held.behind) != step.order {
+			t.Fatalf("after %s: %d out of order: %q", step.arg, len(v.held.behind), v.held.notes)
 		}
 	}
 }

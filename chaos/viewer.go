@@ -236,8 +236,7 @@ func (r *room) fresh(inLogOrder bool) func(series string, t int64) {
 		// What a bootstrap has not or only in a column is new when it comes again.
 		old := t < r.from || r.held.covers(series, t)
 		if inLogOrder && t < r.newest[of] && !old && !r.held.declared(series, t) {
-			r.held.order++
-			r.held.note("%s at %d came after %d", series, t, r.newest[of])
+			r.held.behind = append(r.held.behind, behind{series, t, r.newest[of]})
 		}
 		r.newest[of] = max(r.newest[of], t)
 	}

@@ -34,7 +34,7 @@ func TestAServerShortOfMemoryGoesOnForThoseWhoAreThere(t *testing.T) {
 	if status := write(t, p, 0, 1000); status != http.StatusNoContent {
 		t.Errorf("samples of series that are known: %d", status)
 	}
-	if status := write(t, p, 1000, 10); status != http.StatusBadRequest || metric(t, p, `stripchart_write_refused_total{reason="memory"}`) < 10 {
+	if status := write(t, p, 1000, 10); status != http.StatusServiceUnavailable || metric(t, p, `stripchart_write_refused_total{reason="memory"}`) < 10 {
 		t.Errorf("samples of series that are new: %d", status)
 	}
 	status, text := get(t, p.url+"/socket.io/?EIO=4&transport=polling")
