@@ -54,6 +54,8 @@ export class Page {
     this.seen = undefined;
     this.room = '';
     this.matched = 0;
+    /** Whether more series matched than were sent, ever: nobody resumes in such a room. */
+    this.crowded = false;
     this.sent = 0;
     /** @type {{ state: string, since: number } | undefined} */
     this.status = undefined;
@@ -103,6 +105,7 @@ export class Page {
     if (this.room && ack.room !== this.room) this.report('room', `${ack.room} was ${this.room} before`);
     this.room = ack.room;
     this.matched = ack.matched;
+    this.crowded ||= ack.matched > ack.sent;
     this.slowMatched = false;
     this.sent = ack.sent;
     this.asked.push(request);
@@ -222,7 +225,8 @@ export class Page {
       if (m.from === null) this.report('reason', 'resume, but from is null');
     } else if (m.reason === 'lost') {
       if (m.from !== null) this.report('reason', `lost, but from is ${m.from}`);
-      if (fresh) this.report('reason', `lost, although since ${since} is of this epoch and seconds old`);
+      // PROTOCOL.md, bootstrap: also while a server judges what its log has lost.
+      if (fresh && !this.crowded) this.open('a since that is seconds old may be answered with lost');
     } else {
       this.report('reason', `${m.reason} for since ${since}`);
     }
