@@ -225,8 +225,8 @@ export class Page {
       if (m.from === null) this.report('reason', 'resume, but from is null');
     } else if (m.reason === 'lost') {
       if (m.from !== null) this.report('reason', `lost, but from is ${m.from}`);
-      // PROTOCOL.md, bootstrap: also while a server judges what its log has lost.
-      if (fresh && !this.crowded) this.open('a since that is seconds old may be answered with lost');
+      if (fresh && !this.crowded)
+        this.report('reason', `lost, although since ${since} is of this epoch and seconds old`);
     } else {
       this.report('reason', `${m.reason} for since ${since}`);
     }
