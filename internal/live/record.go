@@ -161,7 +161,7 @@ func (h *Hub) declareAbsences(a *application) {
 	if a.again {
 		// Its own entry was there long ago. A viewer that stands before the ring's end is
 		// sent it from there.
-		h.ring.add(entry{position: h.progress.applied, at: a.now, gaps: a.gaps})
+		h.ring.addGaps(a.gaps, a.now)
 		a.added = true
 		h.tellGaps(a.gaps)
 	}
