@@ -43,6 +43,10 @@ type admission struct {
 
 	mu       sync.Mutex // guards what follows
 	reserved int
+	// released is the number of series that were ever released. A reservation that is
+	// released after Count was called may be missing in both numbers, so reserve takes it
+	// for one that still stands.
+	released uint64
 	waiting  []reservation // those of acknowledged batches, oldest first
 	// cut has the newest numbers of each source of which series were refused; see wasCut.
 	cut map[string][]uint64
@@ -87,8 +91,10 @@ func (a *admission) admit(b *bus.Batch, report *Report) admitted {
 	}
 	a.wasCut(b, report)
 	short := a.isShort()
+	a.settle()
+	released := a.releasedSoFar()
 	if !a.late && !short {
-		if taken, _ := a.reserve(len(b.Series), false); taken > 0 {
+		if taken, _ := a.reserve(len(b.Series), released, false); taken > 0 {
 			return admitted{done: func(error) { a.release(taken) }}
 		}
 	}
@@ -115,8 +121,7 @@ func (a *admission) admit(b *bus.Batch, report *Report) admitted {
 		}
 		return nothing
 	}
-	a.settle()
-	taken, ok := a.reserve(fresh, true)
+	taken, ok := a.reserve(fresh, released, true)
 	if !ok {
 		return admitted{again: overloaded()}
 	}
@@ -138,16 +143,20 @@ func (a *admission) admit(b *bus.Batch, report *Report) admitted {
 }
 
 // reserve takes room for n more series: for all of them, or, with part, for as many
-// as there is room for. ok is false when that depends on what is reserved.
-func (a *admission) reserve(n int, part bool) (taken int, ok bool) {
+// as there is room for. ok is false when the answer depends on reservations that may be
+// counted already or may come to nothing. released is releasedSoFar of before the
+// series were looked up.
+func (a *admission) reserve(n int, released uint64, part bool) (taken int, ok bool) {
 	count := a.series.Count()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch room := a.max - count - a.reserved; {
+	since := int(a.released - released)
+	reserved := a.reserved + since
+	switch room := a.max - count - reserved; {
 	case n <= room:
 		taken = n
 	case !part:
-	case count < a.max && a.reserved > 0:
+	case since > 0, count < a.max && reserved > 0:
 		return 0, false
 	default:
 		taken = max(0, room)
@@ -156,10 +165,22 @@ func (a *admission) reserve(n int, part bool) (taken int, ok bool) {
 	return taken, true
 }
 
+func (a *admission) releasedSoFar() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.released
+}
+
 func (a *admission) release(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.unreserve(n)
+}
+
+// unreserve is release for a caller that holds a.mu.
+func (a *admission) unreserve(n int) {
 	a.reserved -= n
+	a.released += uint64(n)
 }
 
 // await keeps room until what it is for is counted.
@@ -191,7 +212,7 @@ func (a *admission) settle() {
 		a.mu.Lock()
 		if len(a.waiting) > 0 && a.waiting[0].until == oldest.until && labels.Equal(a.waiting[0].last, oldest.last) {
 			a.waiting = a.waiting[1:]
-			a.reserved -= oldest.n
+			a.unreserve(oldest.n)
 		}
 		a.mu.Unlock()
 	}

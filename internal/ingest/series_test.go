@@ -22,6 +22,8 @@ import (
 type memory struct {
 	after time.Duration
 
+	counted func() // called once, when Count is about to return
+
 	mu      sync.Mutex
 	held    map[string]bool
 	lookups int
@@ -47,8 +49,13 @@ func (m *memory) publish(_ context.Context, b *bus.Batch) error {
 
 func (m *memory) Count() int {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.held)
+	n, counted := len(m.held), m.counted
+	m.counted = nil
+	m.mu.Unlock()
+	if counted != nil {
+		counted()
+	}
+	return n
 }
 
 func (m *memory) Known(ls []labels.Labels) []bool {
@@ -200,6 +207,31 @@ func TestManyWritersAtOnceDoNotPassTheBound(t *testing.T) {
 				t.Errorf("%d series are still reserved", n)
 			}
 		})
+	}
+}
+
+// A write that is counted and released between a request's count and its reservation
+// is in neither number.
+func TestAWriteThatEndsDuringACountDoesNotPassTheBound(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		m := newMemory(0)
+		h := handler(t, Options{Publish: m.publish, Series: m, MaxSeries: 100, CountsLate: late})
+		write := func(from, to int) int { return ask(h, post(encode(numbered(from, to)))).Code }
+		write(1, 60)
+		m.counted = func() {
+			if code := write(101, 140); code != 204 {
+				t.Errorf("the other write: %d", code)
+			}
+		}
+		if code := write(61, 100); code != 429 && code != 400 {
+			t.Errorf("40 new series beside the other 40: %d", code)
+		}
+		if n := m.Count(); n != 100 {
+			t.Errorf("%d series are held", n)
+		}
+		if code := write(61, 100); code != 400 {
+			t.Errorf("the same once more: %d", code)
+		}
 	}
 }
 
