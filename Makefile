@@ -77,14 +77,14 @@ test-e2e: build e2e/node_modules/.installed ## the real binary in a real browser
 .PHONY: witness
 witness: deps build e2e/node_modules/.installed ## what pages hold against what was acknowledged, by the documents: MODE=memory, FOR=1m
 	node e2e/witness/main.js --binary $(BINARY) --mode $(MODE) --for $(FOR) --seed $(SEED) $(ARGS)
-witness: FOR = 1m
+witness: MODE = memory
+witness: FOR  = 1m
 
 # FAULTS=500, or FOR=2h; SEED repeats the choices of an earlier run, ONLY takes a
 # part of a fault's name. MODE=redis: several servers that meet in Redis; MODE=http: one
 # server with its log in memory, written to over HTTP.
 FAULTS ?= 500
 FOR    ?= 0
-MODE   ?= memory
 SEED   ?= 0
 ONLY   ?=
 MODE   ?= redis
