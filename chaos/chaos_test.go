@@ -43,7 +43,8 @@ func stripchart(t *testing.T) string {
 		return *binaryFlag
 	}
 	path := filepath.Join(t.TempDir(), "stripchart")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "stripchart/cmd/stripchart")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/stripchart")
+	cmd.Dir = ".." // with what the product's own module asks for
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build stripchart: %v\n%s", err, out)
 	}

@@ -180,7 +180,8 @@ func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
 // lagBefore is how long before a fault a gap may begin that it explains: servers
 // save how far they have come every 5 s, may have been behind a little, and begin the
 // gaps of writers without numbers earlier by as much as those were late before. reachAfter
-// is how long behind it such a gap may end: samples may lie a minute ahead of the log.
+// is how long behind it such a gap may end: samples may lie a minute ahead of the log, and
+// the log ahead of the clock (rig.ahead).
 const (
 	lagBefore  = 8*time.Second + maxLag*time.Millisecond + 2*time.Minute
 	reachAfter = 61 * time.Second
@@ -213,10 +214,10 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	to := time.Now().UnixMilli() - settled
 	for _, reason := range f.allowed {
-		*allowed = append(*allowed, allowance{reason: reason, from: began.Add(-lagBefore - f.before - r.back).UnixMilli(), to: time.Now().Add(reachAfter).UnixMilli()})
+		*allowed = append(*allowed, allowance{reason: reason, from: began.Add(-lagBefore - f.before - r.back).UnixMilli(), to: time.Now().Add(reachAfter + r.ahead).UnixMilli()})
 	}
 	if f.loses {
-		loss := allowance{reason: logLost, from: began.Add(-lagBefore - r.back).UnixMilli(), to: time.Now().Add(8*time.Second + reachAfter).UnixMilli()}
+		loss := allowance{reason: logLost, from: began.Add(-lagBefore - r.back).UnixMilli(), to: time.Now().Add(8*time.Second + reachAfter + r.ahead).UnixMilli()}
 		r.losses = append(r.losses, loss)
 		loss.plain = true
 		*allowed = append(*allowed, loss)

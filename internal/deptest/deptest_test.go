@@ -47,7 +47,6 @@ var mayImport = map[string]struct {
 	"internal/deptest":                {nil, "it looks at packages from outside"},
 	"web":                             {nil, "the page is files"},
 	"bench/...":                       {[]string{"..."}, "load generators measure any part"},
-	"chaos/...":                       {[]string{"..."}, "faults are injected into real processes, and the sources among them publish with the product's own parts"},
 }
 
 // doors lists the modules and packages that only some packages may import. The
@@ -76,8 +75,8 @@ var doors = []struct {
 		"the bus is the only thing that is kept in Redis",
 	}, {
 		[]string{"github.com/gobwas", "github.com/lxzan/gws", "github.com/coder/websocket", "github.com/gorilla/websocket"},
-		[]string{"internal/socketio", "bench", "chaos"},
-		"WebSocket frames are the Socket.IO server's business; load generators and the viewers of the fault tests write their own",
+		[]string{"internal/socketio", "bench"},
+		"WebSocket frames are the Socket.IO server's business; load generators write their own",
 	}, {
 		[]string{"github.com/coreos/go-systemd"},
 		[]string{"internal/sdnotify"},
