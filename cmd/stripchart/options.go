@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"stripchart/internal/bus/httpbus"
-	"stripchart/internal/bus/redisbus"
+	"stripchart/internal/bus/redislink"
 	"stripchart/internal/collect"
 	"stripchart/internal/live"
 	"stripchart/internal/server"
@@ -163,7 +163,7 @@ func (o *options) checkBus(command string) error {
 	case !isURL:
 		return errors.New("--bus must be memory, a URL such as redis://host:6379/0, or, for collect, http(s)://server")
 	}
-	return named("--bus", redisbus.CheckURL(o.Bus))
+	return named("--bus", redislink.CheckURL(o.Bus))
 }
 
 // named says which flag an error is about, if it is one.

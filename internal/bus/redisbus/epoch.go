@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/bus/redislink"
 )
 
 // The epoch names one unbroken life of the log. It stands in a key of its own,
@@ -105,8 +106,8 @@ return {fresh, 'lost'}
 func newEpoch() string { return rand.Text()[:12] }
 
 // end returns the epoch and the newest entry.
-func (b *Bus) end(ctx context.Context, l *link) (bus.Position, error) {
-	epoch, id, err := pair(l.conn.Eval(ctx, endScript, b.keys(), append([]any{newEpoch()}, b.trail.ended()...)...))
+func (b *Bus) end(ctx context.Context, l *redislink.Link) (bus.Position, error) {
+	epoch, id, err := pair(l.Conn.Eval(ctx, endScript, b.keys(), append([]any{newEpoch()}, b.trail.ended()...)...))
 	if err != nil {
 		return bus.Position{}, err
 	}
@@ -118,16 +119,16 @@ func (b *Bus) end(ctx context.Context, l *link) (bus.Position, error) {
 // is still a master. started is false for a Tail that has delivered nothing
 // from the beginning of what is retained, which may move; mark is the entry's at p,
 // if it is known. It returns the log's epoch, and ErrPositionLost.
-func (b *Bus) check(ctx context.Context, l *link, p bus.Position, started bool, mark string) (epoch string, err error) {
+func (b *Bus) check(ctx context.Context, l *redislink.Link, p bus.Position, started bool, mark string) (epoch string, err error) {
 	id := ""
 	if started {
 		id = formatID(p.Offset)
 	}
-	pipe := l.conn.Pipeline()
+	pipe := l.Conn.Pipeline()
 	judged := pipe.Eval(ctx, checkScript, b.keys(), append([]any{newEpoch(), p.Epoch, id, mark}, b.trail.ended()...)...)
 	hello := pipe.Do(ctx, "HELLO")
 	_, _ = pipe.Exec(ctx) // each answer has its own error
-	if err := judge(ctx, l, hello); err != nil {
+	if err := l.CheckReply(ctx, hello); err != nil {
 		return "", err
 	}
 	epoch, verdict, err := pair(judged)
@@ -167,7 +168,7 @@ return 0
 // A log that has lost its end is a beginning of the one that was, with other entries
 // behind it: so is a replica's, and a dump's. Entries are only ever added at the end, so
 // where one of them is what it was, so are all before it.
-func (b *Bus) common(ctx context.Context, l *link, epoch string, p bus.Position, mark string) (since bus.Position, err error) {
+func (b *Bus) common(ctx context.Context, l *redislink.Link, epoch string, p bus.Position, mark string) (since bus.Position, err error) {
 	steps := b.trail.before(p)
 	if mark != "" {
 		steps = append([]step{{p.Offset, mark}}, steps...)
@@ -179,7 +180,7 @@ func (b *Bus) common(ctx context.Context, l *link, epoch string, p bus.Position,
 	for _, s := range steps {
 		args = append(args, formatID(s.at), s.mark)
 	}
-	n, err := l.conn.Eval(ctx, commonScript, b.keys(), args...).Int()
+	n, err := l.Conn.Eval(ctx, commonScript, b.keys(), args...).Int()
 	if err != nil || n == 0 {
 		return bus.Position{}, err
 	}

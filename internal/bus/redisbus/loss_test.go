@@ -3,6 +3,7 @@ package redisbus
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -223,7 +224,7 @@ func TestATailThatIsOvertakenByTrimmingDeliversNoHole(t *testing.T) {
 // counts reports whether the server counts what was ever added to a stream.
 func counts(t *testing.T, s *redistest.Server) bool {
 	t.Helper()
-	return atLeast(infoField(s.Client(t).Info(t.Context(), "server").Val(), "redis_version"), 7, 0)
+	return !strings.Contains(s.Client(t).Info(t.Context(), "server").Val(), "redis_version:6.")
 }
 
 // The zero offset of an empty log is a place: nothing was before it. Redis 6.2 cannot
@@ -319,8 +320,8 @@ func TestNothingNewGetsInBeforeTheResend(t *testing.T) {
 		t.Errorf("the log holds %s", got)
 	}
 	stats := c.Info(t.Context(), "commandstats").Val()
-	if infoField(stats, "cmdstat_exec") == "" {
-		t.Error("the resend was no transaction: Redis may refuse one of it and take the next")
+	if !strings.Contains(stats, "cmdstat_exec:") {
+		t.Error("the resend was no transaction: Redis may refuse one batch and accept the next")
 	}
 }
 

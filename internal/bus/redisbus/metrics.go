@@ -54,13 +54,13 @@ func newMetrics(r prometheus.Registerer, b *Bus) (*metrics, error) {
 	for _, c := range []prometheus.Collector{
 		m.published, m.failures, m.resent, m.forgotten, m.malformed, m.lost, m.trimmed, m.publishing, m.logBytes, m.logEntries,
 		reading("up", "1 while Redis is there.", func() float64 {
-			if b.health.get().Connected {
+			if b.redis.Status().Connected {
 				return 1
 			}
 			return 0
 		}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "stripchart_bus_reconnects_total", Help: "Connections that were lost and made again."},
-			func() float64 { return float64(b.health.lossCount()) }),
+			func() float64 { return float64(b.redis.Reconnects()) }),
 		reading("queue_bytes", "About how many bytes the batches occupy that wait to be acknowledged.", func() float64 { return float64(b.writer.waiting()) }),
 		reading("queue_limit_bytes", "The most bytes that may wait; beyond, Publish waits.", func() float64 { return float64(b.writer.limit) }),
 	} {

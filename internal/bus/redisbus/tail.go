@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/bus/redislink"
 	"stripchart/internal/bus/rw"
 )
 
@@ -32,7 +33,7 @@ func (b *Bus) Tail(ctx context.Context, from bus.Position, handle func(bus.Deliv
 	defer leave()
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &reader{
-		bus: b, part: b.health.part(), decoder: rw.NewDecoder(rw.Kept()),
+		bus: b, client: b.redis.Client(), decoder: rw.NewDecoder(rw.Kept()),
 		at: from, started: !from.IsZero(), count: firstRead, out: make(chan []bus.Delivery, 1),
 	}
 	ended := make(chan error, 1)
@@ -61,7 +62,7 @@ func (b *Bus) Tail(ctx context.Context, from bus.Position, handle func(bus.Deliv
 // reader reads and decodes ahead of the handler.
 type reader struct {
 	bus     *Bus
-	part    *part
+	client  *redislink.Client
 	decoder *rw.Decoder
 	at      bus.Position // the newest entry that was passed on
 	mark    string       // of the entry there; empty: not known, since it was read by somebody before
@@ -72,7 +73,7 @@ type reader struct {
 
 // run reads until ctx ends or the position is lost.
 func (r *reader) run(ctx context.Context) error {
-	defer r.part.leave()
+	defer r.client.Leave()
 	var pause backoff
 	for {
 		err := r.session(ctx, &pause)
@@ -82,10 +83,10 @@ func (r *reader) run(ctx context.Context) error {
 		case errors.Is(err, bus.ErrPositionLost):
 			r.bus.metrics.lost.Inc()
 			return err
-		case errors.Is(err, ErrOldServer), errors.Is(err, errForeignID):
+		case errors.Is(err, redislink.ErrOldServer), errors.Is(err, errForeignID):
 			return err
 		}
-		r.part.lost(r.bus.address.explain(err, false))
+		r.client.Down(err)
 		pause.wait(ctx)
 	}
 }
@@ -100,12 +101,12 @@ func (r *reader) run(ctx context.Context) error {
 // there afterwards, nothing between it and the read was missing. An idle read
 // ends after block, so the same check finds what happens while nothing comes.
 func (r *reader) session(ctx context.Context, pause *backoff) error {
-	l, err := r.bus.dial(ctx)
+	l, err := r.bus.redis.Dial(ctx)
 	if err != nil {
 		return err
 	}
-	defer l.close()
-	defer context.AfterFunc(ctx, l.close)()
+	defer l.Close()
+	defer context.AfterFunc(ctx, l.Close)()
 	if err := r.check(ctx, l); err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (r *reader) session(ctx context.Context, pause *backoff) error {
 			return err
 		}
 		*pause = backoff{}
-		r.part.up()
+		r.client.Up()
 		before := r.at.Epoch
 		if err := r.check(ctx, l); err != nil {
 			return err
@@ -131,7 +132,7 @@ func (r *reader) session(ctx context.Context, pause *backoff) error {
 
 // check judges the position and, before anything was passed on, adopts the log's
 // epoch.
-func (r *reader) check(ctx context.Context, l *link) error {
+func (r *reader) check(ctx context.Context, l *redislink.Link) error {
 	p := r.at
 	if !r.started {
 		p = bus.Position{}
@@ -144,10 +145,10 @@ func (r *reader) check(ctx context.Context, l *link) error {
 }
 
 // read returns the next entries, none when none came within wait.
-func (r *reader) read(ctx context.Context, l *link, wait time.Duration) ([]redis.XMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, block+r.bus.address.readTimeout)
+func (r *reader) read(ctx context.Context, l *redislink.Link, wait time.Duration) ([]redis.XMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, block+r.bus.redis.ReadTimeout())
 	defer cancel()
-	streams, err := l.conn.XRead(ctx, &redis.XReadArgs{
+	streams, err := l.Conn.XRead(ctx, &redis.XReadArgs{
 		Streams: []string{r.bus.logKey, formatID(r.at.Offset)}, Count: int64(r.count), Block: wait,
 	}).Result()
 	if errors.Is(err, redis.Nil) || err == nil && len(streams) == 0 {

@@ -1,8 +1,9 @@
-package redisbus
+package redislink
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -10,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"stripchart/internal/bus"
-	"stripchart/internal/bus/bustest"
 	"stripchart/internal/bus/redisbus/redistest"
 )
 
@@ -31,19 +30,6 @@ func trusting(a *redistest.Authority, where string) string {
 	return where + "?tls_ca_cert_file=" + url.QueryEscape(a.CA)
 }
 
-func TestConformanceOverTLSWithUserAndPassword(t *testing.T) {
-	a := redistest.NewAuthority(t)
-	s := secured(t, a, redistest.Options{Password: "another", Args: strings.Fields("--user web on >pa@ss ~{test*}:* +@all")}, "127.0.0.1")
-	where := trusting(a, "rediss://web:pa%40ss@"+s.Addr)
-	bustest.Run(t, func(t *testing.T) bus.Bus {
-		b, err := Open(t.Context(), Options{URL: where, Stream: stream(), QueueBytes: 1 << 20})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	})
-}
-
 // The default of Redis: whoever has no certificate is refused.
 func TestACertificateOfTheClients(t *testing.T) {
 	a := redistest.NewAuthority(t)
@@ -53,11 +39,13 @@ func TestACertificateOfTheClients(t *testing.T) {
 	mustSay(t, where, "tls_cert_file=FILE")
 	cert, key = a.Issue(t)
 	where += "&" + url.Values{"tls_cert_file": {cert}, "tls_key_file": {key}}.Encode()
-	check(t, where)
+	mustReach(t, where)
 
 	// It is renewed while the program runs.
-	b := open(t, Options{URL: where, Stream: stream()})
-	publish(t, b, one("a", 1))
+	p := pool(t, where, slog.New(slog.DiscardHandler))
+	if err := p.Do(t.Context(), write(t.Context())); err != nil {
+		t.Fatal(err)
+	}
 	broken, err := os.ReadFile(key)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +60,7 @@ func TestACertificateOfTheClients(t *testing.T) {
 	if err := s.Client(t).Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
 		t.Fatal(err)
 	}
-	insist(t, b, one("a", 2))
+	eventually(t, "a link with the new certificate", func() bool { return p.Do(t.Context(), write(t.Context())) == nil })
 }
 
 func TestACertificateThatIsNotTrustedIsRefused(t *testing.T) {
@@ -80,18 +68,18 @@ func TestACertificateThatIsNotTrustedIsRefused(t *testing.T) {
 	s := secured(t, a, redistest.Options{}, "127.0.0.1", "redis.example")
 	mustSay(t, s.URL, "certificate signed by unknown authority; name the file of its CA's certificate: ?tls_ca_cert_file=FILE")
 	mustSay(t, trusting(redistest.NewAuthority(t), s.URL), "tls_ca_cert_file")
-	check(t, trusting(a, s.URL))
-	check(t, s.URL+"?skip_verify=true")
+	mustReach(t, trusting(a, s.URL))
+	mustReach(t, s.URL+"?skip_verify=true")
 
 	other := secured(t, a, redistest.Options{}, "redis.example")
-	mustSay(t, trusting(a, other.URL), "127.0.0.1", "has to be issued for the address that is called")
+	mustSay(t, trusting(a, other.URL), "127.0.0.1", "the certificate of Redis must name this address")
 }
 
 func TestTLSSpokenToAPortWithoutItAndTheOtherWayRound(t *testing.T) {
 	a := redistest.NewAuthority(t)
-	mustSay(t, "rediss://"+shared.Addr+"?dial_timeout=300ms", "no answer to the TLS greeting", "redis instead of rediss")
+	mustSay(t, "rediss://"+shared.Addr+"?dial_timeout=300ms", "no answer to the TLS handshake", "redis instead of rediss")
 	s := secured(t, a, redistest.Options{}, "127.0.0.1")
-	mustSay(t, "redis://"+s.Addr, "may be one for TLS (rediss://)")
+	mustSay(t, "redis://"+s.Addr, "the port may be for TLS (rediss://)")
 }
 
 // Each node is judged by the address that it is called by, not by the URL's.
@@ -105,12 +93,12 @@ func TestSentinelAndClusterOverTLS(t *testing.T) {
 		Sentinel: []string{"sentinel monitor mine 127.0.0.1 " + port + " 1"},
 	})
 	_, port, _ = net.SplitHostPort(watch.Addr)
-	check(t, trusting(a, "rediss+sentinel://localhost:"+port+"?master_name=mine"))
+	mustReach(t, trusting(a, "rediss+sentinel://localhost:"+port+"?master_name=mine"))
 
 	cert, key = a.Issue(t, "127.0.0.1", "localhost")
-	node := single(t, redistest.Options{TLS: &redistest.TLS{Authority: a, Cert: cert, Key: key}})
+	node := redistest.StartClusterOfOne(t, redistest.Options{TLS: &redistest.TLS{Authority: a, Cert: cert, Key: key}})
 	_, port, _ = net.SplitHostPort(node.Addr)
-	check(t, trusting(a, "rediss+cluster://localhost:"+port))
+	mustReach(t, trusting(a, "rediss+cluster://localhost:"+port))
 }
 
 func TestFilesOfTLSAreCheckedAtTheStart(t *testing.T) {
@@ -135,27 +123,17 @@ func TestFilesOfTLSAreCheckedAtTheStart(t *testing.T) {
 	}
 }
 
-// The TLS greeting is a wait of its own.
-func TestCallsHonourTheirContextsDuringTheTLSGreeting(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // connections are made, and nothing answers
+// The TLS handshake is a wait of its own.
+func TestDialHonoursItsContextDuringTheTLSHandshake(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // it accepts connections, and never answers
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	b := open(t, Options{URL: "rediss://" + silent.Addr().String() + "?dial_timeout=1m"})
+	r := open(t, "rediss://"+silent.Addr().String()+"?dial_timeout=1m", slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	begin := time.Now()
-	if err := b.Publish(ctx, one("a", 1)); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Publish returned %v", err)
-	}
-	if _, err := b.End(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("End returned %v", err)
-	}
-	if err := b.Close(); err != nil {
-		t.Error(err)
-	}
-	if d := time.Since(begin); d > time.Second {
-		t.Errorf("it took %v", d)
+	if _, err := r.Dial(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Dial returned %v", err)
 	}
 }

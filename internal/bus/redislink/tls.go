@@ -1,4 +1,4 @@
-package redisbus
+package redislink
 
 import (
 	"context"
@@ -15,14 +15,13 @@ import (
 // dialer makes one connection, within dial_timeout.
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// errNoTLS means that the other end was reached, and does not answer a TLS greeting.
-var errNoTLS = errors.New("no answer to the TLS greeting")
+// errNoTLS means that the other end accepts connections, and does not answer the TLS handshake.
+var errNoTLS = errors.New("no answer to the TLS handshake")
 
-// dialer returns how connections are made, and takes the options that only it
-// understands out of u. It is used instead of the client's own because that one
-// does not end a TLS greeting with its context, and judges the certificates of
-// all nodes of a cluster, and of all masters that sentinels name, by the host in
-// the URL: here each node has to be the one that was called.
+// dialer returns the function that makes connections, and removes the TLS options from
+// u. It replaces the client library's dialer for two reasons: that one does not end a TLS
+// handshake with its context, and it compares the certificates of all cluster nodes and
+// masters with the host in the URL. Here each certificate must name the dialled address.
 func (a *address) dialer(u *url.URL) (dialer, error) {
 	var config *tls.Config
 	if a.tls {
@@ -34,7 +33,7 @@ func (a *address) dialer(u *url.URL) (dialer, error) {
 	named := u.Hostname()
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if host, port, err := net.SplitHostPort(addr); err == nil && host == "" && network != "unix" {
-			addr = net.JoinHostPort(named, port) // a cluster's only node does not know what it is called
+			addr = net.JoinHostPort(named, port) // the only node of a cluster does not know its own address
 		}
 		ctx, cancel := context.WithTimeout(ctx, a.dialTimeout)
 		defer cancel()
@@ -56,8 +55,9 @@ func (a *address) dialer(u *url.URL) (dialer, error) {
 	}, nil
 }
 
-// tlsConfig reads tls_ca_cert_file, tls_cert_file and tls_key_file, which are named
-// like Redis's own directives, and skip_verify, which the client knows too, though not for clusters.
+// tlsConfig reads tls_ca_cert_file, tls_cert_file and tls_key_file, which are named like
+// Redis's own directives, and skip_verify, which the client library has too, but not for
+// clusters.
 func tlsConfig(u *url.URL) (*tls.Config, error) {
 	q := u.Query()
 	take := func(name string) string {
@@ -83,7 +83,7 @@ func tlsConfig(u *url.URL) (*tls.Config, error) {
 		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
 			return nil, fmt.Errorf("tls_cert_file, tls_key_file: %w", err)
 		}
-		// Read for each connection: certificates are renewed while programs run.
+		// Read again for each connection: certificates are renewed while the program runs.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			c, err := tls.LoadX509KeyPair(cert, key)
 			return &c, err

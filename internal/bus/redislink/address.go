@@ -1,4 +1,4 @@
-package redisbus
+package redislink
 
 import (
 	"context"
@@ -7,17 +7,15 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Timeouts of one connection, unless the URL sets its own. Reading is allowed
-// this much beyond the time that a command blocks in Redis.
+// Timeouts of one connection, unless the URL sets others. readTimeout does not include
+// the time for which a command blocks in Redis.
 const (
 	dialTimeout  = 2 * time.Second
 	readTimeout  = 3 * time.Second
@@ -29,26 +27,20 @@ type address struct {
 	name string // for messages: without user and password
 	kind string // "", sentinel or cluster
 	tls  bool
-	// open returns a new client, and how to get from it to the master that holds
-	// the stream. Each link has a client of its own: closing it is the only way to
-	// end a command that blocks, and a new one asks the sentinels, or the
-	// cluster, anew where the master is.
+	// open returns a new client, and a function that finds the master with it. Each link
+	// has a client of its own: closing the client is the only way to interrupt a blocking
+	// command, and a new client asks the sentinels, or the cluster, for the present master.
 	open func() (io.Closer, func(ctx context.Context) (*redis.Client, error))
 
 	dialTimeout, readTimeout time.Duration
 }
 
-// CheckURL returns what is wrong with Options.URL, without a word of its password.
-func CheckURL(raw string) error {
-	_, err := parseAddress(raw, "")
-	return err
-}
-
-// parseAddress reads the URL forms of Options.URL. key is the stream's.
+// parseAddress reads the URL forms in the package comment. key decides the node of a
+// cluster.
 //
-// Its errors hold nothing that could be a part of a password: url.Parse quotes
-// what it cannot read, and a password with an unescaped "/", "?" or "#" ends up
-// in what looks like a port, a path or a query.
+// Its errors quote nothing that could be part of a password: url.Parse quotes the text
+// that it cannot parse, and a password with an unescaped "/", "?" or "#" ends up in the
+// port, the path or the query.
 func parseAddress(raw, key string) (*address, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" || strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") {
@@ -100,13 +92,13 @@ func (a *address) single(url string, dial dialer) error {
 	return nil
 }
 
-// fix sets what a URL may not.
+// fix sets the options that a URL may not change.
 func fix(o *redis.Options, dial dialer) {
-	o.MaxRetries = -1 // a timed-out XADD may have been carried out; a Conn does not repeat it either, today
+	o.MaxRetries = -1 // a timed-out XADD may have been executed: a retry could write it twice
 	o.DialerRetries = 1
 	o.PoolSize = 2
 	o.PipelinePoolSize = -1
-	o.Protocol = 2 // without the third version's pushes there is nothing to look for before each command
+	o.Protocol = 2 // RESP3 allows pushes, which the library looks for before each command
 	o.DisableIdentity = true
 	o.ContextTimeoutEnabled = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
@@ -158,7 +150,7 @@ func (a *address) cluster(url, key string, dial dialer) error {
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.Dialer = dial
 	a.timeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
-	nodes := nodes{named: o.Addrs}
+	nodes := &nodes{named: o.Addrs}
 	a.open = func() (io.Closer, func(context.Context) (*redis.Client, error)) {
 		o := *o
 		o.Addrs = nodes.get()
@@ -174,49 +166,12 @@ func (a *address) cluster(url, key string, dial dialer) error {
 	return nil
 }
 
-// nodes are the sentinels, or those of a cluster, that are asked where the stream is: those
-// that the URL names, and the others as they were last told. The one that is named may
-// be the one that dies.
-type nodes struct {
-	named []string
-	mu    sync.Mutex // guards seen
-	seen  []string
-}
-
-func (n *nodes) get() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Concat(n.named, n.seen)
-}
-
-// keep takes the others.
-func (n *nodes) keep(seen []string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.seen = slices.DeleteFunc(seen, func(addr string) bool { return slices.Contains(n.named, addr) })
-}
-
-// learn keeps the addresses that the cluster has just told.
-func (n *nodes) learn(ctx context.Context, c *redis.ClusterClient) {
-	var mu sync.Mutex
-	var seen []string
-	err := c.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
-		mu.Lock()
-		defer mu.Unlock()
-		seen = append(seen, node.Options().Addr)
-		return nil
-	})
-	if err == nil { // those of before do
-		n.keep(seen)
-	}
-}
-
-// timeouts sets those that the URL did not.
+// timeouts sets the timeouts that the URL does not set.
 func (a *address) timeouts(dial, read, write *time.Duration) {
 	if *dial <= 0 {
 		*dial = dialTimeout
 	}
-	if *read <= 0 { // without one, a host that vanished would hold a link for ever
+	if *read <= 0 { // without a timeout, a link to a vanished host would never end
 		*read = readTimeout
 	}
 	if *write <= 0 {
