@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -164,7 +163,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 		return err
 	}
 	writes, err := ingest.New(ingest.Options{
-		Publish: p.bus.Publish, Decode: ingest.RemoteWrite(runtime.GOMAXPROCS(0), rw.Limits{}), Writable: p.store.Writable,
+		Publish: p.bus.Publish, Writable: p.store.Writable,
 		Heard: p.hub.Heard, Series: held{p.hub, p.store}, MaxSeries: o.MaxSeries, CountsLate: o.Bus != busMemory, Short: p.memory.High,
 		Behind: acceptance, Ahead: live.FutureBound * time.Millisecond, Logger: p.log, Registerer: p.registry,
 	})

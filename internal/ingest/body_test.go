@@ -63,7 +63,7 @@ func TestABodyOfAnyLengthIsReadWhole(t *testing.T) {
 			if !announced {
 				r.ContentLength = -1
 			}
-			got, a := h.read(httptest.NewRecorder(), r, &place{l: &h.load})
+			got, a := h.read(httptest.NewRecorder(), r, &place{l: &h.load}, 4<<20)
 			if a.status != 0 || string(got) != string(body) {
 				t.Errorf("%d bytes, announced %v: %+v, %d bytes came", len(body), announced, a, len(got))
 			}

@@ -69,18 +69,18 @@ func (r *Report) sentence(written int) string {
 // And one that has grown too old in a spool must use up its number like any other,
 // or servers declare a loss where there is only age. What apply refuses of it is
 // counted in stripchart_samples_refused_total.
-func (h *Handler) judgeTimes(b *bus.Batch, report *Report, now time.Time) {
-	from, to := now.Add(-h.o.Behind).UnixMilli(), now.Add(h.o.Ahead).UnixMilli()
+func (e *Endpoint) judgeTimes(b *bus.Batch, report *Report, now time.Time) {
+	from, to := now.Add(-e.o.Behind).UnixMilli(), now.Add(e.o.Ahead).UnixMilli()
 	series := b.Series[:0]
 	for _, s := range b.Series {
 		samples := s.Samples[:0]
 		for _, x := range s.Samples {
 			switch {
 			case x.T < from:
-				report.refuse(refusedTooOld, 1, func() string { return offender(&s, x) + " lies more than " + h.o.Behind.String() + " back" })
+				report.refuse(refusedTooOld, 1, func() string { return offender(&s, x) + " lies more than " + e.o.Behind.String() + " back" })
 			case x.T > to:
 				report.refuse(refusedTooNew, 1, func() string {
-					return offender(&s, x) + " lies more than " + h.o.Ahead.String() + " ahead of this server's clock"
+					return offender(&s, x) + " lies more than " + e.o.Ahead.String() + " ahead of this server's clock"
 				})
 			default:
 				samples = append(samples, x)

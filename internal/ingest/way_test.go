@@ -210,7 +210,7 @@ func TestBodyThatIsNotWantedDoesNotKeepTheConnection(t *testing.T) {
 // The deadline for the body must not end a request whose bus is slow.
 func TestBusMayTakeLongerThanTheBody(t *testing.T) {
 	w := newWay(t, Options{ReadTimeout: 50 * time.Millisecond}, func(h http.Handler) http.Handler {
-		slow := h.(*Handler)
+		slow := h.(*Endpoint)
 		publish := slow.o.Publish
 		slow.o.Publish = func(ctx context.Context, b *bus.Batch) error {
 			select {

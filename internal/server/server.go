@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"stripchart/internal/ingest"
 	"stripchart/internal/live"
 	"stripchart/internal/socketio"
 	"stripchart/internal/wire"
@@ -35,7 +36,7 @@ type Options struct {
 	Limits map[string]float64
 	// Overloaded reports whether memory is short: pages cannot join then. nil: never.
 	Overloaded func() bool
-	// Ingest takes the requests of writers, of any method; nil is a server that
+	// Ingest takes the requests at ingest.Paths, of any method; nil is a server that
 	// cannot be written to.
 	Ingest http.Handler
 }
@@ -109,7 +110,9 @@ func New(o Options) (*Server, error) {
 	mux.Handle("/readyz", onlyGet(s.readyz))
 	mux.Handle("/metrics", onlyGet(promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}).ServeHTTP))
 	if o.Ingest != nil {
-		mux.Handle("/api/v1/write", o.Ingest)
+		for _, path := range ingest.Paths() {
+			mux.Handle(path, o.Ingest)
+		}
 	}
 	mux.Handle("/", page)
 	s.http = &http.Server{

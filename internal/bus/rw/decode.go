@@ -89,7 +89,7 @@ type Decoder struct {
 	count  uint64             // of requests
 
 	// Of the request that is being read.
-	raw     []byte // decompressed
+	raw     []byte // what Decode decompressed
 	symbols [][]byte
 	series  [][]byte // encoded
 	refs    []uint64
@@ -108,11 +108,19 @@ func NewDecoder(l Limits) *Decoder {
 // Decode reads one request; the batch keeps nothing of p. Its Source, Seq and
 // Merged are for the caller to set.
 func (d *Decoder) Decode(p []byte) (*bus.Batch, Report, error) {
-	defer d.release()
 	if err := d.decompress(p); err != nil {
 		return nil, Report{}, err
 	}
-	if err := d.split(); err != nil {
+	return d.DecodeMessage(d.raw)
+}
+
+// DecodeMessage is Decode for a request that is decompressed already.
+func (d *Decoder) DecodeMessage(raw []byte) (*bus.Batch, Report, error) {
+	defer d.release()
+	if len(raw) > d.limits.Bytes {
+		return nil, Report{}, fmt.Errorf("%w: %d bytes decompressed, at most %d", ErrTooLarge, len(raw), d.limits.Bytes)
+	}
+	if err := d.split(raw); err != nil {
 		return nil, Report{}, err
 	}
 	samples, err := d.countSamples()
@@ -155,11 +163,11 @@ const (
 	sampleTimestamp protowire.Number = 2
 )
 
-// split finds the symbols and series in d.raw. It counts before it keeps
+// split finds the symbols and series in raw. It counts before it keeps
 // anything: an empty symbol is two bytes in the request and 24 here.
-func (d *Decoder) split() error {
+func (d *Decoder) split(raw []byte) error {
 	d.symbols, d.series = d.symbols[:0], d.series[:0]
-	return fields(d.raw, func(n protowire.Number, t protowire.Type, v []byte, _ uint64) error {
+	return fields(raw, func(n protowire.Number, t protowire.Type, v []byte, _ uint64) error {
 		switch {
 		case n == requestSymbols && t == protowire.BytesType:
 			if len(d.symbols) == d.limits.Symbols {

@@ -31,11 +31,8 @@ func (p *taken) publish(_ context.Context, b *bus.Batch) error {
 	return nil
 }
 
-func handler(t testing.TB, o Options) *Handler {
+func handler(t testing.TB, o Options) *Endpoint {
 	t.Helper()
-	if o.Decode == nil {
-		o.Decode = decode
-	}
 	h, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +267,7 @@ func TestWritesAboveTheBoundAreToldToComeAgain(t *testing.T) {
 	}
 	body := encode(batch(0))
 	var size int64 // that one request occupies while it is published
-	var measured *Handler
+	var measured *Endpoint
 	measured = handler(t, Options{Publish: func(context.Context, *bus.Batch) error {
 		_, size = measured.load.held()
 		return nil
