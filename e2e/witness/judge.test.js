@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { Losses } from './losses.js';
 import { Page } from './page.js';
 import { request, snappy } from './remotewrite.js';
 import { RootPage } from './root.js';
@@ -350,6 +351,9 @@ test('namespace /', () => {
   page.update({ x: ['2018-12-12 10:00:00'], y: [0] }, 'a');
   assert.deepEqual(found, []);
   assert.equal(page.lacks(NOW + 30).length, 8);
+  page.gap({ from: '2018-12-12 09:59:55', to: '2018-12-12 09:59:58', reason: 'log_trimmed' });
+  assert.equal(page.lacks(NOW + 30).length, 6);
+  assert.deepEqual(found, []);
   page.update({ x: ['2018-12-12 09:59:59'], y: [1] }, 'a');
   violated(found, 'root', /not newer/);
 });
@@ -379,4 +383,28 @@ test('the body of docs/HTTP.md', () => {
     .join('');
   const rest = `${symbols}2a130a0401020304120b0900000000008035401001`;
   assert.equal(hex, `${(rest.length / 2).toString(16)}f4${(rest.length / 2 - 1).toString(16)}00${rest}`);
+});
+
+test('what was lost with the log may be missing until it has been judged, and what only the lost part had for good', () => {
+  let now = NOW;
+  const losses = new Losses(() => now);
+  const server = /** @type {any} */ ({ name: 'a', backSince: 0 });
+  const { truth } = stage();
+  const series = truth.find(L); // acknowledged from NOW - 9000 to NOW
+  const loss = losses.begin(server, 'log_lost', NOW - 3000);
+  now = loss.to = NOW + 1000;
+  assert.equal(losses.excuse('a', series, NOW - 2000), true);
+  assert.equal(losses.excuse('b', series, NOW - 2000), false);
+  assert.equal(losses.excuse('a', series, NOW - 4000), false);
+  now = server.backSince = NOW + 10_000;
+  assert.equal(losses.excuse('a', series, NOW - 2000), true);
+  now += 21_500;
+  assert.equal(losses.excuse('a', series, NOW - 2000), false);
+  assert.equal(losses.judging(), true); // perhaps of a series that is written less often
+  now += 60_000;
+  assert.equal(losses.judging(), false);
+  server.backSince = now;
+  assert.equal(losses.judging(), false); // it is over
+  loss.from = NOW - 10_000;
+  assert.equal(losses.excuse('a', series, NOW - 2000), true); // it began and ended there
 });

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FAULTS } from './faults.js';
+import { Losses } from './losses.js';
 import { Page, short } from './page.js';
 import { Random } from './random.js';
 import { RootPage } from './root.js';
@@ -142,10 +143,7 @@ const world = {
     if (reason === 'source_dropped' && keys.every(key => key.includes('"gappy"'))) return undefined;
     return `nothing was lost that could be ${reason}`;
   },
-  /** When a server was away while the log was trimmed. @type {{ from: number, to: number }[]} */
-  trims: [],
-  /** @param {number} acknowledged */
-  wasTrimmed: acknowledged => world.trims.some(({ from, to }) => acknowledged >= from && acknowledged <= to),
+  losses: new Losses(),
   calm: () => harm === 0 && Date.now() - lastHarm > 3000,
   /** @type {Viewer[]} */
   viewers: [],
@@ -259,6 +257,12 @@ async function createViewers(count) {
             window: ROOT_WINDOW,
             offset: stage.offset,
             report: (rule, detail) => world.violation(rule, name, detail),
+            excuse: (server, acknowledged) =>
+              world.losses.excuse(
+                server,
+                truth.find(labels('witness_default', { kind: 'root' })),
+                acknowledged,
+              ),
           })
         : undefined;
     const viewer = new Viewer(world, name, random.fork(name), {
@@ -396,6 +400,7 @@ async function settle(last) {
         for (const { series, t, at } of truth.dropped) {
           if (t < now - Math.min(page.window, page.covered) * 1000 || t > now) continue;
           if (!page.selector.matches(series) || page.covers(series.key, t)) continue;
+          if (page.excuse(series, at)) continue;
           if (page.matched > LIMIT && ![...page.ids.values()].some(k => k.key === series.key)) continue;
           lacks.push({
             v,
@@ -434,7 +439,7 @@ async function settle(last) {
   for (const { page, lack, acknowledged } of lacks) {
     if (lack.rule !== 'missing' || acknowledged === undefined) continue;
     if (page && page.matched > LIMIT) lack.rule = 'crowded';
-    else if (world.wasTrimmed(acknowledged)) lack.rule = 'trimmed';
+    else if (world.losses.trimmed(acknowledged)) lack.rule = 'trimmed';
   }
   for (const { v, page, lack } of lacks) {
     const known = page?.reported ?? new Set();
@@ -471,7 +476,8 @@ function counts() {
         most++;
         // Which series are known to match is not said: those of the last minutes surely.
         if (s.firstAcknowledged > Date.now() - 1000 || s.newest < Date.now() - 600_000) continue;
-        if (!truth.gaps.get(v.server.name)?.has(s.key)) least++;
+        if (truth.gaps.get(v.server.name)?.has(s.key)) continue;
+        if (!world.losses.excuse(v.server.name, s, s.firstAcknowledged)) least++;
       }
       if (page.slowMatched && page.matched < least) {
         world.open('a page that was too slow is not told how many series match');
@@ -497,6 +503,8 @@ function judgeHistory(answer, selector, server, from, to, points) {
     truth,
     report: (rule, detail) => world.violation(rule, where, `[${from}, ${to}] ${detail}`),
     open: text => world.open(text),
+    cause: (reason, name, keys) => world.gapCause(name, reason, keys),
+    excuse: (series, acknowledged) => world.losses.excuse(server.name, series, acknowledged),
   });
   if (answer.from !== from || answer.to !== to || !Number.isInteger(answer.matched)) {
     world.violation('history', where, `asked for ${from} to ${to}: ${short(answer)}`);
@@ -504,6 +512,8 @@ function judgeHistory(answer, selector, server, from, to, points) {
   page.matched = answer.matched;
   page.learn(answer.series);
   page.now = answer.now;
+  page.ready = true;
+  for (const gap of answer.gaps ?? []) page.gap(gap, server.name);
   const times = page.read(answer, server.name, Date.now(), 'history');
   if (times.min < from || times.max > to)
     world.violation('history', where, `${times.min} to ${times.max} for ${from} to ${to}`);
@@ -516,18 +526,16 @@ function judgeHistory(answer, selector, server, from, to, points) {
     if (all <= points)
       world.violation('points', where, `columns of ${key}, although ${all} samples fit into ${points}`);
   }
-  const { lacks, compared } = page.judgeRange(LIMIT, from, to, (key, t) =>
-    truth.declared(server.name, key, t),
-  );
+  const { lacks, compared } = page.judgeRange(LIMIT, from, to);
   comparisons += compared + page.compared;
   for (const { series, t, what, acknowledged } of lacks) {
     const id = `${server.name} ${series.key} ${t}`;
     if (historyReported.has(id)) continue;
     historyReported.add(id);
     world.violation(
-      acknowledged !== undefined && world.wasTrimmed(acknowledged) ? 'trimmed' : 'history',
+      acknowledged !== undefined && world.losses.trimmed(acknowledged) ? 'trimmed' : 'history',
       where,
-      `${selector.text} [${from}, ${to}] points ${points}: ${series.key} at ${t}: ${what}; gaps ${short(truth.gaps.get(server.name)?.get(series.key))}; away ${short(world.trims)}`,
+      `${selector.text} [${from}, ${to}] points ${points}: ${series.key} at ${t}: ${what}; gaps ${short(page.gaps.get(series.key))}, told in rooms ${short(truth.gaps.get(server.name)?.get(series.key))}; losses ${short(world.losses.list.map(l => [l.server.name, l.reason, l.from, l.to]))}`,
     );
   }
 }
@@ -561,15 +569,9 @@ async function probes(last) {
           };
         });
     for (const { s, from, to, points } of jobs) {
-      // A room shows the gaps, which the answer to history has no place for.
-      await viewer.join(s, 9000, 8);
-      await waitFor(() => viewer.settled(), 10_000);
-      await sleep(150); // Gaps come behind the bootstrap.
       const answer = await viewer.request('history', { query: s.text, from, to, points });
       if (answer?.ok) judgeHistory(answer, s, server, from, to, points);
       else world.violation('history', `history at ${server.name}`, `${s.text}: ${short(answer)}`);
-      const page = viewer.pages.get(s.text);
-      if (page) await viewer.unsubscribe(page, true);
     }
     await crowdProbe(viewer, server);
     viewer.leave();
@@ -601,7 +603,8 @@ async function probes(last) {
         s.newest < Date.now() - 600_000
       )
         continue;
-      if (!asked.has(s.key) && !truth.gaps.get(v.server.name)?.has(s.key))
+      if (asked.has(s.key) || truth.gaps.get(v.server.name)?.has(s.key)) continue;
+      if (!world.losses.excuse(v.server.name, s, s.firstAcknowledged))
         v.violation('catalogue', `${s.key} is not in it`);
     }
     for (const key of asked) if (!truth.series.has(key)) v.violation('catalogue', `${key} was not written`);
@@ -650,6 +653,7 @@ async function main() {
     `witness: ${options.binary}, mode ${options.mode}, for ${options.for}, seed ${seed}, in ${dir}`,
   );
   await stage.start(Number(options.port));
+  world.losses.logSince = () => stage.redis?.backSince ?? 0;
   await manners();
   await backlog(world, random);
   const writers = startWriters(world, random.fork('writers'));
@@ -684,6 +688,8 @@ async function main() {
     await life;
     await settle(false);
   }
+  // What was lost in the last rounds is declared, and judged.
+  await waitFor(() => !world.losses.judging(), 120_000);
   await sleep(500);
   await settle(true);
   gate.over = true;

@@ -28,8 +28,20 @@ export class Page {
    * @param {Report} o.report
    * @param {(text: string) => void} [o.open] something that the documents do not decide
    * @param {(reason: string, server: string, keys: string[]) => string | undefined} [o.cause] what is wrong with a gap
+   * @param {(series: Series, acknowledged: number) => boolean} [o.excuse] it may be missing, and no gap say so
+   * @param {() => boolean} [o.judging] a loss of the log, so that no position need be good for a resume
    */
-  constructor({ selector, window, points, truth, report, open = () => {}, cause = () => undefined }) {
+  constructor({
+    selector,
+    window,
+    points,
+    truth,
+    report,
+    open = () => {},
+    cause = () => undefined,
+    excuse = () => false,
+    judging = () => false,
+  }) {
     this.selector = selector;
     this.window = window;
     this.points = points;
@@ -37,6 +49,8 @@ export class Page {
     this.say = report;
     this.open = open;
     this.cause = cause;
+    this.excuse = excuse;
+    this.judging = judging;
     /** @type {Map<string, Map<number, number | null>>} */
     this.raw = new Map();
     /** @type {Map<string, Map<string, Column>>} */
@@ -50,7 +64,7 @@ export class Page {
     /** @type {Map<number, { key: string, interval: number }>} */
     this.ids = new Map();
     this.position = '';
-    /** When a position was last seen. @type {number | undefined} */
+    /** When a position was last seen, if a page can resume from it. @type {number | undefined} */
     this.seen = undefined;
     this.room = '';
     this.matched = 0;
@@ -185,7 +199,7 @@ export class Page {
       this.report('parts', `the last part has position ${short(m.position)}`);
     else {
       this.position = m.position;
-      this.seen = at;
+      this.seen = this.judging() ? undefined : at;
     }
     if (this.asked.length === 0) this.fits(part, at);
     this.part = undefined;
@@ -311,7 +325,7 @@ export class Page {
       this.report('block', `an update with position ${short(m.position)}`);
     else if (!this.part) {
       this.position = m.position;
-      this.seen = at;
+      this.seen = this.judging() ? undefined : at;
     }
   }
 
@@ -546,14 +560,11 @@ export class Page {
    * @returns {{ lacks: Lack[], compared: number }}
    */
   judge(limit, now = Date.now()) {
-    return this.judgeRange(limit, now - Math.min(this.window, this.covered) * 1000, now, () => false);
+    return this.judgeRange(limit, now - Math.min(this.window, this.covered) * 1000, now);
   }
 
-  /**
-   * @param {number} limit @param {number} from @param {number} to both included
-   * @param {(key: string, t: number) => boolean} excused
-   */
-  judgeRange(limit, from, to, excused) {
+  /** @param {number} limit @param {number} from @param {number} to both included */
+  judgeRange(limit, from, to) {
     /** @type {Lack[]} */
     const lacks = [];
     let compared = 0;
@@ -563,10 +574,13 @@ export class Page {
       const steps = this.steps.get(series.key);
       /** @type {Set<Column>} */
       const touched = new Set();
+      /** @param {import('./truth.js').Sample} s */
+      const settled = s =>
+        raw?.has(s.t) || this.covers(series.key, s.t) || this.excuse(series, acknowledgedAt(s));
       for (const s of series.between(from, to)) {
         if (acknowledgedAt(s) === Infinity) continue;
         compared++;
-        if (raw?.has(s.t) || this.covers(series.key, s.t) || excused(series.key, s.t)) continue;
+        if (settled(s)) continue;
         let column;
         for (const step of steps ?? []) {
           column = columns?.get(`${step} ${Math.floor(s.t / step) * step}`);
@@ -583,13 +597,7 @@ export class Page {
           });
       }
       for (const column of touched) {
-        const wrong = columnWrong(
-          series,
-          column,
-          t => raw?.has(t) || this.covers(series.key, t) || excused(series.key, t),
-          from,
-          to,
-        );
+        const wrong = columnWrong(series, column, settled, from, to);
         if (wrong) {
           lacks.push({
             series,
@@ -630,7 +638,7 @@ export class Page {
  * have: the acknowledged ones that the page does not hold otherwise. Of a column at the edge of a window either
  * all or those inside may be in it: the document does not say. Nor does it say what NaN does to a column.
  * @param {Series} series @param {Column} column
- * @param {(t: number) => boolean | undefined} held @param {number} from @param {number} [to]
+ * @param {(s: import('./truth.js').Sample) => boolean | undefined} held @param {number} from @param {number} [to]
  * @returns {string | undefined}
  */
 export function columnWrong(series, { step, start, values, at }, held, from, to = Infinity) {
@@ -650,7 +658,7 @@ export function columnWrong(series, { step, start, values, at }, held, from, to 
       s.t >= from &&
       s.t <= to &&
       acknowledgedAt(s) < Infinity &&
-      !held(s.t) &&
+      !held(s) &&
       finite.length === sent.length
     ) {
       must.push({ t: s.t, low: Math.min(...finite), high: Math.max(...finite) });

@@ -58,8 +58,9 @@ export class Series {
     this.buckets = new Map();
     /** Written in order, one request after another. */
     this.ordered = false;
-    /** When the first of its samples was acknowledged; when anything was first sent. */
+    /** When the first and the last of its samples were acknowledged; when anything was first sent. */
     this.firstAcknowledged = Infinity;
+    this.lastAcknowledged = -Infinity;
     this.firstSent = Infinity;
     this.newest = -Infinity;
   }
@@ -187,6 +188,7 @@ export class Truth {
       }
       this.acknowledged++;
       series.firstAcknowledged = Math.min(series.firstAcknowledged, at);
+      series.lastAcknowledged = Math.max(series.lastAcknowledged, at);
       series.newest = Math.max(series.newest, sample.t);
     }
   }

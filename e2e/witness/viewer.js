@@ -14,6 +14,7 @@ export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
  * @property {(text: string) => void} open
  * @property {(server: string, reason: string, keys: string[]) => string | undefined} gapCause
  * @property {() => boolean} calm no fault is under way and none was a moment ago
+ * @property {import('./losses.js').Losses} losses
  * @property {number} limit series that a room sends
  * @property {boolean} lie viewers lose an update now and then, which the judge must see
  */
@@ -75,6 +76,8 @@ export class Viewer {
         report: (rule, detail) => this.violation(rule, detail, fresh),
         open: this.world.open,
         cause: (reason, server, keys) => this.world.gapCause(server, reason, keys),
+        excuse: (series, acknowledged) => this.world.losses.excuse(this.server.name, series, acknowledged),
+        judging: () => this.world.losses.judging(),
       });
       page = fresh;
       this.pages.set(selector.text, page);
@@ -240,6 +243,7 @@ export class Viewer {
     const fresh =
       from !== '' &&
       this.world.calm() &&
+      !this.world.losses.judging() &&
       page.seen !== undefined &&
       Date.now() - page.seen < 8000 &&
       this.server.upSince < page.seen;
