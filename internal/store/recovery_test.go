@@ -38,7 +38,7 @@ func breakLog(t *testing.T, dir, log string) (mend func()) {
 			t.Fatal(err)
 		}
 	}
-	kept := map[int]int{} // descriptor to a copy of what it was
+	var segments []int // found before the first copy is made, which may take the descriptor that listed them
 	for _, fd := range fds {
 		n, err := strconv.Atoi(fd.Name())
 		if err != nil {
@@ -48,6 +48,10 @@ func breakLog(t *testing.T, dir, log string) (mend func()) {
 		if err != nil || filepath.Dir(target) != filepath.Join(dir, "tsdb", log) || strings.Trim(filepath.Base(target), "0123456789") != "" {
 			continue
 		}
+		segments = append(segments, n)
+	}
+	kept := map[int]int{} // descriptor to a copy of what it was
+	for _, n := range segments {
 		if kept[n], err = unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 			t.Fatal(err)
 		}
