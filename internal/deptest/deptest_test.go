@@ -29,8 +29,9 @@ var mayImport = map[string]struct {
 	"internal/api":                    {[]string{"internal/store"}, "the Prometheus API reads history and nothing else"},
 	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus", "internal/bus/rw"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
 	"internal/collect":                {[]string{"internal/bus"}, "a collector runs on machines without a server"},
-	"internal/spool":                  {[]string{"internal/bus", "internal/wlogpage"}, "it keeps batches for a bus that it is handed, whichever that is"},
-	"internal/store":                  {[]string{"internal/bus", "internal/wlogpage"}, "history knows batches and positions, not who reads it"},
+	"internal/spool":                  {[]string{"internal/bus", "internal/datadir", "internal/wlogpage"}, "it keeps batches for a bus that it is handed, whichever that is"},
+	"internal/store":                  {[]string{"internal/bus", "internal/datadir", "internal/wlogpage"}, "history knows batches and positions, not who reads it"},
+	"internal/datadir":                {nil, "a directory has one owner, whatever is kept in it"},
 	"internal/wlogpage":               {nil, "it reads what is damaged, for whoever has a write log"},
 	"internal/wire":                   {[]string{"internal/bus"}, "messages are pure data: built from samples, sent by others"},
 	"internal/socketio":               {nil, "the Socket.IO server knows neither rooms nor samples, so that it can be judged by the protocol's own tests"},
@@ -60,7 +61,7 @@ var doors = []struct {
 }{
 	{
 		[]string{"github.com/prometheus/prometheus/tsdb/wlog", "github.com/prometheus/prometheus/tsdb/fileutil"},
-		[]string{"internal/store", "internal/spool"},
+		[]string{"internal/store", "internal/spool", "internal/datadir"},
 		"the spool is a write log like the engine's, and uses that part of it alone",
 	}, {
 		[]string{"github.com/prometheus/prometheus/tsdb", "github.com/prometheus/prometheus/promql", "github.com/prometheus/prometheus/storage"},

@@ -43,8 +43,8 @@
 //
 // On disk a spool is a directory:
 //
-//	LOCK          locked by the process that has the spool
-//	owner         that process's id, for the error that others get
+//	LOCK          locked by the process that has the spool; see package datadir
+//	running.json  that process, for the error that others get
 //	source.json   {"version":3,"saves":12,"source":"collect-web1-k3v9...",
 //	              "machine":"77ab...","sent":41,"given":41,"given_time":1764000000000,
 //	              "newest":57,"reserved":1057,"boot":"5e2f...","clean":false,

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/wlog"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/datadir"
 )
 
 // The defaults of Options, and the least MaxBytes.
@@ -92,7 +92,7 @@ type Spool struct {
 	boot    string
 	logDir  string
 	segSize int64
-	release func() error
+	lock    *datadir.Lock
 	metrics *metrics
 	wake    chan struct{} // capacity 1: something was appended
 	kick    chan struct{} // capacity 1: the reservation is running out
@@ -153,7 +153,7 @@ func Open(o Options) (_ *Spool, err error) {
 		o.Machine = machineID
 	}
 	if o.bootID == nil {
-		o.bootID = bootID
+		o.bootID = datadir.BootID
 	}
 	switch {
 	case o.Dir == "":
@@ -173,12 +173,12 @@ func Open(o Options) (_ *Spool, err error) {
 		kick:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
 	}
-	if s.release, err = lockDir(o.Dir); err != nil {
+	if s.lock, err = lockDir(o.Dir); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.release())
+			err = errors.Join(err, s.lock.Release(true))
 		}
 	}()
 	if err := os.MkdirAll(s.logDir, 0o777); err != nil {
@@ -262,7 +262,7 @@ func (s *Spool) load() error {
 	s.tail.from = s.newest + 1
 	s.state = st
 	err = s.save(0, s.newest+reserveBlock, false)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if datadir.IsFull(err) {
 		// What waits can be sent all the same. Nothing is reserved, so Append fails
 		// until source.json is written: it may still say clean.
 		s.state = state{Saves: s.state.Saves}
@@ -324,7 +324,7 @@ func (s *Spool) Close() error {
 		if n := s.held(); n > 0 {
 			err = errors.Join(err, fmt.Errorf("close spool: %d batches that neither the bus nor the disk took are lost: %w", n, full))
 		}
-		s.closed = errors.Join(err, s.release())
+		s.closed = errors.Join(err, s.lock.Release(true))
 	})
 	return s.closed
 }
