@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
-	"stripchart/internal/bus"
 	"stripchart/internal/wire"
 )
 
@@ -125,13 +124,8 @@ func (s *stay) bootstrap(w *world, m *wire.Bootstrap) {
 		if m.From == nil {
 			s.forget()
 			s.from = m.Now - s.window.Milliseconds()
-		} else {
-			from, err := bus.ParsePosition(*m.From)
-			at, err2 := bus.ParsePosition(s.position)
-			other := from.Epoch != at.Epoch && from.Epoch != noEpoch && at.Epoch != noEpoch
-			if err != nil || err2 != nil || s.position == "" || other {
-				w.fault("wire", "%s: a bootstrap continues from %s, and the page is at %q", s.who, *m.From, s.position)
-			}
+		} else if !mayContinue(*m.From, s.position) {
+			w.fault("wire", "%s: a bootstrap continues from %s, and the page is at %q", s.who, *m.From, s.position)
 		}
 	}
 	s.booted, s.more = true, m.More
