@@ -1,14 +1,18 @@
-import { computed, effect, type ReadonlySignal, signal } from '@preact/signals';
+import { batch, computed, effect, signal } from '@preact/signals';
 import { Loop } from '../charts/loop.ts';
 import { LiveClient, type Malformed, type Subscription } from '../live/client.ts';
 import type { Transport } from '../live/transport.ts';
 import { readAddress, writeAddress } from '../model/address.ts';
+import { MAX_CARDS } from '../model/cards.ts';
 import { ServerClock } from '../model/clock.ts';
 import { type Condition, type Connection, condition, staleAfter } from '../model/condition.ts';
 import { gapText } from '../model/gap.ts';
 import { byKey } from '../model/labels.ts';
 import type { DeclaredGap } from '../model/line.ts';
-import { type Panel, panels } from '../model/panels.ts';
+import { STANDARD } from '../model/panels.ts';
+import type { Labels } from '../model/wire.ts';
+import { Board } from './board.ts';
+import type { Question } from './commands.ts';
 import { Presence } from './presence.ts';
 import { ThemeChoice } from './theme.ts';
 import type { View } from './view.ts';
@@ -34,8 +38,17 @@ export class Page {
   readonly hosts = signal<readonly string[]>([]);
   /** Time under the pointer on any chart, Unix ms; null when it is on none. */
   readonly hover = signal<number | null>(null);
-  /** The charts that there is something for. */
-  readonly panels: ReadonlySignal<readonly Panel[]>;
+  /** The series that there are. */
+  readonly series = signal<readonly Labels[]>([]);
+  /** Whether these are all of them; null before the server's answer. */
+  readonly whole = signal<boolean | null>(null);
+  readonly board: Board;
+  /** What the command bar asks, null while it is closed. */
+  readonly question = signal<Question | null>(null);
+  /** What of the link could not be followed. */
+  readonly faults: readonly string[];
+  /** What could not be done, empty for nothing. */
+  readonly notice = signal('');
   readonly condition = signal<Condition>({ kind: 'connecting', title: 'connecting…', detail: '' });
   /** What was last said of a gap, for those who cannot see it; empty while there was none. */
   readonly gapNews = signal('');
@@ -44,26 +57,25 @@ export class Page {
   /** Whether the server was replaced by another version since this page was loaded. */
   readonly updated = signal(false);
   readonly malformed = signal<Malformed>({ count: 0, last: '' });
-  readonly #charts: readonly string[];
   #windowChosen: boolean;
   readonly #connection = signal<Connection>({ kind: 'connecting' });
   readonly #views = new Map<Subscription, View>();
-  /** Metrics that there are of those that not every machine has. */
-  readonly #metrics = signal<ReadonlySet<string>>(new Set());
   #toldGap: DeclaredGap | null = null;
   #alarm: ReturnType<typeof setTimeout> | undefined;
 
   constructor(transport: Transport) {
     const address = readAddress(location.search);
-    this.#charts = address.charts;
+    this.faults = address.faults;
     this.#windowChosen = address.window !== null;
     this.window.value = address.window ?? DEFAULT_WINDOW;
     this.host.value = address.host;
     this.theme = new ThemeChoice(address.theme);
-    const all = computed(() => panels(this.#charts, this.host.value, this.hosts.value));
-    this.panels = computed(() =>
-      all.value.filter(({ onlyWith }) => onlyWith === null || this.#metrics.value.has(onlyWith)),
-    );
+    const situation = computed(() => ({
+      host: this.host.value,
+      hosts: this.hosts.value,
+      series: this.series.value,
+    }));
+    this.board = new Board(address.layout, situation, () => this.#writeAddress());
     this.client = new LiveClient(transport, this.clock, {
       connection: connection => {
         this.#connection.value = connection;
@@ -76,21 +88,21 @@ export class Page {
       },
       changed: subscription => {
         this.#views.get(subscription)?.changed();
-        this.#learnHosts(subscription);
+        this.#learnHosts(subscription.room.lines.map(line => line.labels));
         this.#judge(false);
       },
-      metrics: names => {
-        this.#metrics.value = names;
+      catalogue: (series, whole) => {
+        batch(() => {
+          this.#learnHosts(series);
+          this.series.value = series;
+          this.whole.value = whole;
+        });
       },
       malformed: malformed => {
         this.malformed.value = malformed;
       },
     });
-    effect(() => {
-      const optional = all.value.filter(panel => panel.onlyWith !== null);
-      // Before a host is known, the question would be one for all of them.
-      if (this.hosts.value.length > 0) this.client.watch(optional.map(panel => panel.query));
-    });
+    this.client.watch([]);
     effect(() => {
       void this.hover.value;
       for (const view of this.views()) view.pointed();
@@ -117,11 +129,6 @@ export class Page {
       this.#judge(true);
       for (const view of this.views()) view.pulse();
     }, PULSE);
-  }
-
-  /** Whether the link asks for charts of its own. */
-  get ownCharts(): boolean {
-    return this.#charts.length > 0;
   }
 
   /** The charts that are on the page. */
@@ -155,14 +162,34 @@ export class Page {
     this.#writeAddress();
   }
 
-  #writeAddress(): void {
-    const choices = { window: this.#windowChosen ? this.window.value : null, host: this.host.value };
-    history.replaceState(null, '', writeAddress(location.search, choices) + location.hash);
+  ask(question: Question | null): void {
+    this.question.value = question;
   }
 
-  #learnHosts(subscription: Subscription): void {
+  addChart(query: string): void {
+    if (!this.board.add(query))
+      this.notice.value = `A page has ${MAX_CARDS} charts at most: remove one first.`;
+  }
+
+  /** Brings a chart into sight. */
+  reveal(id: string): void {
+    const panel = document.getElementById(id)?.closest('section');
+    panel?.scrollIntoView({ block: 'nearest' });
+    panel?.querySelector('summary')?.focus();
+  }
+
+  #writeAddress(): void {
+    const choices = {
+      window: this.#windowChosen ? this.window.value : null,
+      host: this.host.value,
+      layout: this.board.layout,
+    };
+    history.replaceState(null, '', writeAddress(location.search, choices, STANDARD) + location.hash);
+  }
+
+  #learnHosts(series: readonly Labels[]): void {
     const known = new Set(this.hosts.value);
-    for (const { labels } of subscription.room.lines) if (labels.host) known.add(labels.host);
+    for (const { host } of series) if (host) known.add(host);
     const before = this.hosts.value;
     if (known.size > before.length)
       this.hosts.value = [...before, ...[...known].slice(before.length).sort(byKey)];

@@ -11,6 +11,7 @@ export interface Pen {
   readonly line: Line;
   readonly title: string;
   readonly ink: Ink;
+  readonly unit: Unit;
   /** The newest value, or the one under the pointer. */
   readonly value: Signal<string>;
   readonly shown: Signal<boolean>;
@@ -22,10 +23,21 @@ export interface Pen {
 export class Pens {
   /** In the order of the legend. */
   readonly list = signal<readonly Pen[]>([]);
-  /** Unit of the chart's values: that of its first line. */
+  /** Unit of the value axis: that of all lines, or none where they have several. */
   unit: Unit = 'number';
+  readonly #unit: Unit | null;
   #lines: readonly Line[] = [];
   #inks: ReadonlyMap<string, Ink> = new Map();
+
+  /** `unit` is that of all values, null where the metrics' names tell it. */
+  constructor(unit: Unit | null) {
+    this.#unit = unit;
+  }
+
+  /** Whether the lines have several units, which one axis cannot tell. */
+  get mixed(): boolean {
+    return new Set(this.list.value.map(pen => pen.unit)).size > 1;
+  }
 
   /** Follows the room's lines; `from` is where the window begins. Returns whether the chart has other pens now. */
   follow(lines: readonly Line[], from: number): boolean {
@@ -43,11 +55,15 @@ export class Pens {
       keyed.map(({ key }) => key),
       this.#inks,
     );
-    this.unit = unitOf(keyed[0]?.line.labels[NAME] ?? '');
+    const units = new Map(lines.map(line => [line, this.#unit ?? unitOf(line.labels[NAME] ?? '')]));
+    const [first] = keyed;
+    this.unit = first ? units.get(first.line)! : 'number';
+    if (keyed.some(({ line }) => units.get(line) !== this.unit)) this.unit = 'number';
     this.list.value = keyed.map(({ line, key }) => ({
       line,
       title: lineTitle(line.labels, apart, names),
       ink: this.#inks.get(key)!,
+      unit: units.get(line)!,
       value: before.get(line.key)?.value ?? signal(''),
       shown: before.get(line.key)?.shown ?? signal(true),
       silent: before.get(line.key)?.silent ?? signal(false),
@@ -66,10 +82,10 @@ export class Pens {
    * distance of samples, ms.
    */
   writeValues(time: number | null, interval: number, now: number): void {
-    for (const { line, value, silent } of this.list.value) {
+    for (const { line, unit, value, silent } of this.list.value) {
       silent.value = line.interval > 0 && isStale(now - line.newestTime, line.interval);
       const number = time === null ? line.newestValue : valueNear(line, time, 1.5 * interval);
-      value.value = formatValue(number, this.unit);
+      value.value = formatValue(number, unit);
     }
   }
 }

@@ -8,6 +8,7 @@ import { draw } from '../model/drawing.ts';
 import { gapsOf, sameGaps } from '../model/gap.ts';
 import type { DeclaredGap, Extent } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
+import { Absent } from './absent.ts';
 import type { Page } from './page.ts';
 import { type Pen, Pens } from './pens.ts';
 
@@ -33,7 +34,9 @@ const UNKNOWN_INTERVAL = 1_000;
 export class View implements Drawable {
   readonly panel: Panel;
   readonly subscription: Subscription;
-  readonly pens = new Pens();
+  readonly pens: Pens;
+  /** What is said while there is no sample. */
+  readonly absent: Absent;
   /** Stands in the chart's place while there is nothing to draw; empty otherwise. */
   readonly message = signal('');
   /** Whether `message` is a refusal. */
@@ -65,6 +68,8 @@ export class View implements Drawable {
   constructor(page: Page, panel: Panel, root: HTMLElement, width: number, height: number) {
     this.#page = page;
     this.panel = panel;
+    this.pens = new Pens(panel.unit);
+    this.absent = new Absent(page, panel);
     this.#root = root;
     this.#width = width;
     this.#height = height;
@@ -219,12 +224,17 @@ export class View implements Drawable {
   #say(now: number): void {
     const { room, problem } = this.subscription;
     const drawn = this.pens.list.value.length;
-    const waiting = room.joined && drawn === 0 ? 'waiting for the first sample' : this.#failed ? FAILED : '';
     this.refused.value = problem !== null;
-    this.message.value = problem?.message ?? waiting;
+    this.message.value = problem?.message ?? (this.#failed ? FAILED : '');
+    if (room.joined && drawn === 0 && !problem) this.absent.tell(now);
+    else this.absent.clear();
     this.crowded.value = room.lines.length > drawn;
     this.note.value =
-      drawn > 0 && this.crowded.value ? `${drawn} of ${room.matched} lines, highest mean first` : '';
+      drawn > 0 && this.crowded.value
+        ? `${drawn} of ${room.matched} lines, highest mean first`
+        : this.pens.mixed
+          ? 'the values have several units, so the axis has none'
+          : '';
     this.state.value = room.loading ? '' : chartState(room, now);
     const gaps = gapsOf(this.pens.list.value.map(pen => pen.line));
     if (!sameGaps(gaps, this.gaps.value)) {

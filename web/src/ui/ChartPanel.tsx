@@ -5,7 +5,9 @@ import { gapCount, gapText } from '../model/gap.ts';
 import type { Panel } from '../model/panels.ts';
 import type { Page } from '../page/page.ts';
 import { View } from '../page/view.ts';
+import { CardMenu } from './CardMenu.tsx';
 import { Legend } from './Legend.tsx';
+import { Vacancy } from './Vacancy.tsx';
 
 /** One chart with its title, its legend and what is to be said about it. */
 export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
@@ -24,7 +26,13 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
       sizes.disconnect();
       opened.close();
     };
-  }, [page, panel.query]);
+  }, [page, panel.query, panel.unit]);
+
+  useLayoutEffect(() => {
+    if (page.board.added.value !== panel.id) return;
+    page.board.added.value = null;
+    plot.current!.closest('section')!.scrollIntoView({ block: 'nearest' });
+  }, [page, panel.id]);
 
   useSignalEffect(() => {
     void page.window.value;
@@ -34,15 +42,20 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
   return (
     <section class={panel.hero ? 'panel hero' : 'panel'} aria-labelledby={panel.id}>
       <header>
-        <h2 id={panel.id}>{panel.title}</h2>
+        <h2 id={panel.id} title={panel.query}>
+          {panel.title}
+        </h2>
+        {panel.subtitle && <code class="metric">{panel.subtitle}</code>}
         {view.value && <State view={view.value} />}
         {view.value && <Gaps view={view.value} />}
         <PointedTime page={page} />
         {view.value && <Reading view={view.value} />}
+        <CardMenu page={page} panel={panel} />
       </header>
       <div class="paper">
         <div class="plot" ref={plot} role="img" aria-label={`Chart of ${panel.title}`} />
         {view.value && <Message view={view.value} />}
+        {view.value && <Vacancy page={page} view={view.value} />}
       </div>
       {view.value && <Legend view={view.value} />}
     </section>

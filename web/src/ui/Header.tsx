@@ -22,9 +22,23 @@ export function Header({ page }: { page: Page }) {
       </h1>
       <HostChoice page={page} />
       <ConditionLine page={page} />
+      <AddChart page={page} />
       <WindowChoice page={page} />
       <ThemeChoice page={page} />
     </header>
+  );
+}
+
+function AddChart({ page }: { page: Page }) {
+  return (
+    <button
+      type="button"
+      class="add"
+      title="Add a chart (press / to find anything)"
+      onClick={() => page.ask('charts')}
+    >
+      + chart
+    </button>
   );
 }
 
