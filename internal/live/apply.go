@@ -77,6 +77,9 @@ func (h *Hub) begin(d bus.Delivery) (*application, error) {
 		return nil, errSkipped
 	}
 	a := &application{delivery: d, batch: d.Batch, logTime: d.Position.LogTime(), now: h.now()}
+	if h.loss != nil {
+		h.loss.lives(a.logTime, a.now, p.readAt)
+	}
 	p.read, p.readAt = d.Position, a.now
 	if p.wasApplied(d.Position) {
 		a.again = true
@@ -106,6 +109,7 @@ func (h *Hub) carryOut(ctx context.Context, a *application) error {
 	h.resolve(a)
 	if !a.again {
 		h.mu.Lock()
+		h.goOn(a.delivery.Position.Offset)
 		if !h.progress.replays(a.delivery.Position) {
 			h.judgeSource(a)
 		}

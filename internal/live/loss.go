@@ -30,10 +30,11 @@ type loss struct {
 	newest int64 // the same of the newest loss, where several are judged together
 	// until is where the log ended when it was noticed, if that is later: a server that
 	// was away does not know what between the two was retained and what was new.
-	// Whoever is heard after it is still there.
-	until int64
+	// Whoever is heard after it is still there. It is a place of the log as it is since.
+	until bus.Offset
 	to    int64 // log time of the first entry after until; 0: not seen yet
-	next  int64 // log time at which to look again who has come back
+	lived int64 // for how long the log was ahead of the clock since then, in ms by the clock
+	next  int64 // after how long, as waited counts, to look again who has come back
 	over  bool  // declared for all who did not come back
 	// away says that this process has not applied what came before: only the store knows
 	// which series there were.
@@ -44,24 +45,57 @@ type loss struct {
 // log before its next entry, and may have been measured a little ahead of the log.
 func (l *loss) reach() int64 { return l.to + FutureBound + 1 }
 
-// lose notes that the log has lost what came after what was known. A loss before it that
-// is still being judged becomes part of it. The caller holds h.mu.
-func (h *Hub) lose(reason string, known bus.Position) {
-	p := &h.progress
-	l := &loss{
-		reason: reason, from: known.LogTime(), newest: known.LogTime(), until: max(known.LogTime(), p.end.LogTime()),
-		away: p.applied.IsZero(),
+// waited returns for how long sources were waited for at a log time, in ms. The time of a
+// log whose clock was ahead stands still until the clock has come up with it.
+func (l *loss) waited(logTime int64) int64 { return max(logTime-l.to, l.lived) }
+
+// lives counts the clock's time between two entries, or a second where that is less: this
+// process may have been stopped, and has not read what came meanwhile.
+func (l *loss) lives(logTime, now, before int64) {
+	if l.to != 0 && logTime > now {
+		l.lived += max(0, min(now-before, time.Second.Milliseconds()))
 	}
+}
+
+// goOn notes the first entry that came into the log after it has lost something. A new
+// epoch may have another clock than the log before: if that was ahead, what it said is
+// not later than this entry. The caller holds h.mu.
+func (h *Hub) goOn(at bus.Offset) {
+	l := h.loss
+	if l == nil || l.to != 0 || at.Compare(l.until) <= 0 {
+		return
+	}
+	l.to = at.Ms
+	l.from, l.newest = min(l.from, l.to), min(l.newest, l.to)
+	for _, s := range h.sources {
+		s.heardAt = min(s.heardAt, l.until.Ms)
+	}
+}
+
+// lose notes that the log has lost what came after what was known, and goes on behind a
+// place. A loss before it that is still being judged becomes part of it. The caller holds
+// h.mu.
+func (h *Hub) lose(reason string, known, behind bus.Position) {
+	p := &h.progress
+	l := &loss{reason: reason, from: known.LogTime(), newest: known.LogTime(), until: behind.Offset, away: p.applied.IsZero()}
+	l.end(behind.Epoch, p.end)
 	if known == p.saved && !p.intact {
 		l.from -= replaySpan // what the machine had not written when its power failed
 	}
 	if old := h.loss; old != nil && !old.over {
-		l.from, l.newest, l.until = min(l.from, old.from), max(l.newest, old.newest), max(l.until, old.until)
+		l.from, l.newest = min(l.from, old.from), max(l.newest, old.newest)
 		l.away = l.away || old.away
 	} else {
 		h.losses++
 	}
 	h.loss = l
+}
+
+// end takes up where the log of an epoch ends, unless something came after the loss.
+func (l *loss) end(epoch string, end bus.Position) {
+	if l.to == 0 && end.Epoch == epoch && end.Compare(l.until) > 0 {
+		l.until = end.Offset
+	}
 }
 
 // before returns the newest accepted time of s in the newest batch that held it before
@@ -90,11 +124,12 @@ func (h *Hub) judgeLoss(a *application) {
 	if l == nil {
 		return
 	}
-	if l.to == 0 && a.logTime > l.until {
-		l.to = a.logTime
+	waited := l.waited(a.logTime)
+	if a.source != nil && a.delivery.Position.Compare(l.until) > 0 {
+		a.source.heardSince = l
 	}
-	due := l.to != 0 && !l.over && a.logTime >= max(l.to+lossPatience, l.next)
-	if !due && (!l.over || a.logTime > l.to+holePatience) {
+	due := l.to != 0 && !l.over && waited >= max(lossPatience, l.next)
+	if !due && (!l.over || waited > holePatience) {
 		return
 	}
 	m := absence{reason: l.reason}
@@ -114,11 +149,11 @@ func (h *Hub) judgeLoss(a *application) {
 	}
 	over := true
 	if due {
-		l.next = a.logTime + lossPace
+		l.next = waited + lossPace
 		for _, s := range h.index.byKey {
 			switch {
-			case s.source != nil && (s.source.heardAt > l.until || s.source == a.source):
-			case s.source != nil && a.logTime-l.to < min(staleIntervals*s.interval, maxLossPatience):
+			case s.source != nil && s.source.heardSince == l:
+			case s.source != nil && waited < min(staleIntervals*s.interval, maxLossPatience):
 				over = false
 			default:
 				add(s)
@@ -175,7 +210,8 @@ func (h *Hub) judgeIdle() {
 		return
 	}
 	// The log's clock went on as this one did, also while this server was away.
-	a.logTime = max(max(p.read.LogTime(), l.until)+a.now-p.readAt, a.now)
+	a.logTime = max(max(p.read.LogTime(), l.until.Ms)+a.now-p.readAt, a.now)
+	h.goOn(bus.Offset{Ms: a.logTime})
 	h.judgeLoss(a)
 	h.mu.Unlock()
 	for i := range a.absences {
@@ -227,7 +263,7 @@ func (h *Hub) notInRing(to bus.Position) *gap {
 // notRecorded has declared that what was only shown while the disk was full is gone from
 // the log before it could be recorded, up to a position. The caller holds h.mu.
 func (h *Hub) notRecorded(a *application, reason string, to bus.Position) {
-	from := h.progress.unstored.LogTime()
+	from := min(h.progress.unstored.LogTime(), to.LogTime()) // of an epoch whose clock was ahead, perhaps
 	m := absence{reason: reason}
 	for _, s := range h.index.byKey {
 		// What was accepted last may not have been recorded: the store knows what was.

@@ -68,11 +68,12 @@ type savedProgress struct {
 
 // savedLoss is a loss in savedProgress; times as there.
 type savedLoss struct {
-	Reason string `json:"reason"`
-	From   int64  `json:"from"`
-	Newest int64  `json:"newest"`
-	Until  int64  `json:"until"`
-	To     int64  `json:"to,omitempty"`
+	Reason   string `json:"reason"`
+	From     int64  `json:"from"`
+	Newest   int64  `json:"newest"`
+	Until    int64  `json:"until"`
+	UntilSeq uint64 `json:"until_seq,omitempty"`
+	To       int64  `json:"to,omitempty"`
 }
 
 type savedSource struct {
@@ -201,8 +202,15 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	}
 	h.begun = true
 	if l := s.Loss; l != nil {
-		h.loss = &loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To, away: true}
+		h.loss = &loss{
+			reason: l.Reason, from: l.From, newest: l.Newest, until: bus.Offset{Ms: l.Until, Seq: l.UntilSeq}, to: l.To, away: true,
+		}
 		h.losses++
+		for _, src := range h.sources {
+			if src.heardAt > l.Until {
+				src.heardSince = h.loss
+			}
+		}
 	}
 	// What is not declared yet may have been lost by a life that has not read the log again.
 	p.intact = h.store.Intact() && len(h.store.Losses()) == 0
@@ -251,7 +259,7 @@ func (h *Hub) progressToSave() []byte {
 		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, SentT: &x.sentT, LastT: x.lastT, HeardAt: x.heardAt, Back: x.back, Lag: x.lag}
 	}
 	if l := h.loss; l != nil && !l.over {
-		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to}
+		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until.Ms, UntilSeq: l.until.Seq, To: l.to}
 	}
 	b, err := json.Marshal(s)
 	if err != nil {

@@ -18,6 +18,8 @@ type source struct {
 	lastT    int64  // newest accepted time in the last batch that had one, Unix ms; unknownTime
 	heardAt  int64  // log time of its last batch, Unix ms
 	here     bool   // heard by this process
+	// heardSince is the newest loss of the log after which it was heard; nil: none.
+	heardSince *loss
 	// back is by how much its samples were older than what it had written before of
 	// their series: nothing, for one whose clock goes forward and that sends in order.
 	back reach
@@ -296,7 +298,7 @@ func (s *source) lagAt(a *application, t int64) int64 {
 func (h *Hub) lacksFrom(a *application) int64 {
 	s, b, l := a.source, a.batch, h.loss
 	switch {
-	case !s.known() && l != nil && b.First() > 1 && a.logTime <= max(l.to, l.until)+holePatience:
+	case !s.known() && l != nil && b.First() > 1 && a.logTime <= max(l.to, l.until.Ms)+holePatience:
 		// It is new since the log has lost something, and this is not its first batch.
 		return l.from - lossMargin
 	case !s.jumps(b):

@@ -94,6 +94,9 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 		h.ring.restart(bus.Position{Epoch: end.Epoch})
 	}
 	h.progress.first, h.progress.end = from.IsZero(), end
+	if h.loss != nil && h.progress.rereading {
+		h.loss.end(h.progress.known().Epoch, end)
+	}
 	h.progress.rereading = h.progress.rereading && from != end
 	h.progress.from, h.progress.read, h.progress.readAt = from, from, h.now()
 	h.mu.Unlock()
@@ -204,7 +207,7 @@ func (h *Hub) misses(a *application) {
 		h.beginEpoch(before(at))
 	case first && at.Compare(known.Offset) > 0:
 		h.log.Warn("this server was away for longer than the log is kept", "was", known.String(), "is", at.String())
-		h.lose(wire.GapLogTrimmed, known)
+		h.lose(wire.GapLogTrimmed, known, before(at))
 		h.ring.restart(before(at))
 	case first && p.applied.IsZero():
 		h.ring.restart(before(at)) // a start that reads everything again
@@ -230,7 +233,7 @@ func (h *Hub) beginEpoch(at bus.Position) {
 	h.metrics.epochs.Inc()
 	h.sources.newEpoch()
 	h.shown.clear()
-	h.lose(wire.GapLogLost, known)
+	h.lose(wire.GapLogLost, known, at)
 	h.ring.restart(at)
 	p.newEpoch()
 	p.rereading = true
