@@ -1,11 +1,14 @@
 package ingest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/golang/snappy"
+	"github.com/klauspost/compress/gzip"
 )
 
 // encoding is how a body is compressed.
@@ -14,6 +17,7 @@ type encoding string
 const (
 	identity encoding = ""
 	snappied encoding = "snappy" // the block format
+	gzipped  encoding = "gzip"
 )
 
 // maxKeptBytes bounds a buffer that is kept for the next request; larger ones are let go.
@@ -32,20 +36,10 @@ func (e *Endpoint) bodyBound(c encoding) int64 {
 }
 
 // decompress returns the body as it was before it was compressed; done gives its memory
-// back. Before any memory is taken, its size is judged, and p grows by it.
+// back. p grows before any memory is taken.
 func (e *Endpoint) decompress(c encoding, body []byte, p *place) (raw []byte, done func(), a answer) {
 	if c == identity {
 		return body, func() {}, answer{}
-	}
-	size, err := snappy.DecodedLen(body)
-	if err != nil {
-		return nil, nil, badBody(errors.New("the body is not in snappy's block format"))
-	}
-	if int64(size) > e.o.MaxDecoded {
-		return nil, nil, tooLarge("decompressed", e.o.MaxDecoded)
-	}
-	if !p.grow(int64(size)) {
-		return nil, nil, overloaded()
 	}
 	buffer := buffers.Get().(*[]byte)
 	done = func() {
@@ -54,13 +48,69 @@ func (e *Endpoint) decompress(c encoding, body []byte, p *place) (raw []byte, do
 		}
 		buffers.Put(buffer)
 	}
-	raw, err = snappy.Decode((*buffer)[:cap(*buffer)], body)
-	if err != nil {
+	if c == snappied {
+		raw, a = e.unsnap(*buffer, body, p)
+	} else {
+		raw, a = e.unzip((*buffer)[:0], body, p)
+	}
+	if a.status != 0 {
 		done()
-		return nil, nil, badBody(fmt.Errorf("the body is not in snappy's block format: %w", err))
+		return nil, nil, a
 	}
-	if cap(raw) > cap(*buffer) {
-		*buffer = raw
-	}
+	*buffer = raw[:0]
 	return raw, done, answer{}
+}
+
+// unsnap decompresses snappy's block format, which begins with the size that it leads to.
+func (e *Endpoint) unsnap(buffer, body []byte, p *place) ([]byte, answer) {
+	size, err := snappy.DecodedLen(body)
+	if err != nil {
+		return nil, badBody(errors.New("the body is not in snappy's block format"))
+	}
+	if int64(size) > e.o.MaxDecoded {
+		return nil, tooLarge("decompressed", e.o.MaxDecoded)
+	}
+	if !p.grow(int64(size)) {
+		return nil, overloaded()
+	}
+	raw, err := snappy.Decode(buffer[:cap(buffer)], body)
+	if err != nil {
+		return nil, badBody(fmt.Errorf("the body is not in snappy's block format: %w", err))
+	}
+	return raw, answer{}
+}
+
+// unzip decompresses gzip, which does not say in advance what it leads to.
+func (e *Endpoint) unzip(raw, body []byte, p *place) ([]byte, answer) {
+	bad := func(err error) ([]byte, answer) {
+		return nil, badBody(fmt.Errorf("the body is not in gzip's format: %w", err))
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return bad(err)
+	}
+	var taken int64
+	for {
+		if len(raw) == cap(raw) {
+			grown := make([]byte, len(raw), max(2*cap(raw), firstBytes))
+			copy(grown, raw)
+			raw = grown
+		}
+		n, err := z.Read(raw[len(raw):min(cap(raw), len(raw)+64<<10)])
+		raw = raw[:len(raw)+n]
+		if int64(len(raw)) > e.o.MaxDecoded {
+			return nil, tooLarge("decompressed", e.o.MaxDecoded)
+		}
+		if !p.grow(int64(len(raw)) - taken) {
+			return nil, overloaded()
+		}
+		taken = int64(len(raw))
+		switch err {
+		case nil:
+		case io.EOF:
+			return raw, answer{}
+		default:
+			return bad(err)
+		}
+	}
 }

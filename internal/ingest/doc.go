@@ -7,6 +7,7 @@
 // the answer; each has a file of its own:
 //
 //	remotewrite.go  Prometheus Remote-Write 2.0, with the sequence of our own sources
+//	push.go         lines of text, as people and scripts print numbers
 //
 // Guarantees:
 //

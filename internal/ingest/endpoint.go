@@ -62,13 +62,16 @@ type Endpoint struct {
 	load    load
 	series  admission
 	metrics metrics
-	failing atomic.Bool // the bus did not take the last batch; kept to log changes only
+	// decoding holds a place for each body that is being decoded, as many as there are
+	// processors: more would only take turns, and need memory.
+	decoding chan struct{}
+	failing  atomic.Bool // the bus did not take the last batch; kept to log changes only
 }
 
 // Paths are the patterns, in the form of http.ServeMux, under which a server has to mount an
 // Endpoint.
 func Paths() []string {
-	return []string{httpbus.WritePath}
+	return []string{httpbus.WritePath, PushPath}
 }
 
 // New returns an Endpoint.
@@ -96,9 +99,11 @@ func New(o Options) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		o: o, mux: http.NewServeMux(), load: load{maxWrites: o.MaxWrites, maxBytes: o.MaxInFlight},
-		series: admission{max: o.MaxSeries, series: o.Series, isShort: o.Short, late: o.CountsLate},
+		series:   admission{max: o.MaxSeries, series: o.Series, isShort: o.Short, late: o.CountsLate},
+		decoding: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
-	e.mux.Handle(httpbus.WritePath, e.speaking(newRemoteWrite(runtime.GOMAXPROCS(0), rw.Limits{})))
+	e.mux.Handle(httpbus.WritePath, e.speaking(newRemoteWrite(cap(e.decoding), rw.Limits{})))
+	e.mux.Handle(PushPath+"{name...}", e.speaking(&push{accept: e.acceptance}))
 	var err error
 	e.metrics, err = newMetrics(o.Registerer, &e.load, &e.series)
 	return e, err

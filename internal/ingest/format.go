@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"errors"
 	"net/http"
+	"strings"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
@@ -38,4 +40,21 @@ type outcome struct {
 	answer         // as the Endpoint words it
 	written int    // samples that are in the log
 	report  Report // what the request held, and is not in the log
+}
+
+// plain is the part of an exchange that formats share which know no sequence.
+type plain struct{ compression encoding }
+
+func (plain) sequence() httpbus.Sequence { return httpbus.Sequence{} }
+func (p plain) encoding() encoding       { return p.compression }
+
+// textEncoding returns how the body of a text format is compressed.
+func textEncoding(r *http.Request) (encoding, error) {
+	switch name := strings.ToLower(r.Header.Get("Content-Encoding")); name {
+	case "", "identity":
+		return identity, nil
+	case "gzip":
+		return gzipped, nil
+	}
+	return identity, errors.New("Content-Encoding may be gzip, or nothing for a body that is not compressed")
 }

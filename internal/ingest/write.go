@@ -35,7 +35,9 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 	if a.status != 0 {
 		return refuse(a)
 	}
+	e.decoding <- struct{}{}
 	b, report, err := x.decode(raw)
+	<-e.decoding
 	done()
 	if out.report = report; errors.Is(err, bus.ErrTooLarge) {
 		return refuse(answer{status: http.StatusRequestEntityTooLarge, code: "too_large", message: "nothing was written: " + err.Error() + "; send smaller requests"})
