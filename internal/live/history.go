@@ -79,12 +79,10 @@ func (c *Client) History(arg json.RawMessage, ack Ack) {
 
 // readOnce reads a history that is not shared and has no position.
 func (h *Hub) readOnce(sel selector, from, to int64, points int) (*wire.HistoryAnswer, error) {
-	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
-	defer cancel()
 	var hs []store.History
 	var gs []*gap
 	matched := 0
-	err := h.limitReads(ctx, func() (err error) {
+	err := h.reads.Read(h.ctx, func(ctx context.Context) (err error) {
 		snapshot, err := h.store.Snapshot(from, to)
 		if err != nil {
 			return fmt.Errorf("open history: %w", err)
@@ -141,17 +139,6 @@ func gapsOfHistory(gs []*gap, hs []store.History) (out []wire.Gap) {
 		}
 	}
 	return out
-}
-
-// limitReads calls read when fewer than maxReads are under way.
-func (h *Hub) limitReads(ctx context.Context, read func() error) error {
-	select {
-	case h.reads <- struct{}{}:
-		defer func() { <-h.reads }()
-		return read()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // readFitting calls read with fewer and fewer points, until all series together have no

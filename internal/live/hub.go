@@ -100,7 +100,7 @@ type Hub struct {
 	listing    chan struct{} // buffered, capacity 1: held while a catalogue's list is made
 	toSave     chan struct{} // buffered, capacity 1: the saver has something to do
 	applying   chan struct{} // buffered, capacity 1: held while a batch is applied, or an idle log judged
-	reads      chan struct{} // semaphore of history reads
+	reads      *store.Share
 	// saving is of one: who holds it writes notes. Two at a time could put back the
 	// older one, and neither could tell that what it was to keep is kept. Taken before mu.
 	saving chan struct{}
@@ -162,7 +162,7 @@ func New(o Options) (*Hub, error) {
 		o: o, defaultSeries: sel, bus: o.Bus, store: o.Store, transport: o.Transport, log: o.Log,
 		metrics: newMetrics(o.Registry),
 		wake:    make(chan struct{}, 1), searchable: make(chan struct{}, 1), listing: make(chan struct{}, 1), toSave: make(chan struct{}, 1),
-		applying: make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
+		applying: make(chan struct{}, 1), reads: o.Store.PageReads(), saving: make(chan struct{}, 1),
 		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
 		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
 		searches: map[*search]struct{}{}, compiled: compiled{},

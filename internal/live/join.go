@@ -16,11 +16,6 @@ import (
 )
 
 const (
-	// maxReads is how many histories are read at once, and readTimeout how long
-	// one may take: an open querier holds up tsdb's compaction.
-	maxReads    = 4
-	readTimeout = 5 * time.Second
-
 	// A bootstrap is shared while the ring covers its index, and for at most
 	// bootstrapAge, since who gets an old one is sent the ring from there as well.
 	// Its `now` is kept right to stampAge.
@@ -313,9 +308,7 @@ type pastOfRoom struct {
 // reads without it. See the package comment for why this order is exact.
 func (h *Hub) readHistory(r *Room, b *bootstrap) (pastOfRoom, error) {
 	m := pastOfRoom{room: r.id}
-	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
-	defer cancel()
-	err := h.limitReads(ctx, func() error { return h.readPast(ctx, r, b, &m) })
+	err := h.reads.Read(h.ctx, func(ctx context.Context) error { return h.readPast(ctx, r, b, &m) })
 	return m, err
 }
 

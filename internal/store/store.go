@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type Store struct {
 	metrics    *metrics
 	registered []prometheus.Collector
 	registerer prometheus.Registerer
+	pageReads  *Share
 
 	// appendMu makes appends follow one another. Taken before mu.
 	appendMu sync.Mutex
@@ -63,6 +65,7 @@ func Open(o Options) (*Store, error) {
 		sync:       o.Sync,
 		metrics:    newMetrics(),
 		registerer: o.Registerer,
+		pageReads:  NewShare(pageReads, pageReadTimeout),
 	}
 	if err := s.open(); err != nil {
 		return nil, explainOpen(o.Dir, err)
@@ -138,7 +141,7 @@ func (s *Store) register() error {
 	if s.registerer == nil {
 		return nil
 	}
-	for _, c := range append(s.metrics.all(), databaseMetrics{s}) {
+	for _, c := range slices.Concat(s.metrics.all(), s.pageReads.metrics("pages"), []prometheus.Collector{databaseMetrics{s}}) {
 		if err := s.registerer.Register(c); err != nil {
 			s.unregister()
 			return fmt.Errorf("register metrics: %w", err)
