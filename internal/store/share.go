@@ -20,6 +20,9 @@ type Share struct {
 const (
 	pageReads       = 4
 	pageReadTimeout = 5 * time.Second
+
+	defaultQueryReads   = 4
+	defaultQueryTimeout = 30 * time.Second
 )
 
 // NewShare returns a share of as many reads at once, each of which may take timeout,
@@ -31,8 +34,14 @@ func NewShare(reads int, timeout time.Duration) *Share {
 // PageReads is the share of pages: the histories that they join with or ask for.
 func (s *Store) PageReads() *Share { return s.pageReads }
 
+// QueryReads is the share of queries over HTTP; see Options.QueryReads.
+func (s *Store) QueryReads() *Share { return s.queryReads }
+
 // Reads returns how many reads may be under way at once.
 func (s *Share) Reads() int { return cap(s.slots) }
+
+// Timeout returns how long a read may take.
+func (s *Share) Timeout() time.Duration { return s.timeout }
 
 // Read calls f when it is its turn. f's context ends with ctx, or when the time is over;
 // then Read returns the context's error, if f or its turn did not come to an end before.

@@ -32,6 +32,7 @@ type Store struct {
 	registered []prometheus.Collector
 	registerer prometheus.Registerer
 	pageReads  *Share
+	queryReads *Share
 
 	// appendMu makes appends follow one another. Taken before mu.
 	appendMu sync.Mutex
@@ -66,6 +67,7 @@ func Open(o Options) (*Store, error) {
 		metrics:    newMetrics(),
 		registerer: o.Registerer,
 		pageReads:  NewShare(pageReads, pageReadTimeout),
+		queryReads: NewShare(o.QueryReads, o.QueryTimeout),
 	}
 	if err := s.open(); err != nil {
 		return nil, explainOpen(o.Dir, err)
@@ -141,7 +143,7 @@ func (s *Store) register() error {
 	if s.registerer == nil {
 		return nil
 	}
-	for _, c := range slices.Concat(s.metrics.all(), s.pageReads.metrics("pages"), []prometheus.Collector{databaseMetrics{s}}) {
+	for _, c := range slices.Concat(s.metrics.all(), s.pageReads.metrics("pages"), s.queryReads.metrics("queries"), []prometheus.Collector{databaseMetrics{s}}) {
 		if err := s.registerer.Register(c); err != nil {
 			s.unregister()
 			return fmt.Errorf("register metrics: %w", err)
