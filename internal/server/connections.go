@@ -49,7 +49,8 @@ const (
 type connections struct {
 	max, perAddress int // math.MaxInt: no bound
 	maxIdle         int
-	isShort         func() bool // of memory
+	safe            time.Duration // of a connection that has sent nothing: firstRequest
+	isShort         func() bool   // of memory
 	log             *slog.Logger
 	full            *prometheus.CounterVec // by reason
 
@@ -63,7 +64,7 @@ type connections struct {
 
 func newConnections(o *Options) *connections {
 	a := &connections{
-		max: o.MaxOpen, perAddress: o.MaxOpenPerAddress, isShort: o.Overloaded, log: o.Log, byAddress: map[netip.Addr]int{},
+		max: o.MaxOpen, perAddress: o.MaxOpenPerAddress, safe: firstRequest, isShort: o.Overloaded, log: o.Log, byAddress: map[netip.Addr]int{},
 		full: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_open_connections_refused_total",
 			Help: `Connections that found no room, by what became of them: "total" and "address", closed at once; "probes only", answered 503 or as a probe; "idle", closed for a newer one; "failed", not accepted by the system.`,
@@ -165,7 +166,7 @@ func (a *connections) giveWay() bool {
 	oldest := a.idle.Front()
 	if oldest == nil {
 		oldest = a.fresh.Front()
-		if oldest == nil || time.Since(oldest.Value.(*conn).since) < firstRequest {
+		if oldest == nil || time.Since(oldest.Value.(*conn).since) < a.safe {
 			return false
 		}
 	}
