@@ -5,7 +5,8 @@ import { formatTicks, type Unit } from '../model/format.ts';
 import { gapText } from '../model/gap.ts';
 import type { DeclaredGap } from '../model/line.ts';
 import { place, valueRange, valueTicks } from '../model/scale.ts';
-import { hatch } from './hatch.ts';
+import { type Gestures, listenToGestures } from './gestures.ts';
+import { hatch, type Stretch, wash } from './hatch.ts';
 import type { Look } from './look.ts';
 import { isolated, nearestOwn } from './points.ts';
 import { timeTicks } from './ticks.ts';
@@ -19,6 +20,15 @@ export interface StripOptions {
   readonly group: string;
   /** Tells the time under the pointer on this chart in Unix ms, null when it left. */
   readonly hovered: (time: number | null) => void;
+  /** A stretch is being selected on this chart; null when it is done or given up. */
+  readonly selecting: (stretch: Stretch | null) => void;
+  readonly selected: (stretch: Stretch) => void;
+  /** The paper is taken hold of: tells what it shows then, and is told that with every `pulled`, ms to the right. */
+  readonly grabbed: () => Stretch;
+  readonly pulled: (start: Stretch, ms: number) => void;
+  readonly released: () => void;
+  /** Back to what the page shows by itself. */
+  readonly reset: () => void;
 }
 
 /** Size of the axes' text, and room for the value axis: the same on all charts, so that their times align. In rem. */
@@ -60,6 +70,8 @@ export class Strip {
   #bottom = 0;
   #top = 1;
   #gaps: readonly DeclaredGap[] = [];
+  /** What has not arrived of the window. */
+  #unknown: readonly Stretch[] = [];
   #from = 0;
   #to = 1;
 
@@ -80,6 +92,8 @@ export class Strip {
         cursor: {
           y: false,
           drag: { x: false, y: false },
+          // Buttons are ours (gestures.ts): uPlot would hide what is being selected.
+          bind: { mousedown: () => null, mouseup: () => null, click: () => null, dblclick: () => null },
           sync: { key: options.group, scales: ['x', null] },
           points: { size: 7, width: 2 },
           // Without a sample near the pointer there is nothing to mark: uPlot takes null for that, if not its types.
@@ -96,6 +110,7 @@ export class Strip {
         hooks: {
           drawClear: [
             plot => {
+              wash(plot, this.#unknown, look().unknown);
               hatch(plot, this.#drawing.holes, look().hole, LEAST_HOLE);
               hatch(plot, this.#gaps, look().gap, LEAST_GAP, true);
             },
@@ -110,11 +125,62 @@ export class Strip {
     const { signal } = this.#listening;
     root.addEventListener('pointerenter', () => this.#setPointed(true), { signal });
     root.addEventListener('pointerleave', () => this.#setPointed(false), { signal });
+    listenToGestures(this.#plot.over, this.#gestures(), signal);
   }
 
-  /** Shows `drawing` and the gaps of its lines on the window from `from` to `to`, both Unix ms. */
-  show(drawing: Drawing, gaps: readonly DeclaredGap[], from: number, to: number): void {
+  #gestures(): Gestures {
+    const { selecting, selected, grabbed, pulled, released, reset } = this.#options;
+    const stretch = (a: number, b: number): Stretch => {
+      const [from, to] = [Math.min(a, b), Math.max(a, b)].map(x => this.#plot.posToVal(x, 'x')) as [
+        number,
+        number,
+      ];
+      return { from: Math.max(from, this.#from), to: Math.min(to, this.#to) };
+    };
+    let start: Stretch = { from: 0, to: 0 };
+    return {
+      selecting: (a, b) => selecting(stretch(a, b)),
+      selected: (a, b, done) => {
+        selecting(null);
+        if (done) selected(stretch(a, b));
+      },
+      grabbed: () => {
+        start = grabbed();
+      },
+      pulled: by => pulled(start, (by / this.#plot.over.clientWidth) * (start.to - start.from)),
+      released,
+      tapped: () => {},
+      reset,
+    };
+  }
+
+  /** Marks a stretch that is being selected, on this chart or on another; null for none. */
+  select(stretch: Stretch | null): void {
+    const { over } = this.#plot;
+    const left = stretch ? Math.max(0, this.#plot.valToPos(stretch.from, 'x')) : 0;
+    const right = stretch ? Math.min(over.clientWidth, this.#plot.valToPos(stretch.to, 'x')) : 0;
+    this.#plot.setSelect(
+      { left, top: 0, width: right - left, height: stretch ? over.clientHeight : 0 },
+      false,
+    );
+  }
+
+  /**
+   * Shows `drawing` and the gaps of its lines on the window from `from` to `to`, both Unix ms. Of what lies outside of
+   * `known` nobody knows yet.
+   */
+  show(
+    drawing: Drawing,
+    gaps: readonly DeclaredGap[],
+    from: number,
+    to: number,
+    known: Stretch = { from, to },
+  ): void {
     this.#drawing = drawing;
+    this.#unknown = [
+      { from, to: Math.min(known.from, to) },
+      { from: Math.max(known.to, from), to },
+    ].filter(stretch => stretch.to > stretch.from);
     this.#gaps = gaps;
     this.#from = from;
     this.#to = to;

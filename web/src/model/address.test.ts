@@ -12,6 +12,7 @@ describe('reading a link', () => {
       '?v=1&window=15m&host=web1&chart=load1&title=Load&chart=up%7Bjob%3D%22x%22%7D&unit=hertz&hide=a&theme=dark';
     expect(readAddress(link)).toEqual({
       window: 900,
+      fixed: null,
       host: 'web1',
       layout: {
         cards: [
@@ -26,7 +27,14 @@ describe('reading a link', () => {
   });
 
   test('nothing', () => {
-    expect(readAddress('')).toEqual({ window: null, host: null, layout: null, theme: null, faults: [] });
+    expect(readAddress('')).toEqual({
+      window: null,
+      fixed: null,
+      host: null,
+      layout: null,
+      theme: null,
+      faults: [],
+    });
   });
 
   test('what cannot be understood counts as not given, and a window says so', () => {
@@ -43,14 +51,32 @@ describe('reading a link', () => {
   });
 });
 
+describe('a stretch of time that stands still', () => {
+  test('is read and written', () => {
+    const fixed = { from: 1_544_608_800_000, to: 1_544_608_860_000 };
+    const link = writeAddress(
+      '',
+      { window: null, fixed, host: null, layout: { cards: STANDARD, hidden: [] } },
+      STANDARD,
+    );
+    expect(link).toBe('?v=1&from=1544608800000&to=1544608860000');
+    expect(readAddress(link).fixed).toEqual(fixed);
+  });
+
+  test.each(['?from=1', '?from=5&to=5', '?from=yesterday&to=today'])('none, which is told: %s', link => {
+    const { fixed, faults } = readAddress(link);
+    expect([fixed, faults.length]).toEqual([null, 1]);
+  });
+});
+
 describe('writing a link', () => {
   const write = (search: string, window: number | null, host: string | null, layout: Layout) =>
-    writeAddress(search, { window, host, layout }, STANDARD);
+    writeAddress(search, { window, fixed: null, host, layout }, STANDARD);
 
   test('keeps what it does not know', () => {
     const layout = readAddress('?chart=a&chart=b&title=B').layout!;
-    expect(write('?from=1&zone=utc&chart=x', 3600, 'web1', layout)).toBe(
-      '?from=1&zone=utc&v=1&window=1h&host=web1&chart=a&chart=b&title=B',
+    expect(write('?later=1&zone=utc&chart=x', 3600, 'web1', layout)).toBe(
+      '?later=1&zone=utc&v=1&window=1h&host=web1&chart=a&chart=b&title=B',
     );
   });
 

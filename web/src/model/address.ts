@@ -8,6 +8,8 @@ import { parseSpan, spanText } from './span.ts';
 export interface Address {
   /** Seconds; null where the link leaves it to the server. */
   readonly window: number | null;
+  /** The stretch of time that stands still, Unix ms; null for a page that is live. */
+  readonly fixed: { readonly from: number; readonly to: number } | null;
   /** The chosen host; null for all. */
   readonly host: string | null;
   /** The charts to show; null for the page's own. */
@@ -28,9 +30,12 @@ export function readAddress(search: string): Address {
   const span = params.get('window') ?? '';
   const window = parseSpan(span);
   const layout = readCards(params);
+  const fixed = readStretch(params);
   const faults: string[] = [];
   if (span !== '' && window === null)
     faults.push(`“${span}” is no window: a window is 1s to 30d, such as 100s, 15m, 6h or 7d`);
+  if (!fixed && (params.has('from') || params.has('to')))
+    faults.push('from and to are no stretch of time: both are Unix milliseconds, and to is the later one');
   if (layout && layout.left > 0) {
     const all = layout.cards.length + layout.left;
     faults.push(
@@ -39,6 +44,7 @@ export function readAddress(search: string): Address {
   }
   return {
     window,
+    fixed,
     host: params.get('host') || null,
     layout: layout && { cards: layout.cards, hidden: layout.hidden },
     theme: theme === 'light' || theme === 'dark' ? theme : null,
@@ -49,6 +55,7 @@ export function readAddress(search: string): Address {
 /** What a link carries of the page's choices. */
 export interface Choices {
   readonly window: number | null;
+  readonly fixed: Address['fixed'];
   readonly host: string | null;
   readonly layout: Layout;
 }
@@ -58,9 +65,19 @@ export function writeAddress(search: string, choices: Choices, standard: readonl
   const params = new URLSearchParams(search);
   params.set('v', VERSION);
   set(params, 'window', choices.window === null ? null : spanText(choices.window));
+  set(params, 'from', choices.fixed && `${choices.fixed.from}`);
+  set(params, 'to', choices.fixed && `${choices.fixed.to}`);
   set(params, 'host', choices.host);
   writeCards(params, choices.layout, standard);
   return `?${params}`;
+}
+
+function readStretch(params: URLSearchParams): Address['fixed'] {
+  const [from, to] = ['from', 'to'].map(key => {
+    const text = params.get(key) ?? '';
+    return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  }) as [number, number];
+  return from < to ? { from, to } : null;
 }
 
 function set(params: URLSearchParams, key: string, value: string | null): void {

@@ -190,7 +190,7 @@ describe('a hole', () => {
       [1100, 2],
       [9000, 3],
     ]);
-    expect(draw([l], 0, 60_000, 9000).holes).toEqual([{ from: 1100, to: 9000 }]);
+    expect(draw([l], 0, 60_000, { from: 0, to: 9000 }).holes).toEqual([{ from: 1100, to: 9000 }]);
     expect(draw([l], 0, 60_000).holes).toEqual([
       { from: 1100, to: 9000 },
       { from: 9000, to: 60_000 },

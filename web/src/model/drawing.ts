@@ -23,12 +23,13 @@ const BREAK = 3;
 const SHORTEST_SILENCE = 3_000;
 
 /**
- * Lays out the lines from `from` to `to`, both Unix ms. `known` is the time up to which everything is here: what has not
+ * Lays out the lines from `from` to `to`, both Unix ms. `known` is the stretch of which everything is here: what has not
  * arrived yet is no hole.
  */
-export function draw(lines: readonly Line[], from: number, to: number, known = to): Drawing {
+export function draw(lines: readonly Line[], from: number, to: number, known: Hole = { from, to }): Drawing {
   const strokes = lines.map(line => stroke(line, from, to));
-  return { ...merge(strokes), holes: holes(lines, strokes, from, Math.min(to, known)) };
+  const open = holes(lines, strokes, Math.max(from, known.from), Math.min(to, known.to));
+  return { ...merge(strokes), holes: open };
 }
 
 /** One line's points, `null` values included, and the stretches over which it is whole. */

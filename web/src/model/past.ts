@@ -3,14 +3,14 @@ import type { History } from './wire.ts';
 
 /** A stretch of the past, as it was read once. */
 export class Past {
-  /** Its ends, both included, Unix ms. */
+  /** Its ends, both included, Unix ms. What was not yet when it was read is not in it. */
   readonly from: number;
   readonly to: number;
   readonly lines: readonly Line[];
 
-  constructor({ from, to, series, blocks, gaps }: History) {
+  constructor({ from, to, now, series, blocks, gaps }: History) {
     this.from = from;
-    this.to = to;
+    this.to = Math.min(to, now);
     // Nothing is folded here that the server has not folded, and nothing leaves.
     const extent = { window: Math.max(1, to - from), points: Number.POSITIVE_INFINITY };
     const lines = new Map(series.map(({ id, labels, interval }) => [id, new Line(labels, interval, extent)]));

@@ -26,6 +26,7 @@ export class Room {
   #matched = 0;
   #unknown = 0;
   #revision = 0;
+  #touched = Number.POSITIVE_INFINITY;
 
   constructor(query: string, extent: Extent) {
     this.query = query;
@@ -80,6 +81,11 @@ export class Room {
   /** Changes with every change of what is held. */
   get revision(): number {
     return this.#revision;
+  }
+
+  /** The earliest time that the last message had something of, Unix ms; Infinity for none. */
+  get touched(): number {
+    return this.#touched;
   }
 
   /** Time of the newest sample of any line, -Infinity while there is none. */
@@ -149,6 +155,7 @@ export class Room {
   }
 
   gap(message: Gap): void {
+    this.#touched = message.from;
     for (const id of message.ids) {
       this.#byId.get(id)?.addGap({ from: message.from, to: message.to, reason: message.reason });
     }
@@ -181,7 +188,10 @@ export class Room {
 
   #take(blocks: readonly Block[], now: number): void {
     this.#revision++;
+    this.#touched = Number.POSITIVE_INFINITY;
     for (const block of blocks) {
+      const start = block.kind === 'columns' ? block.x0 : block.x[0];
+      if (start !== undefined) this.#touched = Math.min(this.#touched, start);
       block.ids.forEach((id, row) => {
         const line = this.#byId.get(id);
         if (!line) {

@@ -12,6 +12,8 @@ const SEARCHED: readonly number[] = [3_600, 86_400, 2_592_000];
 /** Values that are asked for of each series: only the last one is looked at. */
 const POINTS = 8;
 
+const NOTHING_THERE: Absence = { text: 'no sample in this time', near: [], show: null };
+
 /** What a chart says while it has no sample: it looks into the past once, and at the catalogue. */
 export class Absent {
   readonly said = signal<Absence | null>(null);
@@ -42,6 +44,12 @@ export class Absent {
     const said = this.said.value;
     if (said?.text !== next.text || said.show !== next.show || said.near.join() !== next.near.join())
       this.said.value = next;
+  }
+
+  /** The page shows a stretch of the past; `empty`: the chart has nothing there. */
+  pause(empty: boolean): void {
+    const said = empty ? NOTHING_THERE : null;
+    if (this.said.value !== said) this.said.value = said;
   }
 
   /** There is something to draw. */

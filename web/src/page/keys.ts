@@ -1,8 +1,18 @@
 import type { Page } from './page.ts';
 
-/** What a key does, while nobody is typing. */
+/** Keys of the whole page. */
 const KEYS: Readonly<Record<string, (page: Page) => void>> = {
   '/': page => page.ask('anything'),
+  '+': page => page.time.scale(0.5),
+  '-': page => page.time.scale(2),
+  l: page => page.time.live(),
+};
+
+/** Keys that a control with the focus has a use for itself. */
+const FREE_KEYS: Readonly<Record<string, (page: Page) => void>> = {
+  ' ': page => page.time.togglePause(),
+  ArrowLeft: page => page.time.pan(-0.25),
+  ArrowRight: page => page.time.pan(0.25),
 };
 
 /** Has the page listen to its keys. */
@@ -10,7 +20,7 @@ export function listenToKeys(page: Page): void {
   document.addEventListener('keydown', event => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target))
       return;
-    const act = KEYS[event.key];
+    const act = KEYS[event.key] ?? (isControl(event.target) ? undefined : FREE_KEYS[event.key]);
     if (!act) return;
     event.preventDefault();
     act(page);
@@ -23,4 +33,8 @@ function isTyping(target: EventTarget | null): boolean {
     target instanceof Element &&
     target.closest('input:not([type="radio"]), select, textarea, dialog') !== null
   );
+}
+
+function isControl(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest('button, summary, input, a') !== null;
 }

@@ -15,10 +15,14 @@ import { Board } from './board.ts';
 import type { Question } from './commands.ts';
 import { Presence } from './presence.ts';
 import { ThemeChoice } from './theme.ts';
+import { Timeline } from './timeline.ts';
 import type { View } from './view.ts';
 
 /** The window while neither the link nor the server has named one, seconds. */
 const DEFAULT_WINDOW = 100;
+
+/** The link is written when the paper has rested for this long, ms. */
+const ADDRESS_RESTS = 250;
 
 /** How often the page looks whether its state changed though nothing came, ms. */
 const PULSE = 1_000;
@@ -30,8 +34,13 @@ export class Page {
   readonly client: LiveClient;
   readonly presence = new Presence();
   readonly theme: ThemeChoice;
-  /** Seconds that every chart shows. */
+  /** Seconds that every chart shows while the page is live. */
   readonly window = signal(DEFAULT_WINDOW);
+  readonly time = new Timeline(
+    this.window,
+    () => this.clock.now(),
+    step => this.#timeChanged(step),
+  );
   /** The host that was chosen, null for all. */
   readonly host = signal<string | null>(null);
   /** The hosts that were seen, in the order of their appearance: a chart of one host stays with the first. */
@@ -61,6 +70,7 @@ export class Page {
   readonly #connection = signal<Connection>({ kind: 'connecting' });
   readonly #views = new Map<Subscription, View>();
   #toldGap: DeclaredGap | null = null;
+  #writing: ReturnType<typeof setTimeout> | undefined;
   #alarm: ReturnType<typeof setTimeout> | undefined;
 
   constructor(transport: Transport) {
@@ -69,6 +79,7 @@ export class Page {
     this.#windowChosen = address.window !== null;
     this.window.value = address.window ?? DEFAULT_WINDOW;
     this.host.value = address.host;
+    this.time.fixed.value = address.fixed;
     this.theme = new ThemeChoice(address.theme);
     const situation = computed(() => ({
       host: this.host.value,
@@ -108,6 +119,14 @@ export class Page {
       for (const view of this.views()) view.pointed();
     });
     effect(() => {
+      void this.time.fixed.value;
+      for (const view of this.views()) view.moved();
+    });
+    effect(() => {
+      void this.time.selecting.value;
+      for (const view of this.views()) view.selecting();
+    });
+    effect(() => {
       const { kind } = this.condition.value;
       document.documentElement.dataset.condition = kind;
     });
@@ -125,6 +144,7 @@ export class Page {
   /** Connects, and keeps the page's state up to date from then on. */
   open(): void {
     this.client.open();
+    addEventListener('popstate', () => this.#stepped());
     setInterval(() => {
       this.#judge(true);
       for (const view of this.views()) view.pulse();
@@ -151,9 +171,11 @@ export class Page {
     this.gapNews.value = gapText(gap);
   }
 
+  /** Shows the window that ends now. */
   chooseWindow(seconds: number): void {
     this.#windowChosen = true;
     this.window.value = seconds;
+    this.time.fixed.value = null;
     this.#writeAddress();
   }
 
@@ -179,12 +201,34 @@ export class Page {
   }
 
   #writeAddress(): void {
+    clearTimeout(this.#writing);
+    history.replaceState(null, '', this.#address());
+  }
+
+  #address(): string {
     const choices = {
       window: this.#windowChosen ? this.window.value : null,
+      fixed: this.time.fixed.value,
       host: this.host.value,
       layout: this.board.layout,
     };
-    history.replaceState(null, '', writeAddress(location.search, choices, STANDARD) + location.hash);
+    return writeAddress(location.search, choices, STANDARD) + location.hash;
+  }
+
+  /** A selection is a step that the browser's Back takes back. Browsers allow few changes of the link a second. */
+  #timeChanged(step: boolean): void {
+    clearTimeout(this.#writing);
+    if (step) history.pushState(null, '', this.#address());
+    else this.#writing = setTimeout(() => this.#writeAddress(), ADDRESS_RESTS);
+  }
+
+  /** The reader went back, or forth again. */
+  #stepped(): void {
+    const { window, fixed } = readAddress(location.search);
+    batch(() => {
+      if (window !== null) this.window.value = window;
+      this.time.fixed.value = fixed;
+    });
   }
 
   #learnHosts(series: readonly Labels[]): void {

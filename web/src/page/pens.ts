@@ -39,9 +39,12 @@ export class Pens {
     return new Set(this.list.value.map(pen => pen.unit)).size > 1;
   }
 
-  /** Follows the room's lines; `from` is where the window begins. Returns whether the chart has other pens now. */
-  follow(lines: readonly Line[], from: number): boolean {
-    if (lines === this.#lines) return false;
+  /**
+   * Follows lines, which may be other objects of the same series; `from` is where the window begins. Returns what became of
+   * the pens: `other` ones, or the `same` that draw other lines.
+   */
+  follow(lines: readonly Line[], from: number): 'none' | 'same' | 'other' {
+    if (lines === this.#lines) return 'none';
     this.#lines = lines;
     const before = new Map(this.list.value.map(pen => [pen.line.key, pen]));
     const chosen = choose(lines, new Set(before.keys()), from);
@@ -57,9 +60,10 @@ export class Pens {
     );
     const units = new Map(lines.map(line => [line, this.#unit ?? unitOf(line.labels[NAME] ?? '')]));
     const [first] = keyed;
+    const unit = this.unit;
     this.unit = first ? units.get(first.line)! : 'number';
     if (keyed.some(({ line }) => units.get(line) !== this.unit)) this.unit = 'number';
-    this.list.value = keyed.map(({ line, key }) => ({
+    const list = keyed.map(({ line, key }) => ({
       line,
       title: lineTitle(line.labels, apart, names),
       ink: this.#inks.get(key)!,
@@ -68,7 +72,11 @@ export class Pens {
       shown: before.get(line.key)?.shown ?? signal(true),
       silent: before.get(line.key)?.silent ?? signal(false),
     }));
-    return true;
+    const old = this.list.value;
+    const same =
+      unit === this.unit && list.length === old.length && list.every((pen, i) => sameLook(pen, old[i]!));
+    this.list.value = list;
+    return same ? 'same' : 'other';
   }
 
   /** Chooses anew at the next `follow`, by the means of then. */
@@ -78,14 +86,24 @@ export class Pens {
   }
 
   /**
-   * Writes the values at `time`, or the newest ones where it is null, and whether they are old at `now`. `interval` is the
-   * distance of samples, ms.
+   * Writes the values at `time`, or the newest ones where it is null, and whether they are old at `now`; `now` is null for what
+   * stands still. `interval` is the distance of samples, ms.
    */
-  writeValues(time: number | null, interval: number, now: number): void {
+  writeValues(time: number | null, interval: number, now: number | null): void {
     for (const { line, unit, value, silent } of this.list.value) {
-      silent.value = line.interval > 0 && isStale(now - line.newestTime, line.interval);
+      silent.value = now !== null && line.interval > 0 && isStale(now - line.newestTime, line.interval);
       const number = time === null ? line.newestValue : valueNear(line, time, 1.5 * interval);
       value.value = formatValue(number, unit);
     }
   }
+}
+
+/** Whether a pen draws the same series in the same way. */
+function sameLook(a: Pen, b: Pen): boolean {
+  return (
+    a.line.key === b.line.key &&
+    a.ink.colour === b.ink.colour &&
+    a.ink.dash === b.ink.dash &&
+    a.unit === b.unit
+  );
 }

@@ -6,11 +6,13 @@ import type { Subscription } from '../live/client.ts';
 import { chartState } from '../model/condition.ts';
 import { draw } from '../model/drawing.ts';
 import { gapsOf, sameGaps } from '../model/gap.ts';
-import type { DeclaredGap, Extent } from '../model/line.ts';
+import type { DeclaredGap, Extent, Line } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
 import { Absent } from './absent.ts';
 import type { Page } from './page.ts';
 import { type Pen, Pens } from './pens.ts';
+import { Reader } from './reader.ts';
+import type { Stretch } from './timeline.ts';
 
 /** Points that a chart asks for: few sizes, because viewers that ask for the same share one history. */
 const POINTS: readonly number[] = [1_200, 2_400, 4_800];
@@ -62,6 +64,7 @@ export class View implements Drawable {
   /** Whether parts of a history are under way, as last drawn. */
   #loading = false;
   #present = false;
+  readonly #reader: Reader;
   #failed = false;
 
   /** Draws into `root`, which is `width` by `height` CSS pixels. Joins its room when it becomes present. */
@@ -74,11 +77,13 @@ export class View implements Drawable {
     this.#width = width;
     this.#height = height;
     this.subscription = page.client.subscription(panel.query, this.#extent());
+    this.#reader = new Reader(page.client, panel.query, () => this.#mark('urgent'));
     page.attach(this);
   }
 
   close(): void {
     this.#page.detach(this);
+    this.#reader.forget();
     this.#page.client.drop(this.subscription);
     this.#page.loop.remove(this);
     this.#strip?.close();
@@ -114,9 +119,21 @@ export class View implements Drawable {
   /** The room has something new. */
   changed(): void {
     // Parts of a history do not wait for the paper to move: until they are drawn the chart shows less than there is.
-    const { loading } = this.subscription.room;
+    const { loading, touched } = this.subscription.room;
+    this.#reader.expire(touched);
     this.#mark(loading || this.#loading ? 'urgent' : 'some');
     this.#loading = loading;
+  }
+
+  /** The page shows another stretch of time, or goes on live. */
+  moved(): void {
+    if (!this.#page.time.fixed.value) this.#reader.forget();
+    this.#mark('urgent');
+  }
+
+  /** A stretch is being selected on this chart or on another. */
+  selecting(): void {
+    this.#strip?.select(this.#page.time.selecting.value);
   }
 
   /** The pointer moved, on this chart or on another. */
@@ -149,29 +166,49 @@ export class View implements Drawable {
   draw(now: number): void {
     if (!this.#present) return;
     const { room } = this.subscription;
-    const from = now - 1000 * this.#page.window.value;
-    if (this.pens.follow(room.lines, from)) this.#mount();
+    const fixed = this.#page.time.fixed.value;
+    const { from, to } = this.#page.time.at(now);
+    if (fixed) this.#reader.want(fixed, this.#extent().points, now);
+    const pens = this.pens.follow(this.lines, from);
+    if (pens === 'other') this.#mount();
+    if (pens === 'same') this.#news = 'urgent';
     this.#say(now);
-    this.pens.writeValues(
-      this.#page.hover.value,
-      room.interval || UNKNOWN_INTERVAL,
-      room.loading ? room.newest : now,
-    );
+    const end = room.loading ? room.newest : now;
+    const time = this.#page.hover.value ?? (fixed && to);
+    this.pens.writeValues(time, room.interval || UNKNOWN_INTERVAL, fixed ? null : end);
     if (!this.#strip || this.#news === 'none') return;
-    if (this.#news === 'some' && now - this.#drawnAt < this.#pace()) return;
+    if (this.#news === 'some' && (fixed || now - this.#drawnAt < this.#pace())) return;
     this.#news = 'none';
     this.#drawnAt = now;
-    this.#show(room.loading ? room.newest : now, from, now);
+    this.#show(this.#known(from, end), from, to);
+  }
+
+  /** The lines that are drawn: those of the past where it stands still and has been read, else those of the room. */
+  get lines(): readonly Line[] {
+    const past = this.#page.time.fixed.value && this.#reader.past;
+    return past ? past.lines : this.subscription.room.lines;
+  }
+
+  /** Whether what is to be shown of the past is on its way. */
+  get reading(): boolean {
+    return this.#page.time.fixed.value !== null && this.#reader.loading;
+  }
+
+  /** The stretch of which everything is here: of the room its window up to `end`, of the past what was read. */
+  #known(from: number, end: number): Stretch {
+    if (!this.#page.time.fixed.value) return { from, to: end };
+    const { past } = this.#reader;
+    return past ?? { from: end - this.subscription.room.extent.window, to: end };
   }
 
   /**
-   * Draws what is known up to `known`. A chart that cannot be drawn says so, and the others go on: values come from
-   * anywhere, and one of them must not take the page away.
+   * Draws what is known. A chart that cannot be drawn says so, and the others go on: values come from anywhere, and one of
+   * them must not take the page away.
    */
-  #show(known: number, from: number, now: number): void {
+  #show(known: Stretch, from: number, to: number): void {
     const lines = this.pens.list.value.map(pen => pen.line);
     try {
-      this.#strip!.show(draw(lines, from, now, known), this.gaps.value, from, now);
+      this.#strip!.show(draw(lines, from, to, known), this.gaps.value, from, to, known);
     } catch (error) {
       reportError(error);
       this.#strip?.close();
@@ -214,6 +251,14 @@ export class View implements Drawable {
       hovered: time => {
         this.#page.hover.value = time;
       },
+      selecting: stretch => {
+        this.#page.time.selecting.value = stretch;
+      },
+      selected: stretch => this.#page.time.zoom(stretch),
+      grabbed: () => this.#page.time.at(this.#page.clock.now()),
+      pulled: (start, ms) => this.#page.time.slide(start, -ms),
+      released: () => this.#page.time.settle(),
+      reset: () => this.#page.time.live(),
     });
     pens.forEach((pen, i) => {
       if (!pen.shown.value) strip.setVisible(i, false);
@@ -226,7 +271,8 @@ export class View implements Drawable {
     const drawn = this.pens.list.value.length;
     this.refused.value = problem !== null;
     this.message.value = problem?.message ?? (this.#failed ? FAILED : '');
-    if (room.joined && drawn === 0 && !problem) this.absent.tell(now);
+    if (this.#page.time.fixed.value) this.absent.pause(drawn === 0 && !this.reading && !problem);
+    else if (room.joined && drawn === 0 && !problem) this.absent.tell(now);
     else this.absent.clear();
     this.crowded.value = room.lines.length > drawn;
     this.note.value =
@@ -235,8 +281,12 @@ export class View implements Drawable {
         : this.pens.mixed
           ? 'the values have several units, so the axis has none'
           : '';
-    this.state.value = room.loading ? '' : chartState(room, now);
-    const gaps = gapsOf(this.pens.list.value.map(pen => pen.line));
+    const fixed = this.#page.time.fixed.value;
+    const state = room.loading ? '' : chartState(room, now);
+    this.state.value = fixed ? (this.reading ? 'reading…' : '') : state;
+    // Those that were told meanwhile are of the room's lines.
+    const told = fixed ? [...room.lines, ...this.lines] : this.pens.list.value.map(pen => pen.line);
+    const gaps = gapsOf(told);
     if (!sameGaps(gaps, this.gaps.value)) {
       this.gaps.value = gaps;
       this.#news = 'urgent';
