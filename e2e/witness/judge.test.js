@@ -282,6 +282,8 @@ const FAULTS = [
     ({ page }) => {
       bootstrap(page);
       page.setStatus({ room: 'r-1', state: 'stale', since: NOW }, true, NOW + 1600);
+      assert.equal(page.rest(NOW + 2000), false);
+      page.rest(NOW + 5000);
     },
   ],
   [

@@ -73,6 +73,8 @@ export class Page {
     this.sent = 0;
     /** @type {{ state: string, since: number } | undefined} */
     this.status = undefined;
+    /** A state that is not so, unless another one follows at once. @type {{ text: string, at: number } | undefined} */
+    this.doubt = undefined;
     /** @type {any} */
     this.part = undefined;
     /** Of this connection: subscribed, and a bootstrap is complete. */
@@ -111,6 +113,7 @@ export class Page {
     this.ready = false;
     this.asked = [];
     this.status = undefined;
+    this.doubt = undefined;
     if (!this.log.at(-1)?.endsWith(' disconnected')) this.note('disconnected');
   }
 
@@ -460,7 +463,8 @@ export class Page {
     if (before !== undefined && before !== v && !this.truth.declared(server, key, t)) {
       this.report('value', `${key} at ${t} was ${before} and is ${v} in ${kind}`);
     }
-    if (before === undefined) {
+    // What lies before the window may come as well, late: nothing is said of it.
+    if (before === undefined && t >= this.now - this.window * 1000) {
       const series = this.truth.series.get(key);
       if (series) {
         const f = fresh.get(key);
@@ -541,12 +545,13 @@ export class Page {
     if (!this.ready) this.report('status', `before the first bootstrap is complete: ${short(m)}`);
     if (m.state === 'not_stored') this.report('status', 'not_stored, but the disk was not full');
     this.status = m;
+    this.doubt = undefined;
     if (m.state !== 'stale' || !prompt) return;
     // Younger than 3 s, and sent by this server: how long it takes one to read the log is not said.
     for (const { key } of this.ids.values()) {
       const newest = this.newest.get(key) ?? -Infinity;
       if (newest > at - 2000) {
-        this.report('status', `stale at ${at}, but ${key} has a sample at ${newest}`);
+        this.doubt = { text: `stale at ${at}, but ${key} has a sample at ${newest}`, at };
         return;
       }
     }
@@ -629,6 +634,11 @@ export class Page {
    * @param {number} [now]
    */
   rest(now = Date.now()) {
+    if (this.doubt) {
+      if (now - this.doubt.at < 3000) return false;
+      this.report('status', this.doubt.text);
+      this.doubt = undefined;
+    }
     if (!this.ready || this.part) return false;
     if (this.asked.length === 0) return true;
     if (this.slowAt < this.asked[this.asked.length - 1].at || now - this.slowAt < 3000) return false;
