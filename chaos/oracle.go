@@ -126,7 +126,7 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []allowa
 			continue
 		}
 		v.Order++
-		v.notice(&details, "%s: %s at %d came after %d", h.who, b.series, b.t, b.newest)
+		v.notice(&details, "%s: %s at %d came after %d in %s", h.who, b.series, b.t, b.newest, b.in)
 	}
 	for _, c := range h.changed {
 		if of, known := series[c.series]; known && of.second != nil && inGap(c.series, c.t) {

@@ -203,7 +203,7 @@ func TestWhatFillsADeclaredGapMayComeLate(t *testing.T) {
 		if declared {
 			v.held.told(gap{one, 1450, 1550, logTrimmed})
 		}
-		fresh := (&room{viewer: v}).fresh(true)
+		fresh := (&room{viewer: v}).fresh(true, "update")
 		for _, at := range []int64{1450, 1600, 1500} {
 			fresh(one, at)
 		}

@@ -281,7 +281,9 @@ const FAULTS = [
     /stale/,
     ({ page }) => {
       bootstrap(page);
-      page.setStatus({ room: 'r-1', state: 'stale', since: NOW }, 'a', true, NOW + 1600);
+      page.setStatus({ room: 'r-1', state: 'stale', since: NOW }, true, NOW + 1600);
+      assert.equal(page.rest(NOW + 2000), false);
+      page.rest(NOW + 5000);
     },
   ],
   [

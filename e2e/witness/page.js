@@ -73,6 +73,8 @@ export class Page {
     this.sent = 0;
     /** @type {{ state: string, since: number } | undefined} */
     this.status = undefined;
+    /** A state that is not so, unless another one follows at once. @type {{ text: string, at: number } | undefined} */
+    this.doubt = undefined;
     /** @type {any} */
     this.part = undefined;
     /** Of this connection: subscribed, and a bootstrap is complete. */
@@ -111,6 +113,7 @@ export class Page {
     this.ready = false;
     this.asked = [];
     this.status = undefined;
+    this.doubt = undefined;
     if (!this.log.at(-1)?.endsWith(' disconnected')) this.note('disconnected');
   }
 
@@ -239,11 +242,26 @@ export class Page {
       if (m.from === null) this.report('reason', 'resume, but from is null');
     } else if (m.reason === 'lost') {
       if (m.from !== null) this.report('reason', `lost, but from is ${m.from}`);
-      if (fresh && !this.crowded)
+      if (fresh && !this.crowded && !this.overflowed())
         this.report('reason', `lost, although since ${since} is of this epoch and seconds old`);
     } else {
       this.report('reason', `${m.reason} for since ${since}`);
     }
+  }
+
+  /** "or more has come since than `points` values of a series". */
+  overflowed() {
+    const since = (this.seen ?? 0) - 1000;
+    for (const series of this.truth.series.values()) {
+      if (!this.selector.matches(series)) continue;
+      let all = 0;
+      // Late ones and those ahead of the clock have come since, too.
+      for (const s of series.between(since - 3600_000, since + 120_000)) {
+        if (s.tries.some(x => x.endAt >= since)) all++;
+      }
+      if (all > this.points) return true;
+    }
+    return false;
   }
 
   /** @param {any} part @param {number} at */
@@ -445,7 +463,8 @@ export class Page {
     if (before !== undefined && before !== v && !this.truth.declared(server, key, t)) {
       this.report('value', `${key} at ${t} was ${before} and is ${v} in ${kind}`);
     }
-    if (before === undefined) {
+    // What lies before the window may come as well, late: nothing is said of it.
+    if (before === undefined && t >= this.now - this.window * 1000) {
       const series = this.truth.series.get(key);
       if (series) {
         const f = fresh.get(key);
@@ -518,24 +537,22 @@ export class Page {
     }
   }
 
-  /** @param {any} m @param {string} server @param {boolean} prompt it was read when it came @param {number} [at] */
-  setStatus(m, server, prompt, at = Date.now()) {
+  /** @param {any} m @param {boolean} prompt it was read when it came @param {number} [at] */
+  setStatus(m, prompt, at = Date.now()) {
     this.messages++;
     this.note(`status ${m.state} ${m.since}`);
     if (!['live', 'stale', 'not_stored'].includes(m.state)) this.report('status', short(m));
     if (!this.ready) this.report('status', `before the first bootstrap is complete: ${short(m)}`);
     if (m.state === 'not_stored') this.report('status', 'not_stored, but the disk was not full');
     this.status = m;
+    this.doubt = undefined;
     if (m.state !== 'stale' || !prompt) return;
-    // Younger than 3 s, and known to every server for a while.
-    for (const series of this.truth.series.values()) {
-      if (!this.selector.matches(series) || series.newest <= at - 2000) continue;
-      if (![...this.ids.values()].some(known => known.key === series.key)) continue;
-      for (const s of series.between(at - 2000, at)) {
-        if (acknowledgedAt(s) < at - 1500 && !this.truth.declared(server, series.key, s.t)) {
-          this.report('status', `stale at ${at}, but ${series.key} has a sample at ${s.t}`);
-          return;
-        }
+    // Younger than 3 s, and sent by this server: how long it takes one to read the log is not said.
+    for (const { key } of this.ids.values()) {
+      const newest = this.newest.get(key) ?? -Infinity;
+      if (newest > at - 2000) {
+        this.doubt = { text: `stale at ${at}, but ${key} has a sample at ${newest}`, at };
+        return;
       }
     }
   }
@@ -617,6 +634,11 @@ export class Page {
    * @param {number} [now]
    */
   rest(now = Date.now()) {
+    if (this.doubt) {
+      if (now - this.doubt.at < 3000) return false;
+      this.report('status', this.doubt.text);
+      this.doubt = undefined;
+    }
     if (!this.ready || this.part) return false;
     if (this.asked.length === 0) return true;
     if (this.slowAt < this.asked[this.asked.length - 1].at || now - this.slowAt < 3000) return false;

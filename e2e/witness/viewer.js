@@ -49,6 +49,8 @@ export class Viewer {
     /** Rooms do not matter. */
     this.deaf = false;
     this.connections = 0;
+    /** Answers and messages. */
+    this.heard = 0;
     this.counts = { resume: 0, lost: 0, slow: 0, join: 0, parts: 0, gaps: 0, status: 0, updates: 0 };
     /** @type {Set<Page>} */
     this.asking = new Set();
@@ -130,6 +132,7 @@ export class Viewer {
     });
     /** @param {any} m @param {string} event */
     const page = (m, event) => {
+      this.heard++;
       if (!this.greeted) this.violation('answer', `${event} before hello`);
       const found = this.rooms.get(m.room);
       if (found) return found;
@@ -159,7 +162,7 @@ export class Viewer {
     socket.on('status', (/** @type {any} */ m) => {
       if (!mine()) return;
       this.counts.status++;
-      page(m, 'status')?.setStatus(m, name, Date.now() - this.pausedAt > 10_000);
+      page(m, 'status')?.setStatus(m, Date.now() - this.pausedAt > 10_000);
     });
     socket.on('catalogue', (/** @type {any} */ m) => {
       if (!mine() || !this.catalogue) return;
@@ -209,11 +212,11 @@ export class Viewer {
     if (!socket) return undefined;
     return new Promise(resolve => {
       let open = true;
-      const end = Date.now() + 20_000;
+      const end = Date.now() + 60_000;
       const poll = setInterval(() => {
         if (this.life !== life) done(undefined);
         else if (Date.now() > end) {
-          this.violation('ack', `${event} ${short(arg)} has no answer after 20 s`);
+          this.violation('ack', `${event} ${short(arg)} has no answer after 60 s`);
           done(undefined);
         }
       }, 100);
@@ -258,6 +261,7 @@ export class Viewer {
     socket.emit('subscribe', arg, (/** @type {any} */ ack) => {
       clearInterval(stale);
       if (this.life !== life) return;
+      this.heard++;
       this.asking.delete(page);
       if (ack?.ok === true) {
         if (typeof ack.room !== 'string' || !Number.isInteger(ack.matched) || !Number.isInteger(ack.sent)) {
@@ -329,8 +333,7 @@ export class Viewer {
     if (!this.wanted) return true;
     if (!this.greeted || this.asking.size > 0) return false;
     for (const page of this.pages.values()) {
-      if (this.rooms.get(page.room) !== page || !page.ready || page.part || page.asked.length > 0)
-        return false;
+      if (this.rooms.get(page.room) !== page || !page.rest()) return false;
     }
     return true;
   }
@@ -338,7 +341,7 @@ export class Viewer {
   why() {
     if (!this.greeted) return 'not connected';
     return [...this.pages.values()]
-      .filter(p => this.rooms.get(p.room) !== p || !p.ready || p.part || p.asked.length > 0)
+      .filter(p => this.rooms.get(p.room) !== p || !p.rest())
       .map(
         p =>
           `${p.selector.text}: asking ${this.asking.has(p)} in ${this.rooms.get(p.room) === p} ready ${p.ready} part ${Boolean(p.part)} asked ${p.asked.length}; ${p.log.slice(-25).join('\n    ')}`,

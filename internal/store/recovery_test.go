@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +67,37 @@ func breakLog(t *testing.T, dir, log string) (mend func()) {
 			unix.Close(was)
 		}
 		clear(kept)
+	}
+}
+
+// A disk that fills up between two looks at it fails a commit first. Opening the database
+// writes what the log has into head chunks, and tsdb panics where that fails: it waits for
+// the reserve, as any commit does.
+func TestStoreIsNotOpenedAgainOnADiskThatHasJustFilledUp(t *testing.T) {
+	dir := t.TempDir()
+	var free atomic.Int64
+	free.Store(1 << 30)
+	o := options(dir)
+	o.ReserveBytes = 0 // the default
+	o.FreeSpace = func(string) (int64, error) { return free.Load(), nil }
+	s := open(t, o)
+	a := series("a")
+	appendRows(t, s, row(a, bus.Sample{T: base, V: 1}))
+	mend, eng := breakLog(t, dir, "wal"), s.eng
+	free.Store(0)
+	next := row(a, bus.Sample{T: base + 1000, V: 2})
+	if err := s.Append([]Row{next}); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("error %v", err)
+	}
+	mend()
+	if err := s.Append([]Row{next}); !errors.Is(err, ErrDiskFull) || s.eng != eng {
+		t.Errorf("error %v, and it was opened again: %v", err, s.eng != eng)
+	}
+	free.Store(1 << 30)
+	s.space.look()
+	appendRows(t, s, next)
+	if s.eng == eng {
+		t.Error("it was not opened again")
 	}
 }
 
