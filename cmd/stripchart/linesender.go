@@ -138,7 +138,7 @@ func (s *lineSender) deliver(tries context.Context, readings []reading) error {
 		case wrongAddress && !s.reached:
 			return fmt.Errorf("%w. stripchart says its address when it starts; give that with --to", err)
 		case tries.Err() != nil:
-			return fmt.Errorf("%s has not taken numbers for too long", s.to)
+			return fmt.Errorf("%s does not take numbers", s.to)
 		case !away:
 			s.say("%s does not take numbers: %v. They wait, at most %d, and are sent when it does", s.to, err, maxWaiting)
 			away = true
