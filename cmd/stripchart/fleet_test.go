@@ -436,7 +436,7 @@ func TestWhatMeansNothingToACommandIsRefused(t *testing.T) {
 		args := append(strings.Fields(c.args), "--data-dir", filepath.Join(t.TempDir(), "data"))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // what is not refused ends at once
-		if code := run(ctx, args, &out, &errs); code != exitUsage {
+		if code := run(ctx, args, nil, &out, &errs); code != exitUsage {
 			t.Errorf("%s: exit code %d, want %d", c.args, code, exitUsage)
 		}
 		for _, s := range c.says {
