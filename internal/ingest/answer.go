@@ -1,11 +1,11 @@
 package ingest
 
 import (
-	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
+
+	"stripchart/internal/httperr"
 )
 
 // answer is what a writer is told. The zero value is no answer yet.
@@ -17,9 +17,6 @@ type answer struct {
 	allow   string        // Allow
 	closing bool          // the connection cannot be used any more
 }
-
-// maxMessage bounds the bytes of a message: decoders and labels have a say in it.
-const maxMessage = 1000
 
 // send writes a in the form that all errors of the server have.
 func (a answer) send(w http.ResponseWriter) {
@@ -37,14 +34,5 @@ func (a answer) send(w http.ResponseWriter) {
 		w.WriteHeader(a.status)
 		return
 	}
-	var body struct {
-		Error struct {
-			Code    string `json:"code"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	body.Error.Code, body.Error.Message = a.code, strings.ToValidUTF8(a.message[:min(len(a.message), maxMessage)], "")
-	h.Set("Content-Type", "application/json")
-	w.WriteHeader(a.status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone; nothing is left to tell
+	httperr.Error{Code: a.code, Message: a.message}.Write(w, a.status)
 }

@@ -196,7 +196,7 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request) (a answer, writt
 	if more := int64(b.Size() - decoded); more > 0 && !place.grow(more) {
 		return overloaded(), 0
 	}
-	sequence.Give(b)
+	b.Sequence = sequence
 	if b.Seq == 0 {
 		h.judgeTimes(b, &report, time.Now())
 	}

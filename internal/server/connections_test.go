@@ -96,6 +96,22 @@ func (s *served) open(n int) {
 	}
 }
 
+// idle waits until n connections wait for their next request.
+func (s *served) idle(n int) {
+	s.t.Helper()
+	for end := time.Now().Add(15 * time.Second); ; time.Sleep(time.Millisecond) {
+		s.connections.mu.Lock()
+		idle := s.connections.idle.Len()
+		s.connections.mu.Unlock()
+		if idle == n {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%d connections are idle, want %d", idle, n)
+		}
+	}
+}
+
 func (s *served) full(reason string) int {
 	return int(testutil.ToFloat64(s.connections.full.WithLabelValues(reason)))
 }
@@ -190,8 +206,11 @@ func TestIdleConnectionsGiveWayAndTheRestIsBounded(t *testing.T) {
 		c := s.dial("127.0.0.1")
 		s.get(c, "/healthz")
 		idle = append(idle, c)
+		if len(idle) <= 2 { // the server counts a connection as idle a moment after its client has the response
+			s.idle(len(idle))
+		}
 	}
-	s.open(2) // the first had waited longest
+	s.open(2) // the first one waited longest
 	if _, err := idle[0].Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the connection that waited longest: %v", err)
 	}
