@@ -63,7 +63,7 @@ func source(ctx context.Context, p *program, n int, mu *sync.Mutex) {
 	const step = 32 // ms
 	start := (time.Now().UnixMilli()-60_000)/step*step + life
 	for seq := int64(1); ctx.Err() == nil && seq < 1_800; seq++ {
-		b := &bus.Batch{Source: strconv.Itoa(n), Seq: uint64(seq)}
+		b := &bus.Batch{Sequence: bus.Sequence{Source: strconv.Itoa(n), Seq: uint64(seq)}}
 		t := start + seq*step
 		for k := range 3 {
 			samples := []bus.Sample{{T: t, V: rand.Float64()}}

@@ -124,7 +124,7 @@ func (s *lineSender) deliver(tries context.Context, readings []reading) error {
 		switch {
 		case err == nil,
 			errors.Is(err, bus.ErrNotAllWritten), errors.Is(err, bus.ErrNotStored),
-			errors.Is(err, httpbus.ErrRefused) && !wrongAddress:
+			errors.Is(err, bus.ErrRefused) && !wrongAddress:
 			if away {
 				s.say("%s takes numbers again", s.to)
 			}

@@ -286,12 +286,7 @@ func (p *program) send(ctx context.Context, b *bus.Batch) error {
 	if p.pusher == nil {
 		return p.out.Publish(ctx, b)
 	}
-	err := p.pusher.Publish(ctx, b)
-	// At a wrong address no batch succeeds, and none is to blame: they are kept.
-	if errors.Is(err, httpbus.ErrRefused) && !errors.Is(err, httpbus.ErrWrongAddress) {
-		return fmt.Errorf("%w: %w", spool.ErrRefused, err)
-	}
-	return err
+	return p.pusher.Publish(ctx, b)
 }
 
 // Close closes what is open, in the reverse order. It can be called at any time

@@ -352,7 +352,7 @@ func TestWhatTheServerDoesNotTakeIsTold(t *testing.T) {
 	}{
 		"in part":       {fmt.Errorf("%w: 1 too_old", bus.ErrNotAllWritten), false},
 		"not recorded":  {bus.ErrNotStored, false},
-		"refused":       {fmt.Errorf("%w: 400", httpbus.ErrRefused), false},
+		"refused":       {fmt.Errorf("%w: 400", bus.ErrRefused), false},
 		"wrong address": {fmt.Errorf("%w: 404", httpbus.ErrWrongAddress), true},
 	} {
 		synctest.Test(t, func(t *testing.T) {

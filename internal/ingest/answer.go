@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
+
+	"stripchart/internal/httperr"
 )
 
 // answer is what a writer is told. The zero value is no answer yet.
@@ -19,21 +20,13 @@ type answer struct {
 	body    any           // JSON in place of the usual error; nil: none
 }
 
-// maxMessage bounds the bytes of a message: decoders and labels have a say in it.
-const maxMessage = 1000
-
-// errorBody is what every error of the server says.
-type errorBody struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
-// errorBody returns nil for a success.
-func (a answer) errorBody() *errorBody {
+// error returns what a reports, and nil for a success.
+func (a answer) error() *httperr.Error {
 	if a.code == "" {
 		return nil
 	}
-	return &errorBody{a.code, strings.ToValidUTF8(a.message[:min(len(a.message), maxMessage)], "")}
+	e := httperr.Error{Code: a.code, Message: a.message}.Bounded()
+	return &e
 }
 
 // send writes a, in the form that all errors of the server have unless it has a body.
@@ -48,17 +41,16 @@ func (a answer) send(w http.ResponseWriter) {
 	if a.closing {
 		h.Set("Connection", "close")
 	}
-	body := a.body
-	if body == nil && a.code != "" {
-		body = map[string]*errorBody{"error": a.errorBody()}
-	}
-	if body == nil {
+	switch {
+	case a.body != nil:
+		h.Set("Content-Type", "application/json")
 		w.WriteHeader(a.status)
-		return
+		out := json.NewEncoder(w)
+		out.SetEscapeHTML(false) // links stay readable
+		_ = out.Encode(a.body)   // if it fails, the client is gone
+	case a.code != "":
+		httperr.Error{Code: a.code, Message: a.message}.Write(w, a.status)
+	default:
+		w.WriteHeader(a.status)
 	}
-	h.Set("Content-Type", "application/json")
-	w.WriteHeader(a.status)
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false) // links stay readable
-	_ = out.Encode(body)     // the client is gone; nothing is left to tell
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"stripchart/internal/bus"
-	"stripchart/internal/bus/httpbus"
 )
 
 // format is what writers speak at a path: Remote-Write 2.0, for example. A format reads the
@@ -22,7 +21,7 @@ type format interface {
 type exchange interface {
 	// sequence returns the place of the batch among those of its source; the zero value is
 	// that of a writer without a sequence.
-	sequence() httpbus.Sequence
+	sequence() bus.Sequence
 	// encoding returns how the body is compressed.
 	encoding() encoding
 	// decode makes a batch of a decompressed body, and keeps nothing of body. The batch keeps
@@ -45,8 +44,8 @@ type outcome struct {
 // plain is the part of an exchange that formats share which know no sequence.
 type plain struct{ compression encoding }
 
-func (plain) sequence() httpbus.Sequence { return httpbus.Sequence{} }
-func (p plain) encoding() encoding       { return p.compression }
+func (plain) sequence() bus.Sequence { return bus.Sequence{} }
+func (p plain) encoding() encoding   { return p.compression }
 
 // textEncoding returns how the body of a text format is compressed.
 func textEncoding(r *http.Request) (encoding, error) {

@@ -14,6 +14,7 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
+	"stripchart/internal/httperr"
 	"stripchart/internal/textline"
 )
 
@@ -117,10 +118,10 @@ func (x *pushExchange) name(b *bus.LabelBuilder, key string) {
 
 // pushed is the answer to a request that could be read.
 type pushed struct {
-	Error   *errorBody    `json:"error,omitempty"`
-	Written int           `json:"written"`
-	Refused []refusedLine `json:"refused,omitempty"`
-	Show    string        `json:"show,omitempty"` // the page with what was written
+	Error   *httperr.Error `json:"error,omitempty"`
+	Written int            `json:"written"`
+	Refused []refusedLine  `json:"refused,omitempty"`
+	Show    string         `json:"show,omitempty"` // the page with what was written
 }
 
 // refusedLine says what of a line was refused, or of how many lines, where it does not say
@@ -143,7 +144,7 @@ func (x *pushExchange) word(_ http.Header, out *outcome) answer {
 	case a.code != httpbus.CodeNotAllWritten:
 		return a
 	}
-	said := pushed{Error: a.errorBody(), Written: out.written, Refused: refusedLines(&out.report)}
+	said := pushed{Error: a.error(), Written: out.written, Refused: refusedLines(&out.report)}
 	if out.written > 0 {
 		said.Show = x.link()
 	}

@@ -55,11 +55,11 @@ func (f *remoteWrite) open(r *http.Request) (exchange, answer) {
 // remoteWriteExchange is one request of Remote-Write 2.0.
 type remoteWriteExchange struct {
 	f     *remoteWrite
-	place httpbus.Sequence
+	place bus.Sequence
 }
 
-func (x *remoteWriteExchange) sequence() httpbus.Sequence { return x.place }
-func (x *remoteWriteExchange) encoding() encoding         { return snappied }
+func (x *remoteWriteExchange) sequence() bus.Sequence { return x.place }
+func (x *remoteWriteExchange) encoding() encoding     { return snappied }
 
 // decode implements exchange.
 func (x *remoteWriteExchange) decode(body []byte) (*bus.Batch, Report, error) {

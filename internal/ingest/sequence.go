@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 )
 
@@ -21,7 +22,7 @@ const (
 // judgeSequence returns the answer for a number that cannot be its source's, and the
 // zero answer for any other. It is not for good: what a clock that was set back makes
 // of a real source is right again later.
-func (e *Endpoint) judgeSequence(s httpbus.Sequence, now time.Time) answer {
+func (e *Endpoint) judgeSequence(s bus.Sequence, now time.Time) answer {
 	if s.Seq == 0 || e.o.Heard == nil {
 		return answer{}
 	}

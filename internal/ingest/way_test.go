@@ -128,7 +128,7 @@ func TestReplyLostAfterTheBatchWasCarriedOutCostsNothing(t *testing.T) {
 	}
 	lose.Store(true)
 	err := w.publisher.Publish(t.Context(), b(2))
-	if err == nil || errors.Is(err, httpbus.ErrRefused) {
+	if err == nil || errors.Is(err, bus.ErrRefused) {
 		t.Fatalf("a lost reply: %v; want an error after which a source tries again", err)
 	}
 	for _, seq := range []uint64{2, 3} {
@@ -148,7 +148,7 @@ func TestWhatThePublisherIsToldOfTheDisk(t *testing.T) {
 	w := newWay(t, Options{Writable: func() error { return full }}, nil)
 	full = errors.New("disk is full")
 	err := w.publisher.Publish(t.Context(), sequenced("s", 1, 0, 0))
-	if err == nil || errors.Is(err, bus.ErrNotStored) || errors.Is(err, httpbus.ErrRefused) {
+	if err == nil || errors.Is(err, bus.ErrNotStored) || errors.Is(err, bus.ErrRefused) {
 		t.Errorf("%v: the batch was not shown, and is to be tried again", err)
 	}
 }

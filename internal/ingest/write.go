@@ -48,7 +48,7 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 	if more := int64(b.Size() - len(raw)); more > 0 && !place.grow(more) {
 		return refuse(overloaded())
 	}
-	sequence.Give(b)
+	b.Sequence = sequence
 	if b.Seq == 0 {
 		e.judgeTimes(b, &out.report, time.Now())
 	}

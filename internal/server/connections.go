@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"stripchart/internal/httperr"
 )
 
 const (
@@ -258,15 +260,16 @@ func (c *conn) Close() error {
 	return err
 }
 
-// turnedAway is the answer to a connection whose request is not awaited.
-const turnedAwayBody = `{"error":{"code":"too_many_connections","message":"too many connections are open; try again in a moment"}}` + "\n"
+// errFull is the response while there is no room for another connection.
+var errFull = httperr.Error{Code: codeFull, Message: "too many connections are open; try again in a moment"}
 
-// turnAway closes a connection with an answer. It does not wait: a client that
-// sends its request just then may see a connection that was reset instead.
+// turnAway closes a connection with errFull, without waiting for its request. A client
+// that sends the request just then may see a reset connection instead.
 func turnAway(c *net.TCPConn) {
 	_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // a new socket takes it at once
+	body := errFull.Body()
 	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-		len(turnedAwayBody), turnedAwayBody)
+		len(body), body)
 	_ = c.Close()
 }
 

@@ -1,10 +1,11 @@
 package server
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"time"
+
+	"stripchart/internal/httperr"
 )
 
 // lingering is how long a client may go on sending a body that nobody reads. It is let
@@ -30,16 +31,7 @@ func leaveBody(w http.ResponseWriter, r *http.Request) {
 // fail answers with a stable code and a sentence that says what to do.
 func fail(w http.ResponseWriter, r *http.Request, status int, code, message string) {
 	leaveBody(w, r)
-	var body struct {
-		Error struct {
-			Code    string `json:"code"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	body.Error.Code, body.Error.Message = code, message
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone; nothing is left to tell
+	httperr.Error{Code: code, Message: message}.Write(w, status)
 }
 
 // refuse is fail for a request that is refused for what it is or when it comes,

@@ -47,7 +47,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		switch {
 		case c.probesOnly && !isProbe(r.URL.Path):
 			h.Set("Retry-After", "5")
-			s.refuse(w, r, http.StatusServiceUnavailable, codeFull, "too many connections are open; try again in a moment")
+			s.refuse(w, r, http.StatusServiceUnavailable, errFull.Code, errFull.Message)
 			return
 		case c.hosts == unequalHosts:
 			s.o.Log.Warn("a request with different Host headers was refused; in nginx, take away `include proxy_params` or the site's own line `proxy_set_header Host`", "peer", r.RemoteAddr)

@@ -11,7 +11,7 @@
 //  2. Run publishes what was appended in the order of sequence numbers, one
 //     Publish in flight, and only after Append has taken it. A batch counts as
 //     sent when Publish returned nil, bus.ErrNotStored or bus.ErrNotAllWritten. Any
-//     other error but ErrRefused and bus.ErrTooLarge means that it is published again,
+//     other error but bus.ErrRefused and bus.ErrTooLarge means that it is published again,
 //     after bus.ErrUnusable by another Run, since it ends this one.
 //  3. A sequence number is never published with two contents. After a restart
 //     the sequence goes on without a jump, also after kill -9. Only where the

@@ -78,7 +78,7 @@ const step = 1000
 
 // batch returns batch n, of one sample with value v and about pad bytes besides.
 func batch(n uint64, v float64, pad int) *bus.Batch {
-	return &bus.Batch{Source: "source", Seq: n, Series: []bus.Series{{
+	return &bus.Batch{Sequence: bus.Sequence{Source: "source", Seq: n}, Series: []bus.Series{{
 		Labels:  labels.FromStrings("__name__", "a", "pad", string(bytes.Repeat([]byte{'x'}, pad))),
 		Samples: []bus.Sample{{T: base + int64(n)*step, V: v}},
 	}}}

@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,7 +26,7 @@ const (
 
 // resendSpan is how much before the newest acknowledged batch, by the times of
 // the samples, is published again after a start or an error.
-const resendSpan = 10 * time.Second
+const resendSpan = bus.ResendSpan
 
 // segments is into how many parts MaxBytes and MaxAge are divided: what is
 // dropped at once is one of them.
@@ -41,9 +40,6 @@ var (
 	// ErrNotWritten means that neither the disk nor the memory took the batch. The
 	// caller keeps it and appends it again later.
 	ErrNotWritten = errors.New("batch could not be written to the spool")
-	// ErrRefused is wrapped by errors of publish that will never go away for this
-	// batch, such as HTTP 400 and 413. The batch is dropped.
-	ErrRefused = errors.New("the bus refuses this batch for good")
 	// ErrSequence means that a batch's sequence number was used before.
 	ErrSequence = errors.New("sequence number is not new")
 	// ErrClosed means that the spool was closed.
@@ -428,17 +424,5 @@ func nudge(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
-	}
-}
-
-// wait returns false when ctx ended within d.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -27,7 +27,7 @@ const (
 	DefaultQueueBytes  = 16 << 20
 	DefaultRetainAge   = time.Hour
 	DefaultRetainBytes = 512 << 20
-	DefaultResendAge   = 10 * time.Second
+	DefaultResendAge   = bus.ResendSpan
 	DefaultResendBytes = 16 << 20
 )
 
@@ -69,7 +69,7 @@ type Bus struct {
 	pool             *redislink.Pool // for End and trimming
 	writer           *writer
 	encoders         sync.Pool // of *rw.Encoder
-	trail            trail
+	checkpoints      checkpoints
 	now              func() time.Time
 	retainAge        time.Duration
 	retainBytes      int64

@@ -34,7 +34,7 @@ func open(t testing.TB, o Options) *Bus {
 
 // one returns a batch of one series whose value is seq.
 func one(source string, seq uint64) *bus.Batch {
-	return &bus.Batch{Source: source, Seq: seq, Series: []bus.Series{{
+	return &bus.Batch{Sequence: bus.Sequence{Source: source, Seq: seq}, Series: []bus.Series{{
 		Labels:  labels.FromStrings("__name__", "m", "source", source),
 		Samples: []bus.Sample{{T: 1544608800000 + int64(seq), V: float64(seq)}},
 	}}}

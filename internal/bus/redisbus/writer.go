@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"stripchart/internal/backoff"
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redislink"
 )
@@ -56,7 +57,7 @@ type writer struct {
 	link   *redislink.Link
 	window window
 	resent int // batches of window that were sent again over link; all of them before a new one is sent
-	pause  backoff
+	pause  backoff.Backoff
 	away   bool // client is down
 	// unproven is when a server first replied without accepting a batch, because it is the
 	// wrong server or not ready. From then on a link alone does not prove that Redis is
@@ -64,8 +65,13 @@ type writer struct {
 	unproven time.Time
 }
 
+// newPause returns the pause between two attempts to reach Redis.
+func newPause() backoff.Backoff {
+	return backoff.Backoff{First: 20 * time.Millisecond, Max: time.Second}
+}
+
 func newWriter(b *Bus, limit int, w window) *writer {
-	x := &writer{b: b, limit: limit, client: b.redis.Client(), work: make(chan struct{}, 1), window: w}
+	x := &writer{b: b, limit: limit, client: b.redis.Client(), work: make(chan struct{}, 1), window: w, pause: newPause()}
 	x.room = sync.NewCond(&x.mu)
 	return x
 }
@@ -185,7 +191,7 @@ func (w *writer) run(ctx context.Context) {
 		if err := w.ready(ctx); err != nil {
 			w.setDown(err)
 			w.lost(ctx, err)
-			w.pause.wait(ctx)
+			w.pause.Wait(ctx)
 			continue
 		}
 		if group := w.take(); len(group) > 0 {
@@ -245,7 +251,7 @@ func (w *writer) ready(ctx context.Context) error {
 			return err
 		}
 	}
-	w.pause = backoff{}
+	w.pause.Reset()
 	w.setDown(nil)
 	if w.unproven.IsZero() {
 		w.up()

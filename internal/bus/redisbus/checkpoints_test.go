@@ -11,7 +11,7 @@ import (
 	"stripchart/internal/bus"
 )
 
-// What is left of the log is not read from its beginning by who has read it before.
+// A reader that has read the log before does not read the rest of it from its beginning.
 func TestHowMuchOfTheLogIsLeftIsKnown(t *testing.T) {
 	b := open(t, Options{URL: shared.URL, Stream: stream()})
 	c := shared.Client(t)
@@ -21,17 +21,17 @@ func TestHowMuchOfTheLogIsLeftIsKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(trailEvery * time.Millisecond)
+	time.Sleep(checkpointEvery * time.Millisecond)
 	publish(t, b, sequence("a", 4, 5)...)
 	passed := r.wait(t, 5)
-	for again := range uint64(2) { // the second time all that is left was read in an epoch before
+	for again := range uint64(2) { // the second time, all entries that are left were read in an earlier epoch
 		time.Sleep(2 * time.Millisecond)
 		if err := c.RestoreReplace(t.Context(), b.logKey, 0, dump).Err(); err != nil {
 			t.Fatal(err)
 		}
 		publish(t, b, one("a", 6+again))
 		since := r.mustLose(t)
-		// Up to the first of those three that are left, or a later one if they took a second.
+		// Up to the first of the three entries that are left, or a later one if they took a second.
 		i := slices.IndexFunc(passed[:3], func(d bus.Delivery) bool { return d.Position.Offset == since.Offset })
 		if i < 0 || since.Epoch != end(t, b).Epoch {
 			t.Fatalf("the log is said to be the same up to %v, of %v", since, passed[:3])
@@ -42,7 +42,7 @@ func TestHowMuchOfTheLogIsLeftIsKnown(t *testing.T) {
 			t.Errorf("read %s, want %s", got, want)
 		}
 	}
-	// Others may find a loss that is none for this reader.
+	// Another reader may have found a loss that does not concern this one.
 	at := r.got[len(r.got)-1].Position
 	if err := c.Del(t.Context(), b.epochKey).Err(); err != nil {
 		t.Fatal(err)
@@ -51,11 +51,11 @@ func TestHowMuchOfTheLogIsLeftIsKnown(t *testing.T) {
 	if since.Offset != at.Offset || since.Epoch == at.Epoch {
 		t.Errorf("the log is said to be the same up to %v, want %v in another epoch", since, at)
 	}
-	// Who comes anew does not know what it was.
+	// A new reader does not know the former log.
 	if since := tail(t, open(t, Options{URL: shared.URL, Stream: b.logKey[1:strings.Index(b.logKey, "}")]}), at).mustLose(t); !since.IsZero() {
 		t.Errorf("a new reader goes on after %v", since)
 	}
-	// And of one that was deleted nothing is left.
+	// Nothing is left of a log that was deleted.
 	r = tail(t, b, since)
 	if err := c.Del(t.Context(), b.logKey).Err(); err != nil {
 		t.Fatal(err)
@@ -66,8 +66,8 @@ func TestHowMuchOfTheLogIsLeftIsKnown(t *testing.T) {
 	}
 }
 
-// The log of another master, whom nobody has told of an epoch that is over, is none of
-// that epoch: pages have places of its name that are not there.
+// The log of another master may still have the name of an epoch that is over. It must get
+// another: pages know positions of that epoch that this log does not have.
 func TestAnEpochThatIsOverDoesNotComeBack(t *testing.T) {
 	for _, fromBeginning := range []bool{false, true} {
 		t.Run(fmt.Sprint("from the beginning: ", fromBeginning), func(t *testing.T) {
@@ -101,33 +101,32 @@ func TestAnEpochThatIsOverDoesNotComeBack(t *testing.T) {
 	}
 }
 
-// Places are asked for less and less often, the farther back they are.
-func TestTheTrailIsBounded(t *testing.T) {
-	var x trail
+func TestCheckpointsAreBoundedAndAskedForTheLessOftenTheOlderTheyAre(t *testing.T) {
+	var x checkpoints
 	const last = 10_000
 	for i := range int64(last) {
 		for n := range uint64(3) { // within a second
-			x.pass(bus.Position{Epoch: "e", Offset: bus.Offset{Ms: i * trailEvery, Seq: n}}, "mark")
+			x.pass(bus.Position{Epoch: "e", Offset: bus.Offset{Ms: i * checkpointEvery, Seq: n}}, "fingerprint")
 		}
 	}
-	if n := len(x.steps); n != trailSteps {
-		t.Errorf("%d steps are kept", n)
+	if n := len(x.passed); n != maxCheckpoints {
+		t.Errorf("%d checkpoints are kept", n)
 	}
-	at := bus.Position{Epoch: "e", Offset: bus.Offset{Ms: (last - 3) * trailEvery, Seq: 1}}
+	at := bus.Position{Epoch: "e", Offset: bus.Offset{Ms: (last - 3) * checkpointEvery, Seq: 1}}
 	steps := x.before(at)
-	if n := len(steps); n > 12 || steps[n-1] != x.steps[0] {
-		t.Errorf("%d places are asked for, the last of them %v", n, steps[n-1].at)
+	if n := len(steps); n > 12 || steps[n-1] != x.passed[0] {
+		t.Errorf("%d checkpoints are asked for, the last of them %v", n, steps[n-1].at)
 	}
 	for i, s := range steps {
 		if at.Compare(s.at) < 0 || i > 0 && steps[i-1].at.Compare(s.at) <= 0 {
-			t.Errorf("place %d is %v", i, s.at)
+			t.Errorf("checkpoint %d is %v", i, s.at)
 		}
 	}
 	if n := len(x.before(bus.Position{Epoch: "f", Offset: at.Offset})); n > 0 {
-		t.Errorf("%d places of another epoch", n)
+		t.Errorf("%d checkpoints of another epoch", n)
 	}
-	x.goesOn("e", bus.Position{Epoch: "f", Offset: at.Offset})
-	x.pass(at, "mark") // by a Tail that was there before: it cannot tell what comes after
+	x.rename("e", bus.Position{Epoch: "f", Offset: at.Offset})
+	x.pass(at, "fingerprint") // by a Tail that is still in the former epoch
 	if steps := x.before(at); len(steps) != 1 || steps[0].at != at.Offset {
 		t.Errorf("after a Tail of an epoch that is over: %v", steps)
 	}
