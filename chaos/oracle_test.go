@@ -213,6 +213,24 @@ func TestWhatFillsADeclaredGapMayComeLate(t *testing.T) {
 	}
 }
 
+// The store shows late samples to who reads a history meanwhile, and what came into the log
+// before them follows.
+func TestAHistoryMayHoldALateSampleThatFollows(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		v := newViewer("v", everySource, window)
+		r := room{viewer: v}
+		at := int64(10 * tick)
+		if late {
+			at += tick / 2
+		}
+		r.fresh(false, "bootstrap")(one, at+7*tick)
+		r.fresh(true, "update")(one, at)
+		if wrong := len(v.held.behind) > 0; wrong == late {
+			t.Errorf("late (%v): out of order is %v", late, wrong)
+		}
+	}
+}
+
 // A clock that is wrong by more than the window: a whole history does not hold its
 // samples, and their source sends them again.
 func TestWhatLiesBeforeTheWindowMayComeAgain(t *testing.T) {

@@ -245,7 +245,7 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 func (r *rig) widened(allowed []allowance) []allowance {
 	out := slices.Clone(allowed)
 	for i := range out {
-		out[i].from -= (r.back + r.ahead).Milliseconds()
+		out[i].from -= (r.back + r.front + r.ahead).Milliseconds()
 		out[i].to += r.ahead.Milliseconds()
 	}
 	return out

@@ -242,7 +242,10 @@ func (r *room) fresh(inLogOrder bool, in string) func(series string, t int64) {
 			}
 			r.held.behind = append(r.held.behind, behind{series, t, r.newest[of], told})
 		}
-		r.newest[of] = max(r.newest[of], t)
+		// A history may hold late samples that follow again, before what came between.
+		if inLogOrder || !isLate(t) {
+			r.newest[of] = max(r.newest[of], t)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ export class Page {
     /** @type {{ since: string, window: number, points: number, at: number, fresh: boolean }[]} */
     this.asked = [];
     this.now = 0;
-    this.slowAt = 0;
+    this.bootAt = 0;
     /** A slow bootstrap, which has no `matched`, stands for updates that had one perhaps. */
     this.slowMatched = false;
     this.messages = 0;
@@ -207,10 +207,8 @@ export class Page {
     if (this.asked.length === 0) this.fits(part, at);
     this.part = undefined;
     this.ready = true;
-    if (part.reason === 'slow') {
-      this.slowAt = at;
-      this.slowMatched = true;
-    }
+    this.bootAt = at;
+    if (part.reason === 'slow') this.slowMatched = true;
     if (part.from === null || part.window < this.covered || this.covered === 0) this.covered = part.window;
     else if (part.window > this.covered) {
       this.open(
@@ -629,8 +627,8 @@ export class Page {
   }
 
   /**
-   * A subscribe to a page that does not read has no bootstrap of its own when the page is sent a slow one instead;
-   * after that the page must have what it asked for.
+   * A subscribe has no bootstrap of its own when the page is sent a slow one instead, or subscribes anew before it
+   * has come; after that the page must have what it asked for.
    * @param {number} [now]
    */
   rest(now = Date.now()) {
@@ -641,8 +639,8 @@ export class Page {
     }
     if (!this.ready || this.part) return false;
     if (this.asked.length === 0) return true;
-    if (this.slowAt < this.asked[this.asked.length - 1].at || now - this.slowAt < 3000) return false;
-    this.open('a subscribe of a page that does not read is answered with a slow bootstrap');
+    if (this.bootAt < this.asked[this.asked.length - 1].at || now - this.bootAt < 3000) return false;
+    this.open('one bootstrap answers two subscribes, the second of which came before it, or a slow one');
     this.asked = [];
     this.covered = this.window;
     return true;

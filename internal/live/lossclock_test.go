@@ -73,12 +73,12 @@ func TestASourceIsHeardWhileTheLogsTimeStandsStill(t *testing.T) {
 		l.lose(3)
 		p.resend(rng, 10)
 		p.tick(rng, 40)
+		r.stop()
 		if l := r.hub.loss; l == nil || !l.over {
 			t.Errorf("the loss is not judged after 40 s: %+v", l)
 		}
 		if n := len(r.hub.gaps); n > 0 {
 			t.Errorf("%d gaps are declared, and nothing is missing", n)
 		}
-		r.stop()
 	})
 }
