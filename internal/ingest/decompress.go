@@ -2,22 +2,23 @@ package ingest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"github.com/golang/snappy"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
 // encoding is how a body is compressed.
 type encoding string
 
 const (
-	identity encoding = ""
-	snappied encoding = "snappy" // the block format
-	gzipped  encoding = "gzip"
+	identity  encoding = ""
+	snappied  encoding = "snappy" // the block format
+	gzipped   encoding = "gzip"
+	zstandard encoding = "zstd"
 )
 
 // maxKeptBytes bounds a buffer that is kept for the next request; larger ones are let go.
@@ -48,10 +49,25 @@ func (e *Endpoint) decompress(c encoding, body []byte, p *place) (raw []byte, do
 		}
 		buffers.Put(buffer)
 	}
-	if c == snappied {
+	switch c {
+	case snappied:
 		raw, a = e.unsnap(*buffer, body, p)
-	} else {
-		raw, a = e.unzip((*buffer)[:0], body, p)
+	case gzipped:
+		z, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			a = badEncoding(c, err)
+			break
+		}
+		raw, a = e.stream(c, z, (*buffer)[:0], p)
+	case zstandard:
+		// One goroutine, and no larger a window than 8 MiB: it is memory that a stranger asks for.
+		z, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
+		if err != nil {
+			a = badEncoding(c, err)
+			break
+		}
+		raw, a = e.stream(c, z, (*buffer)[:0], p)
+		z.Close()
 	}
 	if a.status != 0 {
 		done()
@@ -65,7 +81,7 @@ func (e *Endpoint) decompress(c encoding, body []byte, p *place) (raw []byte, do
 func (e *Endpoint) unsnap(buffer, body []byte, p *place) ([]byte, answer) {
 	size, err := snappy.DecodedLen(body)
 	if err != nil {
-		return nil, badBody(errors.New("the body is not in snappy's block format"))
+		return nil, badEncoding(snappied, err)
 	}
 	if int64(size) > e.o.MaxDecoded {
 		return nil, tooLarge("decompressed", e.o.MaxDecoded)
@@ -75,20 +91,13 @@ func (e *Endpoint) unsnap(buffer, body []byte, p *place) ([]byte, answer) {
 	}
 	raw, err := snappy.Decode(buffer[:cap(buffer)], body)
 	if err != nil {
-		return nil, badBody(fmt.Errorf("the body is not in snappy's block format: %w", err))
+		return nil, badEncoding(snappied, err)
 	}
 	return raw, answer{}
 }
 
-// unzip decompresses gzip, which does not say in advance what it leads to.
-func (e *Endpoint) unzip(raw, body []byte, p *place) ([]byte, answer) {
-	bad := func(err error) ([]byte, answer) {
-		return nil, badBody(fmt.Errorf("the body is not in gzip's format: %w", err))
-	}
-	z, err := gzip.NewReader(bytes.NewReader(body))
-	if err != nil {
-		return bad(err)
-	}
+// stream reads what a decompressor leads to, where that is not known in advance.
+func (e *Endpoint) stream(c encoding, z io.Reader, raw []byte, p *place) ([]byte, answer) {
 	var taken int64
 	for {
 		if len(raw) == cap(raw) {
@@ -110,7 +119,11 @@ func (e *Endpoint) unzip(raw, body []byte, p *place) ([]byte, answer) {
 		case io.EOF:
 			return raw, answer{}
 		default:
-			return bad(err)
+			return nil, badEncoding(c, err)
 		}
 	}
+}
+
+func badEncoding(c encoding, err error) answer {
+	return badBody(fmt.Errorf("the body is not in %s's format: %w", c, err))
 }

@@ -6,7 +6,7 @@
 // (write.go). A format (format.go) reads the head of the request, decodes the body, and words
 // the answer; each has a file of its own:
 //
-//	remotewrite.go  Prometheus Remote-Write 2.0, with the sequence of our own sources
+//	remotewrite.go  Prometheus Remote-Write 2.0, with the sequence of our own sources, and 1.0
 //	push.go         lines of text, as people and scripts print numbers
 //
 // Guarantees:

@@ -92,8 +92,6 @@ func TestWhatIsNoRemoteWrite2IsRefusedWithTheReason(t *testing.T) {
 		code   string
 	}{
 		{"GET", httptest.NewRequest("GET", httpbus.WritePath, nil), 405, "method_not_allowed"},
-		{"1.0 by default", post(good, "Content-Type", "", "Content-Type", "application/x-protobuf"), 415, "remote_write_1"},
-		{"1.0 by name", post(good, "Content-Type", "", "Content-Type", "application/x-protobuf;proto=prometheus.WriteRequest"), 415, "remote_write_1"},
 		{"another message", post(good, "Content-Type", "", "Content-Type", "application/x-protobuf;proto=other"), 415, "unsupported_media_type"},
 		{"no type", post(good, "Content-Type", ""), 415, "unsupported_media_type"},
 		{"JSON", post(good, "Content-Type", "", "Content-Type", "application/json"), 415, "unsupported_media_type"},

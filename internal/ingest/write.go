@@ -31,21 +31,17 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 	if !place.begin() {
 		return refuse(overloaded())
 	}
-	raw, done, a := e.decompress(x.encoding(), body, place)
+	b, size, report, a, err := e.decode(x, body, place)
 	if a.status != 0 {
 		return refuse(a)
 	}
-	e.decoding <- struct{}{}
-	b, report, err := x.decode(raw)
-	<-e.decoding
-	done()
 	if out.report = report; errors.Is(err, bus.ErrTooLarge) {
 		return refuse(answer{status: http.StatusRequestEntityTooLarge, code: "too_large", message: "nothing was written: " + err.Error() + "; send smaller requests"})
 	} else if err != nil {
 		return refuse(badBody(err))
 	}
 	// A batch may be larger than the body: series share symbols there, for example.
-	if more := int64(b.Size() - len(raw)); more > 0 && !place.grow(more) {
+	if more := int64(b.Size() - size); more > 0 && !place.grow(more) {
 		return refuse(overloaded())
 	}
 	b.Sequence = sequence
@@ -73,6 +69,20 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 		out.answer = answer{status: http.StatusNoContent}
 	}
 	return out
+}
+
+// decode decompresses and decodes a body, whose decompressed size it returns. The answer, if
+// there is one, is about the former, and the error about the latter.
+func (e *Endpoint) decode(x exchange, body []byte, p *place) (b *bus.Batch, size int, report Report, a answer, err error) {
+	e.decoding <- struct{}{}
+	defer func() { <-e.decoding }()
+	raw, done, a := e.decompress(x.encoding(), body, p)
+	if a.status != 0 {
+		return nil, 0, Report{}, a, nil
+	}
+	defer done()
+	b, report, err = x.decode(raw)
+	return b, len(raw), report, answer{}, err
 }
 
 // publish brings b to the bus. Without an error it is there; otherwise the answer says
