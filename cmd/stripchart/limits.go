@@ -109,7 +109,7 @@ func (o *options) sockets(c capacity, log *slog.Logger) socketio.Config {
 	return socketio.Config{
 		MaxConns:        c.sockets,
 		MaxConnsPerAddr: c.socketsPerAddress,
-		RemoteAddr:      server.AddressOf,
+		Accept:          server.Accept,
 		ConnectTimeout:  time.Duration(o.ConnectTimeout),
 		MaxPayload:      int(o.MaxPacket),
 		EventsPerSecond: o.MaxEvents,

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stripchart/internal/httperr"
+	"stripchart/internal/socketio"
 )
 
 const (
@@ -295,13 +296,14 @@ func network(ip netip.Addr) netip.Addr {
 	return prefix.Addr()
 }
 
-// AddressOf is what Socket.IO's connections are counted by, as those of the listener are.
-func AddressOf(r *http.Request) string {
+// Accept is for socketio.Config. It refuses nothing, because guard has judged the request,
+// and counts Socket.IO connections by the same addresses as the listener.
+func Accept(r *http.Request) (socketio.Session, error) {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr
+		return socketio.Session{Address: r.RemoteAddr}, nil
 	}
-	return network(ap.Addr()).String()
+	return socketio.Session{Address: network(ap.Addr()).String()}, nil
 }
 
 // Describe implements prometheus.Collector.

@@ -323,8 +323,8 @@ func TestConnectionsAreCountedByNetworkInIPv6(t *testing.T) {
 		"[2001:db8:1:2:3:4:5:6]:80": "2001:db8:1:2::", "[2001:db8:1:2::1]:80": "2001:db8:1:2::", "[::1]:80": "::1",
 		"192.0.2.7:1": "192.0.2.7", "[::ffff:192.0.2.7]:1": "192.0.2.7", "[fe80::1%eth0]:80": "fe80::", "@": "@",
 	} {
-		if got := AddressOf(&http.Request{RemoteAddr: a}); got != want {
-			t.Errorf("%s is counted as %s, want %s", a, got, want)
+		if got, err := Accept(&http.Request{RemoteAddr: a}); err != nil || got.Address != want {
+			t.Errorf("%s is counted as %s (%v), want %s", a, got.Address, err, want)
 		}
 	}
 }

@@ -37,8 +37,8 @@ func newAdmission(cfg Config) admission {
 	}
 }
 
-// address is one Config.RemoteAddr with connections. They share it, because
-// behind a proxy there are many of one.
+// address is one Session.Address that has connections. They share it, because behind a
+// proxy many connections have the same one.
 type address struct {
 	name           string
 	conns, joining int

@@ -37,7 +37,7 @@ type Config struct {
 	// the one that has been joining for longest makes room for the next. The same
 	// holds for MaxConnsPerAddr.
 	MaxConns int
-	// MaxConnsPerAddr is the number of connections of one RemoteAddr; default
+	// MaxConnsPerAddr is the number of connections of one Session.Address; default
 	// 2,000: many viewers share the address of their network or proxy.
 	MaxConnsPerAddr int
 	// EventsPerSecond is how many messages (Socket.IO packets, heartbeats and
@@ -62,12 +62,12 @@ type Config struct {
 	// none.
 	CompressFrom int
 
-	// CheckOrigin is asked before anything else is done with a request; an error
-	// refuses it with 403 and the error's text. Default: every request is let in.
-	CheckOrigin func(*http.Request) error
-	// RemoteAddr names the peer that MaxConnsPerAddr counts by. Default: the
-	// host part of Request.RemoteAddr.
-	RemoteAddr func(*http.Request) string
+	// Accept judges every request before anything else is done with it, also the polls
+	// and the upgrade of a session that was accepted before. An error refuses the request
+	// with 403 and the error's text. The Session of the handshake stays with the
+	// connection (Conn.Session). Default: every request is accepted, with the host part of
+	// Request.RemoteAddr as its address.
+	Accept func(*http.Request) (Session, error)
 	// Logger receives one line per connection that is refused or breaks the
 	// protocol, at debug level. Default: none.
 	Logger *slog.Logger
@@ -75,6 +75,15 @@ type Config struct {
 	// Raw, when set, makes this an Engine.IO server without Socket.IO: every
 	// message goes to it, under the rules of Namespace's methods.
 	Raw func(c *Conn, data []byte, binary bool)
+}
+
+// Session is what Config.Accept knows about the peer of a connection.
+type Session struct {
+	// Address is what MaxConnsPerAddr counts by.
+	Address string
+	// Data is the application's own, for example who signed in and what they may see.
+	// Each connection holds it until its end.
+	Data any
 }
 
 const defaultMaxConns = 50_000
@@ -103,11 +112,8 @@ func (c Config) withDefaults() Config {
 	orCount(&c.EventsPerSecond, 50)
 	orCount(&c.OutputBytes, 256<<10)
 	orCount(&c.TotalOutputBytes, max(64<<20, 4*min(c.OutputBytes, math.MaxInt/4)))
-	if c.CheckOrigin == nil {
-		c.CheckOrigin = func(*http.Request) error { return nil }
-	}
-	if c.RemoteAddr == nil {
-		c.RemoteAddr = hostOf
+	if c.Accept == nil {
+		c.Accept = acceptAll
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -115,10 +121,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func hostOf(r *http.Request) string {
+func acceptAll(r *http.Request) (Session, error) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr
+		host = r.RemoteAddr
 	}
-	return host
+	return Session{Address: host}, nil
 }

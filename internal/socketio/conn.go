@@ -57,6 +57,7 @@ type Conn struct {
 	server   *Server
 	id       string // of the session; a secret of the client
 	addr     *address
+	data     any   // Session.Data
 	protocol uint8 // protocol3 or protocol4
 
 	// app makes the calls into the application one at a time; it guards the
@@ -91,9 +92,12 @@ type Conn struct {
 	idle idleNumber // guarded by idle.mu
 }
 
-// ID is the Engine.IO session id. Who knows a polling session's id can take it
-// over: do not show it to others.
+// ID is the Engine.IO session id. Anybody who knows the id of a polling session can take
+// the session over, so it must not be shown to others.
 func (c *Conn) ID() string { return c.id }
+
+// Session is what Config.Accept returned for the handshake.
+func (c *Conn) Session() Session { return Session{Address: c.addr.name, Data: c.data} }
 
 // Write sends packets without ever blocking, all or none. What the socket does
 // not accept at once is queued. The bound of the queue is Config.OutputBytes:

@@ -50,9 +50,9 @@ func refuseBusy(err error) refusal {
 	return refuse(http.StatusServiceUnavailable, codeForbidden, err.Error())
 }
 
-// refuseOrigin refuses for an error of Config.CheckOrigin, which may hold words of
-// the client's and is not counted under them.
-func refuseOrigin(err error) refusal {
+// forbidden refuses for an error of Config.Accept. Its text may have parts that the
+// client chose, so the refusal is counted under a fixed reason.
+func forbidden(err error) refusal {
 	return refusal{status: http.StatusForbidden, reason: "Forbidden", Code: codeForbidden, Message: err.Error()}
 }
 
@@ -94,8 +94,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve returns false with the answer if the request is not served.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (refusal, bool) {
-	if err := s.cfg.CheckOrigin(r); err != nil {
-		return refuseOrigin(err), false
+	session, err := s.cfg.Accept(r)
+	if err != nil {
+		return forbidden(err), false
 	}
 	if err := s.enter(q.Get("sid")); err != nil {
 		return refuseBusy(err), false
@@ -132,11 +133,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (re
 	if r.Method != http.MethodGet {
 		return refuseMethod, false
 	}
-	addr, err := s.admit(s.cfg.RemoteAddr(r))
+	addr, err := s.admit(session.Address)
 	if err != nil {
 		return refuseBusy(err), false
 	}
-	c := &Conn{server: s, id: newID(), addr: addr, protocol: protocol}
+	c := &Conn{server: s, id: newID(), addr: addr, data: session.Data, protocol: protocol}
 	c.encoding.legacy = protocol == protocol3
 	if transport == "websocket" {
 		return s.openWebSocket(c, w, r)

@@ -103,11 +103,11 @@ func TestPollingKeepsTheBoundAndTellsDrained(t *testing.T) {
 
 func TestRequestsThatAreNotOfTheProtocol(t *testing.T) {
 	forbidden := errors.New("no")
-	st := newSite(t, Config{MaxPayload: 100, CheckOrigin: func(r *http.Request) error {
+	st := newSite(t, Config{MaxPayload: 100, Accept: func(r *http.Request) (Session, error) {
 		if r.Header.Get("Origin") == "http://evil.example" {
-			return forbidden
+			return Session{}, forbidden
 		}
-		return nil
+		return Session{}, nil
 	}}, map[string]Namespace{"/": newApp()})
 	for _, tc := range []struct{ method, query, want string }{
 		{"GET", "", `{"code":5,"message":"Unsupported protocol version"}`},
