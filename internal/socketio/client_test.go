@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every wait of a test. It is only met by a test that fails.
-const patience = 10 * time.Second
+const patience = 2 * time.Minute
 
 // app is a namespace that records what it is told.
 type app struct {

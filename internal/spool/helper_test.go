@@ -242,7 +242,7 @@ func run(t testing.TB, s *Spool, publish Publish) (stop func()) {
 // caught waits until the sender has caught up.
 func caught(t testing.TB, s *Spool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		s.mu.Lock()
 		done := s.sent >= s.newest
 		s.mu.Unlock()

@@ -90,7 +90,7 @@ func TestAnotherProcessIsNamedToo(t *testing.T) {
 	}
 	defer func() { _ = cmd.Wait() }() // it was killed
 	defer func() { _ = cmd.Process.Kill() }()
-	for range 1000 {
+	for range 12_000 {
 		var owner datadir.Owner
 		b, err := os.ReadFile(filepath.Join(dir, "running.json"))
 		if err == nil && json.Unmarshal(b, &owner) == nil && owner.PID == cmd.Process.Pid {

@@ -154,10 +154,9 @@ func TestAnswerWithoutEndIsReadToABound(t *testing.T) {
 			}
 		}
 	})
-	began := time.Now()
-	err := newPublisher(t, Options{URL: s.URL, Timeout: 8 * time.Second}).Publish(t.Context(), batch(1))
-	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "502") || took > 4*time.Second {
-		t.Errorf("%v after %v; it read on until the timeout", err, took)
+	err := newPublisher(t, Options{URL: s.URL, Timeout: 2 * time.Minute}).Publish(t.Context(), batch(1))
+	if err == nil || !strings.Contains(err.Error(), "502") || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v; it read on until the timeout", err)
 	}
 }
 
@@ -260,13 +259,12 @@ func TestCloseEndsCallsUnderWayAndIsIdempotent(t *testing.T) {
 		<-release
 	})
 	defer close(release)
-	p := newPublisher(t, Options{URL: s.URL})
+	p := newPublisher(t, Options{URL: s.URL, Timeout: time.Hour})
 	done := make(chan error)
 	go func() { done <- p.Publish(t.Context(), batch(1)) }()
 	<-entered
-	began := time.Now()
-	if err := p.Close(); err != nil || time.Since(began) > DefaultTimeout/2 {
-		t.Errorf("%v after %v", err, time.Since(began))
+	if err := p.Close(); err != nil {
+		t.Error(err)
 	}
 	if err := <-done; !errors.Is(err, bus.ErrClosed) {
 		t.Errorf("under way: %v", err)
