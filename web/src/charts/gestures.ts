@@ -72,5 +72,10 @@ export function listenToGestures(paper: HTMLElement, gestures: Gestures, signal:
   paper.addEventListener('pointermove', move, { signal });
   paper.addEventListener('pointerup', event => end(event, true), { signal });
   paper.addEventListener('pointercancel', event => end(event, false), { signal });
+  // The events of a mouse that browsers make up after a tap would leave a pointer behind.
+  paper.addEventListener('touchend', event => event.cancelable && event.preventDefault(), {
+    signal,
+    passive: false,
+  });
   paper.addEventListener('dblclick', () => gestures.reset(), { signal });
 }

@@ -24,6 +24,26 @@ export function nearestOwn(ys: Values, i: number): number | null {
   return null;
 }
 
+/** The index of the time nearest to `time` of those that `counts` accepts, within a few of each other; null for none. */
+export function nearestTime(
+  x: readonly number[],
+  time: number,
+  counts: (i: number) => boolean,
+): number | null {
+  let low = 0;
+  let high = x.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (x[middle]! < time) low = middle + 1;
+    else high = middle;
+  }
+  let best: number | null = null;
+  for (let i = Math.max(0, low - REACH); i < Math.min(x.length, low + REACH); i++) {
+    if (counts(i) && (best === null || Math.abs(x[i]! - time) < Math.abs(x[best]! - time))) best = i;
+  }
+  return best;
+}
+
 /** Whether the line goes on from `i` in a direction: past times that are not its own, up to a value. */
 function joined(ys: Values, i: number, direction: 1 | -1): boolean {
   let k = i + direction;

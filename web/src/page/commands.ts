@@ -103,6 +103,18 @@ function otherCommands(page: Page): Command[] {
       hint: 'window',
       run: () => page.chooseWindow(seconds),
     })),
+    {
+      key: 'pause',
+      label: page.time.fixed.value ? 'Back to live' : 'Pause',
+      hint: 'time · space',
+      run: () => page.time.togglePause(),
+    },
+    {
+      key: 'numbers',
+      label: 'Min, mean and max in all legends',
+      hint: `${page.numbers.value ? 'on' : 'off'} · n`,
+      run: () => page.toggleNumbers(),
+    },
     ...(page.board.standard.value
       ? []
       : [

@@ -5,6 +5,8 @@ const KEYS: Readonly<Record<string, (page: Page) => void>> = {
   '/': page => page.ask('anything'),
   '+': page => page.time.scale(0.5),
   '-': page => page.time.scale(2),
+  Escape: page => page.pin.release(),
+  n: page => page.toggleNumbers(),
   l: page => page.time.live(),
 };
 

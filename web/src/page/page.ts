@@ -13,6 +13,7 @@ import { STANDARD } from '../model/panels.ts';
 import type { Labels } from '../model/wire.ts';
 import { Board } from './board.ts';
 import type { Question } from './commands.ts';
+import { Pin } from './pin.ts';
 import { Presence } from './presence.ts';
 import { ThemeChoice } from './theme.ts';
 import { Timeline } from './timeline.ts';
@@ -51,11 +52,14 @@ export class Page {
   readonly series = signal<readonly Labels[]>([]);
   /** Whether these are all of them; null before the server's answer. */
   readonly whole = signal<boolean | null>(null);
+  readonly pin = new Pin();
   readonly board: Board;
   /** What the command bar asks, null while it is closed. */
   readonly question = signal<Question | null>(null);
   /** What of the link could not be followed. */
   readonly faults: readonly string[];
+  /** Whether every legend tells least, mean and greatest values; a wide one does so by itself. */
+  readonly numbers = signal(false);
   /** What could not be done, empty for nothing. */
   readonly notice = signal('');
   readonly condition = signal<Condition>({ kind: 'connecting', title: 'connecting…', detail: '' });
@@ -116,6 +120,7 @@ export class Page {
     this.client.watch([]);
     effect(() => {
       void this.hover.value;
+      void this.pin.held.value;
       for (const view of this.views()) view.pointed();
     });
     effect(() => {
@@ -147,6 +152,7 @@ export class Page {
     addEventListener('popstate', () => this.#stepped());
     setInterval(() => {
       this.#judge(true);
+      this.pin.leave(this.time.at(this.clock.now()).from);
       for (const view of this.views()) view.pulse();
     }, PULSE);
   }
@@ -186,6 +192,10 @@ export class Page {
 
   ask(question: Question | null): void {
     this.question.value = question;
+  }
+
+  toggleNumbers(): void {
+    this.numbers.value = !this.numbers.value;
   }
 
   addChart(query: string): void {

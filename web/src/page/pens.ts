@@ -5,6 +5,7 @@ import { formatValue, type Unit, unitOf } from '../model/format.ts';
 import { byKey, distinguishing, lineKey, lineTitle, NAME } from '../model/labels.ts';
 import type { Line } from '../model/line.ts';
 import { choose, valueNear } from '../model/rank.ts';
+import { statsOf } from '../model/stats.ts';
 
 /** A line that is drawn, and what its chart's legend says of it. */
 export interface Pen {
@@ -15,6 +16,8 @@ export interface Pen {
   /** The newest value, or the one under the pointer. */
   readonly value: Signal<string>;
   readonly shown: Signal<boolean>;
+  /** Least, mean and greatest value of what the chart shows; null while there is none. */
+  readonly stats: Signal<readonly [min: string, mean: string, max: string] | null>;
   /** Whether its newest sample is older than its rhythm allows, while others of the chart may go on. */
   readonly silent: Signal<boolean>;
 }
@@ -70,6 +73,7 @@ export class Pens {
       unit: units.get(line)!,
       value: before.get(line.key)?.value ?? signal(''),
       shown: before.get(line.key)?.shown ?? signal(true),
+      stats: before.get(line.key)?.stats ?? signal(null),
       silent: before.get(line.key)?.silent ?? signal(false),
     }));
     const old = this.list.value;
@@ -96,6 +100,45 @@ export class Pens {
       value.value = formatValue(number, unit);
     }
   }
+
+  /** Writes what each line comes to from `from` to `to`. */
+  writeStats(from: number, to: number): void {
+    for (const { line, unit, stats } of this.list.value) {
+      const found = statsOf(line, from, to);
+      const next =
+        found &&
+        ([found.min, found.mean, found.max].map(v => formatValue(v, unit)) as [string, string, string]);
+      if (stats.value?.join() !== next?.join()) stats.value = next;
+    }
+  }
+
+  /** The values at `time`, the highest first, and last the lines without one. */
+  rows(time: number, interval: number): Row[] {
+    return this.list.value
+      .filter(({ shown }) => shown.value)
+      .map(pen => ({ pen, number: valueNear(pen.line, time, 1.5 * interval) }))
+      .sort((a, b) => (Number.isNaN(a.number) ? 1 : Number.isNaN(b.number) ? -1 : b.number - a.number))
+      .map(({ pen: { line, title, ink, unit }, number }) => ({
+        key: line.key,
+        title,
+        ink,
+        value: formatValue(number, unit),
+      }));
+  }
+
+  /** Shows this line only, or all of them where it is alone already. */
+  isolate(pen: Pen): void {
+    const alone = this.list.value.every(other => other.shown.value === (other === pen));
+    for (const other of this.list.value) other.shown.value = alone || other === pen;
+  }
+}
+
+/** A line's value at a time that is held. */
+export interface Row {
+  readonly key: string;
+  readonly title: string;
+  readonly ink: Ink;
+  readonly value: string;
 }
 
 /** Whether a pen draws the same series in the same way. */

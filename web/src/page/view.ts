@@ -8,9 +8,11 @@ import { draw } from '../model/drawing.ts';
 import { gapsOf, sameGaps } from '../model/gap.ts';
 import type { DeclaredGap, Extent, Line } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
+import { momentText } from '../model/times.ts';
 import { Absent } from './absent.ts';
 import type { Page } from './page.ts';
-import { type Pen, Pens } from './pens.ts';
+import { type Pen, Pens, type Row } from './pens.ts';
+import type { Pinned } from './pin.ts';
 import { Reader } from './reader.ts';
 import type { Stretch } from './timeline.ts';
 
@@ -49,6 +51,14 @@ export class View implements Drawable {
   readonly state = signal('');
   /** The gaps that were declared on its lines, ascending. */
   readonly gaps = signal<readonly DeclaredGap[]>([]);
+  /** The values at the time that is held on this chart, null while none is; `left`: there is more room there. */
+  readonly pinned = signal<{
+    readonly time: string;
+    readonly rows: readonly Row[];
+    readonly left: boolean;
+  } | null>(null);
+  /** The line under the pointer, by its place in the legend; -1 for none. */
+  readonly focused = signal(-1);
   /** Whether lines are left out that another ranking might bring. */
   readonly crowded = signal(false);
   /** The only pen, where there is just one. */
@@ -158,9 +168,21 @@ export class View implements Drawable {
     this.#mark('urgent');
   }
 
+  /** Hides a line, or shows it again. */
   toggle(pen: Pen): void {
     pen.shown.value = !pen.shown.value;
-    this.#strip?.setVisible(this.pens.list.value.indexOf(pen), pen.shown.value);
+    this.#showPens();
+  }
+
+  /** Shows one line only, or all of them again. */
+  isolate(pen: Pen): void {
+    this.pens.isolate(pen);
+    this.#showPens();
+  }
+
+  #showPens(): void {
+    this.#strip?.setVisible(this.pens.list.value.map(pen => pen.shown.value));
+    this.#mark('none');
   }
 
   draw(now: number): void {
@@ -174,13 +196,31 @@ export class View implements Drawable {
     if (pens === 'same') this.#news = 'urgent';
     this.#say(now);
     const end = room.loading ? room.newest : now;
-    const time = this.#page.hover.value ?? (fixed && to);
-    this.pens.writeValues(time, room.interval || UNKNOWN_INTERVAL, fixed ? null : end);
+    const held = this.#page.pin.held.value;
+    const time = this.#page.hover.value ?? held?.time ?? (fixed && to);
+    const interval = room.interval || UNKNOWN_INTERVAL;
+    this.pens.writeValues(time, interval, fixed ? null : end);
+    this.#tellPinned(held, interval, from, to);
+    this.#strip?.pin(held?.time ?? null);
     if (!this.#strip || this.#news === 'none') return;
     if (this.#news === 'some' && (fixed || now - this.#drawnAt < this.#pace())) return;
     this.#news = 'none';
     this.#drawnAt = now;
     this.#show(this.#known(from, end), from, to);
+    this.pens.writeStats(from, to);
+  }
+
+  /** Writes the table of the time that is held on this chart. */
+  #tellPinned(held: Pinned | null, interval: number, from: number, to: number): void {
+    if (held?.panel !== this.panel.id) {
+      if (this.pinned.value) this.pinned.value = null;
+      return;
+    }
+    this.pinned.value = {
+      time: momentText(held.time, from, to),
+      rows: this.pens.rows(held.time, interval),
+      left: held.time > (from + to) / 2,
+    };
   }
 
   /** The lines that are drawn: those of the past where it stands still and has been read, else those of the room. */
@@ -208,7 +248,14 @@ export class View implements Drawable {
   #show(known: Stretch, from: number, to: number): void {
     const lines = this.pens.list.value.map(pen => pen.line);
     try {
-      this.#strip!.show(draw(lines, from, to, known), this.gaps.value, from, to, known);
+      this.#strip!.show(
+        draw(lines, from, to, known),
+        this.gaps.value,
+        from,
+        to,
+        known,
+        1.5 * (this.subscription.room.interval || UNKNOWN_INTERVAL),
+      );
     } catch (error) {
       reportError(error);
       this.#strip?.close();
@@ -251,6 +298,11 @@ export class View implements Drawable {
       hovered: time => {
         this.#page.hover.value = time;
       },
+      hover: () => this.#page.hover.value,
+      focused: i => {
+        this.focused.value = i;
+      },
+      tapped: (time, reach) => this.#page.pin.tap(this.panel.id, time, reach),
       selecting: stretch => {
         this.#page.time.selecting.value = stretch;
       },
@@ -260,10 +312,8 @@ export class View implements Drawable {
       released: () => this.#page.time.settle(),
       reset: () => this.#page.time.live(),
     });
-    pens.forEach((pen, i) => {
-      if (!pen.shown.value) strip.setVisible(i, false);
-    });
     this.#strip = strip;
+    if (pens.some(pen => !pen.shown.value)) this.#showPens();
   }
 
   #say(now: number): void {

@@ -1,12 +1,13 @@
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { formatTime } from '../model/format.ts';
 import { gapCount, gapText } from '../model/gap.ts';
 import type { Panel } from '../model/panels.ts';
+import { momentText } from '../model/times.ts';
 import type { Page } from '../page/page.ts';
 import { View } from '../page/view.ts';
 import { CardMenu } from './CardMenu.tsx';
 import { Legend } from './Legend.tsx';
+import { PinTable } from './PinTable.tsx';
 import { Vacancy } from './Vacancy.tsx';
 
 /** One chart with its title, its legend and what is to be said about it. */
@@ -55,9 +56,10 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
       <div class="paper">
         <div class="plot" ref={plot} role="img" aria-label={`Chart of ${panel.title}`} />
         {view.value && <Message view={view.value} />}
+        {view.value && <PinTable page={page} view={view.value} />}
         {view.value && <Vacancy page={page} view={view.value} />}
       </div>
-      {view.value && <Legend view={view.value} />}
+      {view.value && <Legend page={page} view={view.value} />}
     </section>
   );
 }
@@ -98,6 +100,8 @@ function Reading({ view }: { view: View }) {
 
 /** The time under the pointer, which the values below belong to. */
 function PointedTime({ page }: { page: Page }) {
-  const time = page.hover.value;
-  return time === null ? null : <time class="pointed">{formatTime(time)}</time>;
+  const time = page.hover.value ?? page.pin.held.value?.time ?? null;
+  if (time === null) return null;
+  const { from, to } = page.time.at(page.clock.now());
+  return <time class="pointed">{momentText(time, from, to)}</time>;
 }

@@ -23,7 +23,7 @@ export function Header({ page }: { page: Page }) {
         <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
           <path d="M1 12h4l2-7 3.5 11 2.5-8 1.5 4H19" />
         </svg>
-        Stripchart
+        <span>Stripchart</span>
       </h1>
       <HostChoice page={page} />
       <ConditionLine page={page} />
