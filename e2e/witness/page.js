@@ -202,7 +202,7 @@ export class Page {
       this.report('parts', `the last part has position ${short(m.position)}`);
     else {
       this.position = m.position;
-      this.seen = this.judging() ? undefined : at;
+      this.seen = this.judging() ? undefined : Math.min(at, m.now);
     }
     if (this.asked.length === 0) this.fits(part, at);
     this.part = undefined;
@@ -341,7 +341,7 @@ export class Page {
       this.report('block', `an update with position ${short(m.position)}`);
     else if (!this.part) {
       this.position = m.position;
-      this.seen = this.judging() ? undefined : at;
+      this.seen = this.judging() ? undefined : Math.min(at, m.now);
     }
   }
 

@@ -206,8 +206,12 @@ export class Viewer {
     this.drop();
   }
 
-  /** One request; undefined if the connection ended before an answer. @param {string} event @param {unknown} arg */
-  async request(event, arg) {
+  /**
+   * One request; undefined if the connection ended before an answer.
+   * @param {string} event @param {unknown} arg
+   * @param {(answer: any) => void} [use] called at once: events may follow in the same breath
+   */
+  async request(event, arg, use) {
     const { socket, life } = this;
     if (!socket) return undefined;
     return new Promise(resolve => {
@@ -231,6 +235,7 @@ export class Viewer {
         if (this.life !== life) return done(undefined);
         if (typeof answer?.ok !== 'boolean')
           this.violation('answer', `${event} ${short(arg)}: ${short(answer)}`);
+        if (answer?.ok) use?.(answer);
         done(answer);
       });
     });
@@ -305,13 +310,14 @@ export class Viewer {
   }
 
   async askCatalogue() {
-    const answer = await this.request('catalogue', { match: this.catalogueMatch });
-    if (!answer) return;
-    if (answer.ok !== true) {
-      if (answer.error?.code !== 'not_ready' && answer.error?.code !== 'overloaded')
-        this.violation('answer', `catalogue: ${short(answer)}`);
-      return;
-    }
+    const answer = await this.request('catalogue', { match: this.catalogueMatch }, a => this.knows(a));
+    if (!answer || answer.ok === true) return;
+    if (answer.error?.code !== 'not_ready' && answer.error?.code !== 'overloaded')
+      this.violation('answer', `catalogue: ${short(answer)}`);
+  }
+
+  /** @param {any} answer to a request for the catalogue */
+  knows(answer) {
     this.catalogue = new Map(
       answer.series.map((/** @type {any} */ labels) => [JSON.stringify(labels), labels]),
     );
