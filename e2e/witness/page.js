@@ -323,7 +323,7 @@ export class Page {
     for (const id of m.gone ?? []) {
       const known = this.ids.get(id);
       if (!known) {
-        this.report('ids', `gone: ${id} is not known`);
+        this.open('`gone` may name a series that this page was not told of, and has nothing of');
         continue;
       }
       this.ids.delete(id);
