@@ -389,9 +389,9 @@ test('the body of docs/HTTP.md', () => {
 
 test('what was lost with the log may be missing until it has been judged, and what only the lost part had for good', () => {
   let now = NOW;
-  const losses = new Losses(() => now);
-  const server = /** @type {any} */ ({ name: 'a', backSince: 0 });
   const { truth } = stage();
+  const losses = new Losses(truth, () => now);
+  const server = /** @type {any} */ ({ name: 'a', backSince: 0 });
   const series = truth.find(L); // acknowledged from NOW - 9000 to NOW
   const loss = losses.begin(server, 'log_lost', NOW - 3000);
   now = loss.to = NOW + 1000;
@@ -409,4 +409,16 @@ test('what was lost with the log may be missing until it has been judged, and wh
   assert.equal(losses.judging(), false); // it is over
   loss.from = NOW - 10_000;
   assert.equal(losses.excuse('a', series, NOW - 2000), true); // it began and ended there
+  // Later than any before it: nobody can have known.
+  loss.from = NOW + 500;
+  for (const [late, excused] of /** @type {const} */ ([
+    [5000, true],
+    [4000, false],
+  ])) {
+    if (late === 4000) truth.lates.push({ by: '', late: 4500, at: NOW });
+    write(truth, NOW - late + 1, 7, NOW + 600);
+    const sample = truth.find(L).at(NOW - late + 1);
+    assert.ok(sample);
+    assert.equal(losses.later('a', sample), excused);
+  }
 });

@@ -13,8 +13,9 @@ const SLACK = 6000;
  */
 
 export class Losses {
-  /** @param {() => number} clock */
-  constructor(clock = Date.now) {
+  /** @param {import('./truth.js').Truth} truth @param {() => number} clock */
+  constructor(truth, clock = Date.now) {
+    this.truth = truth;
     this.clock = clock;
     /** @type {Loss[]} */
     this.list = [];
@@ -58,9 +59,33 @@ export class Losses {
     );
   }
 
-  /** What may be missing without a gap. @param {string} server @param {import('./truth.js').Series} series @param {number} acknowledged */
-  excuse(server, series, acknowledged) {
-    return this.pending(server, series, acknowledged) || this.unknown(server, series);
+  /**
+   * "a writer that is later than any was in the last day is where this ends"; HTTP.md, of a source: "Where a source's
+   * have gone back in the last ten minutes, its gaps begin earlier by that".
+   * @param {string} server @param {import('./truth.js').Sample} sample
+   */
+  later(server, sample) {
+    return sample.tries.some(({ by, late, state, endAt }) => {
+      const loss = this.list.find(l => l.server.name === server && within(l, endAt));
+      if (!loss || state !== 'acknowledged' || late <= 0) return false;
+      const since = by === '' ? -Infinity : loss.from - 600_000;
+      return !this.truth.lates.some(
+        x => x.by === by && x.at >= since && x.at < loss.from && x.late >= late - 1000,
+      );
+    });
+  }
+
+  /**
+   * What may be missing without a gap.
+   * @param {string} server @param {import('./truth.js').Series} series @param {number} acknowledged
+   * @param {import('./truth.js').Sample} [sample]
+   */
+  excuse(server, series, acknowledged, sample) {
+    return (
+      this.pending(server, series, acknowledged) ||
+      this.unknown(server, series) ||
+      (sample !== undefined && this.later(server, sample))
+    );
   }
 
   /**

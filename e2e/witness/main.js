@@ -143,7 +143,7 @@ const world = {
     if (reason === 'source_dropped' && keys.every(key => key.includes('"gappy"'))) return undefined;
     return `nothing was lost that could be ${reason}`;
   },
-  losses: new Losses(),
+  losses: new Losses(truth),
   calm: () => harm === 0 && Date.now() - lastHarm > 3000,
   /** @type {Viewer[]} */
   viewers: [],
@@ -513,7 +513,7 @@ function judgeHistory(answer, selector, server, from, to, points) {
     report: (rule, detail) => world.violation(rule, where, `[${from}, ${to}] ${detail}`),
     open: text => world.open(text),
     cause: (reason, name, keys) => world.gapCause(name, reason, keys),
-    excuse: (series, acknowledged) => world.losses.excuse(server.name, series, acknowledged),
+    excuse: (series, acknowledged, sample) => world.losses.excuse(server.name, series, acknowledged, sample),
   });
   if (answer.from !== from || answer.to !== to || !Number.isInteger(answer.matched)) {
     world.violation('history', where, `asked for ${from} to ${to}: ${short(answer)}`);

@@ -28,7 +28,7 @@ export class Page {
    * @param {Report} o.report
    * @param {(text: string) => void} [o.open] something that the documents do not decide
    * @param {(reason: string, server: string, keys: string[]) => string | undefined} [o.cause] what is wrong with a gap
-   * @param {(series: Series, acknowledged: number) => boolean} [o.excuse] it may be missing, and no gap say so
+   * @param {(series: Series, acknowledged: number, sample?: import('./truth.js').Sample) => boolean} [o.excuse] it may be missing, and no gap say so
    * @param {() => boolean} [o.judging] a loss of the log, so that no position need be good for a resume
    */
   constructor({
@@ -323,7 +323,7 @@ export class Page {
     for (const id of m.gone ?? []) {
       const known = this.ids.get(id);
       if (!known) {
-        this.report('ids', `gone: ${id} is not known`);
+        this.open('`gone` may name a series that this page was not told of, and has nothing of');
         continue;
       }
       this.ids.delete(id);
@@ -591,7 +591,7 @@ export class Page {
       const touched = new Set();
       /** @param {import('./truth.js').Sample} s */
       const settled = s =>
-        raw?.has(s.t) || this.covers(series.key, s.t) || this.excuse(series, acknowledgedAt(s));
+        raw?.has(s.t) || this.covers(series.key, s.t) || this.excuse(series, acknowledgedAt(s), s);
       for (const s of series.between(from, to)) {
         if (acknowledgedAt(s) === Infinity) continue;
         compared++;

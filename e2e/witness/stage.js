@@ -99,7 +99,7 @@ export class Server extends Process {
   }
 
   /** @param {number} [patience] */
-  async start(patience = 60_000) {
+  async start(patience = 240_000) {
     mkdirSync(this.dir, { recursive: true });
     this.starts++;
     const child = this.spawn(

@@ -78,7 +78,8 @@ export class Viewer {
         report: (rule, detail) => this.violation(rule, detail, fresh),
         open: this.world.open,
         cause: (reason, server, keys) => this.world.gapCause(server, reason, keys),
-        excuse: (series, acknowledged) => this.world.losses.excuse(this.server.name, series, acknowledged),
+        excuse: (series, acknowledged, sample) =>
+          this.world.losses.excuse(this.server.name, series, acknowledged, sample),
         judging: () => this.world.losses.judging(),
       });
       page = fresh;

@@ -78,7 +78,9 @@ func (h *Hub) goOn(at bus.Offset) {
 func (h *Hub) lose(reason string, known, behind bus.Position) {
 	p := &h.progress
 	l := &loss{reason: reason, from: known.LogTime(), newest: known.LogTime(), until: behind.Offset, away: p.applied.IsZero()}
-	l.end(behind.Epoch, p.end)
+	if p.end.Epoch == behind.Epoch && p.end.Compare(l.until) > 0 {
+		l.until = p.end.Offset
+	}
 	if known == p.saved && !p.intact {
 		l.from -= replaySpan // what the machine had not written when its power failed
 	}
@@ -89,13 +91,6 @@ func (h *Hub) lose(reason string, known, behind bus.Position) {
 		h.losses++
 	}
 	h.loss = l
-}
-
-// end takes up where the log of an epoch ends, unless something came after the loss.
-func (l *loss) end(epoch string, end bus.Position) {
-	if l.to == 0 && end.Epoch == epoch && end.Compare(l.until) > 0 {
-		l.until = end.Offset
-	}
 }
 
 // before returns the newest accepted time of s in the newest batch that held it before

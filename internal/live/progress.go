@@ -84,6 +84,16 @@ type savedSource struct {
 	Back     reach  `json:"back"`
 	Lag      reach  `json:"lag"`
 	HeardAt  int64  `json:"heard_at"` // Unix ms
+
+	Hole *savedHole `json:"hole,omitempty"`
+}
+
+// savedHole is a hole in savedSource, without the series for which it was declared: the
+// next life finds them anew, and tells their gaps again.
+type savedHole struct {
+	Reason string `json:"reason"`
+	Bound  int64  `json:"bound"` // Unix ms
+	To     int64  `json:"to"`
 }
 
 // known returns the newest position up to which the store holds everything.
@@ -193,6 +203,9 @@ func (h *Hub) restore() (from bus.Position, err error) {
 		if x.SentT != nil {
 			src.sentT = *x.SentT
 		}
+		if x := x.Hole; x != nil {
+			src.hole = &hole{reason: x.Reason, bound: x.Bound, to: x.To, told: map[uint64]struct{}{}}
+		}
 		h.sources[id] = src
 	}
 	h.late = s.Late
@@ -256,7 +269,11 @@ func (h *Hub) progressToSave() []byte {
 		s.Replay = "" // the next start goes on with it
 	}
 	for id, x := range h.sources {
-		s.Sources[id] = savedSource{Seq: x.seq, EpochSeq: x.epochSeq, SentT: &x.sentT, LastT: x.lastT, HeardAt: x.heardAt, Back: x.back, Lag: x.lag}
+		saved := savedSource{Seq: x.seq, EpochSeq: x.epochSeq, SentT: &x.sentT, LastT: x.lastT, HeardAt: x.heardAt, Back: x.back, Lag: x.lag}
+		if x.hole != nil {
+			saved.Hole = &savedHole{Reason: x.hole.reason, Bound: x.hole.bound, To: x.hole.to}
+		}
+		s.Sources[id] = saved
 	}
 	if l := h.loss; l != nil && !l.over {
 		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until.Ms, UntilSeq: l.until.Seq, To: l.to}

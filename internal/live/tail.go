@@ -94,9 +94,6 @@ func (h *Hub) tail(ctx context.Context, from bus.Position) error {
 		h.ring.restart(bus.Position{Epoch: end.Epoch})
 	}
 	h.progress.first, h.progress.end = from.IsZero(), end
-	if h.loss != nil && h.progress.rereading {
-		h.loss.end(h.progress.known().Epoch, end)
-	}
 	h.progress.rereading = h.progress.rereading && from != end
 	h.progress.from, h.progress.read, h.progress.readAt = from, from, h.now()
 	h.mu.Unlock()
