@@ -13,6 +13,25 @@ export function isolated(ys: Values): number[] | null {
   return out.length > 0 ? out : null;
 }
 
+/** Whether a line has no other values than 0 and 1, and one at least. */
+export function isState(ys: Values): boolean {
+  let some = false;
+  for (const value of ys) {
+    if (typeof value !== 'number') continue;
+    if (value !== 0 && value !== 1) return false;
+    some = true;
+  }
+  return some;
+}
+
+/** Whether a time lies in a stretch, whose ends are excluded. */
+export function isInside(
+  time: number,
+  { from, to }: { readonly from: number; readonly to: number },
+): boolean {
+  return time > from && time < to;
+}
+
 /** The line's own value nearest to index `i`; null where it has none there or is broken. */
 export function nearestOwn(ys: Values, i: number): number | null {
   for (let distance = 0; distance <= REACH; distance++) {

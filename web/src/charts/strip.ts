@@ -9,7 +9,7 @@ import { axesOf, MARGIN } from './axes.ts';
 import { type Gestures, listenToGestures } from './gestures.ts';
 import { hatch, type Stretch, wash } from './hatch.ts';
 import type { Look } from './look.ts';
-import { isolated, nearestOwn, nearestTime } from './points.ts';
+import { isInside, isolated, isState, nearestOwn, nearestTime } from './points.ts';
 
 /** What a chart is made of, apart from its data. */
 export interface StripOptions {
@@ -59,13 +59,18 @@ const UNFOCUSED = 0.3;
 /** Clicks this near to each other are of the same place, CSS pixels. */
 const SAME_PLACE = 12;
 
+const LINES = uPlot.paths.linear!();
+const STEPS = uPlot.paths.stepped!({ align: 1 });
+
 /** One chart on the screen: paper, grid and pens. The only part of the page that knows uPlot. */
 export class Strip {
   readonly #plot: uPlot;
   readonly #options: StripOptions;
   readonly #listening = new AbortController();
   #pointed = false;
-  #drawing: Drawing = { x: [], ys: [], holes: [] };
+  #drawing: Drawing = { x: [], ys: [], holes: [], odd: [] };
+  /** Whether each line has states only, 0 and 1: it is drawn in steps. */
+  #stepped: boolean[] = [];
   readonly #shown: boolean[];
   #bottom = 0;
   #top = 1;
@@ -125,7 +130,12 @@ export class Strip {
               hatch(plot, this.#gaps, look().gap, LEAST_GAP, true);
             },
           ],
-          draw: [plot => this.#drawPin(plot)],
+          draw: [
+            plot => {
+              this.#drawOdd(plot);
+              this.#drawPin(plot);
+            },
+          ],
           setCursor: [() => this.#point()],
           setSeries: [
             (_plot, series, options) => {
@@ -251,6 +261,22 @@ export class Strip {
     this.#plot.redraw(false);
   }
 
+  /** Marks samples that are no numbers, at the lower edge. */
+  #drawOdd({ ctx, bbox }: uPlot): void {
+    const size = 4 * devicePixelRatio;
+    const y = bbox.top + bbox.height;
+    ctx.fillStyle = this.#options.look().muted;
+    for (const time of this.#drawing.odd) {
+      if (time < this.#from || time > this.#to) continue;
+      const x = this.#plot.valToPos(time, 'x', true);
+      ctx.beginPath();
+      ctx.moveTo(x - size, y);
+      ctx.lineTo(x + size, y);
+      ctx.lineTo(x, y - 1.5 * size);
+      ctx.fill();
+    }
+  }
+
   #drawPin({ ctx, bbox }: uPlot): void {
     if (this.#pin === null || this.#pin < this.#from || this.#pin > this.#to) return;
     const x = Math.round(this.#plot.valToPos(this.#pin, 'x', true)) + 0.5;
@@ -316,6 +342,7 @@ export class Strip {
         if (value > high) high = value;
       }
     });
+    this.#stepped = ys.map(isState);
     const [bottom, top] = valueRange(low, high, this.#options.unit);
     this.#bottom = bottom;
     this.#top = top;
@@ -333,12 +360,21 @@ export class Strip {
       width: WIDE,
       dash: [...DASHES[dash]!],
       // A line alone may fill the paper below it; several would hide each other.
-      ...(inks.length === 1 ? { fill: () => look().wash[colour]! } : {}),
+      // The area below a line tells an amount, so it begins at zero or is not there.
+      ...(inks.length === 1
+        ? { fill: () => (this.#bottom === 0 ? look().wash[colour]! : 'transparent') }
+        : {}),
+      paths: (plot, series, from, to) => (this.#stepped[i] ? STEPS : LINES)(plot, series, from, to),
       points: {
         show: false,
         size: 4,
         fill: () => look().palette[colour]!,
-        filter: () => isolated(this.#drawing.ys[i] ?? []),
+        filter: () => {
+          const { x, ys } = this.#drawing;
+          // In a declared gap a dot would be taken for a value that is known to be whole.
+          const found = isolated(ys[i] ?? [])?.filter(at => !this.#gaps.some(gap => isInside(x[at]!, gap)));
+          return found && found.length > 0 ? found : null;
+        },
       },
     };
   }

@@ -122,5 +122,6 @@ test.each([
 
 test('spans are spelt in their largest whole unit', () => {
   expect([100, 300, 3_600, 86_400, 90].map(spanText)).toEqual(['100s', '5m', '1h', '1d', '90s']);
+  expect(spanLabel(604_800)).toBe('7 d');
   expect(WINDOWS.map(spanLabel)).toEqual(['100 s', '5 min', '15 min', '1 h', '6 h', '24 h']);
 });

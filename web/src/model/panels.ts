@@ -1,4 +1,5 @@
 import { type Card, OWN } from './cards.ts';
+import { isCollected } from './collected.ts';
 import type { Unit } from './format.ts';
 import { NAME, quote } from './labels.ts';
 import { metricTitle, queryTitle } from './naming.ts';
@@ -92,16 +93,6 @@ const TEMPLATES: readonly Template[] = [
   },
 ];
 
-/** What the collector measures of a host, charts of the page or not: none of it gets a chart by itself. */
-const COLLECTED: ReadonlySet<string> = new Set([
-  ...TEMPLATES.flatMap(({ names }) => names),
-  'filesystem_size_bytes',
-  'filesystem_used_bytes',
-  'processes',
-  'processes_blocked',
-  'processes_running',
-]);
-
 /** Charts that come by themselves; what is more is found by the search. */
 const MOST_OWN = 12;
 
@@ -191,7 +182,7 @@ function ownMetrics(
   for (const labels of series) {
     const name = labels[NAME] ?? '';
     if (names.has(name) || without.has(name)) continue;
-    if (COLLECTED.has(name) && labels.host !== undefined) continue;
+    if (isCollected(labels)) continue;
     if (host !== null && labels.host !== undefined && labels.host !== host) continue;
     if (!selects.some(selects => selects(labels))) names.add(name);
   }

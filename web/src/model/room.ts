@@ -104,6 +104,11 @@ export class Room {
     return interval;
   }
 
+  /** Whether any line comes in a steady rhythm, so that silence is an outage. */
+  get steady(): boolean {
+    return this.lines.some(line => line.steady);
+  }
+
   /** Another extent is wanted: what is here stays until the bootstrap for it replaces it. */
   resize(extent: Extent): void {
     this.#extent = extent;

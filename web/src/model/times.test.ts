@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { momentText, stretchText } from './times.ts';
+import { momentText, sinceText, stretchText } from './times.ts';
 
 const at = (...parts: [number, number, number, number?, number?, number?, number?]) =>
   new Date(...parts).getTime();
@@ -18,4 +18,10 @@ test('a stretch has its days where they are not of today', () => {
   expect(stretchText(noon - 100_000, noon, noon)).toBe('11:58:20 – 12:00:00');
   expect(stretchText(noon - 86_400_000, noon - 86_300_000, noon)).toBe('26 Nov 12:00:00 – 12:01:40');
   expect(stretchText(noon - 86_400_000, noon, noon)).toBe('26 Nov 12:00:00 – 27 Nov 12:00:00');
+});
+
+test('what began on another day says so', () => {
+  const noon = at(2026, 10, 27, 12);
+  expect(sinceText(noon - 5_000, noon)).toBe('11:59:55');
+  expect(sinceText(noon - 86_400_000, noon)).toBe('26 Nov 12:00:00');
 });

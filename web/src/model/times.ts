@@ -40,3 +40,8 @@ export function stretchText(from: number, to: number, now: number): string {
   const second = sameDay(from, to) ? '' : `${dayText(to)} `;
   return `${day}${formatTime(from, fine)} – ${second}${formatTime(to, fine)}`;
 }
+
+/** When something began that still is so at `now`: with its day where that is another one. */
+export function sinceText(time: number, now: number): string {
+  return sameDay(time, now) ? formatTime(time) : `${dayText(time)} ${formatTime(time)}`;
+}

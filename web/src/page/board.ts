@@ -2,6 +2,7 @@ import { computed, type ReadonlySignal, signal } from '@preact/signals';
 import { type Card, type Layout, readCards, writeCards } from '../model/cards.ts';
 import { addCard, movePanel, namePanel, removePanel, retarget } from '../model/edit.ts';
 import { layOut, type Panel, type Situation, STANDARD } from '../model/panels.ts';
+import { keep, kept } from './kept.ts';
 
 /** Where the browser keeps the view of a page that no link has told one. */
 const KEY = 'stripchart.view';
@@ -24,10 +25,10 @@ export class Board {
 
   /** `told` is what the link says. `changed` is called after a change on the page. */
   constructor(told: Layout | null, situation: ReadonlySignal<Situation>, changed: () => void) {
-    const kept = recall();
-    this.#kept = told === null || spell(told) === kept;
+    const remembered = kept(KEY);
+    this.#kept = told === null || spell(told) === remembered;
     this.#changed = changed;
-    const layout = told ?? (kept === null ? null : parse(kept));
+    const layout = told ?? (remembered === null ? null : parse(remembered));
     if (layout) this.#layout.value = layout.cards.length > 0 ? layout : { ...layout, cards: STANDARD };
     this.#placed = computed(() => {
       const { cards, hidden } = this.#layout.value;
@@ -74,7 +75,7 @@ export class Board {
 
   #change(layout: Layout): void {
     this.#layout.value = layout;
-    if (this.#kept) remember(spell(layout));
+    if (this.#kept) keep(KEY, spell(layout));
     this.#changed();
   }
 
@@ -96,21 +97,4 @@ function spell(layout: Layout): string {
 function parse(text: string): Layout | null {
   const layout = readCards(new URLSearchParams(text));
   return layout && { cards: layout.cards, hidden: layout.hidden };
-}
-
-// Storage may be forbidden or full; a view is then kept by its link alone.
-
-function recall(): string | null {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null;
-  }
-}
-
-function remember(text: string): void {
-  try {
-    if (text === '') localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, text);
-  } catch {}
 }

@@ -2,6 +2,9 @@ import type { Page } from './page.ts';
 
 /** Keys of the whole page. */
 const KEYS: Readonly<Record<string, (page: Page) => void>> = {
+  '?': page => {
+    page.help.value = true;
+  },
   '/': page => page.ask('anything'),
   '+': page => page.time.scale(0.5),
   '-': page => page.time.scale(2),
@@ -20,6 +23,7 @@ const FREE_KEYS: Readonly<Record<string, (page: Page) => void>> = {
 /** Has the page listen to its keys. */
 export function listenToKeys(page: Page): void {
   document.addEventListener('keydown', event => {
+    if (!page.keysOn.value && event.key !== '?') return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target))
       return;
     const act = KEYS[event.key] ?? (isControl(event.target) ? undefined : FREE_KEYS[event.key]);

@@ -5,7 +5,7 @@ import type { Transport } from '../live/transport.ts';
 import { readAddress, writeAddress } from '../model/address.ts';
 import { MAX_CARDS } from '../model/cards.ts';
 import { ServerClock } from '../model/clock.ts';
-import { type Condition, type Connection, condition, staleAfter } from '../model/condition.ts';
+import { type Condition, type Connection, condition, patience } from '../model/condition.ts';
 import { gapText } from '../model/gap.ts';
 import { byKey } from '../model/labels.ts';
 import type { DeclaredGap } from '../model/line.ts';
@@ -13,6 +13,7 @@ import { STANDARD } from '../model/panels.ts';
 import type { Labels } from '../model/wire.ts';
 import { Board } from './board.ts';
 import type { Question } from './commands.ts';
+import { keep, kept } from './kept.ts';
 import { Pin } from './pin.ts';
 import { Presence } from './presence.ts';
 import { ThemeChoice } from './theme.ts';
@@ -24,6 +25,9 @@ const DEFAULT_WINDOW = 100;
 
 /** The link is written when the paper has rested for this long, ms. */
 const ADDRESS_RESTS = 250;
+
+/** Where the browser keeps whether single keys act. */
+const KEYS_KEPT = 'stripchart.keys';
 
 /** How often the page looks whether its state changed though nothing came, ms. */
 const PULSE = 1_000;
@@ -58,6 +62,11 @@ export class Page {
   readonly question = signal<Question | null>(null);
   /** What of the link could not be followed. */
   readonly faults: readonly string[];
+  /** The first value of the page, for its tab. */
+  readonly reading = signal('');
+  readonly keysOn = signal(kept(KEYS_KEPT) !== 'off');
+  /** Whether the keys are being told. */
+  readonly help = signal(false);
   /** Whether every legend tells least, mean and greatest values; a wide one does so by itself. */
   readonly numbers = signal(false);
   /** What could not be done, empty for nothing. */
@@ -72,6 +81,7 @@ export class Page {
   readonly malformed = signal<Malformed>({ count: 0, last: '' });
   #windowChosen: boolean;
   readonly #connection = signal<Connection>({ kind: 'connecting' });
+  #lostSince: number | null = null;
   readonly #views = new Map<Subscription, View>();
   #toldGap: DeclaredGap | null = null;
   #writing: ReturnType<typeof setTimeout> | undefined;
@@ -94,6 +104,8 @@ export class Page {
     this.client = new LiveClient(transport, this.clock, {
       connection: connection => {
         this.#connection.value = connection;
+        const lost = connection.kind === 'lost' || connection.kind === 'restarting';
+        this.#lostSince = lost ? (this.#lostSince ?? this.clock.now()) : null;
         this.#judge(false);
       },
       hello: hello => {
@@ -136,11 +148,6 @@ export class Page {
       document.documentElement.dataset.condition = kind;
     });
     effect(() => {
-      const hosts = this.hosts.value;
-      const host = this.host.value ?? (hosts.length === 1 ? hosts[0] : null);
-      document.title = host ? `${host} · Stripchart` : 'Stripchart';
-    });
-    effect(() => {
       void this.theme.shade.value;
       for (const view of this.views()) view.repaint();
     });
@@ -154,7 +161,15 @@ export class Page {
       this.#judge(true);
       this.pin.leave(this.time.at(this.clock.now()).from);
       for (const view of this.views()) view.pulse();
+      this.reading.value = this.#firstReading();
     }, PULSE);
+  }
+
+  /** The value of the large chart, where it has one line. */
+  #firstReading(): string {
+    for (const { panel, single } of this.views())
+      if (panel.hero && single.value && !single.value.silent.value) return single.value.value.value;
+    return '';
   }
 
   /** The charts that are on the page. */
@@ -192,6 +207,12 @@ export class Page {
 
   ask(question: Question | null): void {
     this.question.value = question;
+  }
+
+  /** Whether single keys act, which a reader who speaks to the browser may not want. */
+  allowKeys(on: boolean): void {
+    this.keysOn.value = on;
+    keep(KEYS_KEPT, on ? '' : 'off');
   }
 
   toggleNumbers(): void {
@@ -256,8 +277,11 @@ export class Page {
     let interval = 0;
     let notStored = false;
     let loading = false;
-    for (const { room } of this.#views.keys()) {
+    let steady = false;
+    let refused = this.#views.size > 0;
+    for (const { room, problem } of this.#views.keys()) {
       joined ||= room.joined;
+      refused &&= problem !== null;
       // Its newest sample is on its way, so its age tells nothing.
       loading ||= room.loading;
       if (room.loading) continue;
@@ -265,20 +289,32 @@ export class Page {
       if (room.newest > newest) {
         newest = room.newest;
         interval = room.interval;
+        steady = room.steady;
       }
     }
     // Where every history is under way, the page stands as it stood.
     if (loading && !Number.isFinite(newest) && this.#connection.value.kind === 'open') return;
     const now = this.clock.now();
-    const next = condition({ connection: this.#connection.value, joined, newest, interval, notStored, now });
+    const next = condition({
+      connection: this.#connection.value,
+      lostSince: this.#lostSince,
+      joined,
+      refused,
+      newest,
+      interval,
+      steady,
+      notStored,
+      now,
+    });
     const last = this.condition.value;
     if (next.kind === 'live' || next.kind === 'not-recorded')
-      this.#wakeAfter(newest + staleAfter(interval) - now);
+      this.#wakeAfter(newest + patience(interval, steady) - now);
     if (next.title !== last.title || (ages && next.detail !== last.detail)) this.condition.value = next;
   }
 
   /** Judges again in `ms`, when the page may have become stale: the pulse could be a second late. */
   #wakeAfter(ms: number): void {
+    if (!Number.isFinite(ms)) return;
     this.#alarm ??= setTimeout(() => {
       this.#alarm = undefined;
       this.#judge(true);

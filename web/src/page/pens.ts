@@ -1,16 +1,18 @@
 import { type Signal, signal } from '@preact/signals';
 import { assignInks, type Ink } from '../model/colour.ts';
-import { isStale } from '../model/condition.ts';
+import { patience } from '../model/condition.ts';
 import { formatValue, type Unit, unitOf } from '../model/format.ts';
-import { byKey, distinguishing, lineKey, lineTitle, NAME } from '../model/labels.ts';
+import { byKey, distinguishing, lineKey, lineTitle, NAME, shorten } from '../model/labels.ts';
 import type { Line } from '../model/line.ts';
-import { choose, valueNear } from '../model/rank.ts';
+import { choose, mean, valueNear } from '../model/rank.ts';
 import { statsOf } from '../model/stats.ts';
 
 /** A line that is drawn, and what its chart's legend says of it. */
 export interface Pen {
   readonly line: Line;
   readonly title: string;
+  /** As much of the title as tells it from the others. */
+  readonly short: string;
   readonly ink: Ink;
   readonly unit: Unit;
   /** The newest value, or the one under the pointer. */
@@ -29,12 +31,14 @@ export class Pens {
   /** Unit of the value axis: that of all lines, or none where they have several. */
   unit: Unit = 'number';
   readonly #unit: Unit | null;
+  readonly #subject: string;
   #lines: readonly Line[] = [];
   #inks: ReadonlyMap<string, Ink> = new Map();
 
-  /** `unit` is that of all values, null where the metrics' names tell it. */
-  constructor(unit: Unit | null) {
+  /** `unit` is that of all values, null where the metrics' names tell it; `subject` is the chart's title. */
+  constructor(unit: Unit | null, subject: string) {
     this.#unit = unit;
+    this.#subject = subject;
   }
 
   /** Whether the lines have several units, which one axis cannot tell. */
@@ -56,7 +60,10 @@ export class Pens {
     const names = [...new Set(labels.map(l => l[NAME] ?? ''))];
     const keyed = chosen
       .map(line => ({ line, key: lineKey(line.labels, apart) }))
-      .sort((a, b) => byKey(a.key, b.key));
+      // As the note below the chart says it: where lines are left out, the highest come first.
+      .sort((a, b) =>
+        chosen.length < lines.length ? mean(b.line, from) - mean(a.line, from) : byKey(a.key, b.key),
+      );
     this.#inks = assignInks(
       keyed.map(({ key }) => key),
       this.#inks,
@@ -66,9 +73,12 @@ export class Pens {
     const unit = this.unit;
     this.unit = first ? units.get(first.line)! : 'number';
     if (keyed.some(({ line }) => units.get(line) !== this.unit)) this.unit = 'number';
-    const list = keyed.map(({ line, key }) => ({
+    const titles = keyed.map(({ line }) => lineTitle(line.labels, apart, names));
+    const shorts = shorten(titles, this.#subject);
+    const list = keyed.map(({ line, key }, i) => ({
       line,
-      title: lineTitle(line.labels, apart, names),
+      title: titles[i]!,
+      short: shorts[i]!,
       ink: this.#inks.get(key)!,
       unit: units.get(line)!,
       value: before.get(line.key)?.value ?? signal(''),
@@ -95,7 +105,8 @@ export class Pens {
    */
   writeValues(time: number | null, interval: number, now: number | null): void {
     for (const { line, unit, value, silent } of this.list.value) {
-      silent.value = now !== null && line.interval > 0 && isStale(now - line.newestTime, line.interval);
+      silent.value =
+        now !== null && line.interval > 0 && now - line.newestTime > patience(line.interval, line.steady);
       const number = time === null ? line.newestValue : valueNear(line, time, 1.5 * interval);
       value.value = formatValue(number, unit);
     }

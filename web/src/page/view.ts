@@ -81,7 +81,7 @@ export class View implements Drawable {
   constructor(page: Page, panel: Panel, root: HTMLElement, width: number, height: number) {
     this.#page = page;
     this.panel = panel;
-    this.pens = new Pens(panel.unit);
+    this.pens = new Pens(panel.unit, panel.title);
     this.absent = new Absent(page, panel);
     this.#root = root;
     this.#width = width;

@@ -7,7 +7,9 @@ import { ChartPanel } from './ChartPanel.tsx';
 import { CommandBar } from './CommandBar.tsx';
 import { Footer } from './Footer.tsx';
 import { Header } from './Header.tsx';
+import { Keys } from './Keys.tsx';
 import { Notes } from './Notes.tsx';
+import { TabState } from './TabState.tsx';
 
 export function App({ page }: { page: Page }) {
   return (
@@ -18,6 +20,8 @@ export function App({ page }: { page: Page }) {
       <Footer page={page} />
       <Announcer page={page} />
       <CommandBar page={page} />
+      <Keys page={page} />
+      <TabState page={page} />
     </>
   );
 }

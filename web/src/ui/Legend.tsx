@@ -46,7 +46,7 @@ function Item({ view, pen, i }: { view: View; pen: Pen; i: number }) {
         <svg class={`ink ink-${pen.ink.colour}`} width="18" height="8" aria-hidden="true">
           <path d="M0 4h18" stroke-dasharray={DASHES[pen.ink.dash]!.join(' ')} />
         </svg>
-        <span class="key">{pen.title}</span>
+        <span class="key">{pen.short}</span>
         <Stats pen={pen} />
         <span class="value">{pen.value}</span>
         {pen.silent.value && <span class="since">since {formatTime(pen.line.newestTime)}</span>}
