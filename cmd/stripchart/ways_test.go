@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -64,6 +65,12 @@ func TestANumberThatIsPushedIsOnAnOpenPage(t *testing.T) {
 		if len(update.Series) != 1 || update.Series[0].Labels["room"] != "lab" || len(update.Blocks) != 1 || update.Blocks[0].Y[0][0] != 21.5 {
 			t.Errorf("%v: the page was sent %+v", args, update)
 		}
+		if status, answer := sendText(t, p.url+"/write?db=x", "room,room=lab humidity=40i"); status != 204 {
+			t.Errorf("%v: line protocol: %d %s", args, status, answer)
+		}
+		eventually(t, "the line protocol's sample is in the history", func() bool {
+			return fmt.Sprint(p.values(`room_humidity{room="lab"}`)) == "[40]"
+		})
 		link, err := url.Parse(said.Show)
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@
 //
 //	remotewrite.go  Prometheus Remote-Write 2.0, with the sequence of our own sources, and 1.0
 //	push.go         lines of text, as people and scripts print numbers
+//	lineprotocol.go InfluxDB's line protocol, with what its agents ask for first in influx.go
 //
 // Guarantees:
 //

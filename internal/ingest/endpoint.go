@@ -71,7 +71,7 @@ type Endpoint struct {
 // Paths are the patterns, in the form of http.ServeMux, under which a server has to mount an
 // Endpoint.
 func Paths() []string {
-	return []string{httpbus.WritePath, PushPath}
+	return []string{httpbus.WritePath, PushPath, influx1Path, influx2Path, influxPing, influxHealth, influxQuery}
 }
 
 // New returns an Endpoint.
@@ -103,7 +103,13 @@ func New(o Options) (*Endpoint, error) {
 		decoding: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	e.mux.Handle(httpbus.WritePath, e.speaking(newRemoteWrite(cap(e.decoding), rw.Limits{})))
-	e.mux.Handle(PushPath+"{name...}", e.speaking(&push{accept: e.acceptance}))
+	stamps := new(stamps)
+	e.mux.Handle(PushPath+"{name...}", e.speaking(&push{stamps: stamps, accept: e.acceptance}))
+	e.mux.Handle(influx1Path, e.speaking(&lineProtocol{version: 1, stamps: stamps, accept: e.acceptance}))
+	e.mux.Handle(influx2Path, e.speaking(&lineProtocol{version: 2, stamps: stamps, accept: e.acceptance}))
+	e.mux.HandleFunc(influxPing, e.ping)
+	e.mux.HandleFunc(influxHealth, e.health)
+	e.mux.HandleFunc(influxQuery, e.query)
 	var err error
 	e.metrics, err = newMetrics(o.Registerer, &e.load, &e.series)
 	return e, err

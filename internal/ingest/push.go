@@ -24,7 +24,7 @@ const PushPath = "/api/v1/push/"
 // push is lines of text, as package textline reads them. The path names the series, and the
 // query its labels.
 type push struct {
-	stamps stamps
+	stamps *stamps
 	accept func(now time.Time) acceptance
 }
 
@@ -99,7 +99,7 @@ func (x *pushExchange) decode(body []byte) (*bus.Batch, Report, error) {
 			}
 		}
 	}
-	b, report := g.finish(&x.f.stamps)
+	b, report := g.finish(x.f.stamps)
 	for _, series := range b.Series[:min(len(b.Series), maxShown)] {
 		x.shown = append(x.shown, series.Labels)
 	}

@@ -264,9 +264,10 @@ func FuzzPush(f *testing.F) {
 		f.Add("m", "a=b", s, false)
 		f.Add("räum x", "__name__=m&a=&a=1", s, true)
 	}
+	var p taken
+	h := handler(f, Options{Publish: p.publish, MaxBody: 1 << 16, MaxDecoded: 1 << 16})
 	f.Fuzz(func(t *testing.T, name, query, body string, zipped bool) {
-		var p taken
-		h := handler(t, Options{Publish: p.publish, MaxBody: 1 << 16, MaxDecoded: 1 << 16})
+		p.batches = nil
 		r := httptest.NewRequest("POST", PushPath, strings.NewReader(body))
 		r.URL = &url.URL{Path: PushPath + name, RawPath: PushPath + url.PathEscape(name), RawQuery: query}
 		if zipped {
