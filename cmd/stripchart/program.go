@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/api"
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/membus"
@@ -147,7 +148,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	p.registry.MustRegister(p.memory)
 	p.store, err = store.Open(store.Options{
 		Dir: o.DataDir, Retention: time.Duration(o.Retention), OutOfOrder: acceptance + acceptanceMargin, Sync: o.Sync == syncAlways,
-		Logger: p.log, Registerer: p.registry,
+		QueryReads: o.MaxQueries, QueryTimeout: time.Duration(o.QueryTimeout), Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {
 		return err
@@ -170,9 +171,15 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	if err != nil {
 		return err
 	}
+	queries, err := api.New(api.Options{
+		Store: p.store, MaxSamples: o.MaxQuerySamples, Ready: p.hub.IsReady, Short: p.memory.High, Log: p.log, Registry: p.registry,
+	})
+	if err != nil {
+		return err
+	}
 	p.server, err = server.New(server.Options{
 		Sockets: p.sockets, Hub: p.hub, Registry: p.registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.Insecure,
-		Ingest: writes, MaxOpen: capacity.open, MaxOpenPerAddress: capacity.openPerAddress, Overloaded: p.memory.High,
+		Ingest: writes, API: queries, MaxOpen: capacity.open, MaxOpenPerAddress: capacity.openPerAddress, Overloaded: p.memory.High,
 		Limits: map[string]float64{"memory_bytes": float64(p.memory.Bound())},
 	})
 	if err != nil {

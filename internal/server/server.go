@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"stripchart/internal/api"
 	"stripchart/internal/ingest"
 	"stripchart/internal/live"
 	"stripchart/internal/socketio"
@@ -39,6 +40,8 @@ type Options struct {
 	// Ingest takes the requests at ingest.Paths, of any method; nil is a server that
 	// cannot be written to.
 	Ingest http.Handler
+	// API answers queries; nil is a server that is not asked.
+	API *api.API
 }
 
 const (
@@ -94,6 +97,9 @@ func New(o Options) (*Server, error) {
 		"answer_seconds":               answerTimeout.Seconds(),
 	}
 	maps.Copy(bounds, o.Limits)
+	if o.API != nil {
+		maps.Copy(bounds, o.API.Limits())
+	}
 	for _, c := range []prometheus.Collector{newSocketMetrics(o.Sockets, bounds), s.connections, s.refused, s.panics} {
 		if err := o.Registry.Register(c); err != nil {
 			return nil, err
@@ -113,6 +119,9 @@ func New(o Options) (*Server, error) {
 		for _, path := range ingest.Paths() {
 			mux.Handle(path, o.Ingest)
 		}
+	}
+	if o.API != nil {
+		o.API.Register(mux)
 	}
 	mux.Handle("/", page)
 	s.http = &http.Server{
