@@ -8,15 +8,15 @@ import (
 	"stripchart/internal/httperr"
 )
 
-// lingering is how long a client may go on sending a body that nobody reads. It is let
-// go on at all so that it reads the answer: closing at once would reset the connection.
+// lingering is how long a client may go on sending a body that is not read. Closing at once
+// would reset the connection, and the client would not read the response.
 const lingering = time.Second
 
-// lingeringProbe is the same where there is no room: the place is needed.
+// lingeringProbe is lingering for the connections of spareForProbes, whose places are scarce.
 const lingeringProbe = 50 * time.Millisecond
 
-// leaveBody says that nobody reads r's body, if it has one: the answer goes out at once,
-// not when the body has come, and the connection ends behind it.
+// leaveBody says that r's body, if it has one, will not be read. The response is sent at
+// once, without waiting for the body, and the connection ends after it.
 func leaveBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
@@ -24,7 +24,7 @@ func leaveBody(w http.ResponseWriter, r *http.Request) {
 		if connOf(r).probesOnly {
 			wait = lingeringProbe
 		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(wait)) // tests' writers have none
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(wait)) // httptest's writers have none
 	}
 }
 
@@ -34,8 +34,8 @@ func fail(w http.ResponseWriter, r *http.Request, status int, code, message stri
 	httperr.Error{Code: code, Message: message}.Write(w, status)
 }
 
-// refuse is fail for a request that is refused for what it is or when it comes,
-// before anything was done for it. Such are counted.
+// refuse is fail for a request that is refused before anything was done for it, because of
+// its headers or the server's state. Refused requests are counted.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
 	s.refused.WithLabelValues(code).Inc()
 	fail(w, r, status, code, message)

@@ -33,9 +33,7 @@ func TestTheSessionOfTheHandshakeTravelsWithTheConnection(t *testing.T) {
 	if status != 200 {
 		t.Fatalf("handshake: %d %q", status, body)
 	}
-	_, rest, _ := strings.Cut(body, `"sid":"`)
-	sid, _, _ := strings.Cut(rest, `"`)
-	q := polling4 + "&sid=" + sid
+	q := session(t, body)
 	st.expect("POST", q, "40", 200, "ok")
 	s := mustBe("polling", Session{"network of bob", int64(2)})
 	st.expect("GET", q, "", 200, "40")
