@@ -20,7 +20,7 @@ func TestASeriesThatItsSourceWritesAfterAnotherRestartHasItsGap(t *testing.T) {
 		write := func(seconds int, series ...int) {
 			for range seconds {
 				seq++
-				b := &bus.Batch{Source: "0", Seq: seq}
+				b := &bus.Batch{Sequence: bus.Sequence{Source: "0", Seq: seq}}
 				for _, n := range series {
 					b.Series = append(b.Series, bus.Series{Labels: seriesLabels(0, n), Samples: []bus.Sample{{T: ms(), V: 1}}})
 				}
