@@ -62,7 +62,7 @@ type savedProgress struct {
 	Position string                 `json:"position,omitempty"`
 	Replay   string                 `json:"replay,omitempty"`
 	Sources  map[string]savedSource `json:"sources"`
-	Loss     *savedLoss             `json:"loss,omitempty"` // that is not declared yet
+	Loss     *savedLoss             `json:"loss,omitempty"` // the newest, while it is judged or recent
 	Late     reach                  `json:"late"`           // Hub.late
 }
 
@@ -74,6 +74,7 @@ type savedLoss struct {
 	Until    int64  `json:"until"`
 	UntilSeq uint64 `json:"until_seq,omitempty"`
 	To       int64  `json:"to,omitempty"`
+	Over     bool   `json:"over,omitempty"`
 }
 
 type savedSource struct {
@@ -216,7 +217,8 @@ func (h *Hub) restore() (from bus.Position, err error) {
 	h.begun = true
 	if l := s.Loss; l != nil {
 		h.loss = &loss{
-			reason: l.Reason, from: l.From, newest: l.Newest, until: bus.Offset{Ms: l.Until, Seq: l.UntilSeq}, to: l.To, away: true,
+			reason: l.Reason, from: l.From, newest: l.Newest, until: bus.Offset{Ms: l.Until, Seq: l.UntilSeq}, to: l.To,
+			over: l.Over, away: !l.Over,
 		}
 		h.losses++
 		for _, src := range h.sources {
@@ -275,8 +277,9 @@ func (h *Hub) progressToSave() []byte {
 		}
 		s.Sources[id] = saved
 	}
-	if l := h.loss; l != nil && !l.over {
-		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until.Ms, UntilSeq: l.until.Seq, To: l.to}
+	// What is new may have begun in a loss for a while after that was judged.
+	if l := h.loss; l != nil && (!l.over || l.waited(p.applied.LogTime()) <= holePatience) {
+		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until.Ms, UntilSeq: l.until.Seq, To: l.to, Over: l.over}
 	}
 	b, err := json.Marshal(s)
 	if err != nil {
