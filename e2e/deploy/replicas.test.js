@@ -28,6 +28,7 @@ test(
     ]);
     const site = await startSite(scene, servers, await freePort());
     const source = new NumberedSource(site.url, { series: SERIES, interval: INTERVAL });
+    scene.closing(() => source.close());
     const viewers = await openAudience(scene, site.url, VIEWERS);
 
     for (const [killed, left] of /** @type {const} */ ([
