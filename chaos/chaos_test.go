@@ -32,8 +32,9 @@ func TestMain(m *testing.M) {
 		os.Exit(Source(os.Args[1:]))
 	}
 	// Toxiproxy leaves a goroutine behind where a toxic was removed while its reader had
-	// gone.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
+	// gone, or the one that feeds it.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/stream.(*ChanWriter).Write"))
 }
 
 // stripchart builds the binary.
