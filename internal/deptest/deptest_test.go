@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -229,4 +231,28 @@ func list(t *testing.T) []listed {
 		packages = append(packages, p)
 	}
 	return packages
+}
+
+// docs/ARCHITECTURE.md is where a newcomer begins: its table has every package, and what it
+// points to is there.
+func TestTheArchitectureHasEveryPackageAndNamesWhatIsThere(t *testing.T) {
+	const root = "../../"
+	text, err := os.ReadFile(root + "docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		if strings.HasPrefix(name, "bench") || strings.HasPrefix(name, "e2e") || strings.HasPrefix(name, "docs") {
+			continue // programs for measuring and testing
+		}
+		if !bytes.Contains(text, []byte("\n| `"+name+"` |")) {
+			t.Errorf("docs/ARCHITECTURE.md lacks a row for the package %s", name)
+		}
+	}
+	for _, m := range regexp.MustCompile("`((?:cmd|internal|web|docs|deploy)/[^` ]+)`").FindAllSubmatch(text, -1) {
+		if _, err := os.Stat(root + string(m[1])); err != nil {
+			t.Errorf("docs/ARCHITECTURE.md names %s, which is not there", m[1])
+		}
+	}
 }
