@@ -49,9 +49,7 @@ const refillPause = 60_000
 //
 // The caller holds h.mu.
 func (h *Hub) positionIn(r *Room, p bus.Position) string {
-	judging := h.loss != nil && !h.loss.over
-	partial := h.progress.isUnstored && !h.ring.covers(h.progress.unstoredAt)
-	if r.isCrowded() || judging || partial {
+	if s := h.standing(); r.isCrowded() || s.judging || s.partial {
 		p.Epoch = noEpoch
 	}
 	return p.String()
@@ -66,7 +64,7 @@ func (h *Hub) rejoinRoom(r *Room) {
 	r.crowd.generation++
 	if !r.crowd.rejoining {
 		r.crowd.rejoining = true
-		h.background.Go(func() { h.sendAway(r) })
+		h.start(func() { h.sendAway(r) })
 	}
 }
 

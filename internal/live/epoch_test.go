@@ -82,8 +82,8 @@ func TestOnlyTheEndOfANewEpochIsReadAgain(t *testing.T) {
 				settleReplicas(t, 0, []*page{p}, want)
 				p.close()
 				a.stop()
-				if n := len(a.hub.gaps); n > 0 && !full {
-					t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *a.hub.gaps[0])
+				if n := len(a.hub.follower.ledger.gaps); n > 0 && !full {
+					t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *a.hub.follower.ledger.gaps[0])
 				}
 				// Nor does a start after it read more than any other.
 				before = l.handed.Load()
@@ -149,8 +149,8 @@ func TestAnEpochThatComesBackIsAnotherLog(t *testing.T) {
 				settleReplicas(t, 0, []*page{p}, want)
 				p.close()
 				a.stop()
-				if n := len(a.hub.gaps); n > 0 && numbered {
-					t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *a.hub.gaps[0])
+				if n := len(a.hub.follower.ledger.gaps); n > 0 && numbered {
+					t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *a.hub.follower.ledger.gaps[0])
 				}
 			})
 		})
@@ -180,7 +180,7 @@ func TestTheLogIsToBlameForTheSecondLossToo(t *testing.T) {
 		time.Sleep(time.Second)
 		a.stop()
 		var reasons []string
-		for _, g := range a.hub.gaps {
+		for _, g := range a.hub.follower.ledger.gaps {
 			reasons = append(reasons, g.reason)
 		}
 		if !slices.Equal(reasons, []string{wire.GapLogLost}) {
@@ -211,7 +211,7 @@ func TestAServerIsNotReadyBeforeItHasReadTheNewEpoch(t *testing.T) {
 				l.slow.Store(int64(100 * time.Millisecond))
 				r.start() // waits until it is ready
 				end, _ := l.End(t.Context())
-				if at := r.hub.knownPosition(); at != end {
+				if at := r.hub.follower.knownPosition(); at != end {
 					t.Errorf("ready at %s, and the log ends at %s", at, end)
 				}
 				r.stop()

@@ -48,13 +48,13 @@ func (c *Client) History(arg json.RawMessage, ack Ack) {
 		return
 	}
 	if c.asking >= maxAsking {
-		h.background.Go(func() {
+		h.start(func() {
 			ack.refuse(&wire.Error{Code: wire.CodeOverloaded, Message: fmt.Sprintf("at most %d histories may be asked for at once; wait for an answer first", maxAsking)})
 		})
 		return
 	}
 	c.asking++
-	h.background.Go(func() {
+	h.start(func() {
 		defer func() {
 			h.mu.Lock()
 			c.asking--

@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stripchart/internal/bus"
-	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
 
@@ -80,38 +77,23 @@ func (o *Options) setDefaults() {
 
 // Hub applies the log and feeds rooms and viewers; see the package comment.
 type Hub struct {
+	*recent
+	*tasks
 	o             Options
+	follower      *follower
+	logSide       // the follower, as the page side sees it
 	defaultSeries selector
-	bus           bus.Bus
 	store         Store
 	storeWatch    storeWatch
 	transport     Transport
 	log           *slog.Logger
 	metrics       metrics
 
-	ctx        context.Context // ends with Close
-	cancel     context.CancelFunc
-	background sync.WaitGroup // every goroutine but Run's; Add under mu while not closed
-	ready      chan struct{}  // closed when viewers may join
-	setReady   func()
-	behind     atomic.Int64  // see Behind, ms; -1: not known
 	wake       chan struct{} // buffered, capacity 1: the flusher has something to do
 	searchable chan struct{} // buffered, capacity 1: the matcher has something to do
 	listing    chan struct{} // buffered, capacity 1: held while a catalogue's list is made
-	toSave     chan struct{} // buffered, capacity 1: the saver has something to do
-	applying   chan struct{} // buffered, capacity 1: held while a batch is applied, or an idle log judged
 	reads      chan struct{} // semaphore of history reads
-	// saving is of one: who holds it writes notes. Two at a time could put back the
-	// older one, and neither could tell that what it was to keep is kept. Taken before mu.
-	saving chan struct{}
 
-	// mu is "apply's lock". It is held for a commit, for opening a querier, and for
-	// taking what a flush sends; never while reading history, encoding samples or
-	// writing to a connection. It is the only lock of this package.
-	mu             lock
-	closed         bool
-	ring           ring
-	index          index
 	rooms          map[string]*Room
 	idle           []*Room // without viewers, in the order in which they were left
 	searches       map[*search]struct{}
@@ -123,27 +105,6 @@ type Hub struct {
 	clients        map[*Client]struct{}
 	feeds          map[string]*feed // by canonical selectors
 	bootstrapBytes int
-	newestT        int64                          // newest time of any series, Unix ms
-	notStored      bool                           // the last commit found the disk full
-	doubts         map[*series]map[int64]struct{} // times of the samples of failed commits
-	doubtful       int                            // times in doubts, doubly counted where one was tried twice
-	progress       progress
-	sources        sources
-	loss           *loss // the newest; nil: none so far
-	begun          bool  // progress was saved once, by this life or one before; used by Run alone
-	losses         int   // counts those that are judged apart
-	late           reach // how old samples of writers without numbers are when they come
-	gaps           []*gap
-	gapsDeclared   uint64       // how many were, ever
-	gapsSaved      uint64       // of those, in order
-	lossesTold     []store.Loss // that the store keeps and gaps are declared for; written by the goroutine that applies
-	receipts       []receipt    // batches that wait for gaps to be saved; as many as wait for an answer
-
-	// Used by the apply goroutine alone. All but the first are its scratch.
-	shown    shown
-	rows     []store.Row
-	incoming []incoming
-	writing  []writing
 
 	// Scratch of the flusher.
 	outgoing  []Outgoing
@@ -159,23 +120,44 @@ func New(o Options) (*Hub, error) {
 		return nil, fmt.Errorf("default series %q: %w", o.DefaultSeries, err)
 	}
 	h := &Hub{
-		o: o, defaultSeries: sel, bus: o.Bus, store: o.Store, transport: o.Transport, log: o.Log,
-		metrics: newMetrics(o.Registry),
-		wake:    make(chan struct{}, 1), searchable: make(chan struct{}, 1), listing: make(chan struct{}, 1), toSave: make(chan struct{}, 1),
-		applying: make(chan struct{}, 1), reads: make(chan struct{}, maxReads), saving: make(chan struct{}, 1),
-		ring:  ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()},
-		index: newIndex(), rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
+		o: o, defaultSeries: sel, transport: o.Transport, log: o.Log, metrics: newMetrics(o.Registry), tasks: newTasks(),
+		recent: &recent{ring: ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()}, index: newIndex(o.Store.MaxTime())},
+		wake:   make(chan struct{}, 1), searchable: make(chan struct{}, 1), listing: make(chan struct{}, 1), reads: make(chan struct{}, maxReads),
+		rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
 		searches: map[*search]struct{}{}, compiled: compiled{},
-		doubts: map[*series]map[int64]struct{}{}, newestT: o.Store.MaxTime(), sources: sources{}, shown: shown{most: maxShown},
 	}
 	h.mu.held = h.metrics.lockHeld
-	h.ready = make(chan struct{})
-	h.setReady = sync.OnceFunc(func() { close(h.ready) })
-	h.behind.Store(-1)
-	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.store = h.storeWatch.of(o.Store)
+	h.follower = newFollower(&h.o, h.recent, h.tasks, h.store, &h.metrics, h)
+	h.logSide = h.follower
 	return h, nil
 }
+
+// Run tails the log until ctx ends (then it returns nil) or the bus fails for
+// good. It is called once.
+func (h *Hub) Run(ctx context.Context) error {
+	from, err := h.follower.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	for _, f := range []func(){h.flusher, h.matcher, h.watch, h.follower.saver.run, h.follower.judgeWhileIdle} {
+		h.start(f)
+	}
+	h.mu.Unlock()
+	return h.follower.run(ctx, from)
+}
+
+// Ready is closed once viewers may join.
+func (h *Hub) Ready() <-chan struct{} { return h.follower.ready.done }
+
+// IsReady reports whether viewers may join.
+func (h *Hub) IsReady() bool { return h.follower.ready.is() }
+
+// Behind returns how much of the log, in its own time, is still to be applied before
+// viewers may join. It is false while that is not known, because the bus is away or
+// nothing was read yet.
+func (h *Hub) Behind() (time.Duration, bool) { return h.follower.ready.behindBy() }
 
 // Bye sends what is pending, then tells every page that the server is about to
 // stop, and when to come back.
@@ -216,10 +198,9 @@ func (h *Hub) awaitFlush() {
 // and before the store is closed. Calls after the first return at once.
 func (h *Hub) Close() error {
 	h.mu.Lock()
-	h.closed = true
+	h.tasks.close()
 	h.mu.Unlock()
-	h.cancel()
-	h.background.Wait()
+	h.wait()
 	return nil
 }
 
@@ -242,6 +223,3 @@ func (h *Hub) encode(event string, message any) Packet {
 	}
 	return h.transport.Encode(NamespaceLive, event, b)
 }
-
-// now is the server's clock in Unix ms.
-func (h *Hub) now() int64 { return time.Now().UnixMilli() }

@@ -69,18 +69,14 @@ type stamped struct {
 // goJoin bootstraps v in a goroutine of its own. The caller holds h.mu; v.state
 // is joining.
 func (h *Hub) goJoin(v *viewer, ack Ack) {
-	if !h.closed {
-		h.background.Go(func() { h.join(v, ack) })
-	}
+	h.start(func() { h.join(v, ack) })
 }
 
 // goBackground runs f in a goroutine that Close waits for.
 func (h *Hub) goBackground(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.closed {
-		h.background.Go(f)
-	}
+	h.start(f)
 }
 
 // join sends v a bootstrap and makes it a newcomer.
@@ -138,7 +134,7 @@ func (h *Hub) join(v *viewer, ack Ack) {
 		return
 	}
 	v.reason, v.since, v.cursor, v.lastT, v.generation = wire.ReasonJoin, "", b.cursor, b.lastT, b.generation
-	if v.partial = b.partial; b.partial && !h.progress.isUnstored {
+	if v.partial = b.partial; b.partial && !h.standing().unrecorded {
 		// What it lacks has been recorded while it was on its way.
 		v.partial, v.reason = false, wire.ReasonLost
 		h.goJoin(v, nil)
@@ -204,7 +200,7 @@ func (h *Hub) bootstrapFor(v *viewer) (*bootstrap, error) {
 		b = &bootstrap{window: v.window, points: v.points, at: h.now(), done: make(chan struct{}), packets: map[string]stamped{}}
 		v.room.bootstraps = append(v.room.bootstraps, b)
 		h.trimBootstraps(v.room)
-		h.background.Go(func() { h.read(v.room, b) })
+		h.start(func() { h.read(v.room, b) })
 	}
 	h.mu.Unlock()
 	select {
@@ -224,7 +220,7 @@ func (h *Hub) shared(v *viewer) *bootstrap {
 		}
 		select {
 		case <-b.done:
-			lacks := b.partial && !h.progress.isUnstored // what was recorded since
+			lacks := b.partial && !h.standing().unrecorded // what was recorded since
 			if b.err == nil && h.ring.covers(b.cursor) && b.generation == v.room.crowd.generation && !lacks {
 				return b
 			}
@@ -330,13 +326,12 @@ func (h *Hub) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom
 	m.now = h.now()
 	// Samples may lie a little ahead. A clock that was far ahead once must not make
 	// every column coarse.
-	from, to := m.now-b.window, min(max(m.now, h.newestT), m.now+FutureBound)
+	from, to := m.now-b.window, min(max(m.now, h.index.newestT), m.now+FutureBound)
 	b.cursor = h.ring.end()
-	if h.progress.isUnstored {
+	if s := h.standing(); s.unrecorded {
 		// The store lacks what came since the disk was full; the ring has it, as far
 		// as it goes back.
-		b.cursor = max(h.progress.unstoredAt, h.ring.first)
-		b.partial = b.cursor != h.progress.unstoredAt
+		b.cursor, b.partial = max(s.since, h.ring.first), s.partial
 	}
 	m.position = h.ring.position(b.cursor)
 	m.gaps = h.gapsIn(from, to)

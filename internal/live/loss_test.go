@@ -75,7 +75,7 @@ func startAfterALoss(t *testing.T, resentBefore bool) {
 	q := p.resumeOn(t, a.hub)
 	settleReplicas(t, 0, []*page{q}, want)
 	q.close()
-	if n := len(a.hub.gaps); n > 0 {
+	if n := len(a.hub.follower.ledger.gaps); n > 0 {
 		t.Errorf("%d gaps are declared, and nothing is missing", n)
 	}
 	a.stop()
@@ -157,8 +157,8 @@ func TestAServerThatCatchesUpSlowlyDeclaresNoGapOfWhoIsStillThere(t *testing.T) 
 		two.resend(rng, 10)
 		tick(90)
 		time.Sleep(time.Minute)
-		if n := len(r.hub.gaps); n > 0 {
-			t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *r.hub.gaps[0])
+		if n := len(r.hub.follower.ledger.gaps); n > 0 {
+			t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *r.hub.follower.ledger.gaps[0])
 		}
 		r.stop()
 	})
@@ -186,7 +186,7 @@ func TestTheSavedPositionDoesNotOvertakeAGapThatCannotBeSaved(t *testing.T) {
 		r.start()
 		tick(1)
 		r.stop()
-		if n := len(r.hub.gaps); n != 1 {
+		if n := len(r.hub.follower.ledger.gaps); n != 1 {
 			t.Errorf("%d gaps after a kill, want the one that was declared before", n)
 		}
 	})
@@ -255,7 +255,7 @@ func TestAnEmptyBatchDoesNotHideAGap(t *testing.T) {
 		one.publish(one.next(rng))
 		time.Sleep(time.Second)
 		r.stop()
-		if n := len(r.hub.gaps); n != 1 {
+		if n := len(r.hub.follower.ledger.gaps); n != 1 {
 			t.Errorf("%d gaps, want one", n)
 		}
 	})
@@ -464,7 +464,7 @@ func TestWhatWasMeasuredBeforeTheLossIsInTheGap(t *testing.T) {
 				}
 				lives.tick(rng, 60)
 				r.stop()
-				if !slices.ContainsFunc(r.hub.gaps, func(g *gap) bool {
+				if !slices.ContainsFunc(r.hub.follower.ledger.gaps, func(g *gap) bool {
 					return g.series.has(hashOf(seriesLabels(1, 0))) && g.from < lost && lost < g.to
 				}) {
 					t.Errorf("what was measured at %d and lost is in no gap", lost)

@@ -91,8 +91,8 @@ func TestPagesOfReplicasHoldEverything(t *testing.T) {
 			}
 			for i, r := range rs {
 				r.stop()
-				if len(r.hub.gaps) > 0 {
-					t.Errorf("seed %d: server %d declared %d gaps, and nothing is missing: %+v", seed, i, len(r.hub.gaps), *r.hub.gaps[0])
+				if len(r.hub.follower.ledger.gaps) > 0 {
+					t.Errorf("seed %d: server %d declared %d gaps, and nothing is missing: %+v", seed, i, len(r.hub.follower.ledger.gaps), *r.hub.follower.ledger.gaps[0])
 				}
 			}
 		})
@@ -343,7 +343,7 @@ func TestAGapHoldsItsEnds(t *testing.T) {
 				time.Sleep(time.Second)
 				r.stop()
 				for _, at := range []int64{first, second} {
-					if !slices.ContainsFunc(r.hub.gaps, func(g *gap) bool {
+					if !slices.ContainsFunc(r.hub.follower.ledger.gaps, func(g *gap) bool {
 						return g.series.has(hashOf(seriesLabels(0, 1))) && g.from < at && at < g.to
 					}) {
 						t.Errorf("what is missing at %d is in no gap", at)
@@ -500,8 +500,8 @@ func TestLossesThatFollowQuicklyDeclareNothingThatIsThere(t *testing.T) {
 		settleReplicas(t, 0, []*page{q}, want)
 		q.close()
 		r.stop()
-		if len(r.hub.gaps) > 0 {
-			t.Errorf("a gap is declared, and nothing is missing: %+v", *r.hub.gaps[0])
+		if len(r.hub.follower.ledger.gaps) > 0 {
+			t.Errorf("a gap is declared, and nothing is missing: %+v", *r.hub.follower.ledger.gaps[0])
 		}
 	})
 }

@@ -86,6 +86,21 @@ func (r *Room) matched() int {
 	return n
 }
 
+// take has the rooms told of an entry that is the ring's newest and has the index at. The caller
+// holds h.mu.
+func (h *Hub) take(e *entry, at uint64) {
+	for i := range e.parts {
+		p := &e.parts[i]
+		for _, m := range p.series.members {
+			h.put(m.room, m.member, e.told(p), p.series.intervalAt == at)
+		}
+	}
+	h.tellGaps(e.gaps)
+	if e.born {
+		h.wakeMatcher()
+	}
+}
+
 // admit gives the series of ls a place in the room: the member, new or old, or
 // nil when there is none to give.
 func (r *Room) admit(key []byte, ls labels.Labels) *member {
@@ -300,7 +315,7 @@ func (h *Hub) forget(r *Room, m *member) {
 	r.tellMatched = true
 	if s := m.series; s != nil {
 		s.leave(m)
-		s.forgotten = true
+		s.forget()
 		r.search.found.remove(s.slot)
 	}
 	h.markDirty(r)
@@ -382,4 +397,10 @@ func (h *Hub) closeRoom(r *Room) {
 	r.bootstraps = nil
 	delete(h.rooms, r.id)
 	h.metrics.rooms.Set(float64(len(h.rooms)))
+}
+
+// membership is a series' place in a room.
+type membership struct {
+	room   *Room
+	member *member
 }

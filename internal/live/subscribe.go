@@ -241,7 +241,7 @@ func (h *Hub) canResume(v *viewer, since bus.Position) bool {
 func (h *Hub) locate(p bus.Position) (uint64, bool) {
 	// While a new epoch's log is read again, rooms are not told what is known here,
 	// and a page that comes from another server may not know it.
-	if p.Epoch != h.ring.position(h.ring.end()).Epoch || h.progress.rereading {
+	if p.Epoch != h.ring.position(h.ring.end()).Epoch || h.standing().rereading {
 		return 0, false
 	}
 	return h.ring.find(p)

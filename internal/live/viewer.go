@@ -212,10 +212,10 @@ func (h *Hub) welcome(v *viewer) {
 	h.markDirty(v.room)
 }
 
-// rejoinPartial has the viewers bootstrapped anew whose bootstraps lacked what
+// recorded has the viewers bootstrapped anew whose bootstraps lacked what
 // has been recorded since; all of them, when something was withheld from all. The
 // caller holds h.mu.
-func (h *Hub) rejoinPartial(all bool) {
+func (h *Hub) recorded(all bool) {
 	for _, r := range h.rooms {
 		r.expire(h.ring.end())
 		for _, b := range r.bootstraps {
@@ -244,6 +244,13 @@ func (h *Hub) rejoinPartial(all bool) {
 			v.state, v.reason, v.ahead = joining, wire.ReasonLost, bus.Position{}
 			h.goJoin(v, nil)
 		}
+	}
+}
+
+// outdated keeps bootstraps that were read up to now from being shared. The caller holds h.mu.
+func (h *Hub) outdated() {
+	for _, r := range h.rooms {
+		r.expire(h.ring.end())
 	}
 }
 

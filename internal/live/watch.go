@@ -1,13 +1,9 @@
 package live
 
 import (
-	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/wire"
 )
@@ -73,7 +69,7 @@ func (h *Hub) tellStates() {
 		if r.root {
 			return
 		}
-		state, since := r.stateAt(now, h.notStored)
+		state, since := r.stateAt(now, h.standing().full)
 		if state == r.state {
 			return
 		}
@@ -168,7 +164,7 @@ func (h *Hub) removeSeries(s *series) {
 		}
 	}
 	h.mu.did(len(h.searches))
-	s.wroteBy(nil)
+	h.left(s)
 	h.index.remove(s)
 }
 
@@ -190,25 +186,3 @@ func (h *Hub) tidyMembers(r *Room, now int64) {
 
 // keepsFor returns how long r keeps a member without samples, ms.
 func (h *Hub) keepsFor(r *Room) int64 { return max(r.horizon, h.ring.maxAge) + staleAfter }
-
-// loadIndex fills the index with the series that were written to lately, so that
-// a catalogue asked for right after a restart is whole.
-func (h *Hub) loadIndex(ctx context.Context) error {
-	now := h.now()
-	every := []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+")}
-	found, err := h.store.Series(ctx, every, now-indexAge.Milliseconds(), max(now, h.newestT))
-	if err != nil {
-		return fmt.Errorf("list the series in the store: %w", err)
-	}
-	for piece := range slices.Chunk(found, pieceOf) {
-		h.mu.Lock()
-		for _, ls := range piece {
-			if h.index.get(ls) == nil {
-				h.bear(newSeries(ls, h.newestT, now), h.ring.end())
-			}
-		}
-		h.mu.did(len(piece))
-		h.mu.Unlock()
-	}
-	return nil
-}
