@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
@@ -79,37 +78,11 @@ func (o *Options) setDefaults() {
 type Hub struct {
 	*recent
 	*tasks
-	o             Options
-	follower      *follower
-	logSide       // the follower, as the page side sees it
-	defaultSeries selector
-	store         Store
-	storeWatch    storeWatch
-	transport     Transport
-	log           *slog.Logger
-	metrics       metrics
-
-	wake       chan struct{} // buffered, capacity 1: the flusher has something to do
-	searchable chan struct{} // buffered, capacity 1: the matcher has something to do
-	listing    chan struct{} // buffered, capacity 1: held while a catalogue's list is made
-	reads      chan struct{} // semaphore of history reads
-
-	rooms          map[string]*Room
-	idle           []*Room // without viewers, in the order in which they were left
-	searches       map[*search]struct{}
-	searchCost     int // of all searches
-	compiled       compiled
-	dirty          []*Room
-	inFlight       <-chan struct{} // closed at the end of the flush under way; nil: none is
-	drains         uint64          // how often a Client's Drained was called
-	clients        map[*Client]struct{}
-	feeds          map[string]*feed // by canonical selectors
-	bootstrapBytes int
-
-	// Scratch of the flusher.
-	outgoing  []Outgoing
-	addressed []*Client
-	parcels   parcels
+	follower   *follower
+	audience   *audience
+	storeWatch storeWatch
+	metrics    metrics
+	o          Options
 }
 
 // New returns a hub that is started by Run.
@@ -120,16 +93,14 @@ func New(o Options) (*Hub, error) {
 		return nil, fmt.Errorf("default series %q: %w", o.DefaultSeries, err)
 	}
 	h := &Hub{
-		o: o, defaultSeries: sel, transport: o.Transport, log: o.Log, metrics: newMetrics(o.Registry), tasks: newTasks(),
+		o: o, metrics: newMetrics(o.Registry), tasks: newTasks(),
 		recent: &recent{ring: ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()}, index: newIndex(o.Store.MaxTime())},
-		wake:   make(chan struct{}, 1), searchable: make(chan struct{}, 1), listing: make(chan struct{}, 1), reads: make(chan struct{}, maxReads),
-		rooms: map[string]*Room{}, clients: map[*Client]struct{}{}, feeds: map[string]*feed{},
-		searches: map[*search]struct{}{}, compiled: compiled{},
 	}
 	h.mu.held = h.metrics.lockHeld
-	h.store = h.storeWatch.of(o.Store)
-	h.follower = newFollower(&h.o, h.recent, h.tasks, h.store, &h.metrics, h)
-	h.logSide = h.follower
+	s := h.storeWatch.of(o.Store)
+	h.audience = newAudience(&h.o, h.recent, h.tasks, s, &h.metrics)
+	h.follower = newFollower(&h.o, h.recent, h.tasks, s, &h.metrics, h.audience)
+	h.audience.defaultSeries, h.audience.isReady, h.audience.logSide = sel, h.IsReady, h.follower
 	return h, nil
 }
 
@@ -141,7 +112,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		return err
 	}
 	h.mu.Lock()
-	for _, f := range []func(){h.flusher, h.matcher, h.watch, h.follower.saver.run, h.follower.judgeWhileIdle} {
+	for _, f := range []func(){h.audience.flusher.run, h.audience.matcher.run, h.audience.watch, h.follower.saver.run, h.follower.judgeWhileIdle} {
 		h.start(f)
 	}
 	h.mu.Unlock()
@@ -161,38 +132,14 @@ func (h *Hub) Behind() (time.Duration, bool) { return h.follower.ready.behindBy(
 
 // Bye sends what is pending, then tells every page that the server is about to
 // stop, and when to come back.
-func (h *Hub) Bye(retry time.Duration) {
-	h.awaitFlush()
-	h.mu.Lock()
-	var conns []Conn
-	for c := range h.clients {
-		if c.greeted {
-			conns = append(conns, c.conn)
-		}
-	}
-	h.mu.Unlock()
-	p := h.encode(wire.EventBye, wire.Bye{RetryMS: int(retry.Milliseconds())})
-	for _, c := range conns {
-		c.Write(p)
-	}
-}
+func (h *Hub) Bye(retry time.Duration) { h.audience.bye(retry) }
+
+// NewClient registers a connection. Close must be called when it ends.
+func (h *Hub) NewClient(c Conn) *Client { return h.audience.clients.newClient(c) }
 
 // Pulse returns once apply's lock was free, or somebody has let go of it: the hub may be
 // busy, but it is not stuck.
 func (h *Hub) Pulse() { h.mu.awaitProgress() }
-
-// awaitFlush waits until nothing is pending, for at most a few flushes.
-func (h *Hub) awaitFlush() {
-	for range 40 {
-		h.mu.Lock()
-		idle := len(h.dirty) == 0 && h.inFlight == nil
-		h.mu.Unlock()
-		if idle {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
 
 // Close ends every goroutine and waits for it. Call it after Run has returned
 // and before the store is closed. Calls after the first return at once.
@@ -202,24 +149,4 @@ func (h *Hub) Close() error {
 	h.mu.Unlock()
 	h.wait()
 	return nil
-}
-
-// Hello greets a page in namespace /live.
-func (c *Client) Hello() {
-	h := c.hub
-	h.mu.Lock()
-	c.greeted = true
-	h.mu.Unlock()
-	c.conn.Write(h.encode(wire.EventHello, wire.Hello{
-		Protocol: wire.Protocol, Build: h.o.Build, Now: h.now(), Window: h.o.Window.Seconds(), Limits: h.o.Limits,
-	}))
-}
-
-// encode makes the packet of a message of /live that has no samples.
-func (h *Hub) encode(event string, message any) Packet {
-	b, err := json.Marshal(message)
-	if err != nil {
-		panic(fmt.Sprintf("live: %s: %v", event, err)) // our own types always have a JSON form
-	}
-	return h.transport.Encode(NamespaceLive, event, b)
 }

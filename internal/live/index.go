@@ -1,10 +1,16 @@
 package live
 
 import (
+	"time"
+
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 )
+
+// indexAge is how long a series stays in the index without samples, and how far
+// back the index is filled from the store at the start.
+const indexAge = time.Hour
 
 // index holds the series that were written to lately, by their labels, and in the order
 // of their births. recent.mu guards it.
@@ -116,4 +122,16 @@ func matches(ms []*labels.Matcher, ls labels.Labels) bool {
 		}
 	}
 	return true
+}
+
+// eachSlot calls f with the series in the slots of a piece from `from` on, and reports
+// whether there are more behind it.
+func (x *index) eachSlot(from uint32, f func(*series)) bool {
+	to := min(int(from)+pieceOf, len(x.slots))
+	for _, s := range x.slots[min(int(from), to):to] {
+		if s != nil {
+			f(s)
+		}
+	}
+	return to < len(x.slots)
 }

@@ -22,7 +22,7 @@ type series struct {
 
 	written // the follower's own
 
-	members []membership // the rooms that send it; their own
+	members []roomPlace // the rooms that send it; their own
 
 	// The index's own.
 	slot      uint32 // its number in the searches' bitsets; another series has it once this one is gone

@@ -10,7 +10,7 @@ type logSide interface {
 	gapsIn(from, to int64) []*gap
 	// notInRing returns the gap of what the ring lacks up to a position, while standing.partial.
 	notInRing(to bus.Position) *gap
-	// left takes a series out of what its source has written: it leaves the index.
+	// left takes a series out of what its source has written: it leaves the indef.
 	left(s *series)
 }
 
@@ -25,16 +25,16 @@ type standing struct {
 	partial    bool   // which the ring does not cover any more
 }
 
-func (x *applier) standing() standing {
-	d := &x.progress.debt
+func (f *follower) standing() standing {
+	d := &f.progress.debt
 	return standing{
-		full: x.record.full, judging: x.judge.losses.isOpen(), rereading: x.progress.isRereading(),
-		unrecorded: d.isShown(), since: d.index, partial: d.isShown() && !x.ring.covers(d.index),
+		full: f.record.full, judging: f.judge.losses.isOpen(), rereading: f.progress.isRereading(),
+		unrecorded: d.isShown(), since: d.index, partial: d.isShown() && !f.ring.covers(d.index),
 	}
 }
 
-func (x *applier) gapsIn(from, to int64) []*gap { return x.ledger.in(from, to) }
+func (f *follower) gapsIn(from, to int64) []*gap { return f.ledger.in(from, to) }
 
-func (x *applier) notInRing(to bus.Position) *gap { return x.judge.notInRing(to) }
+func (f *follower) notInRing(to bus.Position) *gap { return f.judge.notInRing(to) }
 
-func (x *applier) left(s *series) { (*source)(nil).wrote(s) }
+func (f *follower) left(s *series) { (*source)(nil).wrote(s) }
