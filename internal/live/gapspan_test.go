@@ -159,30 +159,16 @@ func TestWhatATrimmedLogHeldIsInTheGapWheneverItWasMeasured(t *testing.T) {
 
 // A writer that was never late does not make a gap longer than what was lost.
 func TestTheGapOfRegularWritersIsNotMuchLongerThanTheLoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newFakeLog()
-		r := newReplica(t, l)
-		tick := func(n int) {
-			for range n {
-				put(t, l, seriesLabels(0, 0), ms())
-				time.Sleep(time.Second)
-			}
-		}
-		tick(600)
-		from := ms()
-		go func() {
-			tick(60)
-			l.trim(1)
-		}()
-		r.restart(false, 0, 61*time.Second)
-		to := ms()
-		tick(40)
-		gs := toldOf(t, r.hub)[seriesLabels(0, 0).String()]
-		if len(gs) != 1 || gs[0].From < from-12_000 || gs[0].To > to+62_000 {
-			t.Errorf("told %+v; lost is what came between %d and %d", gs, from, to)
-		}
-		r.stop()
-	})
+	play(t, `
+		write 600
+		mark from
+		restart 61s
+			write 60
+			trim 1
+		mark to
+		write 40
+		expect gap from>=from-12s to<=to+62s
+	`)
 }
 
 // A series that began in what was lost may lack its beginning.
