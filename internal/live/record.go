@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,173 @@ import (
 
 	"stripchart/internal/store"
 )
+
+// recordLate commits the late samples of a batch, without the lock: in tsdb late samples are seen
+// by everybody as soon as they are there, so they gain nothing by it, and upserts absorb what a
+// bootstrap has already.
+func (x *applier) recordLate(ctx context.Context, a *application) error {
+	return x.record.eachLate(a.incoming, func(rows []store.Row) error {
+		err := x.try(ctx, a, func() error {
+			full, err := x.record.append(rows)
+			a.full = a.full || full
+			return err
+		})
+		if errors.Is(err, store.ErrInvalidSeries) && a.delivery.Kept {
+			x.leaveOut(a, err)
+			for i := range rows {
+				drop(a.incoming, rows[i].Ref)
+			}
+			return nil
+		}
+		return err
+	})
+}
+
+// recordPiece commits a piece of a batch, and adds it to the ring and to what the rooms have
+// pending. last is the batch's last piece.
+func (x *applier) recordPiece(a *application, parts []writing, last bool) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	full, err := x.record.append(x.record.inOrder(parts))
+	switch {
+	case errors.Is(err, store.ErrInvalidSeries) && a.delivery.Kept:
+		x.leaveOut(a, err)
+		parts = nil
+	case err != nil:
+		return err
+	}
+	a.full = a.full || full
+	x.record.noteFull(a.full)
+	x.doubts.settle(parts)
+	x.declare(a)
+	if a.stage.again() {
+		x.tellAlone(a)
+		x.recordedAgain(a, last)
+		return nil
+	}
+	x.show(a, parts, last)
+	if last {
+		x.took(a)
+	}
+	return nil
+}
+
+// show passes a piece of a batch on, and notes who wrote it. The caller holds recent.mu.
+func (x *applier) show(a *application, parts []writing, last bool) {
+	e := entry{position: a.delivery.Position, at: a.now, parts: make([]part, len(parts)), more: !last}
+	// A page that has come from another server may lack what is known here, but not while the
+	// log of a new epoch is reread: no page resumes then.
+	e.freshOnly = !x.o.Replica || a.stage == rereading
+	for i := range parts {
+		e.parts[i] = parts[i].part
+	}
+	if !a.shown {
+		e.gaps, e.size = a.gaps, a.batch.Size()
+	}
+	a.shown = true
+	at := x.record.pass(e)
+	onlyShown := a.full && a.delivery.Kept
+	if onlyShown {
+		x.progress.onlyShown(at)
+	}
+	for i := range parts {
+		p := &parts[i]
+		if onlyShown {
+			x.shown.add(p.series.hash, p.fresh)
+		}
+		x.judge.noteTimes(a, p)
+		a.source.wrote(p.series)
+	}
+}
+
+// took notes that a batch was applied. The caller holds recent.mu.
+func (x *applier) took(a *application) {
+	if s := a.source; s != nil {
+		if !s.here && x.o.Replica {
+			x.ledger.saveSoon() // a source that is not saved tells the next life nothing
+		}
+		s.took(a)
+		x.sources.keep(s)
+	}
+	x.metrics.batches.Inc()
+	x.metrics.ring(&x.ring)
+	x.progress.advance(a.delivery.Position)
+}
+
+// recordedAgain notes that what of a batch was only shown before is recorded: this
+// process has applied it while the disk was full. The caller holds recent.mu.
+func (x *applier) recordedAgain(a *application, last bool) {
+	if a.full {
+		x.progress.fullAgain() // the next batch that is recorded starts this anew
+		return
+	}
+	if !last {
+		return
+	}
+	paid, isPaid := x.progress.recordedAgain(a.delivery.Position)
+	switch {
+	case !isPaid:
+		return
+	case paid.isOfAll():
+		x.log.Info("applied all that the log retains again")
+	default:
+		x.log.Info("recorded everything that was only shown")
+	}
+	x.pages.recorded(x.shown.withheld)
+	x.shown.clear()
+}
+
+// declare declares what a batch has revealed, with its first entry, once. The
+// caller holds recent.mu.
+func (x *applier) declare(a *application) {
+	for i := range a.absences {
+		m := &a.absences[i]
+		if m.declared != nil {
+			m.declared()
+		}
+	}
+	a.absences = nil
+	if len(a.gaps) == 0 || a.shown {
+		return
+	}
+	x.ledger.declare(a.gaps)
+	if a.source != nil {
+		a.source.owes(x.ledger.declared)
+	}
+}
+
+// tellAlone passes on the gaps of a batch that has no entry of its own: its entry was there long
+// ago, or it is none. A viewer that stands before the ring's end is sent them from there. The
+// caller holds recent.mu.
+func (x *applier) tellAlone(a *application) {
+	if len(a.gaps) > 0 && !a.shown {
+		a.shown = true
+		x.record.pass(x.ring.gapsOnly(a.gaps, a.now))
+	}
+}
+
+// doubt remembers samples that may be stored although their commit failed.
+func (x *applier) doubt(parts []writing) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.doubts.add(parts)
+}
+
+// abandon ends what is in the ring of a batch that could not be recorded to its end; its
+// source publishes it again. Without that no position behind it would ever be reached.
+func (x *applier) abandon(a *application) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if a.shown && !a.delivery.Kept {
+		x.ring.add(entry{position: a.delivery.Position, at: a.now})
+		x.progress.advance(a.delivery.Position)
+	}
+}
+
+// leaveOut logs that some of a batch is left out: no try will ever record it.
+func (x *applier) leaveOut(a *application, err error) {
+	x.log.Error("a batch in the log is not valid; it is left out", "position", a.delivery.Position.String(), "source", a.batch.Source, "err", err)
+}
 
 // recorder commits what is accepted to the store, and passes it to the ring and to the pages. The
 // goroutine that applies uses it alone; recent.mu guards what it changes of others.
