@@ -67,7 +67,7 @@ MODULES := chaos .
 .PHONY: test-go
 test-go: has-go $(PAGE) ## the Go tests, with the race detector
 	@mkdir -p .cache
-	for m in $(MODULES); do go -C $$m test -race -shuffle=on -timeout 10m ./...; done 2>&1 | tee .cache/test-go.log
+	for m in $(MODULES); do go -C $$m test -race -shuffle=on -timeout 30m ./...; done 2>&1 | tee .cache/test-go.log
 
 .PHONY: test-web
 test-web: web/node_modules/.installed ## the page's unit tests

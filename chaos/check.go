@@ -42,6 +42,7 @@ func (r *rig) truths(from, to int64) (_ map[string]truth, slices []int64, err er
 // history and each viewer. It gives what is on its way time to arrive, as long as
 // nothing but arrival is missing and more arrives.
 func (r *rig) check(from, to int64, allowed []allowance) (verdict, error) {
+	allowed = r.widened(allowed)
 	for _, b := range r.guests {
 		b.rest(true)
 		defer b.rest(false)

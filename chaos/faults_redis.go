@@ -288,7 +288,7 @@ func clockFaults() (out []fault) {
 					return err
 				}
 				if !c.refused {
-					r.back = max(r.back, -shift)
+					r.back, r.front = max(r.back, -shift), max(r.front, shift)
 				}
 				for i, s := range r.servers {
 					if c.refused && !until(patience, func() bool { return s.refused() > before[i] }) {

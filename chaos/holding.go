@@ -53,6 +53,7 @@ type behind struct {
 	series string
 	t      int64
 	newest int64
+	in     string // the message, and what the viewer was told before
 }
 
 // change is a sample that came with two values.

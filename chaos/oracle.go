@@ -126,7 +126,7 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []allowa
 			continue
 		}
 		v.Order++
-		v.notice(&details, "%s: %s at %d came after %d", h.who, b.series, b.t, b.newest)
+		v.notice(&details, "%s: %s at %d came after %d in %s", h.who, b.series, b.t, b.newest, b.in)
 	}
 	for _, c := range h.changed {
 		if of, known := series[c.series]; known && of.second != nil && inGap(c.series, c.t) {
@@ -273,8 +273,11 @@ func (a *account) truths(source, n int) map[string]truth {
 // published returns when the batch of a sample was measured. A late one goes with its
 // batch: nobody can know of a lost one how late it was.
 func published(t int64) int64 {
-	if t%tick >= tick/2 {
+	if isLate(t) {
 		return t + lateBy - tick/2
 	}
 	return t
 }
+
+// isLate reports whether the sample is one that its source published late.
+func isLate(t int64) bool { return t%tick >= tick/2 }

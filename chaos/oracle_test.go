@@ -203,12 +203,30 @@ func TestWhatFillsADeclaredGapMayComeLate(t *testing.T) {
 		if declared {
 			v.held.told(gap{one, 1450, 1550, logTrimmed})
 		}
-		fresh := (&room{viewer: v}).fresh(true)
+		fresh := (&room{viewer: v}).fresh(true, "update")
 		for _, at := range []int64{1450, 1600, 1500} {
 			fresh(one, at)
 		}
 		if late := len(v.held.behind) > 0; late == declared {
 			t.Errorf("with a declared gap (%v) out of order is %v", declared, late)
+		}
+	}
+}
+
+// The store shows late samples to who reads a history meanwhile, and what came into the log
+// before them follows.
+func TestAHistoryMayHoldALateSampleThatFollows(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		v := newViewer("v", everySource, window)
+		r := room{viewer: v}
+		at := int64(10 * tick)
+		if late {
+			at += tick / 2
+		}
+		r.fresh(false, "bootstrap")(one, at+7*tick)
+		r.fresh(true, "update")(one, at)
+		if wrong := len(v.held.behind) > 0; wrong == late {
+			t.Errorf("late (%v): out of order is %v", late, wrong)
 		}
 	}
 }

@@ -68,6 +68,7 @@ type rig struct {
 	mounts []string // of the disks
 
 	back     time.Duration // by how much a source's samples went back: its gaps may begin earlier by that
+	front    time.Duration // by how much they were ahead, which may be where they went back from
 	ahead    time.Duration // by how much the log was ahead of the clock: what was lost since then may end later by that
 	losses   []allowance   // where a server that is killed may not know what it has
 	unstored []span        // when a server alone has shown what it could not record

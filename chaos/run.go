@@ -180,8 +180,8 @@ func (x *run) rig(name string, random *rand.Rand) (n int, err error) {
 // lagBefore is how long before a fault a gap may begin that it explains: servers
 // save how far they have come every 5 s, may have been behind a little, and begin the
 // gaps of writers without numbers earlier by as much as those were late before. reachAfter
-// is how long behind it such a gap may end: samples may lie a minute ahead of the log, and
-// the log ahead of the clock (rig.ahead).
+// is how long behind it such a gap may end: samples may lie a minute ahead of the log. See
+// rig.widened for clocks that were wrong.
 const (
 	lagBefore  = 8*time.Second + maxLag*time.Millisecond + 2*time.Minute
 	reachAfter = 61 * time.Second
@@ -214,10 +214,10 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	to := time.Now().UnixMilli() - settled
 	for _, reason := range f.allowed {
-		*allowed = append(*allowed, allowance{reason: reason, from: began.Add(-lagBefore - f.before - r.back).UnixMilli(), to: time.Now().Add(reachAfter + r.ahead).UnixMilli()})
+		*allowed = append(*allowed, allowance{reason: reason, from: began.Add(-lagBefore - f.before).UnixMilli(), to: time.Now().Add(reachAfter).UnixMilli()})
 	}
 	if f.loses {
-		loss := allowance{reason: logLost, from: began.Add(-lagBefore - r.back).UnixMilli(), to: time.Now().Add(8*time.Second + reachAfter + r.ahead).UnixMilli()}
+		loss := allowance{reason: logLost, from: began.Add(-lagBefore).UnixMilli(), to: time.Now().Add(8*time.Second + reachAfter).UnixMilli()}
 		r.losses = append(r.losses, loss)
 		loss.plain = true
 		*allowed = append(*allowed, loss)
@@ -237,6 +237,18 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	x.o.Log("%3d %s, for %v: viewers live %v later, without samples for at most %v; %v", number, f.name,
 		took.Round(time.Millisecond), recovery.Round(time.Millisecond), longest.Round(time.Millisecond), &v)
 	return to, r.failures()
+}
+
+// widened returns what is allowed by now, whenever the fault was: gaps begin earlier by as
+// much as any source's clock went back, where a server does not know who wrote a series;
+// and a log that was ahead of the clock took everything for late, and ends them later.
+func (r *rig) widened(allowed []allowance) []allowance {
+	out := slices.Clone(allowed)
+	for i := range out {
+		out[i].from -= (r.back + r.front + r.ahead).Milliseconds()
+		out[i].to += r.ahead.Milliseconds()
+	}
+	return out
 }
 
 // last judges everything once more, also the samples of clocks that were wrong.

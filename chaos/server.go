@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
 	"stripchart/internal/wire"
 )
@@ -16,12 +19,19 @@ type server struct {
 	door    *link  // how viewers reach it
 }
 
-// start starts the server and waits until it is ready.
+// start starts the server and waits until it is ready, for as long as it applies something.
 func (s *server) start() error {
 	if err := s.process.start(); err != nil {
 		return err
 	}
-	if !until(patience, s.ready) {
+	applied, at := int64(0), time.Time{}
+	progress := func() int64 {
+		if time.Since(at) > time.Second {
+			applied, at = int64(s.metric("stripchart_apply_seconds_count")), time.Now()
+		}
+		return applied
+	}
+	if !untilStill(patience, s.ready, progress) {
 		return fmt.Errorf("%s is not ready after %v; see %s", s.name, patience, s.log)
 	}
 	return nil
@@ -29,21 +39,24 @@ func (s *server) start() error {
 
 // refused returns how many samples the server has refused because of their times since
 // it started.
-func (s *server) refused() (n float64) {
-	resp, err := http.Get("http://" + s.address + "/metrics")
+func (s *server) refused() float64 {
+	return s.metric(`stripchart_samples_refused_total{reason="too_new"}`) + s.metric(`stripchart_samples_refused_total{reason="too_old"}`)
+}
+
+// metric returns what the server says of one, 0 when it does not answer.
+func (s *server) metric(name string) (x float64) {
+	client := http.Client{Timeout: 5 * time.Second}
+	resp, err := client.Get("http://" + s.address + "/metrics")
 	if err != nil {
 		return 0
 	}
 	defer resp.Body.Close()
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		var x float64
-		for _, reason := range []string{"too_new", "too_old"} {
-			if _, err := fmt.Sscanf(lines.Text(), `stripchart_samples_refused_total{reason="`+reason+`"} %g`, &x); err == nil {
-				n += x
-			}
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			x, _ = strconv.ParseFloat(value, 64)
 		}
 	}
-	return n
+	return x
 }
 
 func (s *server) ready() bool { return healthy("http://" + s.address + "/readyz") }

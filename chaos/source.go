@@ -128,13 +128,7 @@ func openBus(ctx context.Context, url string, log *slog.Logger) (publish spool.P
 	if err != nil {
 		return nil, nil, err
 	}
-	return func(ctx context.Context, b *bus.Batch) error {
-		err := p.Publish(ctx, b)
-		if errors.Is(err, httpbus.ErrRefused) && !errors.Is(err, httpbus.ErrWrongAddress) {
-			return fmt.Errorf("%w: %w", spool.ErrRefused, err)
-		}
-		return err
-	}, p.Close, nil
+	return p.Publish, p.Close, nil
 }
 
 // smallRecord is the size of a record in a spool that is to be full after two
@@ -280,7 +274,7 @@ func (s *source) batch(all []measurement) *bus.Batch {
 		times = append(times, m.t)
 	}
 	slices.Sort(times)
-	b := &bus.Batch{Source: s.spool.Source(), Seq: s.spool.NextSeq()}
+	b := &bus.Batch{Sequence: bus.Sequence{Source: s.spool.Source(), Seq: s.spool.NextSeq()}}
 	for k := range s.series {
 		var samples []bus.Sample
 		for _, t := range times {

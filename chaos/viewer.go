@@ -148,7 +148,7 @@ func (r *room) bootstrap(m *wire.Bootstrap) error {
 		return fmt.Errorf("parts of one bootstrap continue from %q and from %q", r.told, from)
 	}
 	r.parts++
-	first, last, err := r.held.blocks(m.Blocks, r.names, r.fresh(m.From != nil))
+	first, last, err := r.held.blocks(m.Blocks, r.names, r.fresh(m.From != nil, fmt.Sprintf("bootstrap %s from %s", m.Reason, from)))
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (r *room) update(m *wire.Update) error {
 		return errors.New("update before the bootstrap, or amidst it")
 	}
 	r.learn(m.Series)
-	if _, _, err := r.held.blocks(m.Blocks, r.names, r.fresh(true)); err != nil {
+	if _, _, err := r.held.blocks(m.Blocks, r.names, r.fresh(true, "update "+m.Position)); err != nil {
 		return err
 	}
 	for _, id := range m.Gone {
@@ -226,8 +226,9 @@ func (r *room) learn(series []wire.Descriptor) {
 // fresh returns what counts new samples. What comes in the order of the log is
 // checked for it: a source's samples of one strand ascend. Not those in a declared gap:
 // when their source sends the last seconds again for another reason, they come late.
-func (r *room) fresh(inLogOrder bool) func(series string, t int64) {
+func (r *room) fresh(inLogOrder bool, in string) func(series string, t int64) {
 	now := time.Now()
+	told := ""
 	r.wait = max(r.wait, now.Sub(r.lastNew))
 	return func(series string, t int64) {
 		r.lastNew = now
@@ -236,9 +237,15 @@ func (r *room) fresh(inLogOrder bool) func(series string, t int64) {
 		// What a bootstrap has not or only in a column is new when it comes again.
 		old := t < r.from || r.held.covers(series, t)
 		if inLogOrder && t < r.newest[of] && !old && !r.held.declared(series, t) {
-			r.held.behind = append(r.held.behind, behind{series, t, r.newest[of]})
+			if told == "" {
+				told = fmt.Sprintf("%s %s; it was told\n\t%s", now.Format("15:04:05.000"), in, strings.Join(r.notes[max(0, len(r.notes)-12):], "\n\t"))
+			}
+			r.held.behind = append(r.held.behind, behind{series, t, r.newest[of], told})
 		}
-		r.newest[of] = max(r.newest[of], t)
+		// A history may hold late samples that follow again, before what came between.
+		if inLogOrder || !isLate(t) {
+			r.newest[of] = max(r.newest[of], t)
+		}
 	}
 }
 

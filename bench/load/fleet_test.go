@@ -18,6 +18,9 @@ import (
 	"stripchart/internal/socketio"
 )
 
+// patience bounds every wait for something that takes moments on a machine at rest.
+const patience = 2 * time.Minute
+
 // speaker is a server that speaks as much of docs/PROTOCOL.md as a Fleet needs.
 type speaker struct {
 	*socketio.Server
@@ -103,7 +106,7 @@ func connect(t *testing.T, p Plan) *Fleet {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.Close)
-	if err := f.Connect(10 * time.Second); err != nil {
+	if err := f.Connect(patience); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -116,14 +119,14 @@ func TestViewersThatPollAreCountedToo(t *testing.T) {
 	f := connect(t, Plan{Server: s.address(), Viewers: viewers, Polling: true, Queries: []string{"a", "b"}})
 	for n := range 3 {
 		s.update(0)
-		if err := f.Await(func() bool { return f.Figures().Updates == (n+1)*viewers }, 5*time.Second); err != nil {
+		if err := f.Await(func() bool { return f.Figures().Updates == (n+1)*viewers }, patience); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got := s.Stats().Polling; got != viewers {
 		t.Errorf("%d connections poll", got)
 	}
-	if err := f.HangUp(true, 5*time.Second); err != nil || f.Live() != 0 {
+	if err := f.HangUp(true, patience); err != nil || f.Live() != 0 {
 		t.Errorf("%d are live: %v", f.Live(), err)
 	}
 }
@@ -161,7 +164,7 @@ func TestEveryViewerIsCountedOnceForEachUpdate(t *testing.T) {
 		t.Errorf("%d subscriptions, such as %s", len(asked), asked[0])
 	}
 	s.update(500 * time.Millisecond)
-	if err := f.Await(func() bool { return f.Figures().Updates == viewers-pausable }, 5*time.Second); err != nil {
+	if err := f.Await(func() bool { return f.Figures().Updates == viewers-pausable }, patience); err != nil {
 		t.Fatal(err)
 	}
 	got := f.Figures()
@@ -173,13 +176,13 @@ func TestEveryViewerIsCountedOnceForEachUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.update(0)
-	if err := f.Await(func() bool { return f.Figures().Updates == 2*(viewers-pausable) }, 5*time.Second); err != nil {
+	if err := f.Await(func() bool { return f.Figures().Updates == 2*(viewers-pausable) }, patience); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Resume(0, pausable); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Await(func() bool { return recorded[0] == 2 && recorded[pausable-1] == 2 }, 5*time.Second); err != nil {
+	if err := f.Await(func() bool { return recorded[0] == 2 && recorded[pausable-1] == 2 }, patience); err != nil {
 		t.Fatalf("%v: %v", recorded, err)
 	}
 	for i, n := range recorded {
@@ -187,7 +190,7 @@ func TestEveryViewerIsCountedOnceForEachUpdate(t *testing.T) {
 			t.Errorf("viewer %d was given %d updates, not 2", i, n)
 		}
 	}
-	if err := f.HangUp(true, 5*time.Second); err != nil || f.Live() != 0 {
+	if err := f.HangUp(true, patience); err != nil || f.Live() != 0 {
 		t.Errorf("%d are live after the goodbye: %v", f.Live(), err)
 	}
 }
@@ -204,7 +207,7 @@ func TestViewersComeBackWithTheirPosition(t *testing.T) {
 		c.Conn().Close()
 	}
 	s.mu.Unlock()
-	if err := f.Await(func() bool { return f.Figures().Lost == 8 && f.Live() == 8 }, 10*time.Second); err != nil {
+	if err := f.Await(func() bool { return f.Figures().Lost == 8 && f.Live() == 8 }, patience); err != nil {
 		t.Fatal(err)
 	}
 	if asked := s.requests(); len(asked) != 8 || !strings.Contains(asked[0], `"since":"e-1"`) {
@@ -217,7 +220,7 @@ func TestALossIsAnErrorUnlessViewersAreToComeBack(t *testing.T) {
 	f := connect(t, Plan{Server: s.address(), Viewers: 3, Queries: []string{"a"}})
 	s.http.CloseClientConnections()
 	_ = s.Server.Close()
-	if err := f.Run(5 * time.Second); err == nil {
+	if err := f.Run(patience); err == nil {
 		t.Error("the server went, and nothing was said")
 	}
 }
@@ -229,7 +232,7 @@ func TestARefusalIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := f.Connect(5 * time.Second); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "overloaded") {
+	if err := f.Connect(patience); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "overloaded") {
 		t.Errorf("subscribe: %v", err)
 	}
 	if _, err := Ask(s.address(), "history", map[string]any{}); !errors.Is(err, errRefused) {

@@ -62,7 +62,7 @@ func (x *source) next(now time.Time) *bus.Batch {
 	}
 	step := max(1, (ms-last)/int64(k)) // faster than the clock, times run ahead of it
 	first := max(ms-step*int64(k-1), last+1)
-	b := &bus.Batch{Source: x.name, Seq: x.seq, Series: make([]bus.Series, len(x.series))}
+	b := &bus.Batch{Sequence: bus.Sequence{Source: x.name, Seq: x.seq}, Series: make([]bus.Series, len(x.series))}
 	samples := make([]bus.Sample, x.shape.size())
 	for n := range x.series {
 		own := samples[n*k : (n+1)*k : (n+1)*k]

@@ -58,7 +58,7 @@ func idler(args []string) int {
 		seq := uint64(0)
 		for now := range time.Tick(time.Second) {
 			seq++
-			b := &bus.Batch{Source: "bench", Seq: seq, Series: make([]bus.Series, len(all))}
+			b := &bus.Batch{Sequence: bus.Sequence{Source: "bench", Seq: seq}, Series: make([]bus.Series, len(all))}
 			for n, ls := range all {
 				b.Series[n] = bus.Series{Labels: ls, Samples: []bus.Sample{{T: now.UnixMilli(), V: math.Round(rand.Float64()*10000) / 100}}}
 			}

@@ -26,7 +26,7 @@ type client struct {
 // dial connects; url is http://host:port.
 func dial(t testing.TB, url string) *client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	address := "ws" + strings.TrimPrefix(url, "http") + "/socket.io/?EIO=4&transport=websocket"
 	conn, buffered, _, err := ws.Dial(ctx, address)
@@ -38,7 +38,6 @@ func dial(t testing.TB, url string) *client {
 		c.in = buffered
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if open := c.read(); !strings.HasPrefix(open, "0{") {
 		t.Fatalf("the server opened with %q", open)
 	}
@@ -51,6 +50,7 @@ func dial(t testing.TB, url string) *client {
 
 func (c *client) write(s string) {
 	c.t.Helper()
+	_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
 	if err := wsutil.WriteClientText(c.conn, []byte(s)); err != nil {
 		c.t.Fatalf("write: %v", err)
 	}
@@ -60,6 +60,7 @@ func (c *client) write(s string) {
 func (c *client) read() string {
 	c.t.Helper()
 	for {
+		_ = c.conn.SetReadDeadline(time.Now().Add(patience))
 		b, err := wsutil.ReadServerText(struct {
 			io.Reader
 			io.Writer

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -27,8 +28,9 @@ import (
 // measured is what the tests look at: every collector has it, at every tick.
 const measured = `cpu_usage_percent{cpu="total"}`
 
-// patience bounds every wait: far beyond what takes moments.
-const patience = 20 * time.Second
+// patience bounds every wait for something that takes moments on a machine at rest: it ends
+// a test that would wait for ever, and says nothing of how fast the program is.
+const patience = 2 * time.Minute
 
 func startServer(t *testing.T, dir, busURL string, args ...string) *process {
 	t.Helper()
@@ -44,12 +46,34 @@ func startCollector(t *testing.T, dir, busURL string) *process {
 	return start(t, "program", "collect", "--bus", busURL, "--data-dir", dir, "--interval", "50ms")
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
+func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !f(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("did not happen: %s", what)
 		}
+	}
+}
+
+// untilMeasured waits until a collector that cannot send has put several measurements into
+// its spool; one that was taken before may be among them.
+func untilMeasured(t *testing.T, dir string) {
+	t.Helper()
+	size := func() (n int64) {
+		_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, _ error) error {
+			if e == nil {
+				return nil // it was removed meanwhile
+			}
+			if i, err := e.Info(); err == nil && i.Mode().IsRegular() {
+				n += i.Size()
+			}
+			return nil
+		})
+		return n
+	}
+	for range 10 {
+		before := size()
+		eventually(t, "the spool grows", func() bool { return size() > before })
 	}
 }
 
@@ -249,7 +273,7 @@ func TestACollectorKilledWhileRedisIsAwaySendsItsSpool(t *testing.T) {
 
 	redis.Kill9()
 	away := time.Now().UnixMilli()
-	time.Sleep(time.Second) // it measures
+	untilMeasured(t, dir)
 	collector.kill9()
 	killed := time.Now().UnixMilli()
 	source := spoolOf(t, dir)
@@ -264,9 +288,8 @@ func TestACollectorKilledWhileRedisIsAwaySendsItsSpool(t *testing.T) {
 	end := readLog(t, redis.URL)
 	eventually(t, "the last sample", func() bool { return len(server.history()) >= len(end.samples) })
 	server.history().mustHold(t, "the server", end.samples)
-	// 20 ticks, of which a busy machine skips some.
 	if n := end.samples.between(away, killed); n < 5 {
-		t.Errorf("%d samples of the second in which Redis was away", n)
+		t.Errorf("%d samples of the time in which Redis was away", n)
 	}
 	seqs := slices.Compact(slices.Sorted(slices.Values(end.seqs[source])))
 	if len(end.seqs) != 1 || len(seqs) == 0 || seqs[0] != 1 || seqs[len(seqs)-1] != uint64(len(seqs)) {
@@ -307,12 +330,13 @@ func TestARedisRestartedWithoutItsDataCostsNothing(t *testing.T) {
 func TestACollectorPushesToAServerThatRestarts(t *testing.T) {
 	dir := t.TempDir()
 	server := startServer(t, dir, "memory")
-	collector := startCollector(t, t.TempDir(), server.url)
+	spool := t.TempDir()
+	collector := startCollector(t, spool, server.url)
 	eventually(t, "ten samples", func() bool { return len(server.history()) >= 10 })
 	before := server.history()
 	server.kill9()
 	away := time.Now().UnixMilli()
-	time.Sleep(time.Second) // it measures
+	untilMeasured(t, spool)
 	back := time.Now().UnixMilli()
 	server = startServer(t, dir, "memory", "--listen", strings.TrimPrefix(server.url, "http://"))
 	eventually(t, "samples after the restart", func() bool { return server.history().between(back, 1<<62) >= 5 })
@@ -320,7 +344,7 @@ func TestACollectorPushesToAServerThatRestarts(t *testing.T) {
 	after := server.history()
 	after.mustHold(t, "the server", before)
 	if n := after.between(away, back); n < 5 {
-		t.Errorf("%d samples of the second in which the server was away", n)
+		t.Errorf("%d samples of the time in which the server was away", n)
 	}
 	server.mustNotHaveLost()
 }
@@ -344,13 +368,9 @@ func TestAnOldRedisEndsWhatIsStartedWithIt(t *testing.T) {
 	for _, version := range []string{"5.0.14", "6.0.20"} {
 		url, _ := redistest.Old(t, "127.0.0.1:0", version)
 		for _, args := range []string{"serve --listen 127.0.0.1:0", "collect", "--listen 127.0.0.1:0"} {
-			began := time.Now()
 			p := start(t, "program", append(strings.Fields(args), "--bus", url, "--data-dir", t.TempDir())...)
 			if code := p.end(); code != exitError {
 				t.Errorf("%s: exit code %d", args, code)
-			}
-			if d := time.Since(began); d > 5*time.Second {
-				t.Errorf("%s: it took %v", args, d)
 			}
 			if says := "this is Redis " + version + "; upgrade it to 6.2 or newer"; strings.Count(p.log.String(), says) != 1 {
 				t.Errorf("%s: not said once: %q\n%s", args, says, p.log)
@@ -364,7 +384,8 @@ func TestAnOldRedisEndsWhatIsStartedWithIt(t *testing.T) {
 func TestARedisThatTurnsOldCostsNothing(t *testing.T) {
 	redis := redistest.Start(t, redistest.Options{Persist: true})
 	server := startServer(t, t.TempDir(), redis.URL)
-	collector := startCollector(t, t.TempDir(), redis.URL)
+	spool := t.TempDir()
+	collector := startCollector(t, spool, redis.URL)
 	eventually(t, "ten samples", func() bool { return len(server.history()) >= 10 })
 	redis.Kill9()
 	_, stop := redistest.Old(t, redis.Addr, "6.0.20")
@@ -372,7 +393,7 @@ func TestARedisThatTurnsOldCostsNothing(t *testing.T) {
 	for _, p := range []*process{server, collector} {
 		eventually(t, "it is said", func() bool { return strings.Contains(p.log.String(), "this is Redis 6.0.20; upgrade it") })
 	}
-	time.Sleep(500 * time.Millisecond) // it measures
+	untilMeasured(t, spool)
 	back := time.Now().UnixMilli()
 	stop()
 	redis.Restart(t, true)
@@ -415,7 +436,7 @@ func TestWhatMeansNothingToACommandIsRefused(t *testing.T) {
 		args := append(strings.Fields(c.args), "--data-dir", filepath.Join(t.TempDir(), "data"))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // what is not refused ends at once
-		if code := run(ctx, args, &out, &errs); code != exitUsage {
+		if code := run(ctx, args, nil, &out, &errs); code != exitUsage {
 			t.Errorf("%s: exit code %d, want %d", c.args, code, exitUsage)
 		}
 		for _, s := range c.says {

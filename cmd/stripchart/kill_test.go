@@ -63,7 +63,7 @@ func source(ctx context.Context, p *program, n int, mu *sync.Mutex) {
 	const step = 32 // ms
 	start := (time.Now().UnixMilli()-60_000)/step*step + life
 	for seq := int64(1); ctx.Err() == nil && seq < 1_800; seq++ {
-		b := &bus.Batch{Source: strconv.Itoa(n), Seq: uint64(seq)}
+		b := &bus.Batch{Sequence: bus.Sequence{Source: strconv.Itoa(n), Seq: uint64(seq)}}
 		t := start + seq*step
 		for k := range 3 {
 			samples := []bus.Sample{{T: t, V: rand.Float64()}}
@@ -96,9 +96,10 @@ func source(ctx context.Context, p *program, n int, mu *sync.Mutex) {
 // acknowledged is what the writers have printed: by series, by time.
 type acknowledged map[string]map[int64]float64
 
-// read takes in the lines of a writer until it ends. A last line that the kill
-// cut short was acknowledged as well, but cannot be read: it does not count.
-func (a acknowledged) read(t *testing.T, r io.Reader) (n int) {
+// read takes in the lines of a writer until it ends, and calls then after as many as
+// enough; it returns how many there were. A last line that the kill cut short was
+// acknowledged as well, but cannot be read: it does not count.
+func (a acknowledged) read(t *testing.T, r io.Reader, enough int, then func()) (n int) {
 	lines := bufio.NewReader(r)
 	for {
 		line, err := lines.ReadString('\n')
@@ -115,7 +116,9 @@ func (a acknowledged) read(t *testing.T, r io.Reader) (n int) {
 			a[series] = map[int64]float64{}
 		}
 		a[series][at] = v
-		n++
+		if n++; n == enough {
+			then()
+		}
 	}
 }
 
@@ -187,16 +190,11 @@ func TestKillNineLosesNothingThatWasAcknowledged(t *testing.T) {
 		all.compare(t, dial(t, p.url), from, time.Now().UnixMilli()+20_000)
 		if n == kills {
 			_ = p.cmd.Process.Signal(syscall.SIGTERM)
-			total += all.read(t, p.stdout)
+			total += all.read(t, p.stdout, 0, nil)
 			break
 		}
-		timer := time.AfterFunc(time.Duration(20+rand.IntN(600))*time.Millisecond, func() { _ = p.cmd.Process.Signal(syscall.SIGKILL) })
-		total += all.read(t, p.stdout)
-		timer.Stop()
+		total += all.read(t, p.stdout, 1+rand.IntN(5000), func() { _ = p.cmd.Process.Kill() })
 		_ = p.cmd.Wait()
 	}
 	t.Logf("%d samples acknowledged over %d kills", total, kills)
-	if total < 1000 {
-		t.Errorf("only %d samples were acknowledged: nothing was tested", total)
-	}
 }

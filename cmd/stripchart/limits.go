@@ -24,6 +24,9 @@ type limits struct {
 	MaxEvents                int         `help:"Events a second from a page, heartbeats included, 10 to 10000; twice as many at once. A page that sends more is slowed down, and closed after 10 s of it." default:"50"`
 	MaxSeries                int         `help:"Series in memory, 1 to 100000000: those of the last hours. Samples of new ones beyond are refused at the HTTP endpoints, those of known ones are not." default:"100000"`
 	MemoryLimit              memorySize  `help:"Bytes of memory that the server may use, 64M or more. Where four fifths are in use nobody can join, and new series are refused, until they are not. Default: GOMEMLIMIT, or the limit of its control group, or the machine's memory." placeholder:"BYTES"`
+	MaxQueries               int         `help:"Queries over HTTP that are evaluated at once, 1 to 1000. More wait for their turn." default:"4"`
+	QueryTimeout             duration    `help:"Time that a query over HTTP may take, 100ms to 10m, its wait included." default:"30s"`
+	MaxQuerySamples          int         `help:"Samples that a query over HTTP may have in memory at once, 1000 to 1000000000, 16 bytes each." default:"10000000"`
 	MaxOutput                size        `help:"Bytes queued for a page that does not read, 4k to 64M. Then it misses packets, and continues where it was when it reads." default:"256k"`
 }
 
@@ -34,6 +37,9 @@ const (
 	minEvents, maxEvents                 = 10, 10_000
 	minSeries, maxSeries                 = 1, 100_000_000
 	minOutput, maxOutput                 = 4 << 10, 64 << 20
+	minQueries, maxQueries               = 1, 1000
+	minQueryTimeout, maxQueryTimeout     = 100 * time.Millisecond, 10 * time.Minute
+	minQuerySamples, maxQuerySamples     = 1000, 1_000_000_000
 	minMemory                            = 64 << 20
 )
 
@@ -53,6 +59,15 @@ func (l *limits) check() error {
 	}
 	if l.MemoryLimit != 0 && l.MemoryLimit < minMemory {
 		return fmt.Errorf("--memory-limit must be 64M or more, not %d bytes", l.MemoryLimit)
+	}
+	if l.MaxQueries < minQueries || l.MaxQueries > maxQueries {
+		return fmt.Errorf("--max-queries must be %d to %d, not %d", minQueries, maxQueries, l.MaxQueries)
+	}
+	if d := time.Duration(l.QueryTimeout); d < minQueryTimeout || d > maxQueryTimeout {
+		return fmt.Errorf("--query-timeout must be 100ms to 10m, not %v", d)
+	}
+	if l.MaxQuerySamples < minQuerySamples || l.MaxQuerySamples > maxQuerySamples {
+		return fmt.Errorf("--max-query-samples must be %d to %d, not %d", minQuerySamples, maxQuerySamples, l.MaxQuerySamples)
 	}
 	if l.MaxOutput < minOutput || l.MaxOutput > maxOutput {
 		return fmt.Errorf("--max-output must be 4k to 64M, not %d bytes", l.MaxOutput)
@@ -109,7 +124,7 @@ func (o *options) sockets(c capacity, log *slog.Logger) socketio.Config {
 	return socketio.Config{
 		MaxConns:        c.sockets,
 		MaxConnsPerAddr: c.socketsPerAddress,
-		RemoteAddr:      server.AddressOf,
+		Accept:          server.Accept,
 		ConnectTimeout:  time.Duration(o.ConnectTimeout),
 		MaxPayload:      int(o.MaxPacket),
 		EventsPerSecond: o.MaxEvents,

@@ -52,7 +52,7 @@ func metric(t testing.TB, p *process, name string) float64 {
 // counted waits for a counter, which may be behind what a client sees.
 func counted(t testing.TB, p *process, name string, want float64) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); metric(t, p, name) != want; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); metric(t, p, name) != want; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s is %v, want %v", name, metric(t, p, name), want)
 		}
@@ -75,13 +75,13 @@ func openSocket(p *process, from string) (net.Conn, io.Reader, error) {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 		return d.DialContext(ctx, network, address)
 	}}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, buffered, _, err := dialer.Dial(ctx, "ws"+strings.TrimPrefix(p.url, "http")+"/socket.io/?EIO=4&transport=websocket")
 	if err != nil {
 		return nil, nil, err
 	}
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	if buffered != nil {
 		return conn, buffered, nil
 	}
@@ -119,7 +119,7 @@ func refusedFrom(t *testing.T, p *process, from string) {
 		DisableKeepAlives: true,
 		DialContext:       (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext,
 	}
-	r, err := (&http.Client{Timeout: 10 * time.Second, Transport: transport}).Get(p.url + "/socket.io/?EIO=4&transport=polling")
+	r, err := (&http.Client{Timeout: patience, Transport: transport}).Get(p.url + "/socket.io/?EIO=4&transport=polling")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestConnectionsAreLimitedByFlags(t *testing.T) {
 }
 
 func TestAConnectionThatJoinsNothingIsCut(t *testing.T) {
-	p := limited(t, "connect_seconds", "0.2", "--connect-timeout", "200ms")
+	p := limited(t, "connect_seconds", "3", "--connect-timeout", "3s")
 	stays := dial(t, p.url)
 	conn, in, err := openSocket(p, "127.0.0.1")
 	if err != nil {
@@ -227,7 +227,7 @@ func TestOutputIsLimitedByAFlag(t *testing.T) {
 		t.Fatalf("answers %+v, %+v", watched, all)
 	}
 	// Answers fill the socket sooner than updates alone.
-	for end := time.Now().Add(30 * time.Second); metric(t, p, metricDropped) == 0; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); metric(t, p, metricDropped) == 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("nothing was dropped")
 		}
@@ -373,6 +373,11 @@ func TestBadLimitsAreRefused(t *testing.T) {
 		{"--max-series", "100000001", "1 to 100000000"},
 		{"--max-output", "3k", "4k to 64M"},
 		{"--max-output", "65M", "4k to 64M"},
+		{"--max-queries", "0", "1 to 1000"},
+		{"--max-queries", "1001", "1 to 1000"},
+		{"--query-timeout", "99ms", "100ms to 10m"},
+		{"--query-timeout", "11m", "100ms to 10m"},
+		{"--max-query-samples", "999", "1000 to 1000000000"},
 		{"--memory-limit", "63M", "64M or more"},
 		{"--memory-limit", "much", "64k or 1M"},
 		{"--memory-limit", "9999999999G", "2G"},

@@ -27,13 +27,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The second signal ends the program at once: the handler is gone.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
 // run is the program: it parses args and runs until ctx ends.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o, command, err := parse(args, stdout)
 	switch {
 	case errors.Is(err, errHelp):
@@ -45,7 +45,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "stripchart", version)
 		return exitOK
 	}
-	if err := runParts(ctx, o, command, stderr); err != nil {
+	if command == commandPush {
+		err = runPush(ctx, o.Push, stdin, stderr)
+	} else {
+		err = runParts(ctx, o, command, stderr)
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "stripchart: %v\n", err)
 		return exitError
 	}

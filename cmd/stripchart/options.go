@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"stripchart/internal/bus/httpbus"
-	"stripchart/internal/bus/redisbus"
+	"stripchart/internal/bus/redislink"
 	"stripchart/internal/collect"
 	"stripchart/internal/live"
 	"stripchart/internal/server"
@@ -39,6 +39,7 @@ type options struct {
 	Run     struct{} `cmd:"" default:"1" hidden:""`
 	Serve   struct{} `cmd:"" help:"Server only: pages, history, and a door for collectors."`
 	Collect struct{} `cmd:"" help:"Collector only: measures this host and publishes to --bus."`
+	Push    pushing  `cmd:"" help:"Reads numbers from standard input, a line at a time, and sends them to a server as a series."`
 	Version struct{} `cmd:"" help:"Print the version."`
 }
 
@@ -65,6 +66,7 @@ const (
 	commandRun     = "run" // collector and server in one process
 	commandServe   = "serve"
 	commandCollect = "collect"
+	commandPush    = "push"
 	commandVersion = "version"
 )
 
@@ -72,6 +74,7 @@ const (
 var foreign = map[string][]string{
 	commandServe:   {"collecting"},
 	commandCollect: {"serving", "limits"},
+	commandPush:    {"collecting", "serving", "limits"},
 }
 
 // userInfo is the user and the password of a URL.
@@ -108,15 +111,21 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		// It repeats what it does not understand, which may be a URL in the wrong place.
 		return o, "", errors.New(userInfo.ReplaceAllString(err.Error(), "://"))
 	}
-	command = k.Command()
+	command, _, _ = strings.Cut(k.Command(), " ") // without the arguments
 	// The environment may be shared by several commands; what somebody typed is meant.
 	for _, p := range k.Path {
-		if p.Flag != nil && p.Flag.Group != nil && slices.Contains(foreign[command], p.Flag.Group.Key) {
+		if p.Flag == nil {
+			continue
+		}
+		if p.Flag.Group != nil && slices.Contains(foreign[command], p.Flag.Group.Key) || command == commandPush && !slices.Contains(pushFlags, p.Flag.Name) {
 			return o, "", fmt.Errorf("--%s means nothing to stripchart %s", p.Flag.Name, command)
 		}
 	}
-	if command == commandVersion {
+	switch command {
+	case commandVersion:
 		return o, command, nil
+	case commandPush:
+		return o, command, o.Push.check()
 	}
 	return o, command, o.check(command)
 }
@@ -163,7 +172,7 @@ func (o *options) checkBus(command string) error {
 	case !isURL:
 		return errors.New("--bus must be memory, a URL such as redis://host:6379/0, or, for collect, http(s)://server")
 	}
-	return named("--bus", redisbus.CheckURL(o.Bus))
+	return named("--bus", redislink.CheckURL(o.Bus))
 }
 
 // named says which flag an error is about, if it is one.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/api"
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/membus"
@@ -148,7 +148,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	p.registry.MustRegister(p.memory)
 	p.store, err = store.Open(store.Options{
 		Dir: o.DataDir, Retention: time.Duration(o.Retention), OutOfOrder: acceptance + acceptanceMargin, Sync: o.Sync == syncAlways,
-		Logger: p.log, Registerer: p.registry,
+		QueryReads: o.MaxQueries, QueryTimeout: time.Duration(o.QueryTimeout), Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {
 		return err
@@ -164,16 +164,22 @@ func (p *program) openServer(o options, command, host string) (err error) {
 		return err
 	}
 	writes, err := ingest.New(ingest.Options{
-		Publish: p.bus.Publish, Decode: ingest.RemoteWrite(runtime.GOMAXPROCS(0), rw.Limits{}), Writable: p.store.Writable,
+		Publish: p.bus.Publish, Writable: p.store.Writable,
 		Heard: p.hub.Heard, Series: held{p.hub, p.store}, MaxSeries: o.MaxSeries, CountsLate: o.Bus != busMemory, Short: p.memory.High,
 		Behind: acceptance, Ahead: live.FutureBound * time.Millisecond, Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {
 		return err
 	}
+	queries, err := api.New(api.Options{
+		Store: p.store, MaxSamples: o.MaxQuerySamples, Ready: p.hub.IsReady, Short: p.memory.High, Log: p.log, Registry: p.registry,
+	})
+	if err != nil {
+		return err
+	}
 	p.server, err = server.New(server.Options{
 		Sockets: p.sockets, Hub: p.hub, Registry: p.registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.Insecure,
-		Ingest: writes, MaxOpen: capacity.open, MaxOpenPerAddress: capacity.openPerAddress, Overloaded: p.memory.High,
+		Ingest: writes, API: queries, MaxOpen: capacity.open, MaxOpenPerAddress: capacity.openPerAddress, Overloaded: p.memory.High,
 		Limits: map[string]float64{"memory_bytes": float64(p.memory.Bound())},
 	})
 	if err != nil {
@@ -287,12 +293,7 @@ func (p *program) send(ctx context.Context, b *bus.Batch) error {
 	if p.pusher == nil {
 		return p.out.Publish(ctx, b)
 	}
-	err := p.pusher.Publish(ctx, b)
-	// At a wrong address no batch succeeds, and none is to blame: they are kept.
-	if errors.Is(err, httpbus.ErrRefused) && !errors.Is(err, httpbus.ErrWrongAddress) {
-		return fmt.Errorf("%w: %w", spool.ErrRefused, err)
-	}
-	return err
+	return p.pusher.Publish(ctx, b)
 }
 
 // Close closes what is open, in the reverse order. It can be called at any time

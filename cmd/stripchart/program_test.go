@@ -115,7 +115,7 @@ func startCommand(t testing.TB, as string, cmd *exec.Cmd) *process {
 	select {
 	case p.url = <-listening:
 	case <-read:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("the program did not start:\n%s", p.log)
 	}
 	return p
@@ -127,7 +127,7 @@ func (p *process) end() int {
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		p.t.Fatalf("the program did not end:\n%s", p.log)
 		return 0
 	}
@@ -135,7 +135,7 @@ func (p *process) end() int {
 
 func get(t testing.TB, url string) (int, string) {
 	t.Helper()
-	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	c := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := c.Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,6 @@ func TestStartsServesAndStopsCleanly(t *testing.T) {
 		if err := json.Unmarshal(c.next(wire.EventHello), &hello); err != nil || hello.Protocol != wire.Protocol || hello.Window != 100 {
 			t.Errorf("hello %+v, %v", hello, err)
 		}
-		began := time.Now()
 		if err := p.cmd.Process.Signal(signal); err != nil {
 			t.Fatal(err)
 		}
@@ -182,9 +181,6 @@ func TestStartsServesAndStopsCleanly(t *testing.T) {
 		}
 		if code := p.end(); code != exitOK {
 			t.Errorf("exit code %d after %v:\n%s", code, signal, p.log)
-		}
-		if d := time.Since(began); d > 5*time.Second {
-			t.Errorf("the stop took %v", d)
 		}
 	}
 }
@@ -274,13 +270,8 @@ func TestFlagsComeFromTheEnvironmentToo(t *testing.T) {
 func TestHelpAndVersion(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"version"}} {
 		var out, errs bytes.Buffer
-		if code := run(context.Background(), args, &out, &errs); code != exitOK || errs.Len() > 0 || !strings.Contains(out.String(), "stripchart") {
+		if code := run(context.Background(), args, nil, &out, &errs); code != exitOK || errs.Len() > 0 || !strings.Contains(out.String(), "stripchart") {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, &out, &errs)
-		}
-		for _, not := range []string{"push "} {
-			if strings.Contains(out.String(), not) {
-				t.Errorf("%v announces %q, which does not exist yet", args, not)
-			}
 		}
 	}
 }

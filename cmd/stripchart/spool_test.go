@@ -59,7 +59,7 @@ func startHost(t *testing.T, dir, name string, publish spool.Publish) *host {
 func (h *host) measures(at int64) {
 	h.t.Helper()
 	v := float64(at % 1000)
-	b := &bus.Batch{Source: h.spool.Source(), Seq: h.spool.NextSeq(), Series: []bus.Series{{
+	b := &bus.Batch{Sequence: bus.Sequence{Source: h.spool.Source(), Seq: h.spool.NextSeq()}, Series: []bus.Series{{
 		Labels: labels.FromStrings("__name__", "copied", "host", h.name), Samples: []bus.Sample{{T: at, V: v}},
 	}}}
 	if err := h.spool.Append(h.t.Context(), b); err != nil {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { cp, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { figure } from '../support/plotly.js';
 import { history } from '../support/recorder.js';
@@ -26,7 +25,7 @@ test(
 
     const program = await scene.start('--interval', '100ms');
     const nginx = await startNginx(scene, program, { root: site });
-    await sleep(2_000);
+    await program.untilMeasured(15);
     const openedAt = Date.now();
     const tab = await scene.open(nginx.url);
     const shown = await until('thirty points after the history', async () => {

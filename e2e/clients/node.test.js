@@ -16,7 +16,7 @@ test(
   'an upgrade at any moment between two updates loses none and brings none twice',
   scene(async scene => {
     const program = await scene.start('--interval', `${INTERVAL}ms`);
-    await sleep(HEAD_START);
+    await program.untilMeasured(HEAD_START);
     const way = WAYS[2];
     const viewers = [];
     for (let i = 0; i < 15; i++) {

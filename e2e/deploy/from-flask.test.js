@@ -3,7 +3,6 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { runNginx } from '../clients/support/nginx.js';
 import { socketIO136 } from '../clients/support/prebuilt.js';
@@ -26,7 +25,7 @@ for (const { port, twice } of [{ port: 80 }, { port: 8080 }, { port: 80, twice: 
       await cp(plotly, `${site}/static/plotly-basic-1.58.5.min.js`);
 
       const program = await scene.start('--interval', '100ms');
-      await sleep(1_000); // there has to be a history
+      await program.untilMeasured(10);
       let example =
         /```nginx\n(.+?)```/s.exec(await readFile(join(ROOT, 'docs', 'FROM-FLASK.md'), 'utf8'))?.[1] ?? '';
       for (const [from, to] of /** @type {const} */ ([

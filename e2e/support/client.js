@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { io } from 'socket.io-client';
-
-/** How long an answer may take, ms. */
-const ANSWER_WITHIN = 5_000;
+import { PATIENCE } from './until.js';
 
 /**
  * The official client on a namespace, over WebSocket, without reconnection. It keeps every event in order.
@@ -41,7 +39,7 @@ export class Client {
    * @param {number} [within] ms
    * @returns {Promise<any>}
    */
-  event(name, start = 0, within = ANSWER_WITHIN) {
+  event(name, start = 0, within = PATIENCE) {
     return new Promise((resolve, reject) => {
       const look = () => {
         const found = this.events.slice(start).find(event => event.name === name);
@@ -71,7 +69,7 @@ export class Client {
   request(name, argument) {
     return new Promise((resolve, reject) => {
       this.socket
-        .timeout(ANSWER_WITHIN)
+        .timeout(PATIENCE)
         .emit(name, argument, (/** @type {Error | null} */ e, /** @type {any} */ answer) => {
           if (e) return reject(new Error(`no answer to ${name}: ${e.message}`));
           this.note(`(answer to ${name})`, answer);

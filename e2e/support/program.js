@@ -5,12 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { startChild } from './children.js';
 import { stripchart } from './paths.js';
-
-/** How long a start may take until the address is printed, ms. */
-const START_WITHIN = 15_000;
-
-/** How long a planned stop may take, ms: the product's promise. */
-export const STOP_WITHIN = 5_000;
+import { PATIENCE, until } from './until.js';
 
 /**
  * One stripchart with its data and its address, over any number of lives: it can be killed and started again.
@@ -76,8 +71,8 @@ export class Program {
         `stripchart ended at its start (${exit.code ?? exit.signal}):\n${this.#log.join('\n')}`,
       );
     });
-    await within(START_WITHIN, 'the start', Promise.race([announced, ended]));
-    await within(START_WITHIN, 'readiness', this.#ready());
+    await within(PATIENCE, 'the start', Promise.race([announced, ended]));
+    await within(PATIENCE, 'readiness', this.#ready());
   }
 
   /** Ends it as a power cut would, but for the machine. */
@@ -89,15 +84,14 @@ export class Program {
     this.#running = null;
   }
 
-  /** Ends it as planned. Returns how it ended and after how many ms. */
+  /** Ends it as planned. Returns how it ended. */
   async stop() {
     if (!this.#running) throw new Error('it does not run');
     const { child, exited } = this.#running;
-    const start = performance.now();
     child.kill('SIGTERM');
-    const exit = await within(2 * STOP_WITHIN, 'the stop', exited);
+    const exit = await within(PATIENCE, 'the stop', exited);
     this.#running = null;
-    return { ...exit, took: performance.now() - start };
+    return exit;
   }
 
   /** Makes it stand still, with its connections open. */
@@ -115,6 +109,14 @@ export class Program {
     assert.equal(exitCode, null, 'stripchart ended by itself');
     const faults = this.#log.filter(line => !/^\{.*"level":"(DEBUG|INFO|WARN)"/.test(line));
     assert.deepEqual(faults, [], 'errors in the log');
+  }
+
+  /** Waits until it has measured so many times: there is a history then. @param {number} ticks */
+  async untilMeasured(ticks) {
+    await until(`${ticks} measurements`, async () => {
+      const figures = await (await fetch(`${this.url}/metrics`)).text();
+      return Number(/^stripchart_batches_total (\d+)$/m.exec(figures)?.[1] ?? 0) > ticks + 1; // and one of all that changes slowly
+    });
   }
 
   /** Ends it, whatever it is at, and leaves its log. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ascending, identity, isRare } from './series.js';
-import { until } from './until.js';
+import { PATIENCE, until } from './until.js';
 
 /**
  * What Chromium says of a server that is not there, on the console and of its requests: the page tries WebSocket and
@@ -120,7 +120,7 @@ export class Tab {
    * @param {import('../../web/src/model/condition.ts').Condition['kind']} kind
    * @param {number} [within] ms
    */
-  async untilCondition(kind, within = 15_000) {
+  async untilCondition(kind, within = PATIENCE) {
     await until(`the page to be ${kind}`, async () => (await this.condition()).kind === kind, within);
   }
 

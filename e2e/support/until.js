@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/**
+ * How long a test waits for something that takes moments on a machine at rest, ms: it ends a wait that would last
+ * for ever, and says nothing of how fast anything is.
+ */
+export const PATIENCE = 60_000;
+
 /** How often a condition is looked at, ms. */
 const LOOK_EVERY = 50;
 
@@ -13,7 +19,7 @@ const LOOK_EVERY = 50;
  * @param {number} [within]
  * @returns {Promise<Exclude<T, false | null | undefined>>}
  */
-export async function until(what, look, within = 10_000) {
+export async function until(what, look, within = PATIENCE) {
   const deadline = performance.now() + within;
   for (;;) {
     const answer = await look();

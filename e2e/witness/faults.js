@@ -12,7 +12,7 @@ import { labels, post } from './writers.js';
  * @property {(server: string, reason: string) => void} harmed
  * @property {(text: string) => void} say
  * @property {(text: string) => void} open
- * @property {{ from: number, to: number }[]} trims
+ * @property {import('./losses.js').Losses} losses
  *
  * @typedef {object} Fault
  * @property {string} name
@@ -141,27 +141,27 @@ export const FAULTS = [
       const [away, alive] = random.shuffled(world.stage.servers);
       await away.end(random.pick(['SIGKILL', 'SIGTERM']));
       const since = Date.now();
-      const trim = { from: since - 1000, to: Infinity };
       await sleep(random.int(500, 1500));
       const reached = since + 300;
-      if (await flood(world, alive, reached)) {
-        world.harmed(away.name, 'log_trimmed');
-        world.trims.push(trim);
-      }
+      const trimmed = await flood(world, alive, reached);
+      const loss = trimmed ? world.losses.begin(away, 'log_trimmed', since - 1000) : undefined;
+      if (trimmed) world.harmed(away.name, 'log_trimmed');
       await away.start();
-      trim.to = Date.now();
+      if (loss) loss.to = Date.now();
     },
   },
   {
     name: 'wipe redis',
     modes: ['redis'],
-    async run({ stage, harmed, truth }, random) {
+    async run({ stage, harmed, losses, truth }, random) {
       for (const s of stage.servers) harmed(s.name, 'log_lost');
+      const lost = stage.servers.map(s => losses.begin(s, 'log_lost'));
       await stage.redis?.end('SIGKILL');
       stage.redis?.wipe();
       truth.unpin();
       await sleep(random.int(0, 1500));
       await stage.redis?.start();
+      for (const loss of lost) loss.to = Date.now();
     },
   },
 ];

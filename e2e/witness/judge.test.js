@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { Losses } from './losses.js';
 import { Page } from './page.js';
 import { request, snappy } from './remotewrite.js';
 import { RootPage } from './root.js';
@@ -280,7 +281,9 @@ const FAULTS = [
     /stale/,
     ({ page }) => {
       bootstrap(page);
-      page.setStatus({ room: 'r-1', state: 'stale', since: NOW }, 'a', true, NOW + 1600);
+      page.setStatus({ room: 'r-1', state: 'stale', since: NOW }, true, NOW + 1600);
+      assert.equal(page.rest(NOW + 2000), false);
+      page.rest(NOW + 5000);
     },
   ],
   [
@@ -350,6 +353,9 @@ test('namespace /', () => {
   page.update({ x: ['2018-12-12 10:00:00'], y: [0] }, 'a');
   assert.deepEqual(found, []);
   assert.equal(page.lacks(NOW + 30).length, 8);
+  page.gap({ from: '2018-12-12 09:59:55', to: '2018-12-12 09:59:58', reason: 'log_trimmed' });
+  assert.equal(page.lacks(NOW + 30).length, 6);
+  assert.deepEqual(found, []);
   page.update({ x: ['2018-12-12 09:59:59'], y: [1] }, 'a');
   violated(found, 'root', /not newer/);
 });
@@ -379,4 +385,40 @@ test('the body of docs/HTTP.md', () => {
     .join('');
   const rest = `${symbols}2a130a0401020304120b0900000000008035401001`;
   assert.equal(hex, `${(rest.length / 2).toString(16)}f4${(rest.length / 2 - 1).toString(16)}00${rest}`);
+});
+
+test('what was lost with the log may be missing until it has been judged, and what only the lost part had for good', () => {
+  let now = NOW;
+  const { truth } = stage();
+  const losses = new Losses(truth, () => now);
+  const server = /** @type {any} */ ({ name: 'a', backSince: 0 });
+  const series = truth.find(L); // acknowledged from NOW - 9000 to NOW
+  const loss = losses.begin(server, 'log_lost', NOW - 3000);
+  now = loss.to = NOW + 1000;
+  assert.equal(losses.excuse('a', series, NOW - 2000), true);
+  assert.equal(losses.excuse('b', series, NOW - 2000), false);
+  assert.equal(losses.excuse('a', series, NOW - 4000), false);
+  now = server.backSince = NOW + 10_000;
+  assert.equal(losses.excuse('a', series, NOW - 2000), true);
+  now += 21_500;
+  assert.equal(losses.excuse('a', series, NOW - 2000), false);
+  assert.equal(losses.judging(), true); // perhaps of a series that is written less often
+  now += 60_000;
+  assert.equal(losses.judging(), false);
+  server.backSince = now;
+  assert.equal(losses.judging(), false); // it is over
+  loss.from = NOW - 10_000;
+  assert.equal(losses.excuse('a', series, NOW - 2000), true); // it began and ended there
+  // Later than any before it: nobody can have known.
+  loss.from = NOW + 500;
+  for (const [late, excused] of /** @type {const} */ ([
+    [5000, true],
+    [4000, false],
+  ])) {
+    if (late === 4000) truth.lates.push({ by: '', late: 4500, at: NOW });
+    write(truth, NOW - late + 1, 7, NOW + 600);
+    const sample = truth.find(L).at(NOW - late + 1);
+    assert.ok(sample);
+    assert.equal(losses.later('a', sample), excused);
+  }
 });

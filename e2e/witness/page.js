@@ -28,8 +28,20 @@ export class Page {
    * @param {Report} o.report
    * @param {(text: string) => void} [o.open] something that the documents do not decide
    * @param {(reason: string, server: string, keys: string[]) => string | undefined} [o.cause] what is wrong with a gap
+   * @param {(series: Series, acknowledged: number, sample?: import('./truth.js').Sample) => boolean} [o.excuse] it may be missing, and no gap say so
+   * @param {() => boolean} [o.judging] a loss of the log, so that no position need be good for a resume
    */
-  constructor({ selector, window, points, truth, report, open = () => {}, cause = () => undefined }) {
+  constructor({
+    selector,
+    window,
+    points,
+    truth,
+    report,
+    open = () => {},
+    cause = () => undefined,
+    excuse = () => false,
+    judging = () => false,
+  }) {
     this.selector = selector;
     this.window = window;
     this.points = points;
@@ -37,6 +49,8 @@ export class Page {
     this.say = report;
     this.open = open;
     this.cause = cause;
+    this.excuse = excuse;
+    this.judging = judging;
     /** @type {Map<string, Map<number, number | null>>} */
     this.raw = new Map();
     /** @type {Map<string, Map<string, Column>>} */
@@ -50,7 +64,7 @@ export class Page {
     /** @type {Map<number, { key: string, interval: number }>} */
     this.ids = new Map();
     this.position = '';
-    /** When a position was last seen. @type {number | undefined} */
+    /** When a position was last seen, if a page can resume from it. @type {number | undefined} */
     this.seen = undefined;
     this.room = '';
     this.matched = 0;
@@ -59,6 +73,8 @@ export class Page {
     this.sent = 0;
     /** @type {{ state: string, since: number } | undefined} */
     this.status = undefined;
+    /** A state that is not so, unless another one follows at once. @type {{ text: string, at: number } | undefined} */
+    this.doubt = undefined;
     /** @type {any} */
     this.part = undefined;
     /** Of this connection: subscribed, and a bootstrap is complete. */
@@ -68,7 +84,7 @@ export class Page {
     /** @type {{ since: string, window: number, points: number, at: number, fresh: boolean }[]} */
     this.asked = [];
     this.now = 0;
-    this.slowAt = 0;
+    this.bootAt = 0;
     /** A slow bootstrap, which has no `matched`, stands for updates that had one perhaps. */
     this.slowMatched = false;
     this.messages = 0;
@@ -97,6 +113,7 @@ export class Page {
     this.ready = false;
     this.asked = [];
     this.status = undefined;
+    this.doubt = undefined;
     if (!this.log.at(-1)?.endsWith(' disconnected')) this.note('disconnected');
   }
 
@@ -185,15 +202,13 @@ export class Page {
       this.report('parts', `the last part has position ${short(m.position)}`);
     else {
       this.position = m.position;
-      this.seen = at;
+      this.seen = this.judging() ? undefined : Math.min(at, m.now);
     }
     if (this.asked.length === 0) this.fits(part, at);
     this.part = undefined;
     this.ready = true;
-    if (part.reason === 'slow') {
-      this.slowAt = at;
-      this.slowMatched = true;
-    }
+    this.bootAt = at;
+    if (part.reason === 'slow') this.slowMatched = true;
     if (part.from === null || part.window < this.covered || this.covered === 0) this.covered = part.window;
     else if (part.window > this.covered) {
       this.open(
@@ -225,11 +240,26 @@ export class Page {
       if (m.from === null) this.report('reason', 'resume, but from is null');
     } else if (m.reason === 'lost') {
       if (m.from !== null) this.report('reason', `lost, but from is ${m.from}`);
-      if (fresh && !this.crowded)
+      if (fresh && !this.crowded && !this.overflowed())
         this.report('reason', `lost, although since ${since} is of this epoch and seconds old`);
     } else {
       this.report('reason', `${m.reason} for since ${since}`);
     }
+  }
+
+  /** "or more has come since than `points` values of a series". */
+  overflowed() {
+    const since = (this.seen ?? 0) - 1000;
+    for (const series of this.truth.series.values()) {
+      if (!this.selector.matches(series)) continue;
+      let all = 0;
+      // Late ones and those ahead of the clock have come since, too.
+      for (const s of series.between(since - 3600_000, since + 120_000)) {
+        if (s.tries.some(x => x.endAt >= since)) all++;
+      }
+      if (all > this.points) return true;
+    }
+    return false;
   }
 
   /** @param {any} part @param {number} at */
@@ -293,7 +323,7 @@ export class Page {
     for (const id of m.gone ?? []) {
       const known = this.ids.get(id);
       if (!known) {
-        this.report('ids', `gone: ${id} is not known`);
+        this.open('`gone` may name a series that this page was not told of, and has nothing of');
         continue;
       }
       this.ids.delete(id);
@@ -311,7 +341,7 @@ export class Page {
       this.report('block', `an update with position ${short(m.position)}`);
     else if (!this.part) {
       this.position = m.position;
-      this.seen = at;
+      this.seen = this.judging() ? undefined : Math.min(at, m.now);
     }
   }
 
@@ -431,7 +461,8 @@ export class Page {
     if (before !== undefined && before !== v && !this.truth.declared(server, key, t)) {
       this.report('value', `${key} at ${t} was ${before} and is ${v} in ${kind}`);
     }
-    if (before === undefined) {
+    // What lies before the window may come as well, late: nothing is said of it.
+    if (before === undefined && t >= this.now - this.window * 1000) {
       const series = this.truth.series.get(key);
       if (series) {
         const f = fresh.get(key);
@@ -504,24 +535,22 @@ export class Page {
     }
   }
 
-  /** @param {any} m @param {string} server @param {boolean} prompt it was read when it came @param {number} [at] */
-  setStatus(m, server, prompt, at = Date.now()) {
+  /** @param {any} m @param {boolean} prompt it was read when it came @param {number} [at] */
+  setStatus(m, prompt, at = Date.now()) {
     this.messages++;
     this.note(`status ${m.state} ${m.since}`);
     if (!['live', 'stale', 'not_stored'].includes(m.state)) this.report('status', short(m));
     if (!this.ready) this.report('status', `before the first bootstrap is complete: ${short(m)}`);
     if (m.state === 'not_stored') this.report('status', 'not_stored, but the disk was not full');
     this.status = m;
+    this.doubt = undefined;
     if (m.state !== 'stale' || !prompt) return;
-    // Younger than 3 s, and known to every server for a while.
-    for (const series of this.truth.series.values()) {
-      if (!this.selector.matches(series) || series.newest <= at - 2000) continue;
-      if (![...this.ids.values()].some(known => known.key === series.key)) continue;
-      for (const s of series.between(at - 2000, at)) {
-        if (acknowledgedAt(s) < at - 1500 && !this.truth.declared(server, series.key, s.t)) {
-          this.report('status', `stale at ${at}, but ${series.key} has a sample at ${s.t}`);
-          return;
-        }
+    // Younger than 3 s, and sent by this server: how long it takes one to read the log is not said.
+    for (const { key } of this.ids.values()) {
+      const newest = this.newest.get(key) ?? -Infinity;
+      if (newest > at - 2000) {
+        this.doubt = { text: `stale at ${at}, but ${key} has a sample at ${newest}`, at };
+        return;
       }
     }
   }
@@ -546,14 +575,11 @@ export class Page {
    * @returns {{ lacks: Lack[], compared: number }}
    */
   judge(limit, now = Date.now()) {
-    return this.judgeRange(limit, now - Math.min(this.window, this.covered) * 1000, now, () => false);
+    return this.judgeRange(limit, now - Math.min(this.window, this.covered) * 1000, now);
   }
 
-  /**
-   * @param {number} limit @param {number} from @param {number} to both included
-   * @param {(key: string, t: number) => boolean} excused
-   */
-  judgeRange(limit, from, to, excused) {
+  /** @param {number} limit @param {number} from @param {number} to both included */
+  judgeRange(limit, from, to) {
     /** @type {Lack[]} */
     const lacks = [];
     let compared = 0;
@@ -563,10 +589,13 @@ export class Page {
       const steps = this.steps.get(series.key);
       /** @type {Set<Column>} */
       const touched = new Set();
+      /** @param {import('./truth.js').Sample} s */
+      const settled = s =>
+        raw?.has(s.t) || this.covers(series.key, s.t) || this.excuse(series, acknowledgedAt(s), s);
       for (const s of series.between(from, to)) {
         if (acknowledgedAt(s) === Infinity) continue;
         compared++;
-        if (raw?.has(s.t) || this.covers(series.key, s.t) || excused(series.key, s.t)) continue;
+        if (settled(s)) continue;
         let column;
         for (const step of steps ?? []) {
           column = columns?.get(`${step} ${Math.floor(s.t / step) * step}`);
@@ -583,13 +612,7 @@ export class Page {
           });
       }
       for (const column of touched) {
-        const wrong = columnWrong(
-          series,
-          column,
-          t => raw?.has(t) || this.covers(series.key, t) || excused(series.key, t),
-          from,
-          to,
-        );
+        const wrong = columnWrong(series, column, settled, from, to);
         if (wrong) {
           lacks.push({
             series,
@@ -604,15 +627,20 @@ export class Page {
   }
 
   /**
-   * A subscribe to a page that does not read has no bootstrap of its own when the page is sent a slow one instead;
-   * after that the page must have what it asked for.
+   * A subscribe has no bootstrap of its own when the page is sent a slow one instead, or subscribes anew before it
+   * has come; after that the page must have what it asked for.
    * @param {number} [now]
    */
   rest(now = Date.now()) {
+    if (this.doubt) {
+      if (now - this.doubt.at < 3000) return false;
+      this.report('status', this.doubt.text);
+      this.doubt = undefined;
+    }
     if (!this.ready || this.part) return false;
     if (this.asked.length === 0) return true;
-    if (this.slowAt < this.asked[this.asked.length - 1].at || now - this.slowAt < 3000) return false;
-    this.open('a subscribe of a page that does not read is answered with a slow bootstrap');
+    if (this.bootAt < this.asked[this.asked.length - 1].at || now - this.bootAt < 3000) return false;
+    this.open('one bootstrap answers two subscribes, the second of which came before it, or a slow one');
     this.asked = [];
     this.covered = this.window;
     return true;
@@ -630,7 +658,7 @@ export class Page {
  * have: the acknowledged ones that the page does not hold otherwise. Of a column at the edge of a window either
  * all or those inside may be in it: the document does not say. Nor does it say what NaN does to a column.
  * @param {Series} series @param {Column} column
- * @param {(t: number) => boolean | undefined} held @param {number} from @param {number} [to]
+ * @param {(s: import('./truth.js').Sample) => boolean | undefined} held @param {number} from @param {number} [to]
  * @returns {string | undefined}
  */
 export function columnWrong(series, { step, start, values, at }, held, from, to = Infinity) {
@@ -650,7 +678,7 @@ export function columnWrong(series, { step, start, values, at }, held, from, to 
       s.t >= from &&
       s.t <= to &&
       acknowledgedAt(s) < Infinity &&
-      !held(s.t) &&
+      !held(s) &&
       finite.length === sent.length
     ) {
       must.push({ t: s.t, low: Math.min(...finite), high: Math.max(...finite) });

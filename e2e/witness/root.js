@@ -11,12 +11,17 @@ export class RootPage {
    * @param {number} o.window seconds
    * @param {number} o.offset of the server's time zone, minutes
    * @param {(rule: string, detail: string) => void} o.report
+   * @param {(server: string, acknowledged: number) => boolean} [o.excuse] it may be missing, and no gap say so
    */
-  constructor({ series, window, offset, report }) {
+  constructor({ series, window, offset, report, excuse = () => false }) {
     this.series = series;
     this.window = window;
     this.offset = offset;
     this.report = report;
+    this.excuse = excuse;
+    this.server = '';
+    /** @type {{ from: number, to: number }[]} */
+    this.gaps = [];
     /** @type {Map<number, number | null>} */
     this.held = new Map();
     this.newest = -Infinity;
@@ -29,8 +34,10 @@ export class RootPage {
   /** @param {any} socket @param {string} server @param {() => boolean} mine */
   attach(socket, server, mine) {
     this.ready = false;
+    this.server = server;
     socket.on('bootstrap', (/** @type {any} */ m) => mine() && this.bootstrap(m, server));
     socket.on('update', (/** @type {any} */ m) => mine() && this.update(m, server));
+    socket.on('gap', (/** @type {any} */ m) => mine() && this.gap(m));
     socket.connect();
   }
 
@@ -50,6 +57,7 @@ export class RootPage {
   /** @param {any} m @param {string} server */
   bootstrap(m, server) {
     this.held.clear();
+    this.gaps = []; // Those that reach into its window follow.
     this.newest = -Infinity;
     this.ready = true;
     this.read(m, server, 'bootstrap');
@@ -60,6 +68,16 @@ export class RootPage {
     if (!this.ready) this.report('root', 'an update before the bootstrap');
     if (m.x?.length === 0) this.report('root', 'an empty update');
     this.read(m, server, 'update');
+  }
+
+  /** @param {any} m */
+  gap(m) {
+    this.messages++;
+    if (!this.ready) this.report('root', 'a gap before the bootstrap');
+    const from = this.time(m?.from);
+    const to = this.time(m?.to);
+    if (!(from < to) || typeof m.reason !== 'string') this.report('root', `gap ${JSON.stringify(m)}`);
+    this.gaps.push({ from, to });
   }
 
   /** @param {any} m @param {string} server @param {string} kind */
@@ -90,7 +108,9 @@ export class RootPage {
   lacks(now = Date.now()) {
     const lacks = [];
     for (const s of this.series.between(now - this.window * 1000, now)) {
-      if (acknowledgedAt(s) < Infinity && !this.held.has(s.t)) lacks.push(s.t);
+      if (acknowledgedAt(s) === Infinity || this.held.has(s.t)) continue;
+      if (this.gaps.some(g => g.from < s.t && s.t < g.to)) continue;
+      if (!this.excuse(this.server, acknowledgedAt(s))) lacks.push(s.t);
     }
     return lacks.sort((a, b) => a - b);
   }

@@ -44,6 +44,8 @@ class Process {
     /** @type {import('node:child_process').ChildProcess | undefined} */
     this.child = undefined;
     this.upSince = Infinity;
+    /** Since when it has not stood still. */
+    this.backSince = 0;
     this.stopped = false;
   }
 
@@ -79,6 +81,7 @@ class Process {
     await sleep(ms);
     this.child?.kill('SIGCONT');
     this.stopped = false;
+    this.backSince = Date.now();
   }
 }
 
@@ -96,7 +99,7 @@ export class Server extends Process {
   }
 
   /** @param {number} [patience] */
-  async start(patience = 60_000) {
+  async start(patience = 240_000) {
     mkdirSync(this.dir, { recursive: true });
     this.starts++;
     const child = this.spawn(
@@ -112,6 +115,7 @@ export class Server extends Process {
       await sleep(50);
     }
     this.upSince = Date.now();
+    this.backSince = this.upSince;
     return this.upSince - begin;
   }
 
@@ -146,6 +150,7 @@ export class Redis extends Process {
       await sleep(50);
     }
     this.upSince = Date.now();
+    this.backSince = this.upSince;
   }
 
   wipe() {

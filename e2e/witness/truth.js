@@ -11,6 +11,8 @@ const BUCKET = 10_000;
  * @property {number} sentAt
  * @property {number} endAt
  * @property {'flying' | 'acknowledged' | 'refused' | 'shadow'} state
+ * @property {string} by the source whose numbers it had, or ''
+ * @property {number} late by how much it was older than its series' newest, ms
  *
  * @typedef {object} Sample
  * @property {number} t
@@ -58,8 +60,9 @@ export class Series {
     this.buckets = new Map();
     /** Written in order, one request after another. */
     this.ordered = false;
-    /** When the first of its samples was acknowledged; when anything was first sent. */
+    /** When the first and the last of its samples were acknowledged; when anything was first sent. */
     this.firstAcknowledged = Infinity;
+    this.lastAcknowledged = -Infinity;
     this.firstSent = Infinity;
     this.newest = -Infinity;
   }
@@ -124,6 +127,8 @@ export class Truth {
     /** Samples that a source has given up, and for which a gap must be declared. */
     /** @type {{ series: Series, t: number, at: number }[]} */
     this.dropped = [];
+    /** How late samples were that were acknowledged. @type {{ by: string, late: number, at: number }[]} */
+    this.lates = [];
     this.acknowledged = 0;
     this.refused = 0;
     this.unanswered = 0;
@@ -146,9 +151,10 @@ export class Truth {
    * Values are about to be sent, together.
    * @param {{ labels: [string, string][], t: number, v: number }[]} values
    * @param {number} at
+   * @param {string} [by]
    * @returns {Entry[]}
    */
-  send(values, at) {
+  send(values, at, by = '') {
     /** @type {Set<Sample>} */
     const seen = new Set();
     return values.map(({ labels, t, v }) => {
@@ -166,7 +172,8 @@ export class Truth {
         samples.set(t, sample);
       } else this.seconds++;
       /** @type {Try} */
-      const attempt = { v, sentAt: at, endAt: Infinity, state: seen.has(sample) ? 'shadow' : 'flying' };
+      const attempt = { v, sentAt: at, endAt: Infinity, state: 'flying', by, late: series.newest - t };
+      if (seen.has(sample)) attempt.state = 'shadow';
       seen.add(sample);
       sample.tries.push(attempt);
       return { series, sample, attempt };
@@ -186,7 +193,9 @@ export class Truth {
         continue;
       }
       this.acknowledged++;
+      if (attempt.late > 0) this.lates.push({ by: attempt.by, late: attempt.late, at });
       series.firstAcknowledged = Math.min(series.firstAcknowledged, at);
+      series.lastAcknowledged = Math.max(series.lastAcknowledged, at);
       series.newest = Math.max(series.newest, sample.t);
     }
   }

@@ -14,6 +14,7 @@ export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
  * @property {(text: string) => void} open
  * @property {(server: string, reason: string, keys: string[]) => string | undefined} gapCause
  * @property {() => boolean} calm no fault is under way and none was a moment ago
+ * @property {import('./losses.js').Losses} losses
  * @property {number} limit series that a room sends
  * @property {boolean} lie viewers lose an update now and then, which the judge must see
  */
@@ -48,6 +49,8 @@ export class Viewer {
     /** Rooms do not matter. */
     this.deaf = false;
     this.connections = 0;
+    /** Answers and messages. */
+    this.heard = 0;
     this.counts = { resume: 0, lost: 0, slow: 0, join: 0, parts: 0, gaps: 0, status: 0, updates: 0 };
     /** @type {Set<Page>} */
     this.asking = new Set();
@@ -75,6 +78,9 @@ export class Viewer {
         report: (rule, detail) => this.violation(rule, detail, fresh),
         open: this.world.open,
         cause: (reason, server, keys) => this.world.gapCause(server, reason, keys),
+        excuse: (series, acknowledged, sample) =>
+          this.world.losses.excuse(this.server.name, series, acknowledged, sample),
+        judging: () => this.world.losses.judging(),
       });
       page = fresh;
       this.pages.set(selector.text, page);
@@ -127,6 +133,7 @@ export class Viewer {
     });
     /** @param {any} m @param {string} event */
     const page = (m, event) => {
+      this.heard++;
       if (!this.greeted) this.violation('answer', `${event} before hello`);
       const found = this.rooms.get(m.room);
       if (found) return found;
@@ -156,7 +163,7 @@ export class Viewer {
     socket.on('status', (/** @type {any} */ m) => {
       if (!mine()) return;
       this.counts.status++;
-      page(m, 'status')?.setStatus(m, name, Date.now() - this.pausedAt > 10_000);
+      page(m, 'status')?.setStatus(m, Date.now() - this.pausedAt > 10_000);
     });
     socket.on('catalogue', (/** @type {any} */ m) => {
       if (!mine() || !this.catalogue) return;
@@ -200,17 +207,21 @@ export class Viewer {
     this.drop();
   }
 
-  /** One request; undefined if the connection ended before an answer. @param {string} event @param {unknown} arg */
-  async request(event, arg) {
+  /**
+   * One request; undefined if the connection ended before an answer.
+   * @param {string} event @param {unknown} arg
+   * @param {(answer: any) => void} [use] called at once: events may follow in the same breath
+   */
+  async request(event, arg, use) {
     const { socket, life } = this;
     if (!socket) return undefined;
     return new Promise(resolve => {
       let open = true;
-      const end = Date.now() + 20_000;
+      const end = Date.now() + 60_000;
       const poll = setInterval(() => {
         if (this.life !== life) done(undefined);
         else if (Date.now() > end) {
-          this.violation('ack', `${event} ${short(arg)} has no answer after 20 s`);
+          this.violation('ack', `${event} ${short(arg)} has no answer after 60 s`);
           done(undefined);
         }
       }, 100);
@@ -225,6 +236,7 @@ export class Viewer {
         if (this.life !== life) return done(undefined);
         if (typeof answer?.ok !== 'boolean')
           this.violation('answer', `${event} ${short(arg)}: ${short(answer)}`);
+        if (answer?.ok) use?.(answer);
         done(answer);
       });
     });
@@ -240,6 +252,7 @@ export class Viewer {
     const fresh =
       from !== '' &&
       this.world.calm() &&
+      !this.world.losses.judging() &&
       page.seen !== undefined &&
       Date.now() - page.seen < 8000 &&
       this.server.upSince < page.seen;
@@ -254,6 +267,7 @@ export class Viewer {
     socket.emit('subscribe', arg, (/** @type {any} */ ack) => {
       clearInterval(stale);
       if (this.life !== life) return;
+      this.heard++;
       this.asking.delete(page);
       if (ack?.ok === true) {
         if (typeof ack.room !== 'string' || !Number.isInteger(ack.matched) || !Number.isInteger(ack.sent)) {
@@ -297,13 +311,14 @@ export class Viewer {
   }
 
   async askCatalogue() {
-    const answer = await this.request('catalogue', { match: this.catalogueMatch });
-    if (!answer) return;
-    if (answer.ok !== true) {
-      if (answer.error?.code !== 'not_ready' && answer.error?.code !== 'overloaded')
-        this.violation('answer', `catalogue: ${short(answer)}`);
-      return;
-    }
+    const answer = await this.request('catalogue', { match: this.catalogueMatch }, a => this.knows(a));
+    if (!answer || answer.ok === true) return;
+    if (answer.error?.code !== 'not_ready' && answer.error?.code !== 'overloaded')
+      this.violation('answer', `catalogue: ${short(answer)}`);
+  }
+
+  /** @param {any} answer to a request for the catalogue */
+  knows(answer) {
     this.catalogue = new Map(
       answer.series.map((/** @type {any} */ labels) => [JSON.stringify(labels), labels]),
     );
@@ -325,8 +340,7 @@ export class Viewer {
     if (!this.wanted) return true;
     if (!this.greeted || this.asking.size > 0) return false;
     for (const page of this.pages.values()) {
-      if (this.rooms.get(page.room) !== page || !page.ready || page.part || page.asked.length > 0)
-        return false;
+      if (this.rooms.get(page.room) !== page || !page.rest()) return false;
     }
     return true;
   }
@@ -334,7 +348,7 @@ export class Viewer {
   why() {
     if (!this.greeted) return 'not connected';
     return [...this.pages.values()]
-      .filter(p => this.rooms.get(p.room) !== p || !p.ready || p.part || p.asked.length > 0)
+      .filter(p => this.rooms.get(p.room) !== p || !p.rest())
       .map(
         p =>
           `${p.selector.text}: asking ${this.asking.has(p)} in ${this.rooms.get(p.room) === p} ready ${p.ready} part ${Boolean(p.part)} asked ${p.asked.length}; ${p.log.slice(-25).join('\n    ')}`,

@@ -247,7 +247,7 @@ export class Source extends Writer {
         headers['Stripchart-Dropped-After'] = String(this.newest);
       }
       const data = body(values);
-      const entries = truth.send(values, Date.now());
+      const entries = truth.send(values, Date.now(), this.source);
       for (;;) {
         const answer = await post(this.server, data, headers, this.patience);
         if ('error' in answer || answer.status === 503 || answer.status === 429) {
@@ -455,7 +455,7 @@ export function startWriters(world, random) {
     const l = labels('edge', { i: String(random.int(0, 2)) });
     // A batch with a number may be put into the log again, up to some ten seconds later, when Redis comes back, and
     // what was just beyond the bound is within it then.
-    const t = now + offset + (numbered && offset === 61_500 ? 60_000 : 0);
+    const t = now + offset + (numbered && offset > 60_000 && offset < 100_000 ? 60_000 : 0);
     if (truth.find(l).at(t)) return;
     const values = [{ labels: l, t, v: fresh() }];
     if (random.chance(0.5)) {

@@ -17,23 +17,23 @@ type LabelLimits struct {
 	Bytes  int // of all names and values together
 }
 
-// EndpointLabels are the limits of what writers send. Each label is held several
-// times over (store, index, decoders), and every selector reads it.
+// EndpointLabels are the limits for writers. Memory holds each label several times (store,
+// index, decoders), and every selector reads it.
 func EndpointLabels() LabelLimits {
 	return LabelLimits{Labels: 64, Name: 256, Value: 2 << 10, Bytes: 4 << 10}
 }
 
-// KeptLabels are the limits of what was acknowledged before: a log or a spool may
-// hold batches of an older version, which took more. labels.Labels panics at a string of
-// 16 MiB.
+// KeptLabels are the limits for batches that are already acknowledged: a log or a spool may
+// hold batches of an older version, which accepted more. labels.Labels panics at a string
+// of 16 MiB.
 func KeptLabels() LabelLimits {
 	return LabelLimits{Labels: 256, Name: 1 << 20, Value: 1 << 20, Bytes: 16 << 20}
 }
 
-// LabelBuilder is the one rule for the labels of a series, whatever format they come
-// in: sorted, UTF-8, each name once, with a metric name, within limits, and
-// without empty values. To Prometheus, and so to the store, a label with an empty value
-// is one that is not there; kept elsewhere, it would make two series of one.
+// LabelBuilder is the rule for the labels of a series in every format: sorted, UTF-8, each
+// name once, with a metric name, within limits, and without empty values. For Prometheus,
+// and so for the store, a label with an empty value is absent; other parts that kept it
+// would see two series where the store has one.
 //
 // A LabelBuilder is for one goroutine at a time.
 type LabelBuilder struct {

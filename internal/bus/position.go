@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Position is a place in the log: that of the newest batch that was read. It
-// is comparable with ==. The zero Position is before everything.
+// Position is a place in the log: that of a batch. It is comparable with ==. The zero
+// Position is before every batch.
 type Position struct {
 	// Epoch names one unbroken life of the log: letters and digits, at most 32.
 	// Positions of different epochs have no order.
@@ -37,7 +37,7 @@ func (o Offset) Compare(p Offset) int {
 // replay judges alike.
 func (p Position) LogTime() int64 { return p.Ms }
 
-// IsZero reports whether p is before everything.
+// IsZero reports whether p is the zero Position.
 func (p Position) IsZero() bool { return p == Position{} }
 
 // String returns "epoch-ms-seq", the form on the wire; it is opaque to pages.
@@ -48,7 +48,7 @@ func (p Position) String() string {
 	return p.Epoch + "-" + strconv.FormatInt(p.Ms, 10) + "-" + strconv.FormatUint(p.Seq, 10)
 }
 
-// ParsePosition reads what String wrote.
+// ParsePosition parses the form of String.
 func ParsePosition(s string) (Position, error) {
 	if s == "" {
 		return Position{}, nil

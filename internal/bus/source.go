@@ -9,8 +9,8 @@ import (
 // MaxSource bounds the bytes of a source's name.
 const MaxSource = 128
 
-// CheckSource refuses what is no name of a source: it is 1 to MaxSource bytes of
-// visible ASCII, so that it can stand in a header, a log line and a file.
+// CheckSource returns what is wrong with the name of a source. A name has 1 to MaxSource
+// bytes of visible ASCII, so that it can be part of a header, a log line and a file.
 func CheckSource(name string) error {
 	if name == "" || len(name) > MaxSource {
 		return fmt.Errorf("the name of a source must have 1 to %d bytes, not %d", MaxSource, len(name))
@@ -23,11 +23,11 @@ func CheckSource(name string) error {
 	return nil
 }
 
-// NewSource returns a name for the collector of a host, whatever that is called:
-// "collect-<host>-<12 random>", the host for people, the rest for certainty. What a
-// name of a source cannot have is "_".
+// NewSource returns a source name for the collector of a host: "collect-<host>-<12 random>".
+// The host helps people; the random part makes the name unique. Characters of the host that
+// a source name cannot have become "_".
 func NewSource(host string) string {
-	const maxHost = 64 // Linux has no longer ones; macOS and Windows do
+	const maxHost = 64 // the limit of Linux; macOS and Windows allow more
 	safe := strings.Map(func(r rune) rune {
 		if r <= ' ' || r > '~' {
 			return '_'

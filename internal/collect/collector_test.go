@@ -230,9 +230,10 @@ func TestFailedBatchIsTriedAgainUnchanged(t *testing.T) {
 		for i := range at[1:] {
 			pauses = append(pauses, at[i+1].Sub(at[i]))
 		}
-		const ms = time.Millisecond
-		if want := []time.Duration{100 * ms, 200 * ms, 400 * ms, 800 * ms, 1600 * ms, 2000 * ms, 2000 * ms}; !slices.Equal(pauses, want) {
-			t.Errorf("pauses %v, want %v", pauses, want)
+		for i, most := range []time.Duration{100, 200, 400, 800, 1600, 2000, 2000} { // less a random part
+			if most *= time.Millisecond; pauses[i] > most || pauses[i] <= most/2 {
+				t.Errorf("pause %d is %v, want more than %v and at most %v", i+1, pauses[i], most/2, most)
+			}
 		}
 		seqs := fake.seqs()
 		if seqs[0] != 41 || len(seqs) != 30 || seqs[29] != 70 {

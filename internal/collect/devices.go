@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// Which devices are measured unless Options say otherwise: those through which
-// each byte passes once. A byte on a partition, in LVM, in LUKS or in a RAID is
-// also a byte on a disk, and what a container sends also leaves through the
-// machine's own interface; drawn side by side they would count twice, and
-// containers come and go with a new series each time.
+// The devices that are not measured unless Options name them, so that each byte counts
+// once. A byte on a partition, in LVM, in LUKS or in a RAID is also a byte on a disk, and a
+// byte that a container sends also leaves through the machine's own interface. Besides,
+// every new container would be a new series.
 var (
 	stackedDisks = regexp.MustCompile(`^(` +
 		`loop\d+|ram\d+|zram\d+` + // memory and files
@@ -29,7 +28,7 @@ var (
 		`)$`)
 )
 
-// keep decides whether a device is measured, given all of its reading.
+// keep decides whether a device is measured; it is given the whole reading.
 type keep func(device string, all []ioCounters) bool
 
 // keepDisks measures the disks that chosen matches; when it is nil, whole disks.

@@ -1,34 +1,34 @@
-// Package collect measures this host: what psutil was to the ancestor.
+// Package collect measures this host, as psutil does for Python programs.
 //
 // Guarantees:
 //
 //  1. There is one batch per tick, and ticks are the multiples of the interval
 //     since the Unix epoch, so that hosts measure together and nothing drifts.
-//     Every sample of a batch has the tick as its time. What changes slowly, is
-//     dear to read or may hang is measured in rounds, at the multiples of 10 s
-//     (or of the interval, if that is longer), and each round is one more batch.
+//     Every sample of a batch has the tick as its time. Values that change slowly, are
+//     expensive to read or may hang are measured in rounds, at the multiples of 10 s
+//     (or of the interval, if that is longer). Each round is one more batch.
 //  2. A tick that is a whole interval late (machine suspended, process
-//     stopped) is skipped, never made up for in a burst. When the wall clock is
-//     set, the ticks follow it.
+//     stopped) is skipped; there is no burst of late ticks. When the wall clock is set,
+//     the ticks follow it.
 //  3. Use and rates are measured over the time that really passed between the
 //     last two readings. They have no value at the first tick, and none where
 //     a counter went back (reset, wrapped, device replaced): no rate is ever
 //     negative.
-//  4. What this system lacks is left out with one log line, and appears when
-//     the system has it.
+//  4. A measurement that this system does not have is left out with one log line. It
+//     appears when the system has it.
 //  5. A filesystem or sensor that does not answer (a dead file server) delays no
-//     other series, nor the end. A round waits for it for 2 s; rounds after that go
-//     on without it until it has answered. At most 64 filesystems and 32 sensors
-//     are measured, the first that the system lists.
+//     other series, and not the end of Run. A round waits for it for 2 s; later rounds leave
+//     it out until it has answered. At most 64 filesystems and 32 sensors are measured: the
+//     first ones that the system lists.
 //  6. Measuring never waits for the bus. Batches wait in a queue of at most
 //     1,000 batches and 4 MiB; when it is full the oldest is dropped, counted
-//     and logged once per episode. The jump in Seq that this leaves is what
-//     servers declare as a gap.
-//  7. One Publish is in flight, in the order of Seq. A batch that was refused
-//     is tried again, unchanged, until it is taken or dropped.
+//     and logged once per episode. This leaves a hole in Seq, for which servers declare a
+//     gap.
+//  7. One Publish is in flight, in the order of Seq. A batch that was not acknowledged is
+//     published again, unchanged, until it is acknowledged or dropped.
 //
-// The series, all of them with the label host. Values are rounded to what can
-// be told apart, because each digit is sent to every viewer.
+// The series follow; all have the label host. Values are rounded to their useful
+// precision, because each digit is sent to every viewer.
 //
 //	cpu_usage_percent{cpu="total"|"0"|"1"...}   0 to 100, 2 decimals, as all percentages; waiting for disks is not use
 //	cpu_mode_percent{mode="user"|"system"...}   all cores together; the modes make 100
@@ -53,8 +53,8 @@
 //	processes                                   Linux
 //	temperature_celsius{sensor}                 not on Windows; a second sensor of a name has _2 behind it
 //
-// The modes are user, nice, system, irq, softirq, steal, iowait and idle. One
-// in which the machine never was is left out.
+// The modes are user, nice, system, irq, softirq, steal, iowait and idle. A mode in which
+// the machine has spent no time is left out.
 //
 // Linux counts CPU time in hundredths of a second, so at an interval of 50 ms
 // the use of one core moves in steps of about 20 %.

@@ -5,38 +5,37 @@ import (
 	"strings"
 )
 
-// mount is a filesystem at a place in the tree.
+// mount is a filesystem at a mount point.
 type mount struct {
 	device, mountpoint, fstype string
 	bind                       bool // part of a filesystem, shown a second time
 }
 
 var (
-	// imageFilesystems are on a device, or are named as if they were, and yet
-	// have no use to watch: images are full by nature, an automounter's own
-	// mountpoint must not be asked (that mounts), and namespaces hold no files.
+	// imageFilesystems have a device, or the name of one, but no usage that is worth
+	// watching: images are always full, a statfs of an automounter's mount point would
+	// mount it, and namespaces hold no files.
 	imageFilesystems = regexp.MustCompile(`^(squashfs|erofs|iso9660|cramfs|romfs|autofs|nsfs|binfmt_misc)$`)
 
-	// poolFilesystems name as their device what only they understand.
+	// poolFilesystems have device names of their own kind, such as tank/home of ZFS.
 	poolFilesystems = regexp.MustCompile(`^(zfs|bcachefs|virtiofs|9p)$`)
 )
 
-// realFilesystems returns those of all, in their order, in which space can run
-// out and which are not another view of the same space: what is on a device
-// (/dev/sda1, C:), on a server (server:/export, //server/share) or in a pool,
-// and the root, whatever it is: in a container it is an overlay.
+// realFilesystems returns, in the order of all, the filesystems that can run out of space,
+// each space once: those on a device (/dev/sda1, C:), on a server (server:/export,
+// //server/share) or in a pool, and always the root, which is an overlay in a container.
 func realFilesystems(all []mount) []mount {
-	// What was mounted over something else hides it, unless it is a folder of the
-	// same filesystem: a service that systemd gives a /tmp of its own is shown that
-	// folder over the host's /tmp, and its space is the host's.
+	// A mount over another mount hides it. The exception is a folder of the same
+	// filesystem: systemd gives a service a /tmp of its own by such a mount, and its space is
+	// that of the host's /tmp.
 	visible := make(map[string]int, len(all))
 	for i, m := range all {
 		if j, ok := visible[m.mountpoint]; !ok || !m.bind || m.device != all[j].device {
 			visible[m.mountpoint] = i
 		}
 	}
-	// Of the places of one device (subvolumes, a disk that is mounted twice) the
-	// one with the shortest name is the one that people mean.
+	// One device may have several mount points (subvolumes, a disk that is mounted twice).
+	// People mean the one with the shortest name.
 	place := make(map[string]int)
 	for i, m := range all {
 		if visible[m.mountpoint] != i || !isReal(m) {

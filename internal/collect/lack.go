@@ -11,8 +11,8 @@ import (
 // it come and go.
 const quiet = time.Minute
 
-// errLacks is what a probe answers for something that many systems do not
-// have, such as sensors in a container: nobody need be told that it is absent.
+// errLacks is the error of a probe for something that many systems do not have, such as
+// sensors in a container. Its absence is not logged.
 var errLacks = errors.New("this system does not have it")
 
 // lacks logs when a probe begins to fail and when it works again, not each
@@ -34,10 +34,10 @@ func newLacks(log *slog.Logger, m *metrics) *lacks {
 	return &lacks{log: log, metrics: m, probes: make(map[string]*lack)}
 }
 
-// note takes the outcome of a reading; err is nil when it succeeded.
+// note records the outcome of a reading; err is nil when it succeeded.
 func (ls *lacks) note(ctx context.Context, probe string, err error) {
 	if ctx.Err() != nil {
-		return // it fails because we are ending
+		return // it fails because the collector ends
 	}
 	l := ls.probes[probe]
 	if l == nil {

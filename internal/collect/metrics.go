@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the collector's own, for /metrics.
+// metrics are the metrics of the collector itself, for /metrics.
 type metrics struct {
 	published prometheus.Counter
 	failures  prometheus.Counter
@@ -31,7 +31,7 @@ func newMetrics(r prometheus.Registerer, q *queue) (*metrics, error) {
 		skipped:   counter("skipped_ticks_total", "Ticks without a measurement, because the process was late by an interval or more."),
 		lacking: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_collector_probe_failures_total",
-			Help: "Readings that this system did not give, by probe.",
+			Help: "Readings that failed, by probe.",
 		}, []string{"probe"}),
 		measuring: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "stripchart_collector_measure_seconds",

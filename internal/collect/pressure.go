@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// stall is for how long, since the machine started, some task waited for a
-// resource: Linux's pressure stall information.
+// stall is the time since the machine started in which some task waited for a resource:
+// Linux's pressure stall information.
 type stall struct {
 	resource string // "cpu", "memory", "io": the value of the label
 	total    time.Duration
@@ -57,9 +57,9 @@ func (p *pressure) measure(at time.Time, stalls []stall, emit func(labels.Labels
 	}
 }
 
-// percentOf returns part of whole, 0 to 100 with 2 decimals. Both are measured
-// with clocks of their own, so a part that fills the whole may seem to exceed
-// it. It is false where a counter went back or no time has passed.
+// percentOf returns part of whole, 0 to 100 with 2 decimals. Different clocks measure the
+// two, so part may exceed whole a little. It returns false if a counter went back or no
+// time has passed.
 func percentOf(part, whole time.Duration) (percent float64, ok bool) {
 	if part < 0 || whole <= 0 {
 		return 0, false

@@ -15,8 +15,8 @@ import (
 	"github.com/shirou/gopsutil/v4/net"
 )
 
-// prober reads the state of a machine at this moment. A method returns what it
-// could read, and an error that says what it could not; both may be there.
+// prober reads the present state of a machine. A method returns the values that it could
+// read, and an error for those that it could not; it may return both.
 type prober interface {
 	cpu(context.Context) ([]cpuTimes, []modeTime, error)
 	load(context.Context) ([]gauge, error)
@@ -27,8 +27,8 @@ type prober interface {
 	pressure(context.Context) ([]stall, error)
 }
 
-// cpuTimes is what one core, or all together, did since the machine started,
-// in seconds.
+// cpuTimes are the CPU times of one core, or of all cores together, since the machine
+// started, in seconds.
 type cpuTimes struct {
 	cpu        string // "total", "0", "1", ...: the value of the label
 	busy, idle float64
@@ -59,8 +59,7 @@ var errNone = errors.New("this system lists none")
 // core (at 50 ms, 1.6 %). A round costs 0.2 ms: listing the mounts and listing the
 // processes are 80 µs each on a small machine and grow with their number. Parsing
 // /proc ourselves would not change the reading, so it is done only for what
-// gopsutil lacks (proc.go). Two calls were found dear, and are avoided or kept
-// for a reason:
+// gopsutil lacks (proc.go). Two calls are expensive, and are avoided or kept for a reason:
 //
 //   - mem.SwapMemory (40 µs) parses all of /proc/vmstat for counters that we
 //     do not use, while mem.VirtualMemory (19 µs) has the swap's size already.
@@ -93,9 +92,9 @@ func (gopsutilProber) cpu(ctx context.Context) ([]cpuTimes, []modeTime, error) {
 	return times, modes, errors.Join(wrap("CPU total", errTotal), wrap("CPU cores", errCores))
 }
 
-// sumTimes counts as psutil and top do: waiting for a disk is idle time, time
-// that the hypervisor took away is not. On Linux user and nice contain the
-// time of guests already.
+// sumTimes counts as psutil and top do: waiting for a disk (iowait) is idle time, and time
+// taken by the hypervisor (steal) is busy time. On Linux user and nice include the time of
+// guests already.
 func sumTimes(name string, t *cpu.TimesStat) cpuTimes {
 	return cpuTimes{
 		cpu:  name,
@@ -144,8 +143,8 @@ func (gopsutilProber) memory(ctx context.Context) ([]gauge, error) {
 	return append(gauges, gauge{"swap_used_bytes", float64(swap.Used)}), nil
 }
 
-// countsBusy is whether gopsutil's IoTime is the time in which a disk had
-// anything to do. On macOS it is the sum over all requests.
+// countsBusy says whether gopsutil's IoTime is the time in which a disk had work. On macOS
+// it is the sum over all requests.
 const countsBusy = runtime.GOOS == "linux" || runtime.GOOS == "freebsd"
 
 func (gopsutilProber) disks(ctx context.Context) ([]ioCounters, error) {

@@ -31,8 +31,7 @@ func (gopsutilProber) temperatures(ctx context.Context) ([]temperature, error) {
 	if runtime.GOOS == "windows" {
 		return nil, wrap("temperatures", errLacks) // a query of WMI, for administrators only
 	}
-	// The error lists the sensors that are asleep or switched off, beside those
-	// that answered.
+	// The error lists the sensors that are asleep or switched off; the others have values.
 	list, _ := sensors.TemperaturesWithContext(ctx)
 	if len(list) == 0 {
 		return nil, wrap("temperatures", errLacks)
@@ -57,9 +56,9 @@ func (gopsutilProber) mounts(ctx context.Context) ([]mount, error) {
 	return all, wrap("mounts", err)
 }
 
-// withOwnMounts lets gopsutil list what this process sees mounted. By itself it
-// lists what process 1 sees; a service that is fenced off from some folders
-// would then be shown other filesystems under their names.
+// withOwnMounts makes gopsutil list the mounts of this process. By default it lists those of
+// process 1. A service whose view of some folders is restricted would then measure other
+// filesystems under the same names.
 func withOwnMounts(ctx context.Context) context.Context {
 	if runtime.GOOS != "linux" || hostEnv(ctx, common.HostProcMountinfo) != "" {
 		return ctx
@@ -74,7 +73,7 @@ func withOwnMounts(ctx context.Context) context.Context {
 func (gopsutilProber) filesystem(ctx context.Context, mountpoint string) (space, error) {
 	u, err := disk.UsageWithContext(ctx, mountpoint)
 	if err != nil {
-		return space{}, err // it names what failed
+		return space{}, err // it names the failed call
 	}
 	return space{size: u.Total, used: u.Used, free: u.Free}, nil
 }

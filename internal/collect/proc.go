@@ -16,9 +16,9 @@ import (
 	"github.com/shirou/gopsutil/v4/common"
 )
 
-// What gopsutil does not read, or reads at too high a price for every tick:
-// pressure, and the processes that run or are blocked (its load.Misc lists all
-// of /proc besides).
+// This file reads values that gopsutil does not read, or that are too expensive there for
+// every tick: pressure, and the running and blocked processes (gopsutil's load.Misc also
+// lists all of /proc).
 
 func (gopsutilProber) pressure(ctx context.Context) ([]stall, error) {
 	if runtime.GOOS != "linux" {
@@ -94,8 +94,8 @@ func readProc(ctx context.Context, name string) (string, error) {
 	return string(text), err
 }
 
-// procPath looks for /proc where gopsutil does, so that all of a collector
-// measures the same machine.
+// procPath returns a path below the /proc that gopsutil uses, so that all parts of a
+// collector measure the same machine.
 func procPath(ctx context.Context, name string) string {
 	dir := hostEnv(ctx, common.HostProcEnvKey)
 	if dir == "" {
@@ -104,8 +104,8 @@ func procPath(ctx context.Context, name string) string {
 	return filepath.Join(dir, name)
 }
 
-// hostEnv returns one of the variables that tell gopsutil where to look: of
-// the context, else of the environment. It is empty if neither has it.
+// hostEnv returns one of the variables with which gopsutil finds the host's folders: from
+// the context, or else from the environment; "" if neither has it.
 func hostEnv(ctx context.Context, key common.EnvKeyType) string {
 	if env, ok := ctx.Value(common.EnvKey).(common.EnvMap); ok && env[key] != "" {
 		return env[key]

@@ -6,13 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"stripchart/internal/backoff"
 	"stripchart/internal/bus"
-)
-
-// The pause after a Publish that failed doubles from minBackoff to maxBackoff.
-const (
-	minBackoff = 100 * time.Millisecond
-	maxBackoff = 2 * time.Second
 )
 
 // publisher moves batches from the queue to the bus, one at a time and in
@@ -32,7 +27,7 @@ func (p *publisher) run(ctx context.Context) error {
 		lastErr error
 		since   time.Time // when the episode of failures began
 		tries   int       // failures in it
-		backoff = minBackoff
+		pause   = backoff.Backoff{First: 100 * time.Millisecond, Max: 2 * time.Second}
 		closing = p.queue.closed
 	)
 	for {
@@ -46,7 +41,8 @@ func (p *publisher) run(ctx context.Context) error {
 			if tries > 0 {
 				p.log.Info("publishing works again", "after", time.Since(since).Round(time.Millisecond), "failures", tries)
 			}
-			lastErr, tries, backoff = nil, 0, minBackoff
+			lastErr, tries = nil, 0
+			pause.Reset()
 			p.metrics.published.Inc()
 			p.discard()
 			continue
@@ -71,16 +67,16 @@ func (p *publisher) run(ctx context.Context) error {
 		lastErr = err
 		tries++
 		p.metrics.failures.Inc()
-		pause := time.NewTimer(backoff)
-		backoff = min(2*backoff, maxBackoff)
+		timer := time.NewTimer(pause.Next())
 		select {
-		case <-pause.C:
+		case <-timer.C:
 		case <-closing:
-			// The end is near: try at once, and often in the time that is left.
-			closing, backoff = nil, minBackoff
+			// The collector ends: try at once, and often in the time that is left.
+			closing = nil
+			pause.Reset()
 		case <-ctx.Done():
 		}
-		pause.Stop()
+		timer.Stop()
 	}
 }
 

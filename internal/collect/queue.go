@@ -16,8 +16,8 @@ const (
 )
 
 // queue holds the batches that were measured and are not yet published, oldest
-// first. When it is full the oldest is dropped: live viewers want the newest,
-// and a source that is behind must not fall behind further.
+// first. When it is full the oldest is dropped: live viewers want the newest samples, and
+// the source must not fall behind further.
 type queue struct {
 	wake   chan struct{} // capacity 1: something was pushed
 	closed chan struct{}
@@ -108,13 +108,13 @@ func (q *queue) done() (lost uint64) {
 	return lost
 }
 
-// remove needs mu.
+// remove removes batch i. The caller holds mu.
 func (q *queue) remove(i int) {
 	q.bytes -= q.batches[i].Size()
 	q.batches = slices.Delete(q.batches, i, i+1)
 }
 
-// close says that nothing will be pushed any more. It is called once.
+// close ends the pushing. It is called once.
 func (q *queue) close() { close(q.closed) }
 
 func (q *queue) isClosed() bool {

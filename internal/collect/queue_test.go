@@ -11,7 +11,7 @@ import (
 
 // batchOf returns a batch of n series.
 func batchOf(seq uint64, n int) *bus.Batch {
-	b := &bus.Batch{Source: "test", Seq: seq}
+	b := &bus.Batch{Sequence: bus.Sequence{Source: "test", Seq: seq}}
 	for range n {
 		b.Series = append(b.Series, bus.Series{
 			Labels:  labels.FromStrings(metricName, "up", "host", "h"),

@@ -7,12 +7,11 @@ import "time"
 // the ticks would follow it an hour late.
 const maxSleep = time.Second
 
-// schedule says when the next tick is. It is pure: it is told the wall clock's
-// time, in nanoseconds since the Unix epoch, and so can be tested with a clock
-// that jumps.
+// schedule computes the next tick. It is pure: its caller passes the wall clock's time, in
+// nanoseconds since the Unix epoch, so tests can use a clock that jumps.
 type schedule struct {
 	interval int64 // ns
-	next     int64 // the tick that is waited for, a multiple of interval
+	next     int64 // the next tick, a multiple of interval
 }
 
 // newSchedule returns a schedule whose first tick is the first after now.
@@ -29,9 +28,9 @@ func (s *schedule) align(now int64) {
 
 // due reports whether the time of the next tick has come, and which tick that
 // is. A tick that is late by less than an interval still counts as itself. One
-// that is later is skipped together with all that lie between, and skipped
-// says how many these are: the clock cannot tell a stopped process from a
-// clock that was set forward, and both are answered by aligning anew.
+// that is later is skipped, with all ticks up to now; skipped is their number. A process
+// that was stopped and a clock that was set forward look alike, and the response to both is
+// to align again.
 func (s *schedule) due(now int64) (tick int64, ok bool, skipped int64) {
 	switch late := now - s.next; {
 	case late < -s.interval: // the clock was set back

@@ -15,27 +15,25 @@ import (
 	"stripchart/internal/bus"
 )
 
-// What changes slowly, is dear to read, or may hang is read in rounds, each in
-// a goroutine of its own and at most one at a time.
+// Values that change slowly, are expensive to read, or may hang are read in rounds. Each
+// round has a goroutine of its own, and there is one round at a time.
 const (
-	// roundInterval is the distance between rounds, unless Options.Interval is
-	// longer: then that is.
+	// roundInterval is the distance between rounds, unless Options.Interval is longer.
 	roundInterval = 10 * time.Second
-	// roundBound is how long a round waits for its readings. What has not
-	// answered by then is left out.
+	// roundBound is how long a round waits for its readings. Later ones are left out.
 	roundBound = 2 * time.Second
-	// maxHanging bounds the readings that have not come back: each holds a
-	// goroutine, and a thread inside the kernel.
+	// maxHanging bounds the readings that have not returned: each holds a goroutine, and a
+	// thread inside the kernel.
 	maxHanging = maxFilesystems + 8
 )
 
-// The most series per metric of a round. What is beyond is left out.
+// The most series per metric of a round. Further ones are left out.
 const (
 	maxFilesystems = 64
 	maxSensors     = 32
 )
 
-// errHangs is for a reading that has not come back.
+// errHangs is the error of a reading that has not returned.
 var errHangs = errors.New("no answer; it is asked again when the system has answered")
 
 // slowProber reads what is measured in rounds. Its methods are called
@@ -68,7 +66,7 @@ type slowSampler struct {
 	log     *slog.Logger
 	lacks   *lacks
 	hanging hanging
-	told    map[string]bool // of what there is more than is measured
+	logged  map[string]bool // kinds with more instances than are measured
 }
 
 func newSlowSampler(o *Options, p slowProber, m *metrics) *slowSampler {
@@ -78,7 +76,7 @@ func newSlowSampler(o *Options, p slowProber, m *metrics) *slowSampler {
 		log:     o.Logger,
 		lacks:   newLacks(o.Logger, m),
 		hanging: hanging{keys: make(map[string]bool)},
-		told:    make(map[string]bool),
+		logged:  make(map[string]bool),
 	}
 }
 
@@ -99,7 +97,7 @@ func (s *slowSampler) measure(ctx context.Context, tick int64) *bus.Batch {
 	mounts = atMost(s, maxFilesystems, "filesystems", realFilesystems(mounts))
 	asking := make([]<-chan answer[space], len(mounts))
 	for i, m := range mounts {
-		// With the device, so that another server that takes a dead one's place is asked.
+		// The key includes the device, so that a new server in place of a dead one is read.
 		asking[i] = begin(ctx, &s.hanging, "filesystem "+m.device+" "+m.mountpoint, func(ctx context.Context) (space, error) {
 			return s.prober.filesystem(ctx, m.mountpoint)
 		})
@@ -110,7 +108,7 @@ func (s *slowSampler) measure(ctx context.Context, tick int64) *bus.Batch {
 		used, err := wait(bound, asking[i])
 		switch {
 		case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
-			continue // not ours to see, or just unmounted
+			continue // no permission, or just unmounted
 		case err != nil:
 			errs = append(errs, wrap(m.mountpoint, err))
 			continue
@@ -162,19 +160,19 @@ func (s *slowSampler) emitTemperatures(sensors []temperature, emit func(labels.L
 	}
 }
 
-// atMost returns the first n of all, and says once if there are more.
+// atMost returns the first n of all, and logs once if there are more.
 func atMost[T any](s *slowSampler, n int, what string, all []T) []T {
 	if len(all) <= n {
 		return all
 	}
-	if !s.told[what] {
-		s.told[what] = true
-		s.log.Warn("there is more of this than is measured", "what", what, "there", len(all), "measured", n)
+	if !s.logged[what] {
+		s.logged[what] = true
+		s.log.Warn("only a part of these is measured", "what", what, "present", len(all), "measured", n)
 	}
 	return all[:n]
 }
 
-// hanging knows which readings have been begun and have not come back.
+// hanging is the set of readings that have begun and not returned.
 type hanging struct {
 	mu   sync.Mutex // guards keys
 	keys map[string]bool
@@ -197,15 +195,15 @@ func (h *hanging) end(key string) {
 	delete(h.keys, key)
 }
 
-// answer is what a reading came back with.
+// answer is the result of a reading.
 type answer[T any] struct {
 	value T
 	err   error
 }
 
 // begin starts a reading that may never come back, unless one with the same key
-// is still under way. Nobody can wait for its goroutine, or end it: a statfs(2)
-// of a dead file server does not return, whatever becomes of ctx.
+// is still under way. Its goroutine cannot be waited for or ended: a statfs(2) of a dead
+// file server does not return, even when ctx ends.
 func begin[T any](ctx context.Context, h *hanging, key string, read func(context.Context) (T, error)) <-chan answer[T] {
 	out := make(chan answer[T], 1)
 	if !h.begin(key) {
@@ -221,7 +219,7 @@ func begin[T any](ctx context.Context, h *hanging, key string, read func(context
 }
 
 // wait returns the answer of a reading, or errHangs if there is none when ctx
-// ends. An answer that is there already counts even then.
+// ends. An answer that has arrived counts even after the end of ctx.
 func wait[T any](ctx context.Context, out <-chan answer[T]) (T, error) {
 	select {
 	case a := <-out:

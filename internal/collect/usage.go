@@ -30,8 +30,8 @@ func newUsage(host string) *usage {
 	return &usage{host: host, cores: make(map[string]*core)}
 }
 
-// measure emits the use of each core since the last call, for those that both
-// readings have.
+// measure emits the usage of each core since the last call, if the core is in both
+// readings.
 func (u *usage) measure(times []cpuTimes, emit func(labels.Labels, float64)) {
 	u.reading++
 	for _, now := range times {
@@ -44,8 +44,8 @@ func (u *usage) measure(times []cpuTimes, emit func(labels.Labels, float64)) {
 		case c.reading == u.reading:
 			continue // listed twice
 		default:
-			// Linux sometimes takes back a little idle or iowait time. That is
-			// no reset, so each part is held at zero by itself.
+			// On Linux, idle and iowait sometimes go back a little. That is no reset of the
+			// counters, so each part is clamped to zero by itself.
 			busy, idle := max(0, now.busy-c.busy), max(0, now.idle-c.idle)
 			if busy+idle > 0 {
 				emit(c.labels, math.Round(10000*busy/(busy+idle))/100)
@@ -60,8 +60,7 @@ func (u *usage) measure(times []cpuTimes, emit func(labels.Labels, float64)) {
 	}
 }
 
-// throughput turns ioCounters into byte rates per device, and into how busy it
-// was.
+// throughput turns ioCounters into byte rates and busy time of each device.
 type throughput struct {
 	host                            string
 	keep                            keep

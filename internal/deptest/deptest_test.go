@@ -24,13 +24,14 @@ var mayImport = map[string]struct {
 	why  string
 }{
 	"cmd/stripchart":                  {[]string{"..."}, "main is the only place that knows every part"},
-	"internal/server":                 {[]string{"internal/live", "internal/socketio", "internal/ingest", "internal/api", "internal/store", "internal/wire", "web"}, "the server joins rooms to sockets; it is handed a bus and a collector's batches by main, not by import"},
+	"internal/server":                 {[]string{"internal/live", "internal/socketio", "internal/ingest", "internal/api", "internal/store", "internal/wire", "internal/httperr", "web"}, "the server joins rooms to sockets; it is handed a bus and a collector's batches by main, not by import"},
 	"internal/live":                   {[]string{"internal/bus", "internal/store", "internal/wire"}, "apply, rooms and viewers know neither HTTP nor sockets, so that they can be tested to exhaustion without either"},
 	"internal/api":                    {[]string{"internal/store"}, "the Prometheus API reads history and nothing else"},
-	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus", "internal/bus/rw"}, "a door for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
-	"internal/collect":                {[]string{"internal/bus"}, "a collector runs on machines without a server"},
-	"internal/spool":                  {[]string{"internal/bus", "internal/wlogpage"}, "it keeps batches for a bus that it is handed, whichever that is"},
-	"internal/store":                  {[]string{"internal/bus", "internal/wlogpage"}, "history knows batches and positions, not who reads it"},
+	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus", "internal/bus/rw", "internal/httperr", "internal/textline"}, "the endpoint for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
+	"internal/collect":                {[]string{"internal/backoff", "internal/bus"}, "a collector runs on machines without a server"},
+	"internal/spool":                  {[]string{"internal/backoff", "internal/bus", "internal/datadir", "internal/wlogpage"}, "it keeps batches for a bus that it is handed, whichever that is"},
+	"internal/store":                  {[]string{"internal/bus", "internal/datadir", "internal/wlogpage"}, "history knows batches and positions, not who reads it"},
+	"internal/datadir":                {nil, "a directory has one owner, whatever is kept in it"},
 	"internal/wlogpage":               {nil, "it reads what is damaged, for whoever has a write log"},
 	"internal/wire":                   {[]string{"internal/bus"}, "messages are pure data: built from samples, sent by others"},
 	"internal/socketio":               {nil, "the Socket.IO server knows neither rooms nor samples, so that it can be judged by the protocol's own tests"},
@@ -38,11 +39,15 @@ var mayImport = map[string]struct {
 	"internal/bus":                    {nil, "the contract comes before everything that keeps it"},
 	"internal/bus/bustest":            {[]string{"internal/bus"}, "the suite tests the contract, not one implementation"},
 	"internal/bus/membus":             {[]string{"internal/bus"}, "an implementation of the bus is known to main alone"},
-	"internal/bus/redisbus":           {[]string{"internal/bus", "internal/bus/rw"}, "an implementation of the bus is known to main alone"},
+	"internal/bus/redisbus":           {[]string{"internal/backoff", "internal/bus", "internal/bus/redislink", "internal/bus/rw"}, "an implementation of the bus is known to main alone"},
+	"internal/bus/redislink":          {[]string{"internal/bus"}, "how Redis is reached does not depend on what is kept in it"},
 	"internal/bus/rw":                 {[]string{"internal/bus"}, "how a batch is written is the same on Redis and over HTTP, and knows neither"},
 	"internal/bus/redisbus/redistest": {nil, "it starts a Redis for tests of any package"},
-	"internal/bus/httpbus":            {[]string{"internal/bus"}, "a way to a server's bus runs on machines without a server, and knows of it what travels over HTTP"},
+	"internal/bus/httpbus":            {[]string{"internal/bus", "internal/httperr"}, "a way to a server's bus runs on machines without a server, and knows of it what travels over HTTP"},
+	"internal/backoff":                {nil, "pauses between attempts are the same everywhere, whatever is attempted"},
+	"internal/httperr":                {nil, "the form of an error is the same for every HTTP endpoint and for the client that reads it"},
 	"internal/memory":                 {nil, "how much memory there is is asked of the system, and told to whoever may refuse something"},
+	"internal/textline":               {nil, "lines of text are read alike by the server and by stripchart push"},
 	"internal/sdnotify":               {nil, "what systemd is told is asked of functions, so that any command can use it"},
 	"internal/deptest":                {nil, "it looks at packages from outside"},
 	"web":                             {nil, "the page is files"},
@@ -59,7 +64,7 @@ var doors = []struct {
 }{
 	{
 		[]string{"github.com/prometheus/prometheus/tsdb/wlog", "github.com/prometheus/prometheus/tsdb/fileutil"},
-		[]string{"internal/store", "internal/spool"},
+		[]string{"internal/store", "internal/spool", "internal/datadir"},
 		"the spool is a write log like the engine's, and uses that part of it alone",
 	}, {
 		[]string{"github.com/prometheus/prometheus/tsdb", "github.com/prometheus/prometheus/promql", "github.com/prometheus/prometheus/storage"},
@@ -71,8 +76,8 @@ var doors = []struct {
 		"only the collector measures hosts",
 	}, {
 		[]string{"github.com/redis", "github.com/gomodule/redigo"},
-		[]string{"internal/bus/redisbus"},
-		"the bus is the only thing that is kept in Redis",
+		[]string{"internal/bus/redislink", "internal/bus/redisbus"},
+		"redislink makes the connections to Redis, and redisbus sends commands over them; no other package knows Redis",
 	}, {
 		[]string{"github.com/gobwas", "github.com/lxzan/gws", "github.com/coder/websocket", "github.com/gorilla/websocket"},
 		[]string{"internal/socketio", "bench"},

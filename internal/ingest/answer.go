@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
+
+	"stripchart/internal/httperr"
 )
 
 // answer is what a writer is told. The zero value is no answer yet.
@@ -16,12 +17,19 @@ type answer struct {
 	retry   time.Duration // Retry-After in whole seconds; 0: none
 	allow   string        // Allow
 	closing bool          // the connection cannot be used any more
+	body    any           // JSON in place of the usual error; nil: none
 }
 
-// maxMessage bounds the bytes of a message: decoders and labels have a say in it.
-const maxMessage = 1000
+// error returns what a reports, and nil for a success.
+func (a answer) error() *httperr.Error {
+	if a.code == "" {
+		return nil
+	}
+	e := httperr.Error{Code: a.code, Message: a.message}.Bounded()
+	return &e
+}
 
-// send writes a in the form that all errors of the server have.
+// send writes a, in the form that all errors of the server have unless it has a body.
 func (a answer) send(w http.ResponseWriter) {
 	h := w.Header()
 	if a.retry > 0 {
@@ -33,18 +41,16 @@ func (a answer) send(w http.ResponseWriter) {
 	if a.closing {
 		h.Set("Connection", "close")
 	}
-	if a.code == "" {
+	switch {
+	case a.body != nil:
+		h.Set("Content-Type", "application/json")
 		w.WriteHeader(a.status)
-		return
+		out := json.NewEncoder(w)
+		out.SetEscapeHTML(false) // links stay readable
+		_ = out.Encode(a.body)   // if it fails, the client is gone
+	case a.code != "":
+		httperr.Error{Code: a.code, Message: a.message}.Write(w, a.status)
+	default:
+		w.WriteHeader(a.status)
 	}
-	var body struct {
-		Error struct {
-			Code    string `json:"code"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	body.Error.Code, body.Error.Message = a.code, strings.ToValidUTF8(a.message[:min(len(a.message), maxMessage)], "")
-	h.Set("Content-Type", "application/json")
-	w.WriteHeader(a.status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone; nothing is left to tell
 }

@@ -9,10 +9,13 @@ import (
 // firstBytes is what a body occupies before any of it has arrived.
 const firstBytes = 4 << 10
 
-// read returns the body. The zero answer means that it is complete. Its buffer
-// grows with what arrives, and p with the buffer.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request, p *place) ([]byte, answer) {
-	from := http.MaxBytesReader(w, r.Body, h.o.MaxBody)
+// read returns the body, of at most so many bytes. The zero answer means that it is
+// complete. Its buffer grows with what arrives, and p with the buffer.
+func (e *Endpoint) read(w http.ResponseWriter, r *http.Request, p *place, most int64) ([]byte, answer) {
+	if r.ContentLength > most {
+		return nil, tooLarge("as sent", most)
+	}
+	from := http.MaxBytesReader(w, r.Body, most)
 	var body []byte
 	for {
 		if len(body) == cap(body) {
@@ -34,7 +37,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, p *place) ([]byte
 		case err == nil:
 			continue
 		case errors.As(err, &large):
-			return nil, tooLarge("compressed", h.o.MaxBody)
+			return nil, tooLarge("as sent", most)
 		case err == io.EOF && (r.ContentLength < 0 || int64(len(body)) == r.ContentLength):
 			return body, answer{}
 		}

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/golang/snappy"
@@ -14,8 +13,7 @@ import (
 	"stripchart/internal/bus/rw"
 )
 
-// encode and decode are a small codec over Prometheus's own types, in the shape
-// that Options.Decode and httpbus.Options.Encode ask for.
+// encode writes b as our own sources do.
 func encode(b *bus.Batch) []byte { return rw.Encode(b) }
 
 func compress(r *writev2.Request) []byte {
@@ -43,8 +41,6 @@ func request(b *bus.Batch) *writev2.Request {
 	return r
 }
 
-var decode = RemoteWrite(2, rw.Limits{})
-
 // batch returns one sample of one series for each of ages, which are how long
 // before now.
 func batch(ages ...time.Duration) *bus.Batch {
@@ -62,11 +58,4 @@ func sequenced(source string, seq, merged uint64, ages ...time.Duration) *bus.Ba
 	b := batch(ages...)
 	b.Source, b.Seq, b.Merged = source, seq, merged
 	return b
-}
-
-func TestCodecOfTheseTests(t *testing.T) {
-	b, report, err := decode(encode(batch(0, time.Hour)))
-	if err != nil || len(b.Series) != 2 || b.Samples() != 2 || report.sentence(2) != "" || !labels.Equal(b.Series[1].Labels, labels.FromStrings("__name__", "m", "n", "1")) {
-		t.Fatalf("%+v, %+v, %v", b, report, err)
-	}
 }

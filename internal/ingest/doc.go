@@ -1,24 +1,31 @@
-// Package ingest is the door for writers: Remote-Write 2.0 over HTTP becomes
-// batches on the bus. docs/HTTP.md describes the exchange.
+// Package ingest is the endpoint for writers: requests over HTTP become batches on the bus.
+// docs/HTTP.md describes the exchanges.
+//
+// A request goes one way, whatever it speaks. The Endpoint bounds it, reads it, decompresses
+// it, judges its samples and its new series, brings it to the bus, and decides the answer
+// (write.go). A format (format.go) reads the head of the request, decodes the body, and words
+// the answer; each has a file of its own:
+//
+//	remotewrite.go  Prometheus Remote-Write 2.0, with the sequence of our own sources, and 1.0
+//	push.go         lines of text, as people and scripts print numbers
+//	lineprotocol.go InfluxDB's line protocol, with what its agents ask for first in influx.go
 //
 // Guarantees:
 //
-//  1. A success (204) means that everything in the request is in the log: the bus
-//     has acknowledged it. What a request holds that is not taken is said in the
-//     answer, with counts, reasons and the first offender; what is valid beside it
-//     is written.
-//  2. Answers follow the Remote-Write 2.0 specification: 4xx but 429 is for good,
-//     429 and 5xx are to be tried again with the same request, and the headers
-//     X-Prometheus-Remote-Write-*-Written count what was written.
+//  1. A success (2xx) means that everything in the request is in the log: the bus has
+//     acknowledged it. What a request holds that is not written is said in the answer, with
+//     counts, reasons and the first offender; what is valid beside it is written.
+//  2. Answers follow the format's specification, so that a writer sends again what may be
+//     accepted later, and only that.
 //  3. A batch with a sequence (package httpbus has the headers) reaches the log as
-//     it was sent, its copies too: readers know copies by the sequence. The exceptions
+//     it was sent, its duplicates too: readers know duplicates by the sequence. The exceptions
 //     are series whose labels are not valid, which are refused alike each time, and new
 //     series beyond the bound, which stay refused under that number. A number that its
 //     source cannot have reached is answered 429.
 //  4. While the store has no room, nothing reaches the bus: 507.
 //  5. Memory is bounded: what has arrived of bodies, what they claim to decompress to,
 //     symbols, series, labels, and the number and bytes of all requests under way. Above
-//     the last two a request is answered 429; nothing queues. What was only announced
+//     the last two a request is told to come again; nothing queues. What was only announced
 //     takes nothing from others, and a body that does not arrive in time is given up.
 //  6. Series in memory are bounded (Options.MaxSeries), before the bus: new ones
 //     beyond are refused with the reason, known ones go on. Batches that come by the bus

@@ -60,10 +60,10 @@ func FuzzWrite(f *testing.F) {
 		published := 0
 		for _, b := range p.batches {
 			published += b.Samples()
-			want := httpbus.Sequence{Source: source}
+			want := bus.Sequence{Source: source}
 			want.Seq, _ = strconv.ParseUint(seq, 10, 64)
 			want.Merged, _ = strconv.ParseUint(merged, 10, 64)
-			if got := (httpbus.Sequence{Source: b.Source, Seq: b.Seq, Merged: b.Merged}); got != want {
+			if got := (bus.Sequence{Source: b.Source, Seq: b.Seq, Merged: b.Merged}); got != want {
 				t.Fatalf("%+v became %+v", want, got)
 			}
 			if len(b.Series) > 3 {

@@ -7,14 +7,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the door's own, at /metrics.
+// metrics are the Endpoint's own, at /metrics.
 type metrics struct {
 	requests *prometheus.CounterVec // by status code
 	samples  prometheus.Counter
 	refused  *prometheus.CounterVec // by reason
 }
 
-// newMetrics registers the door's metrics with r, unless it is nil.
+// newMetrics registers the Endpoint's metrics with r, unless it is nil.
 func newMetrics(r prometheus.Registerer, l *load, a *admission) (metrics, error) {
 	m := metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{

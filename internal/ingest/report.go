@@ -13,7 +13,20 @@ type Report struct {
 	Histograms int // histogram samples, which are not taken
 	Exemplars  int // likewise
 	Refused    []Refusal
+	// Lines are the first of what was refused in a format of lines, each also counted in
+	// Refused.
+	Lines []LineError
 }
+
+// LineError says what of a line was refused.
+type LineError struct {
+	Line    int // from 1
+	Reason  string
+	Message string
+}
+
+// maxLines bounds Report.Lines.
+const maxLines = 100
 
 // Refusal counts the samples that were left out for one reason.
 type Refusal struct {
@@ -69,22 +82,18 @@ func (r *Report) sentence(written int) string {
 // And one that has grown too old in a spool must use up its number like any other,
 // or servers declare a loss where there is only age. What apply refuses of it is
 // counted in stripchart_samples_refused_total.
-func (h *Handler) judgeTimes(b *bus.Batch, report *Report, now time.Time) {
-	from, to := now.Add(-h.o.Behind).UnixMilli(), now.Add(h.o.Ahead).UnixMilli()
+func (e *Endpoint) judgeTimes(b *bus.Batch, report *Report, now time.Time) {
+	accepted := e.acceptance(now)
 	series := b.Series[:0]
 	for _, s := range b.Series {
 		samples := s.Samples[:0]
 		for _, x := range s.Samples {
-			switch {
-			case x.T < from:
-				report.refuse(refusedTooOld, 1, func() string { return offender(&s, x) + " lies more than " + h.o.Behind.String() + " back" })
-			case x.T > to:
-				report.refuse(refusedTooNew, 1, func() string {
-					return offender(&s, x) + " lies more than " + h.o.Ahead.String() + " ahead of this server's clock"
-				})
-			default:
+			reason, says := accepted.refusal(x.T)
+			if reason == "" {
 				samples = append(samples, x)
+				continue
 			}
+			report.refuse(reason, 1, func() string { return name(&s) + " at " + instant(x.T) + " " + says })
 		}
 		if s.Samples = samples; len(samples) > 0 {
 			series = append(series, s)
@@ -101,9 +110,4 @@ func name(s *bus.Series) string {
 		name = name[:most] + "..."
 	}
 	return name
-}
-
-// offender names a sample.
-func offender(s *bus.Series, x bus.Sample) string {
-	return fmt.Sprintf("%s at %s", name(s), time.UnixMilli(x.T).UTC().Format("2006-01-02T15:04:05.000Z"))
 }

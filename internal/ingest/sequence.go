@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 )
 
@@ -21,11 +22,11 @@ const (
 // judgeSequence returns the answer for a number that cannot be its source's, and the
 // zero answer for any other. It is not for good: what a clock that was set back makes
 // of a real source is right again later.
-func (h *Handler) judgeSequence(s httpbus.Sequence, now time.Time) answer {
-	if s.Seq == 0 || h.o.Heard == nil {
+func (e *Endpoint) judgeSequence(s bus.Sequence, now time.Time) answer {
+	if s.Seq == 0 || e.o.Heard == nil {
 		return answer{}
 	}
-	seq, at, known := h.o.Heard(s.Source)
+	seq, at, known := e.o.Heard(s.Source)
 	if !known {
 		return answer{}
 	}

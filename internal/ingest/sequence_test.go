@@ -69,7 +69,7 @@ func TestASourceLearnsThatABatchWasWrittenInPart(t *testing.T) {
 	}
 	for seq := uint64(1); seq <= 3; seq++ {
 		err := w.publisher.Publish(t.Context(), sequenced("s", seq, 0, 0))
-		if !errors.Is(err, bus.ErrNotAllWritten) || errors.Is(err, httpbus.ErrRefused) || !strings.Contains(err.Error(), "1 invalid_labels (the first: series 1: ") {
+		if !errors.Is(err, bus.ErrNotAllWritten) || errors.Is(err, bus.ErrRefused) || !strings.Contains(err.Error(), "1 invalid_labels (the first: series 1: ") {
 			t.Fatalf("batch %d: %v", seq, err)
 		}
 	}

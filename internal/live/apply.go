@@ -121,10 +121,12 @@ func (x *applier) arrive(d bus.Delivery) *application {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	a := &application{delivery: d, batch: d.Batch, logTime: d.Position.LogTime(), now: x.now()}
+	readAt := x.progress.readAt
 	found := x.progress.arrive(d.Position, a.now)
 	if found == endLost {
 		return nil
 	}
+	x.judge.losses.lives(a.logTime, a.now, readAt)
 	if found != goesOn {
 		x.lost(a, found)
 	}
@@ -197,6 +199,7 @@ func (x *applier) judgeBatch(a *application) (lacksShown bool) {
 	if a.stage.again() {
 		return false
 	}
+	x.judge.goOn(a.delivery.Position.Offset)
 	if a.stage != replaying {
 		x.judge.judgeSource(a)
 	}

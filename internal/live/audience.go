@@ -42,7 +42,7 @@ func newAudience(o *Options, shared *recent, t *tasks, s Store, m *metrics) *aud
 		searches: map[*search]struct{}{}, compiled: compiled{}, wake: make(chan struct{}, 1),
 	}
 	a.catalogue = catalogue{audience: a, feeds: map[string]*feed{}, listing: make(chan struct{}, 1)}
-	a.reader = reader{audience: a, store: s, slots: make(chan struct{}, maxReads)}
+	a.reader = reader{audience: a, store: s, reads: o.Store.PageReads()}
 	return a
 }
 

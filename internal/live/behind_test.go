@@ -19,7 +19,7 @@ func TestAServerThatStartsSaysWhatItWaitsForAndHowFarItIs(t *testing.T) {
 		const batches = 10
 		l := newFakeLog()
 		for seq := range uint64(batches) {
-			b := &bus.Batch{Source: "s", Seq: seq + 1, Series: []bus.Series{{
+			b := &bus.Batch{Sequence: bus.Sequence{Source: "s", Seq: seq + 1}, Series: []bus.Series{{
 				Labels: seriesLabels(0, 0), Samples: []bus.Sample{{T: time.Now().UnixMilli(), V: 1}},
 			}}}
 			if err := l.Publish(t.Context(), b); err != nil {

@@ -123,7 +123,7 @@ func (c *Client) tellNews() {
 
 // begin waits for the client's turn and for its connection to take something large.
 // Bootstraps and histories are read and handed over one at a time, so that a page
-// that does not read costs one of them, and one page does not take all of maxReads.
+// that does not read costs one of them, and one page does not take all reads.
 // It returns false when the client has closed; otherwise end ends the turn.
 func (c *Client) begin() (end func(), ok bool) {
 	c.mu.Lock()

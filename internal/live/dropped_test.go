@@ -44,7 +44,7 @@ func aloneOn(t *testing.T, s Store, during func(b bus.Bus, h *Hub)) {
 // numbered returns a batch of a source, measured now, that says what was dropped
 // before it.
 func numbered(source int, seq, dropped uint64, after int64, series ...int) *bus.Batch {
-	b := &bus.Batch{Source: fmt.Sprint(source), Seq: seq, Dropped: dropped, DroppedAfter: after}
+	b := &bus.Batch{Sequence: bus.Sequence{Source: fmt.Sprint(source), Seq: seq, Dropped: dropped, DroppedAfter: after}}
 	for _, n := range series {
 		b.Series = append(b.Series, bus.Series{Labels: seriesLabels(source, n), Samples: []bus.Sample{{T: ms(), V: 1}}})
 	}

@@ -20,7 +20,7 @@ func (x *applier) lost(a *application, f found) {
 	case trimmed:
 		known := p.known()
 		x.log.Warn("this server was away for longer than the log is kept", "was", known.String(), "is", at.String())
-		x.judge.lose(wire.GapLogTrimmed, known)
+		x.judge.lose(wire.GapLogTrimmed, known, before(at))
 		x.ring.restart(before(at))
 	case unstoredCut:
 		x.judge.notRecorded(a, wire.GapLogTrimmed, at)
@@ -40,7 +40,7 @@ func (x *applier) beginEpoch(after bus.Position) {
 	x.metrics.epochs.Inc()
 	x.sources.newEpoch()
 	x.shown.clear()
-	x.judge.lose(wire.GapLogLost, known)
+	x.judge.lose(wire.GapLogLost, known, after)
 	x.ring.restart(after)
 	x.progress.newEpoch(after)
 }

@@ -43,6 +43,38 @@ func TestAPageThatIsAheadBeginsAnewInANewEpoch(t *testing.T) {
 	})
 }
 
+// A page that reads slowly misses the first update of a new epoch, and continues before it.
+// That place has a smaller offset than the end of the old epoch, which the page has seen.
+func TestASlowPageContinuesInANewEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		rng := rand.New(rand.NewPCG(1, 1))
+		want := &sharedTruth{truth: truth{}}
+		one := &publisher{log: l, source: 0, want: want}
+		one.tick(rng, 10)
+		p := newPage(t, r.hub, 1)
+		p.ask(seriesOfSource)
+		one.tick(rng, 3)
+		l.lose(1)
+		one.resend(rng, 3)
+		one.tick(rng, 2) // positions are of no epoch while this loss is judged
+		p.pause(true)
+		one.tick(rng, 1)
+		l.lose(2)
+		one.tick(rng, 1)
+		one.resend(rng, 4)
+		p.pause(false)
+		one.tick(rng, 20)
+		settleReplicas(t, 0, []*page{p}, want)
+		if p.stats.slow == 0 || p.whole != 1 {
+			t.Errorf("the page did not continue: %+v, %d whole bootstraps", p.stats, p.whole)
+		}
+		p.close()
+		r.stop()
+	})
+}
+
 // Of a log that has lost its end only the end is read again: its past may be an hour,
 // and pages stand still meanwhile. Not so while the disk is full: what was only shown
 // is recorded from the log.

@@ -20,9 +20,10 @@ type fakeLog struct {
 	epochs  int
 	entries []bus.Delivery
 	last    bus.Offset
-	slow    atomic.Int64 // how long each delivery takes
-	handed  atomic.Int64 // deliveries
-	away    atomic.Bool  // its end cannot be asked for
+	ahead   time.Duration // of its clock
+	slow    atomic.Int64  // how long each delivery takes
+	handed  atomic.Int64  // deliveries
+	away    atomic.Bool   // its end cannot be asked for
 }
 
 func newFakeLog() *fakeLog {
@@ -36,7 +37,7 @@ func (l *fakeLog) epoch() string { return fmt.Sprint("e", l.epochs) }
 func (l *fakeLog) Publish(_ context.Context, b *bus.Batch) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := time.Now().UnixMilli(); now > l.last.Ms {
+	if now := time.Now().Add(l.ahead).UnixMilli(); now > l.last.Ms {
 		l.last = bus.Offset{Ms: now}
 	} else {
 		l.last.Seq++
@@ -60,6 +61,13 @@ func (l *fakeLog) lose(n int) {
 		l.last = l.entries[i].Position.Offset
 	}
 	l.cond.Broadcast()
+}
+
+// clock sets by how much the log's clock is ahead. Its offsets never go back.
+func (l *fakeLog) clock(ahead time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ahead = ahead
 }
 
 // loseUnseen drops the newest n entries when nobody is there to see it: the epoch

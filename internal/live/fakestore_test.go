@@ -52,6 +52,8 @@ func newMemStore() *memStore {
 	}}
 }
 
+func (s *memStore) PageReads() *store.Share { return store.NewShare(4, 5*time.Second) }
+
 func (s *memStore) Append(rows []store.Row) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

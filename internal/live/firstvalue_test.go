@@ -173,7 +173,7 @@ func TestServersDifferOnlyInsideOfDeclaredGaps(t *testing.T) {
 				}
 				for source := range 2 {
 					number[source]++
-					b := &bus.Batch{Source: fmt.Sprint(source), Seq: number[source]}
+					b := &bus.Batch{Sequence: bus.Sequence{Source: fmt.Sprint(source), Seq: number[source]}}
 					for n := range 2 {
 						b.Series = append(b.Series, bus.Series{Labels: seriesLabels(source, n), Samples: []bus.Sample{{T: now, V: rng.Float64()}}})
 					}

@@ -97,7 +97,7 @@ func TestADiskThatHangsHoldsUpNothing(t *testing.T) {
 		jumped.Go(func() { give(t, b, 0, 9, 0, 0, 0) }) // a hole: saved for a minute
 		time.Sleep(1100 * time.Millisecond)
 		began := time.Now()
-		other := &bus.Batch{Source: "other", Seq: 1, Series: []bus.Series{{Labels: seriesLabels(1, 0), Samples: []bus.Sample{{T: ms(), V: 1}}}}}
+		other := &bus.Batch{Sequence: bus.Sequence{Source: "other", Seq: 1}, Series: []bus.Series{{Labels: seriesLabels(1, 0), Samples: []bus.Sample{{T: ms(), V: 1}}}}}
 		if err := b.Publish(t.Context(), other); err != nil || time.Since(began) > time.Second {
 			t.Errorf("another source's batch was acknowledged after %v (%v)", time.Since(began), err)
 		}
@@ -147,7 +147,7 @@ func TestGapsAreBoundedInBytes(t *testing.T) {
 			}
 		}}
 		b, h, stop := startAlone(t, counting)
-		all := &bus.Batch{Source: "s", Seq: 1}
+		all := &bus.Batch{Sequence: bus.Sequence{Source: "s", Seq: 1}}
 		for n := range 50_000 {
 			all.Series = append(all.Series, bus.Series{Labels: labels.FromStrings("__name__", "m", "n", fmt.Sprint(n), "source", "0"), Samples: []bus.Sample{{T: ms(), V: 1}}})
 		}
@@ -159,7 +159,7 @@ func TestGapsAreBoundedInBytes(t *testing.T) {
 		var wg sync.WaitGroup
 		for k := range 100 {
 			wg.Go(func() {
-				x := &bus.Batch{Source: "s", Seq: uint64(10 + 2*k), Series: []bus.Series{{Labels: all.Series[k%7].Labels, Samples: []bus.Sample{{T: ms(), V: 1}}}}}
+				x := &bus.Batch{Sequence: bus.Sequence{Source: "s", Seq: uint64(10 + 2*k)}, Series: []bus.Series{{Labels: all.Series[k%7].Labels, Samples: []bus.Sample{{T: ms(), V: 1}}}}}
 				if err := b.Publish(t.Context(), x); err != nil {
 					t.Error(err)
 				}

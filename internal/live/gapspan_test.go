@@ -68,7 +68,7 @@ func putSeries(t *testing.T, b bus.Bus, seq uint64, times map[int][]int64) {
 
 func putDropped(t *testing.T, b bus.Bus, seq, dropped uint64, after int64, times map[int][]int64) {
 	t.Helper()
-	x := &bus.Batch{Source: "s", Seq: seq, Dropped: dropped, DroppedAfter: after}
+	x := &bus.Batch{Sequence: bus.Sequence{Source: "s", Seq: seq, Dropped: dropped, DroppedAfter: after}}
 	for n := range 10 {
 		if of := times[n]; len(of) > 0 {
 			y := bus.Series{Labels: seriesLabels(0, n)}

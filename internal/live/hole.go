@@ -137,7 +137,7 @@ func (s *source) lagAt(a *application, t int64) int64 {
 func (j *judge) lacksFrom(a *application) int64 {
 	s, b, l := a.source, a.batch, j.losses.newest
 	switch {
-	case !s.known() && l != nil && b.First() > 1 && a.logTime <= max(l.to, l.until)+holePatience:
+	case !s.known() && l != nil && b.First() > 1 && a.logTime <= max(l.to, l.until.Ms)+holePatience:
 		// It is new since the log has lost something, and this is not its first batch.
 		return l.from - lossMargin
 	case !s.jumps(b):

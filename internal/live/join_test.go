@@ -73,7 +73,7 @@ type storm struct {
 func (s *storm) publish(r *rig, source int, rng *rand.Rand) {
 	base := time.Now().UnixMilli()
 	for seq := 1; seq <= s.batches; seq++ {
-		b := &bus.Batch{Source: fmt.Sprint(source), Seq: uint64(seq)}
+		b := &bus.Batch{Sequence: bus.Sequence{Source: fmt.Sprint(source), Seq: uint64(seq)}}
 		now := base + int64(seq)*10
 		for n := range s.series {
 			if rng.IntN(4) == 0 {

@@ -34,10 +34,11 @@ type loss struct {
 	newest int64 // the same of the newest loss, where several are judged together
 	// until is where the log ended when the loss was noticed, if that is later: a server that
 	// was away does not know what between the two was retained and what was new. A source that
-	// is heard after it is still there.
-	until int64
+	// is heard after it is still there. It is a place of the log as it is since.
+	until bus.Offset
 	to    int64 // log time of the first entry after until; 0: not seen yet
-	next  int64 // log time at which to look again which series have come back
+	lived int64 // for how long the log was ahead of the clock since then, in ms by the clock
+	next  int64 // after how long, as waited counts, to look again which series have come back
 	over  bool  // declared for all that did not come back
 	// away says that this process has not applied what came before: only the store knows
 	// which series there were.
@@ -46,11 +47,12 @@ type loss struct {
 
 // savedLoss is a loss in savedProgress; times as there.
 type savedLoss struct {
-	Reason string `json:"reason"`
-	From   int64  `json:"from"`
-	Newest int64  `json:"newest"`
-	Until  int64  `json:"until"`
-	To     int64  `json:"to,omitempty"`
+	Reason   string `json:"reason"`
+	From     int64  `json:"from"`
+	Newest   int64  `json:"newest"`
+	Until    int64  `json:"until"`
+	UntilSeq uint64 `json:"until_seq,omitempty"`
+	To       int64  `json:"to,omitempty"`
 }
 
 // reach returns the first time at which nothing is missing: what was lost came into the
@@ -63,7 +65,7 @@ func (x *losses) isOpen() bool { return x.newest != nil && !x.newest.over }
 // add adds a loss. One before it that is still being judged becomes part of it.
 func (x *losses) add(l *loss) {
 	if old := x.newest; x.isOpen() {
-		l.from, l.newest, l.until = min(l.from, old.from), max(l.newest, old.newest), max(l.until, old.until)
+		l.from, l.newest = min(l.from, old.from), max(l.newest, old.newest)
 		l.away = l.away || old.away
 	} else {
 		x.count++
@@ -74,42 +76,78 @@ func (x *losses) add(l *loss) {
 // save returns the loss that is not declared yet; nil: none.
 func (x *losses) save() *savedLoss {
 	if l := x.newest; x.isOpen() {
-		return &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until, To: l.to}
+		return &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until.Ms, UntilSeq: l.until.Seq, To: l.to}
 	}
 	return nil
 }
 
-// restore takes up what save has returned.
-func (x *losses) restore(l *savedLoss) {
-	if l != nil {
-		x.add(&loss{reason: l.Reason, from: l.From, newest: l.Newest, until: l.Until, to: l.To, away: true})
+// restore takes up what save has returned, and which sources were heard since.
+func (x *losses) restore(l *savedLoss, sources sources) {
+	if l == nil {
+		return
+	}
+	x.add(&loss{
+		reason: l.Reason, from: l.From, newest: l.Newest, until: bus.Offset{Ms: l.Until, Seq: l.UntilSeq}, to: l.To, away: true,
+	})
+	for _, s := range sources {
+		if s.heardAt > l.Until {
+			s.isHeardSince(x.newest)
+		}
 	}
 }
 
-// heard notes that an entry is in the log at a log time: the first one behind the loss bounds it.
-func (l *loss) heard(logTime int64) {
-	if l.to == 0 && logTime > l.until {
-		l.to = logTime
+// lives counts the clock's time between two entries for the newest loss, or a second where that
+// is less: this process may have been stopped, and has not read what came meanwhile.
+func (x *losses) lives(logTime, now, before int64) {
+	if l := x.newest; l != nil && l.to != 0 && logTime > now {
+		l.lived += max(0, min(now-before, 1000))
 	}
 }
 
-// isDue reports whether the series that have not come back are to be looked for at a log time.
-func (l *loss) isDue(logTime int64) bool {
-	return l.to != 0 && !l.over && logTime >= max(l.to+lossPatience, l.next)
+// waited returns for how long sources were waited for at a log time, in ms. The time of a
+// log whose clock was ahead stands still until the clock has come up with it.
+func (l *loss) waited(logTime int64) int64 { return max(logTime-l.to, l.lived) }
+
+// isDue reports whether the series that have not come back are to be looked for after so long.
+func (l *loss) isDue(waited int64) bool {
+	return l.to != 0 && !l.over && waited >= max(lossPatience, l.next)
 }
 
-// judged notes that the series were looked for at a log time.
-func (l *loss) judged(logTime int64) { l.next = logTime + lossPace }
+// judged notes that the series were looked for after so long.
+func (l *loss) judged(waited int64) { l.next = waited + lossPace }
+
+// goesOn notes the first entry that came into the log after the loss. It reports false when that
+// was another one. A new epoch may have another clock than the log before: if that was ahead,
+// the time that it told is not later than this entry.
+func (l *loss) goesOn(at bus.Offset) bool {
+	if l.to != 0 || at.Compare(l.until) <= 0 {
+		return false
+	}
+	l.to = at.Ms
+	l.from, l.newest = min(l.from, l.to), min(l.newest, l.to)
+	return true
+}
 
 // declared notes that the gaps of the loss were declared. over: for all series.
 func (l *loss) declared(over bool) { l.over, l.away = over, false }
 
-// lose notes that the log has lost what came after what was known. The caller holds recent.mu.
-func (j *judge) lose(reason string, known bus.Position) {
+// goOn notes an entry: it may be the first that came into the log after a loss. The caller holds
+// recent.mu.
+func (j *judge) goOn(at bus.Offset) {
+	if l := j.losses.newest; l != nil && l.goesOn(at) {
+		for _, s := range j.sources {
+			s.heardBy(l.until.Ms)
+		}
+	}
+}
+
+// lose notes that the log has lost what came after what was known, and goes on behind a place.
+// The caller holds recent.mu.
+func (j *judge) lose(reason string, known, behind bus.Position) {
 	p := j.progress
-	l := &loss{
-		reason: reason, from: known.LogTime(), newest: known.LogTime(), until: max(known.LogTime(), p.end.LogTime()),
-		away: p.applied.IsZero(),
+	l := &loss{reason: reason, from: known.LogTime(), newest: known.LogTime(), until: behind.Offset, away: p.applied.IsZero()}
+	if p.end.Epoch == behind.Epoch && p.end.Compare(l.until) > 0 {
+		l.until = p.end.Offset
 	}
 	if known == p.saved {
 		l.from -= p.unwritten
@@ -125,9 +163,12 @@ func (j *judge) judgeLoss(a *application) {
 	if l == nil {
 		return
 	}
-	l.heard(a.logTime)
-	due := l.isDue(a.logTime)
-	if !due && (!l.over || a.logTime > l.to+holePatience) {
+	waited := l.waited(a.logTime)
+	if a.source != nil && a.delivery.Position.Compare(l.until) > 0 {
+		a.source.isHeardSince(l)
+	}
+	due := l.isDue(waited)
+	if !due && (!l.over || waited > holePatience) {
 		return
 	}
 	m := absence{reason: l.reason}
@@ -147,11 +188,11 @@ func (j *judge) judgeLoss(a *application) {
 	}
 	over := true
 	if due {
-		l.judged(a.logTime)
+		l.judged(waited)
 		for _, s := range j.index.byKey {
 			switch {
-			case s.source != nil && (s.source.heardAt > l.until || s.source == a.source):
-			case s.source != nil && a.logTime-l.to < min(staleIntervals*s.interval, maxLossPatience):
+			case s.source != nil && s.source.heardSince == l:
+			case s.source != nil && waited < min(staleIntervals*s.interval, maxLossPatience):
 				over = false
 			default:
 				add(s)
@@ -182,7 +223,8 @@ func (j *judge) judgeIdle() *application {
 		return nil
 	}
 	// The log's clock went on as this one did, also while this server was away.
-	a.logTime = max(max(p.read.LogTime(), l.until)+a.now-p.readAt, a.now)
+	a.logTime = max(max(p.read.LogTime(), l.until.Ms)+a.now-p.readAt, a.now)
+	j.goOn(bus.Offset{Ms: a.logTime})
 	j.judgeLoss(a)
 	return a
 }
@@ -200,11 +242,12 @@ func (j *judge) notInRing(to bus.Position) *gap {
 // the log before it could be recorded, up to a position. The caller holds recent.mu.
 func (j *judge) notRecorded(a *application, reason string, to bus.Position) {
 	after := j.progress.debt.after
+	from := min(after.LogTime(), to.LogTime()) // of an epoch whose clock was ahead, perhaps
 	m := absence{reason: reason}
 	for _, s := range j.index.byKey {
 		// What was accepted last may not have been recorded: the store knows what was.
 		m.series = append(m.series, missing{
-			hash: s.hash, labels: s.labels, after: unknownTime, bound: after.LogTime() - j.lateness(), early: j.earlyOf(s),
+			hash: s.hash, labels: s.labels, after: unknownTime, bound: from - j.lateness(), early: j.earlyOf(s),
 			to: to.LogTime() + FutureBound + 1,
 		})
 	}

@@ -157,7 +157,7 @@ func TestAnInterruptedRepairGoesOnAtTheNextStart(t *testing.T) {
 func TestTheSourcesThatAreRememberedAreBounded(t *testing.T) {
 	x := sources{}
 	for i := range maxSources + 10 {
-		s := x.of(&bus.Batch{Source: fmt.Sprint(i), Seq: 1})
+		s := x.of(&bus.Batch{Sequence: bus.Sequence{Source: fmt.Sprint(i), Seq: 1}})
 		s.heardAt = int64(i)
 	}
 	x.forget(5)

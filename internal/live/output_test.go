@@ -26,7 +26,7 @@ func TestWhatAPageDoesNotReadIsNotMade(t *testing.T) {
 				s := newMemStore()
 				r := newRig(t, s, nil)
 				defer r.stop()
-				b := &bus.Batch{Source: "0", Seq: 1}
+				b := &bus.Batch{Sequence: bus.Sequence{Source: "0", Seq: 1}}
 				for n := range rooms {
 					b.Series = append(b.Series, bus.Series{Labels: seriesLabels(0, n), Samples: []bus.Sample{{T: ms(), V: 1}}})
 				}

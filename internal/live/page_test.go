@@ -203,11 +203,7 @@ func (p *page) bootstrap(m *wire.Bootstrap) {
 		p.whole++
 		*r = pageRoom{names: map[int]string{}, samples: map[string]map[int64]float64{}, newest: map[string]int64{}, state: wire.StateLive}
 	} else if m.From != nil && !r.more {
-		// It may continue from a later place: then nothing of this room was between.
-		from, err1 := bus.ParsePosition(*m.From)
-		at, err2 := bus.ParsePosition(r.position)
-		other := from.Epoch != at.Epoch && from.Epoch != noEpoch && at.Epoch != noEpoch
-		if err1 != nil || err2 != nil || other || from.Compare(at.Offset) < 0 {
+		if !mayContinue(*m.From, r.position) {
 			p.t.Errorf("bootstrap continues from %s, but this page is at %s", *m.From, r.position)
 		}
 	}
@@ -220,6 +216,21 @@ func (p *page) bootstrap(m *wire.Bootstrap) {
 	if m.Position != "" {
 		r.position = m.Position
 	}
+}
+
+// mayContinue reports whether a bootstrap may continue from a position while the page is at
+// another. It may be a later one: then nothing of the room came in between. Positions of
+// noEpoch hide their epoch, so they have no order.
+func mayContinue(from, at string) bool {
+	f, err1 := bus.ParsePosition(from)
+	a, err2 := bus.ParsePosition(at)
+	switch {
+	case err1 != nil || err2 != nil || a.IsZero():
+		return false
+	case f.Epoch == noEpoch || a.Epoch == noEpoch:
+		return true
+	}
+	return f.Epoch == a.Epoch && f.Compare(a.Offset) >= 0
 }
 
 func (r *pageRoom) learn(ds []wire.Descriptor) {

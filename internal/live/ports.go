@@ -16,6 +16,7 @@ type Store interface {
 	LookUp(ctx context.Context, questions []store.Question) error
 	Series(ctx context.Context, ms []*labels.Matcher, from, to int64) ([]labels.Labels, error)
 	Snapshot(from, to int64) (Snapshot, error)
+	PageReads() *store.Share
 	Notes
 }
 

@@ -5,20 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
-)
-
-// maxReads is how many histories are read at once, and readTimeout how long
-// one may take: an open querier holds up tsdb's compaction.
-const (
-	maxReads    = 4
-	readTimeout = 5 * time.Second
 )
 
 // errRoomClosed ends a read that nobody waits for any more.
@@ -28,8 +20,8 @@ var errRoomClosed = errors.New("the room was closed before its history was read"
 type reader struct {
 	*audience
 	store  Store
-	slots  chan struct{} // buffered, capacity maxReads: one is held while history is read
-	cached int           // bytes of the bootstraps that are shared; guarded by recent.mu
+	reads  *store.Share // bounds how many histories are read at once, and for how long
+	cached int          // bytes of the bootstraps that are shared; guarded by recent.mu
 }
 
 // count counts bytes of shared bootstraps. The caller holds recent.mu.
@@ -49,9 +41,7 @@ type pastOfRoom struct {
 // past reads the history of r for b. A failure is logged.
 func (x *reader) past(r *Room, b *bootstrap) (pastOfRoom, error) {
 	m := pastOfRoom{room: r.id}
-	ctx, cancel := context.WithTimeout(x.ctx, readTimeout)
-	defer cancel()
-	err := x.limit(ctx, func() error { return x.readPast(ctx, r, b, &m) })
+	err := x.reads.Read(x.ctx, func(ctx context.Context) error { return x.readPast(ctx, r, b, &m) })
 	m.unseen = x.unseen(m.others)
 	if err != nil && x.ctx.Err() == nil && !errors.Is(err, errRoomClosed) {
 		x.log.Warn("history could not be read for a bootstrap", "query", r.membership.selector.canonical, "err", err)
@@ -132,12 +122,10 @@ func (x *reader) unseen(others []labels.Labels) int {
 
 // once reads a history that is not shared and has no position.
 func (x *reader) once(sel selector, from, to int64, points int) (*wire.HistoryAnswer, error) {
-	ctx, cancel := context.WithTimeout(x.ctx, readTimeout)
-	defer cancel()
 	var hs []store.History
 	var gs []*gap
 	matched := 0
-	err := x.limit(ctx, func() (err error) {
+	err := x.reads.Read(x.ctx, func(ctx context.Context) (err error) {
 		snapshot, err := x.store.Snapshot(from, to)
 		if err != nil {
 			return fmt.Errorf("open history: %w", err)
@@ -194,17 +182,6 @@ func gapsOfHistory(gs []*gap, hs []store.History) (out []wire.Gap) {
 		}
 	}
 	return out
-}
-
-// limit calls read when fewer than maxReads are under way.
-func (x *reader) limit(ctx context.Context, read func() error) error {
-	select {
-	case x.slots <- struct{}{}:
-		defer func() { <-x.slots }()
-		return read()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // readFitting calls read with fewer and fewer points, until all series together have no

@@ -279,7 +279,7 @@ func TestAGapHoldsItsEnds(t *testing.T) {
 				seq := uint64(0)
 				give := func(n int, at int64, arrives bool) {
 					seq++
-					b := &bus.Batch{Source: "s", Seq: seq, Series: []bus.Series{{Labels: seriesLabels(0, n), Samples: []bus.Sample{{T: at, V: 1}}}}}
+					b := &bus.Batch{Sequence: bus.Sequence{Source: "s", Seq: seq}, Series: []bus.Series{{Labels: seriesLabels(0, n), Samples: []bus.Sample{{T: at, V: 1}}}}}
 					if arrives {
 						_ = l.Publish(t.Context(), b)
 					}
@@ -319,7 +319,7 @@ func TestAGapIsNotMovedByAClockNorByALateSample(t *testing.T) {
 		r := newReplica(t, l)
 		seq := uint64(0)
 		publish := func(times ...int64) {
-			b := &bus.Batch{Source: "s", Seq: seq, Series: []bus.Series{{Labels: seriesLabels(0, 0)}}}
+			b := &bus.Batch{Sequence: bus.Sequence{Source: "s", Seq: seq}, Series: []bus.Series{{Labels: seriesLabels(0, 0)}}}
 			for _, at := range times {
 				b.Series[0].Samples = append(b.Series[0].Samples, bus.Sample{T: at, V: 1})
 			}

@@ -193,7 +193,7 @@ func (s *saver) restore() (from bus.Position, err error) {
 		return from, nil
 	}
 	s.saves = true
-	s.judge.losses.restore(p.Loss)
+	s.judge.losses.restore(p.Loss, s.sources)
 	// What is not declared yet may have been lost by a life that has not read the log again.
 	intact := s.store.Intact() && len(s.store.Losses()) == 0
 	if from, err = bus.ParsePosition(p.Replay); err != nil {

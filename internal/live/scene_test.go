@@ -104,7 +104,7 @@ type publisher struct {
 
 func (p *publisher) next(rng *rand.Rand) *bus.Batch {
 	p.seq++
-	b := &bus.Batch{Source: fmt.Sprint(p.source), Seq: p.seq}
+	b := &bus.Batch{Sequence: bus.Sequence{Source: fmt.Sprint(p.source), Seq: p.seq}}
 	now := ms()
 	for n := range 3 {
 		x := bus.Series{Labels: seriesLabels(p.source, n), Samples: []bus.Sample{{T: now, V: float64(p.seq)}}}
@@ -140,7 +140,7 @@ func (p *publisher) tick(rng *rand.Rand, n int) {
 func (p *publisher) resend(rng *rand.Rand, n int) {
 	again := p.sent[max(0, len(p.sent)-n):]
 	if len(again) > 1 && rng.IntN(3) == 0 {
-		m := &bus.Batch{Source: again[0].Source, Seq: again[len(again)-1].Seq, Merged: uint64(len(again) - 1)}
+		m := &bus.Batch{Sequence: bus.Sequence{Source: again[0].Source, Seq: again[len(again)-1].Seq, Merged: uint64(len(again) - 1)}}
 		byKey := map[string]int{}
 		for _, b := range again {
 			for _, x := range b.Series {

@@ -26,6 +26,7 @@ import (
 //	lose N [unseen]     the log loses its newest N entries; unseen: nobody has noticed yet
 //	trim N              the log keeps its newest N entries
 //	slow D              each entry takes the log D to hand out
+//	clock D             the log's clock is ahead by D
 //	disk full, disk empty
 //	stop, start         the server
 //	restart D [kill]    the server is away for D; indented lines below go on meanwhile
@@ -136,6 +137,8 @@ func (s *scene) do(verb string, args []string) error {
 		s.log.trim(n)
 	case "slow":
 		s.log.slow.Store(int64(d))
+	case "clock":
+		s.log.clock(d)
 	case "disk":
 		s.full.Store(last == "full")
 	case "stop":

@@ -293,7 +293,7 @@ func TestALateSampleOfANumberedSourceThatWasTrimmedIsInAGap(t *testing.T) {
 				a, b := seriesLabels(0, 0), seriesLabels(0, 1)
 				put := func(x ...bus.Series) {
 					seq++
-					_ = l.Publish(t.Context(), &bus.Batch{Source: "0", Seq: seq, Series: x})
+					_ = l.Publish(t.Context(), &bus.Batch{Sequence: bus.Sequence{Source: "0", Seq: seq}, Series: x})
 					time.Sleep(time.Second)
 				}
 				sa := func(at int64) bus.Series { return bus.Series{Labels: a, Samples: []bus.Sample{{T: at, V: 1}}} }

@@ -17,6 +17,8 @@ type source struct {
 	lastT    int64  // newest accepted time in the last batch that had one, Unix ms; unknownTime
 	heardAt  int64  // log time of its last batch, Unix ms
 	here     bool   // heard by this process
+	// heardSince is the newest loss of the log after which it was heard; nil: none.
+	heardSince *loss
 	// back is by how much its samples were older than what it had written before of
 	// their series: nothing, for one whose clock goes forward and that sends in order.
 	back reach
@@ -68,6 +70,16 @@ type savedSource struct {
 	Back     reach  `json:"back"`
 	Lag      reach  `json:"lag"`
 	HeardAt  int64  `json:"heard_at"`
+
+	Hole *savedHole `json:"hole,omitempty"`
+}
+
+// savedHole is a hole in savedSource, without the series for which it was declared: the
+// next life finds them anew, and tells their gaps again.
+type savedHole struct {
+	Reason string `json:"reason"`
+	Bound  int64  `json:"bound"` // Unix ms
+	To     int64  `json:"to"`
 }
 
 // restore takes up what save has returned.
@@ -80,6 +92,9 @@ func (x sources) restore(saved map[string]savedSource) {
 		if y.SentT != nil {
 			s.sentT = *y.SentT
 		}
+		if h := y.Hole; h != nil {
+			s.hole = &hole{reason: h.Reason, bound: h.Bound, to: h.To, told: map[uint64]struct{}{}}
+		}
 		x[id] = s
 	}
 }
@@ -88,7 +103,11 @@ func (x sources) restore(saved map[string]savedSource) {
 func (x sources) save() map[string]savedSource {
 	saved := make(map[string]savedSource, len(x))
 	for id, s := range x {
-		saved[id] = savedSource{Seq: s.seq, EpochSeq: s.epochSeq, SentT: &s.sentT, LastT: s.lastT, HeardAt: s.heardAt, Back: s.back, Lag: s.lag}
+		y := savedSource{Seq: s.seq, EpochSeq: s.epochSeq, SentT: &s.sentT, LastT: s.lastT, HeardAt: s.heardAt, Back: s.back, Lag: s.lag}
+		if h := s.hole; h != nil {
+			y.Hole = &savedHole{Reason: h.reason, Bound: h.bound, To: h.to}
+		}
+		saved[id] = y
 	}
 	return saved
 }
@@ -183,6 +202,13 @@ func (s *source) jumps(b *bus.Batch) bool { return s.known() && b.First() > s.se
 
 // lacked notes a hole in the source's numbers.
 func (s *source) lacked(x *hole) { s.hole = s.hole.widen(x) }
+
+// isHeardSince notes that the source was heard after a loss.
+func (s *source) isHeardSince(l *loss) { s.heardSince = l }
+
+// heardBy notes that the source was heard at a log time at the latest: the clock of the log before
+// was ahead.
+func (s *source) heardBy(logTime int64) { s.heardAt = min(s.heardAt, logTime) }
 
 // endHole ends the time in which a series may turn out to have been missing in the hole.
 func (s *source) endHole() { s.hole = nil }

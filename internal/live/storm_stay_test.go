@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
-	"stripchart/internal/bus"
 	"stripchart/internal/wire"
 )
 
@@ -39,7 +38,8 @@ type stay struct {
 	diary    []string
 }
 
-// changed is a sample that came with two values: allowed inside a declared gap alone.
+// changed is a sample of the window that came with two values: allowed inside a declared
+// gap alone. Of what is older than the window a page is told no gap.
 type changed struct {
 	name     string
 	t        int64
@@ -102,7 +102,7 @@ func (s *stay) take(w *world, f *fakePacket) {
 			return // of a subscription that was replaced
 		}
 		s.learn(m.Series)
-		s.add(w, m.Blocks)
+		s.add(w, m.Now, m.Blocks)
 		s.gone(w, &m)
 		s.position = m.Position
 	case wire.EventGap:
@@ -124,18 +124,13 @@ func (s *stay) bootstrap(w *world, m *wire.Bootstrap) {
 		if m.From == nil {
 			s.forget()
 			s.from = m.Now - s.window.Milliseconds()
-		} else {
-			from, err := bus.ParsePosition(*m.From)
-			at, err2 := bus.ParsePosition(s.position)
-			other := from.Epoch != at.Epoch && from.Epoch != noEpoch && at.Epoch != noEpoch
-			if err != nil || err2 != nil || s.position == "" || other {
-				w.fault("wire", "%s: a bootstrap continues from %s, and the page is at %q", s.who, *m.From, s.position)
-			}
+		} else if !mayContinue(*m.From, s.position) {
+			w.fault("wire", "%s: a bootstrap continues from %s, and the page is at %q", s.who, *m.From, s.position)
 		}
 	}
 	s.booted, s.more = true, m.More
 	s.learn(m.Series)
-	s.add(w, m.Blocks)
+	s.add(w, m.Now, m.Blocks)
 	for _, b := range m.Blocks {
 		for i, id := range b.IDs {
 			name := s.names[id]
@@ -157,7 +152,7 @@ func (s *stay) learn(ds []wire.Descriptor) {
 }
 
 // add upserts. A sample that comes twice must be the same.
-func (s *stay) add(w *world, blocks []wire.Block) {
+func (s *stay) add(w *world, now int64, blocks []wire.Block) {
 	for _, b := range blocks {
 		for i, id := range b.IDs {
 			name, known := s.names[id]
@@ -178,7 +173,7 @@ func (s *stay) add(w *world, blocks []wire.Block) {
 				s.samples[name] = of
 			}
 			for k, t := range b.X {
-				if old, there := of[t]; there && old != b.Y[i][k] {
+				if old, there := of[t]; there && old != b.Y[i][k] && t > now-s.window.Milliseconds() {
 					s.changed = append(s.changed, changed{name, t, old, b.Y[i][k]})
 				}
 				if k > 0 && t <= b.X[k-1] {

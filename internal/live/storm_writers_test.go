@@ -124,7 +124,7 @@ func (x *lagger) tick(whole bool) {
 		n += int64(x.rng.IntN(5))
 	}
 	x.seq++
-	b := &bus.Batch{Source: fmt.Sprint("source ", x.number), Seq: x.seq}
+	b := &bus.Batch{Sequence: bus.Sequence{Source: fmt.Sprint("source ", x.number), Seq: x.seq}}
 	if w.kinds[kindDropped] && !whole && x.drops == 0 && x.given != 0 && x.rng.IntN(50) == 0 {
 		x.drops = 1 + x.rng.IntN(8)
 	}

@@ -13,47 +13,50 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"stripchart/internal/httperr"
+	"stripchart/internal/socketio"
 )
 
 const (
-	// mostIdle connections may wait for their next request; beyond, the one that has
-	// waited longest is closed. A proxy keeps some tens, a browser up to six.
+	// mostIdle bounds the connections that wait for their next request. At the bound, the
+	// longest idle one is closed. A proxy keeps some tens, a browser up to six.
 	mostIdle = 1024
-	// spareForProbes connections are taken beyond the bound. They are answered 503,
-	// or, where they ask for health or metrics, what they ask for.
+	// spareForProbes is how many connections are accepted beyond the bound. On these,
+	// requests for health and metrics are answered, and others get 503.
 	spareForProbes = 64
-	// firstRequest is how long a new connection that sends nothing is safe from
-	// being closed for another one when there is no room.
+	// firstRequest is how long a new connection may send nothing before it can be
+	// closed to make room for another one.
 	firstRequest = time.Second
-	// shortOfMemory is the most connections, Socket.IO's aside, that are taken while
-	// memory is short: each holds about 20 KB.
+	// shortOfMemory bounds the connections, Socket.IO's aside, while memory is short: each
+	// holds about 20 KB.
 	shortOfMemory = 1024
 )
 
 // Why a connection was refused or closed by connections, in /metrics.
 const (
-	fullTotal     = "total"       // beyond the bound and the spare ones
+	fullTotal     = "total"       // beyond the bound and spareForProbes
 	fullAddress   = "address"     // beyond the bound of its address
-	fullProbeOnly = "probes only" // taken as a spare one
+	fullProbeOnly = "probes only" // accepted as one of spareForProbes
 	fullIdle      = "idle"        // closed while it waited for a request, to make room
 	fullFailed    = "failed"      // the system did not accept it
 )
 
-// connections counts and bounds the open connections of every kind: requests under
-// way, those that wait for the next one or have sent nothing yet, and what became a
-// WebSocket. What they may do, and for how long, is http.Server's and socketio's
-// to bound.
+// connections counts and bounds the open connections of every kind: with a request under
+// way, waiting for the first or next request, and WebSockets. http.Server and socketio
+// bound what a connection may do, and for how long.
 //
-// When there is no room, a connection that waits for its next request gives way, then one that
-// was opened a second ago and has not sent a request: neither is in use.
+// When there is no room, an idle connection is closed for a new one; if there is none, a
+// connection that was opened at least a second ago and has not sent a request.
 type connections struct {
 	max, perAddress int // math.MaxInt: no bound
 	maxIdle         int
-	isShort         func() bool // of memory
+	safe            time.Duration // of a connection that has sent nothing: firstRequest
+	isShort         func() bool   // of memory
 	log             *slog.Logger
 	full            *prometheus.CounterVec // by reason
 
-	mu        sync.Mutex // guards the fields below, and what conn says of itself
+	mu        sync.Mutex // guards the fields below, and the fields of conn that name it
 	open      int
 	sockets   int // of open, those that were hijacked: Socket.IO's
 	byAddress map[netip.Addr]int
@@ -63,7 +66,7 @@ type connections struct {
 
 func newConnections(o *Options) *connections {
 	a := &connections{
-		max: o.MaxOpen, perAddress: o.MaxOpenPerAddress, isShort: o.Overloaded, log: o.Log, byAddress: map[netip.Addr]int{},
+		max: o.MaxOpen, perAddress: o.MaxOpenPerAddress, safe: firstRequest, isShort: o.Overloaded, log: o.Log, byAddress: map[netip.Addr]int{},
 		full: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_open_connections_refused_total",
 			Help: `Connections that found no room, by what became of them: "total" and "address", closed at once; "probes only", answered 503 or as a probe; "idle", closed for a newer one; "failed", not accepted by the system.`,
@@ -82,7 +85,7 @@ func newConnections(o *Options) *connections {
 	return a
 }
 
-// listener hands out the connections that there is room for, as *conn.
+// listener accepts connections while there is room, and returns them as *conn.
 type listener struct {
 	net.Listener
 	all *connections
@@ -105,8 +108,8 @@ func (l listener) Accept() (net.Conn, error) {
 	}
 }
 
-// conn is a connection that was admitted. It is a TCP connection in all but its end,
-// which is counted, and the head of its first request: see hosts.
+// conn is a TCP connection that was admitted. Its end is counted, and the head of its first
+// request is scanned for Host headers (hostScan).
 type conn struct {
 	*net.TCPConn
 	all        *connections
@@ -124,7 +127,7 @@ type conn struct {
 	gone   bool          // not counted any more
 }
 
-// admit takes c in, or closes it.
+// admit counts c and returns it as a *conn, or closes it.
 func (a *connections) admit(c *net.TCPConn) (*conn, bool) {
 	address := addressOf(c.RemoteAddr())
 	a.mu.Lock()
@@ -165,7 +168,7 @@ func (a *connections) giveWay() bool {
 	oldest := a.idle.Front()
 	if oldest == nil {
 		oldest = a.fresh.Front()
-		if oldest == nil || time.Since(oldest.Value.(*conn).since) < firstRequest {
+		if oldest == nil || time.Since(oldest.Value.(*conn).since) < a.safe {
 			return false
 		}
 	}
@@ -257,20 +260,21 @@ func (c *conn) Close() error {
 	return err
 }
 
-// turnedAway is the answer to a connection whose request is not awaited.
-const turnedAwayBody = `{"error":{"code":"too_many_connections","message":"too many connections are open; try again in a moment"}}` + "\n"
+// errFull is the response while there is no room for another connection.
+var errFull = httperr.Error{Code: codeFull, Message: "too many connections are open; try again in a moment"}
 
-// turnAway closes a connection with an answer. It does not wait: a client that
-// sends its request just then may see a connection that was reset instead.
+// turnAway closes a connection with errFull, without waiting for its request. A client
+// that sends the request just then may see a reset connection instead.
 func turnAway(c *net.TCPConn) {
-	_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // a new socket takes it at once
+	_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // a new socket accepts it at once
+	body := errFull.Body()
 	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-		len(turnedAwayBody), turnedAwayBody)
+		len(body), body)
 	_ = c.Close()
 }
 
-// addressOf returns what connections are counted by: the address without its port, and
-// of IPv6 the /64 network, in which one customer has all addresses.
+// addressOf returns the address by which connections are counted: without the port, and for
+// IPv6 the /64 network, since one customer has all addresses of such a network.
 func addressOf(a net.Addr) netip.Addr {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
@@ -291,13 +295,14 @@ func network(ip netip.Addr) netip.Addr {
 	return prefix.Addr()
 }
 
-// AddressOf is what Socket.IO's connections are counted by, as those of the listener are.
-func AddressOf(r *http.Request) string {
+// Accept is for socketio.Config. It refuses nothing, because guard has judged the request,
+// and counts Socket.IO connections by the same addresses as the listener.
+func Accept(r *http.Request) (socketio.Session, error) {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr
+		return socketio.Session{Address: r.RemoteAddr}, nil
 	}
-	return network(ap.Addr()).String()
+	return socketio.Session{Address: network(ap.Addr()).String()}, nil
 }
 
 // Describe implements prometheus.Collector.

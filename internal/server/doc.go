@@ -1,4 +1,4 @@
 // Package server is the HTTP side of Stripchart: the page, Socket.IO, health and
-// metrics, behind the checks that keep strangers out. It ties package live to
-// package socketio; neither knows the other.
+// metrics, behind checks of Host and Origin. It connects package live with package socketio;
+// neither imports the other.
 package server

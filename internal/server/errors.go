@@ -1,21 +1,22 @@
 package server
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"time"
+
+	"stripchart/internal/httperr"
 )
 
-// lingering is how long a client may go on sending a body that nobody reads. It is let
-// go on at all so that it reads the answer: closing at once would reset the connection.
+// lingering is how long a client may go on sending a body that is not read. Closing at once
+// would reset the connection, and the client would not read the response.
 const lingering = time.Second
 
-// lingeringProbe is the same where there is no room: the place is needed.
+// lingeringProbe is lingering for the connections of spareForProbes, whose places are scarce.
 const lingeringProbe = 50 * time.Millisecond
 
-// leaveBody says that nobody reads r's body, if it has one: the answer goes out at once,
-// not when the body has come, and the connection ends behind it.
+// leaveBody says that r's body, if it has one, will not be read. The response is sent at
+// once, without waiting for the body, and the connection ends after it.
 func leaveBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
@@ -23,27 +24,18 @@ func leaveBody(w http.ResponseWriter, r *http.Request) {
 		if connOf(r).probesOnly {
 			wait = lingeringProbe
 		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(wait)) // tests' writers have none
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(wait)) // httptest's writers have none
 	}
 }
 
 // fail answers with a stable code and a sentence that says what to do.
 func fail(w http.ResponseWriter, r *http.Request, status int, code, message string) {
 	leaveBody(w, r)
-	var body struct {
-		Error struct {
-			Code    string `json:"code"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	body.Error.Code, body.Error.Message = code, message
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone; nothing is left to tell
+	httperr.Error{Code: code, Message: message}.Write(w, status)
 }
 
-// refuse is fail for a request that is refused for what it is or when it comes,
-// before anything was done for it. Such are counted.
+// refuse is fail for a request that is refused before anything was done for it, because of
+// its headers or the server's state. Refused requests are counted.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
 	s.refused.WithLabelValues(code).Inc()
 	fail(w, r, status, code, message)

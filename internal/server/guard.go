@@ -31,15 +31,15 @@ var refusals = []string{codeFull, codeUnequalHosts, codeAbsoluteURI, codeHostRef
 // guard refuses requests that a foreign page may have caused, and sets the
 // headers that every answer has.
 //
-// A page on any site can make a browser connect to a loopback address: under a name
-// of its own that it has pointed there (DNS rebinding), which the Host header gives
-// away, or directly, which the Origin header does.
+// A page on any site can make a browser connect to a loopback address: under a name of its
+// own that resolves to it (DNS rebinding), which the Host header shows, or directly, which
+// the Origin header shows.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", contentSecurityPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin") // not to others; cameFrom needs it here
+		h.Set("Referrer-Policy", "same-origin") // other sites get no Referer; cameFrom needs it on this one
 		c := connOf(r)
 		if c.probesOnly || c.hosts != oneHost {
 			h.Set("Connection", "close")
@@ -47,14 +47,14 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		switch {
 		case c.probesOnly && !isProbe(r.URL.Path):
 			h.Set("Retry-After", "5")
-			s.refuse(w, r, http.StatusServiceUnavailable, codeFull, "too many connections are open; try again in a moment")
+			s.refuse(w, r, http.StatusServiceUnavailable, errFull.Code, errFull.Message)
 			return
 		case c.hosts == unequalHosts:
 			s.o.Log.Warn("a request with different Host headers was refused; in nginx, take away `include proxy_params` or the site's own line `proxy_set_header Host`", "peer", r.RemoteAddr)
 			s.refuse(w, r, http.StatusBadRequest, codeUnequalHosts, "the request has different Host headers; a proxy on its way has to send one: in nginx, take away `include proxy_params` or the site's own line `proxy_set_header Host`")
 			return
 		case r.URL.Host != "":
-			// The Host header would be the one that nobody has looked at.
+			// http.Server takes the host from the URL then, and hostScan has not checked it.
 			s.refuse(w, r, http.StatusBadRequest, codeAbsoluteURI, "this is no proxy; ask for a path, such as /")
 			return
 		case !s.o.AnyHost && !isLoopbackName(hostname(r.Host)):
@@ -72,7 +72,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// isProbe reports whether path is one that those ask who look after the server.
+// isProbe reports whether path is one that monitoring requests.
 func isProbe(path string) bool {
 	return path == "/healthz" || path == "/readyz" || path == "/metrics"
 }
@@ -84,8 +84,7 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// connOf returns the connection of r. Where it is none of the listener's, nothing is
-// special about it.
+// connOf returns the connection of r; the zero conn if it did not come through listener.
 func connOf(r *http.Request) *conn {
 	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 		return c
@@ -93,12 +92,12 @@ func connOf(r *http.Request) *conn {
 	return &conn{}
 }
 
-// cameFrom returns the origin of the page that caused r. is is false when r comes from
-// something that is no page, as far as can be seen.
+// cameFrom returns the origin of the page that caused r. is is false if nothing shows that r
+// comes from a page.
 //
-// Browsers name it in Origin, but for a GET of a page's own origin, where they name
-// the page in Referer. Of those, what begins a Socket.IO connection matters: where the
-// WebSocket, which has an Origin, would be refused, polling is not to begin either.
+// Browsers send the origin in Origin, except with a GET to the page's own origin, where only
+// Referer has it. Referer counts only at the start of a Socket.IO connection: if the
+// WebSocket, which has an Origin, would be refused, polling must not begin either.
 func cameFrom(r *http.Request) (origin string, is bool) {
 	if origins := r.Header.Values("Origin"); len(origins) > 0 {
 		return strings.Join(origins, ", "), true
@@ -113,8 +112,8 @@ func cameFrom(r *http.Request) (origin string, is bool) {
 	return referer, true
 }
 
-// isOwnOrigin reports whether origin is the one that r is sent to: the same scheme,
-// host and port, of which one that goes with the scheme may be left out.
+// isOwnOrigin reports whether origin is the origin that r was sent to: the same scheme, host
+// and port. The default port of the scheme may be left out.
 func isOwnOrigin(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || u.Scheme != "http" && u.Scheme != "https" {
@@ -122,14 +121,14 @@ func isOwnOrigin(origin string, r *http.Request) bool {
 	}
 	s := scheme(r)
 	if s == "" {
-		s = u.Scheme // nothing is known of it: only the name and the port are compared
+		s = u.Scheme // unknown: only host and port are compared
 	}
 	return strings.EqualFold(u.Scheme, s) && strings.EqualFold(withPort(u.Host, s), withPort(r.Host, s))
 }
 
-// scheme returns what the browser's URL begins with, "" where that is not known: a proxy
-// that speaks TLS to it says so, but for old sites. No page can say it, for a page's
-// WebSocket has no headers of its own.
+// scheme returns the scheme of the browser's URL; "" if unknown. A proxy that speaks TLS to
+// the browser sends X-Forwarded-Proto, unless it is set up the old way. A page cannot forge
+// that header for a WebSocket, since it cannot set the headers of one.
 func scheme(r *http.Request) string {
 	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
 	switch strings.ToLower(strings.TrimSpace(first)) {
@@ -147,7 +146,7 @@ func scheme(r *http.Request) string {
 	return "http"
 }
 
-// withPort returns host with the port that it stands for.
+// withPort returns host with the default port of scheme if it has none.
 func withPort(host, scheme string) string {
 	if _, port, err := net.SplitHostPort(host); err == nil && port != "" {
 		return host

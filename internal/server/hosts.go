@@ -18,18 +18,19 @@ const (
 // as another.
 const maxHost = 1 << 10
 
-// hostScan reads along the head of a connection's first request, for nginx may
-// send Host twice: `include proxy_params` does, beside a line of the site's own.
-// http.Server refuses that with a bare 400, and RFC 9112, section 3.2, asks for it,
-// because two parties might choose different ones. Between identical ones there is
-// nothing to choose. So the name of each Host header but the first is written over in
-// the bytes that http.Server is given, "Host" by "Also", whatever their values;
-// where these differ, guard refuses the request and says why.
+// hostScan scans the head of a connection's first request for Host headers. nginx may send
+// Host twice: once for `include proxy_params`, and once for a line of the site's own.
+// http.Server refuses such a request with a bare 400, as RFC 9112, section 3.2, demands,
+// because two recipients might choose different values. With identical values there is no
+// choice. So hostScan overwrites the name of each Host header but the first, in the bytes
+// that http.Server reads, by "Also". If the values differ, guard refuses the request and
+// says why.
 //
-// Only the first request of a connection is read so: finding the next one would
-// need its body's length. A connection on which Host came twice is closed after its answer.
+// It scans only the first request of a connection: to find the next one it would have to
+// know the length of the body. A connection with two Host headers is closed after the
+// first response.
 //
-// No byte behind the head is kept, so a WebSocket finds all of them where it looks.
+// hostScan keeps no byte behind the head, so the reader of a WebSocket finds all of them.
 type hostScan struct {
 	at       lineState
 	first    []byte // value of the first Host header
@@ -44,7 +45,7 @@ type hostScan struct {
 type lineState uint8
 
 const (
-	inLine lineState = iota // of no interest: the request line, other headers
+	inLine lineState = iota // the request line, or another header
 	atLineStart
 	inHost // in the value of a Host header
 )

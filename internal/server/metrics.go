@@ -8,11 +8,11 @@ import (
 	"stripchart/internal/socketio"
 )
 
-// socketMetrics publishes the Socket.IO server's figures, and every bound that is
-// kept. It implements prometheus.Collector.
+// socketMetrics exports the statistics of the Socket.IO server, and all bounds. It
+// implements prometheus.Collector.
 type socketMetrics struct {
 	sockets *socketio.Server
-	bounds  map[string]float64 // but Socket.IO's own
+	bounds  map[string]float64 // without those of Socket.IO
 	figures []figure
 	closed  *prometheus.Desc
 	refused *prometheus.Desc

@@ -8,7 +8,7 @@ import (
 	"stripchart/internal/wire"
 )
 
-// rootNamespace is "/": the contract of the Flask-SocketIO recipe.
+// rootNamespace is namespace "/", for pages of the Flask-SocketIO recipe.
 type rootNamespace struct{ hub *live.Hub }
 
 func (n *rootNamespace) Connect(*socketio.Socket, json.RawMessage) error { return nil }
@@ -18,7 +18,7 @@ func (n *rootNamespace) Connected(s *socketio.Socket) {
 }
 
 func (n *rootNamespace) Event(_ *socketio.Socket, _ string, _ []json.RawMessage, ack func(json.RawMessage)) {
-	refuse(ack, wire.CodeUnknownEvent, "this namespace only sends; use /live to ask")
+	refuse(ack, wire.CodeUnknownEvent, "this namespace takes no events; use /live")
 }
 
 func (n *rootNamespace) Drained(s *socketio.Socket)                { client(s).Drained() }
@@ -46,7 +46,7 @@ func (n *liveNamespace) Event(s *socketio.Socket, name string, args []json.RawMe
 		answer = func(b []byte) { ack(b) }
 	}
 	c := client(s)
-	// What is there goes on; what would hold more memory does not begin.
+	// Existing rooms continue; requests that would take more memory are refused.
 	if (name == wire.EventSubscribe || name == wire.EventHistory) && n.overloaded() {
 		refuse(ack, wire.CodeOverloaded, overloaded)
 		return
@@ -61,7 +61,7 @@ func (n *liveNamespace) Event(s *socketio.Socket, name string, args []json.RawMe
 	case wire.EventCatalogue:
 		c.Catalogue(arg, answer)
 	default:
-		refuse(ack, wire.CodeUnknownEvent, "there is no such request; see docs/PROTOCOL.md for those there are")
+		refuse(ack, wire.CodeUnknownEvent, "there is no such event; docs/PROTOCOL.md lists the events")
 	}
 }
 
@@ -75,7 +75,7 @@ func enter(hub *live.Hub, s *socketio.Socket) *live.Client {
 	return c
 }
 
-// client returns what enter has made: socketio calls Connected first.
+// client returns the client that enter has made: socketio calls Connected first.
 func client(s *socketio.Socket) *live.Client { return s.Data.(*live.Client) }
 
 func refuse(ack func(json.RawMessage), code, message string) {

@@ -19,15 +19,15 @@ import (
 	"stripchart/web"
 )
 
-// noPage is what a binary says that was built without the page.
+// noPage is the text of a binary that was built without the page.
 const noPage = "This stripchart was built without its page. Build it with `make build`, which needs Node.js and npm. " +
 	"The data is there all the same: Socket.IO at /socket.io/, namespaces / and /live.\n"
 
 // PageBuilt reports whether the page is in this binary.
 func PageBuilt() bool { return web.Built() }
 
-// page serves the built page. What its answers say of each file is made once, so
-// that a file is only read for whoever lacks it.
+// page serves the built page. The headers of each file are computed once, so that a file is
+// read only for clients that do not have it.
 type page struct {
 	files map[string]file // by path below /
 }
@@ -45,8 +45,7 @@ type form struct {
 	open     func() (io.ReadSeeker, error)
 }
 
-// encodings are the forms in which a file may be there, the best first: the compressed
-// ones stand beside it.
+// encodings are the forms of a file, the best first. Compressed forms are files beside it.
 var encodings = []struct{ name, suffix string }{{"br", ".br"}, {"gzip", ".gz"}, {"", ""}}
 
 func newPage(window time.Duration) (http.Handler, error) {
@@ -108,7 +107,7 @@ func formOf(dist fs.FS, name, encoding string) form {
 		if err != nil {
 			return nil, err
 		}
-		seeker, ok := f.(io.ReadSeeker) // an embedded file holds nothing that had to be closed
+		seeker, ok := f.(io.ReadSeeker) // an embedded file needs no Close
 		if !ok {
 			return nil, fmt.Errorf("%s cannot be read from any place", name)
 		}
@@ -146,8 +145,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve writes a file. What lies below assets/ has a hash in its name and never
-// changes; all else is asked for again each time. A client that has it is told so without a look at it.
+// serve writes a file. Files below assets/ have a hash in their names and never change;
+// clients ask for the others each time. A client that has the file gets 304, and the file
+// is not read.
 func (f file) serve(w http.ResponseWriter, r *http.Request, form form) {
 	body, err := form.open()
 	if err != nil {

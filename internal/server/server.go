@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"stripchart/internal/api"
+	"stripchart/internal/ingest"
 	"stripchart/internal/live"
 	"stripchart/internal/socketio"
 	"stripchart/internal/wire"
@@ -33,25 +35,27 @@ type Options struct {
 	MaxOpen, MaxOpenPerAddress int
 	// Limits are further bounds, kept elsewhere, that /metrics shows.
 	Limits map[string]float64
-	// Overloaded reports whether memory is short: pages cannot join then. nil: never.
+	// Overloaded reports whether memory is short. Pages cannot join then. nil: never.
 	Overloaded func() bool
-	// Ingest takes the requests of writers, of any method; nil is a server that
-	// cannot be written to.
+	// Ingest handles the requests at ingest.Paths, of any method; nil: the server has no
+	// write endpoints.
 	Ingest http.Handler
+	// API answers queries; nil is a server that is not asked.
+	API *api.API
 }
 
 const (
-	// requestTimeout is how long a request may take to arrive, its head and its body
-	// each; handlers that take bodies set their own. It holds for requests that are
-	// refused as well: http.Server waits for their bodies before it answers.
+	// requestTimeout is how long the head and the body of a request may each take to
+	// arrive; handlers that read bodies set their own. It also holds for refused requests:
+	// http.Server waits for their bodies before it responds.
 	requestTimeout = 10 * time.Second
-	// answerTimeout is how long a client may take to read its answer, counted from
-	// the request. Socket.IO sets its own for answers to polls.
+	// answerTimeout is how long a client may take to read the response, counted from the
+	// request. Socket.IO sets its own for responses to polls.
 	answerTimeout = time.Minute
 	// idleTimeout is how long a connection may wait for the next request. It is longer than
 	// proxies keep theirs (nginx 60 s, Go and Traefik 90 s, Caddy 2 min, the load
-	// balancers of clouds up to 10 min): one that sends a request just as this side
-	// closes can only answer 502.
+	// balancers of clouds up to 10 min). A proxy that sends a request just as this side
+	// closes the connection can only respond with 502.
 	idleTimeout = 11 * time.Minute
 )
 
@@ -93,6 +97,9 @@ func New(o Options) (*Server, error) {
 		"answer_seconds":               answerTimeout.Seconds(),
 	}
 	maps.Copy(bounds, o.Limits)
+	if o.API != nil {
+		maps.Copy(bounds, o.API.Limits())
+	}
 	for _, c := range []prometheus.Collector{newSocketMetrics(o.Sockets, bounds), s.connections, s.refused, s.panics} {
 		if err := o.Registry.Register(c); err != nil {
 			return nil, err
@@ -109,18 +116,23 @@ func New(o Options) (*Server, error) {
 	mux.Handle("/readyz", onlyGet(s.readyz))
 	mux.Handle("/metrics", onlyGet(promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}).ServeHTTP))
 	if o.Ingest != nil {
-		mux.Handle("/api/v1/write", o.Ingest)
+		for _, path := range ingest.Paths() {
+			mux.Handle(path, o.Ingest)
+		}
+	}
+	if o.API != nil {
+		o.API.Register(mux)
 	}
 	mux.Handle("/", page)
 	s.http = &http.Server{
 		Handler: s.survive(s.guard(mux)),
-		// A stranger may neither keep a request open nor make it large.
+		// These bound how long any client can keep a request open, and its size.
 		ReadHeaderTimeout: requestTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    32 << 10,
-		// OPTIONS * is the guard's to judge, as all else.
+		// guard must judge OPTIONS * like any other request.
 		DisableGeneralOptionsHandler: true,
 		ConnState:                    s.connections.changed,
 		ConnContext:                  withConn,
@@ -137,8 +149,8 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// Shutdown says goodbye to the pages, ends every connection and waits for all
-// that is under way, until ctx ends. What it could not wait for is cut off.
+// Shutdown tells the pages to reconnect after retry, ends every connection and waits for
+// requests under way, until ctx ends. The rest is cut.
 func (s *Server) Shutdown(ctx context.Context, retry time.Duration) error {
 	s.o.Hub.Bye(retry)
 	errSockets := s.o.Sockets.Shutdown(ctx)
@@ -149,8 +161,8 @@ func (s *Server) Shutdown(ctx context.Context, retry time.Duration) error {
 	return errSockets
 }
 
-// survive ends a request whose handler panics, and says so where it is seen:
-// http.Server's own words are among those about clients, at level debug.
+// survive ends a request whose handler panics, and logs it as an error. http.Server would
+// log it among its messages about clients, at level debug.
 func (s *Server) survive(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -168,8 +180,8 @@ func (s *Server) survive(next http.Handler) http.Handler {
 	})
 }
 
-// socket passes Socket.IO on. Until the log has been read to its end nobody may
-// join, nor while nothing can be applied; clients try again by themselves.
+// socket passes requests on to Socket.IO. Until the log has been read to its end, and while
+// nothing can be applied, no page may join; clients retry by themselves.
 func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 	if reason := s.notReady(); reason != "" {
 		w.Header().Set("Retry-After", "1")
@@ -184,17 +196,17 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 	s.o.Sockets.ServeHTTP(w, r)
 }
 
-// overloaded is what pages are told that would join while memory is short.
-const overloaded = "the server is short of memory and lets nobody join; try again in a moment"
+// overloaded is the message for pages that try to join while memory is short.
+const overloaded = "the server is short of memory, and no page can join; try again in a moment"
 
-// noScript answers what asks below /socket.io/ for anything but the protocol: pages of
-// servers in Node.js load the client's script from there.
+// noScript answers other requests below /socket.io/. Pages of Node.js servers load the
+// client's script from there.
 func noScript(w http.ResponseWriter, r *http.Request) {
 	fail(w, r, http.StatusNotFound, "not_found", "Socket.IO is at /socket.io/ alone, and its client's script is not served here: "+
 		"load the package socket.io-client from your own site")
 }
 
-// notReady says why pages cannot join, or "".
+// notReady returns why pages cannot join; "" if they can.
 func (s *Server) notReady() string {
 	switch {
 	case !s.o.Hub.IsReady():
@@ -213,7 +225,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	sayOK(w)
 }
 
-// onlyGet is a route that only answers.
+// onlyGet makes f a handler of GET and HEAD.
 func onlyGet(f http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refusedMethod(w, r) {
@@ -223,7 +235,7 @@ func onlyGet(f http.HandlerFunc) http.Handler {
 	})
 }
 
-// refusedMethod refuses what is not GET or HEAD.
+// refusedMethod refuses methods other than GET and HEAD, and reports whether it did.
 func refusedMethod(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		leaveBody(w, r)

@@ -25,6 +25,7 @@ import (
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/membus"
+	"stripchart/internal/bus/rw"
 	"stripchart/internal/ingest"
 	"stripchart/internal/live"
 	"stripchart/internal/socketio"
@@ -56,7 +57,6 @@ func newServerWith(t testing.TB, with func(*Options)) *Server {
 	t.Cleanup(func() { hub.Close() })
 	door, err := ingest.New(ingest.Options{
 		Publish: func(context.Context, *bus.Batch) error { return nil },
-		Decode:  func([]byte) (*bus.Batch, ingest.Report, error) { return &bus.Batch{}, ingest.Report{}, nil },
 		// Shorter than by default, for a test waits for it.
 		ReadTimeout: 5 * time.Second,
 	})
@@ -219,13 +219,13 @@ func TestPagesOfOtherOriginsCannotWrite(t *testing.T) {
 	var published atomic.Int32
 	door, err := ingest.New(ingest.Options{
 		Publish: func(context.Context, *bus.Batch) error { published.Add(1); return nil },
-		Decode: func([]byte) (*bus.Batch, ingest.Report, error) {
-			return &bus.Batch{Series: []bus.Series{{Samples: []bus.Sample{{T: time.Now().UnixMilli()}}}}}, ingest.Report{}, nil
-		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	one := string(rw.Encode(&bus.Batch{Series: []bus.Series{{
+		Labels: labels.FromStrings("__name__", "m"), Samples: []bus.Sample{{T: time.Now().UnixMilli()}},
+	}}}))
 	h := newServer(t, false)
 	s := httptest.NewServer(h.guard(door))
 	defer s.Close()
@@ -241,7 +241,7 @@ func TestPagesOfOtherOriginsCannotWrite(t *testing.T) {
 		{"", "evil.example", 403, 0},
 	} {
 		published.Store(0)
-		r, err := http.NewRequest("POST", s.URL+httpbus.WritePath, strings.NewReader("\x00"))
+		r, err := http.NewRequest("POST", s.URL+httpbus.WritePath, strings.NewReader(one))
 		if err != nil {
 			t.Fatal(err)
 		}

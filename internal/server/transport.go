@@ -7,7 +7,7 @@ import (
 	"stripchart/internal/socketio"
 )
 
-// Transport lets package live send through s.
+// Transport returns a live.Transport that sends through s.
 func Transport(s *socketio.Server) live.Transport { return &transport{sockets: s} }
 
 type transport struct {
@@ -39,7 +39,7 @@ func (t *transport) Broadcast(out []live.Outgoing) {
 	for i := range out {
 		out[i].OK = t.out[i].OK
 	}
-	clear(t.out) // keep nobody who leaves now until the next time
+	clear(t.out) // drop references, so that closed connections can be collected
 	clear(t.packets)
 }
 

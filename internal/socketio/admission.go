@@ -7,10 +7,10 @@ import (
 
 // admission counts connections against the bounds. Server.mu guards it.
 //
-// A handshake over polling costs a client nothing, not even a connection. So the
-// sessions that poll and are not connected to a namespace yet are counted apart as
-// well: they are joining. When these are too many, the oldest makes room for the
-// next, so that no number of handshakes keeps others out.
+// A handshake over polling costs a client nothing, not even a TCP connection. So polling
+// sessions that are not connected to a namespace yet, the joining ones, have bounds of their
+// own. At the bound the oldest joining session is ended for the next one, so that no number
+// of handshakes can keep other clients out.
 type admission struct {
 	all, ofAddr limits
 
@@ -20,7 +20,7 @@ type admission struct {
 	places  map[*Conn]*list.Element // in joining
 }
 
-// limits are those of connections, and of the joining among them.
+// limits bound connections, and the joining ones among them.
 type limits struct{ conns, joining int }
 
 // limitsFor allows a tenth of n connections to be joining, or 100, or half of n,
@@ -37,8 +37,8 @@ func newAdmission(cfg Config) admission {
 	}
 }
 
-// address is one Config.RemoteAddr with connections. They share it, because
-// behind a proxy there are many of one.
+// address is one Session.Address that has connections. They share it, because behind a
+// proxy many connections have the same one.
 type address struct {
 	name           string
 	conns, joining int
@@ -62,7 +62,7 @@ func (a *admission) enter(name string) (*address, error) {
 	return addr, nil
 }
 
-// leave gives a place back.
+// leave frees a place.
 func (a *admission) leave(addr *address) {
 	a.total--
 	if addr.conns--; addr.conns == 0 {
@@ -70,8 +70,8 @@ func (a *admission) leave(addr *address) {
 	}
 }
 
-// join puts a session among those that are joining. displaced, if not nil, is not
-// among them any more, and is to be ended.
+// join adds a session to the joining ones. displaced, if not nil, was removed from them, and
+// the caller must end it.
 func (a *admission) join(c *Conn) (displaced *Conn) {
 	switch {
 	case c.addr.joining >= a.ofAddr.joining:
@@ -85,7 +85,7 @@ func (a *admission) join(c *Conn) (displaced *Conn) {
 	return displaced
 }
 
-// joined takes a connection off those that are joining, if it is among them.
+// joined removes a connection from the joining ones, if it is one.
 func (a *admission) joined(c *Conn) {
 	if e := a.places[c]; e != nil {
 		a.joining.Remove(e)
@@ -94,8 +94,7 @@ func (a *admission) joined(c *Conn) {
 	}
 }
 
-// oldestOf returns the session that has been joining for longest: of an address, or
-// of all for nil.
+// oldestOf returns the oldest joining session of an address; of all addresses for nil.
 func (a *admission) oldestOf(addr *address) *Conn {
 	for e := a.joining.Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*Conn); addr == nil || c.addr == addr {

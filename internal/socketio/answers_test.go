@@ -8,19 +8,17 @@ import (
 	"testing"
 )
 
-// packetsOf takes the answer to a poll apart.
-func packetsOf(t *testing.T, protocol uint8, contentType, body string) (packets []string) {
+// packetsOf returns the packets in the response to a poll; binary ones begin with "binary ".
+func packetsOf(t *testing.T, protocol uint8, contentType, body string) []string {
 	t.Helper()
-	err := decodePayload([]byte(body), contentType, protocol, func(data []byte, binary bool) error {
-		if binary {
-			packets = append(packets, "b"+string(data))
-		} else {
-			packets = append(packets, string(data))
-		}
-		return nil
-	})
+	packets, err := decoded(body, contentType, protocol)
 	if err != nil {
-		t.Fatalf("answer %.100q: %v", body, err)
+		t.Fatalf("response %.100q: %v", body, err)
+	}
+	for i, p := range packets {
+		if text, is := strings.CutPrefix(p, "text "); is {
+			packets[i] = text
+		}
 	}
 	return packets
 }
@@ -57,7 +55,7 @@ func TestAnAnswerToAPollHasAtMost16Packets(t *testing.T) {
 			send := func(p *Packet) {
 				want = append(want, string(p.text))
 				for _, b := range p.attachments {
-					want = append(want, "b"+string(b))
+					want = append(want, "binary "+string(b))
 				}
 				if !s.Send(p) {
 					t.Fatal("refused")

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// drainSize is how much of a backlog one write takes, in bytes, where it must be
-// gathered first (TLS). It is the size of a TLS record.
+// drainSize is how many bytes of a backlog one write takes if they must be copied into
+// one buffer first (TLS). It is the size of a TLS record.
 const drainSize = 16 << 10
 
-// drainVector is how many packets of a backlog one write takes at most.
+// drainVector is the most packets of a backlog that one write takes.
 const drainVector = 64
 
-// backlog is what a connection could not send at once: packets in order, of the
-// first of which a part may have left already. Its packets are shared, so it
-// costs a connection little more than a pointer for each. Conn.mu guards it.
+// backlog is the output queue of a connection: packets in order. A part of the first one
+// may have been sent. Connections share packets, so a packet costs a backlog little more
+// than a pointer. Conn.mu guards it.
 type backlog struct {
-	output  *output   // which counts the packets; nil: nobody does any more
-	since   time.Time // it has not been empty
+	output  *output   // which counts the packets; nil: they are not counted any more
+	since   time.Time // the backlog has not been empty
 	packets []*Packet
-	sent    int  // bytes of packets[0] that have left
+	sent    int  // bytes of packets[0] that were sent
 	bytes   int  // still to be sent
 	control int  // bytes of control packets added since it was last empty
 	refused bool // a Write was refused; Drained is owed
@@ -38,8 +38,8 @@ func (b *backlog) add(e encoding, ps []*Packet) {
 	}
 }
 
-// release ends the count of the packets, which are not sent any more, but for a poll
-// that has been woken. b may be nil.
+// release stops counting the packets: no more of them are sent, except by a poll that was
+// woken before. b may be nil.
 func (b *backlog) release() {
 	if b != nil {
 		b.output.drop(b.packets)
@@ -68,7 +68,7 @@ func (b *backlog) gather(e encoding, buf []byte) []byte {
 	return buf[:n]
 }
 
-// take takes the packets of the next answer to a poll, which stay counted.
+// take removes the packets of the next response to a poll. They stay counted.
 func (b *backlog) take(e encoding) []*Packet {
 	n, packets, bytes := 0, 0, 0
 	for _, p := range b.packets {
@@ -97,7 +97,7 @@ func (b *backlog) take(e encoding) []*Packet {
 	return taken
 }
 
-// advance drops n bytes that have left.
+// advance removes n bytes that were sent.
 func (b *backlog) advance(e encoding, n int) {
 	b.bytes -= n
 	b.due -= n
@@ -112,10 +112,9 @@ func (b *backlog) advance(e encoding, n int) {
 	b.packets, b.sent = b.packets[done:], n
 }
 
-// drain empties the backlog of a WebSocket and tells the application when it
-// was waiting for that. It is the only goroutine of its kind for a connection;
-// while it runs, c.draining is set, and nothing else writes to the socket unless
-// the backlog is empty.
+// drain sends the backlog of a WebSocket, and calls Drained when it is empty if a Write was
+// refused. A connection has at most one goroutine in drain. While it runs, c.draining is
+// set, and other goroutines write to the socket only while the backlog is empty.
 func (c *Conn) drain() {
 	write := c.drainGathered
 	if c.raw != nil {
@@ -139,9 +138,9 @@ func (c *Conn) drain() {
 	}
 }
 
-// drainDirect writes some of the backlog when the socket takes some. While it
-// waits for that, it holds no buffer: with many clients that do not read, those
-// would be most of the memory.
+// drainDirect waits until the socket accepts bytes, and writes a part of the backlog. It
+// holds no buffer while it waits: with many clients that do not read, the buffers would be
+// most of the memory.
 func (c *Conn) drainDirect() error {
 	var failed error
 	err := c.raw.Write(func(fd uintptr) bool {
@@ -164,8 +163,7 @@ func (c *Conn) drainDirect() error {
 	return failed
 }
 
-// drainGathered is drainDirect for a connection that only takes a buffer, and
-// blocks.
+// drainGathered is drainDirect for a connection whose writes need one buffer and block.
 func (c *Conn) drainGathered() error {
 	c.mu.Lock()
 	var chunk []byte
@@ -205,9 +203,10 @@ func (c *Conn) drainStep() drainStep {
 	}
 	if len(b.packets) > 0 {
 		if b.due <= 0 {
-			// So much must leave within DrainTimeout; then the next. A fixed time for
-			// the whole queue would end a viewer that is sent a long history on a slow
-			// line; a time for each write would keep one that reads a byte now and then.
+			// This many bytes must be sent within DrainTimeout, then the next ones. A
+			// fixed time for the whole queue would end a viewer that receives a long history
+			// over a slow line. A time for each write would keep a viewer that reads one
+			// byte now and then.
 			b.due = min(b.bytes, c.server.cfg.OutputBytes)
 			_ = c.net.SetWriteDeadline(time.Now().Add(c.server.cfg.DrainTimeout))
 		}

@@ -20,9 +20,9 @@ type Outgoing struct {
 
 // Broadcast is Conn.Write for many connections: one system call for each, made
 // by as many goroutines as there are processors. It returns when all have been
-// tried. Each connection appears at most once. Entries with the same packets
-// side by side are cheapest. It does not keep out. Two calls at the same time
-// may reach one connection in this order and another in that.
+// tried. Each connection appears at most once in out. Neighbours with the same packets are
+// cheapest. out is not kept. Two calls at the same time may reach two connections in
+// different orders.
 func (s *Server) Broadcast(out []Outgoing) {
 	b := &broadcast{server: s, out: out}
 	senders := min(runtime.GOMAXPROCS(0), (len(out)+broadcastGrain-1)/broadcastGrain)
@@ -36,7 +36,7 @@ func (s *Server) Broadcast(out []Outgoing) {
 type broadcast struct {
 	server *Server
 	out    []Outgoing
-	next   atomic.Int64 // first entry that nobody has taken
+	next   atomic.Int64 // the first entry that no sender has taken
 	wg     sync.WaitGroup
 }
 

@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +18,7 @@ import (
 )
 
 // patience bounds every wait of a test. It is only met by a test that fails.
-const patience = 10 * time.Second
+const patience = 2 * time.Minute
 
 // app is a namespace that records what it is told.
 type app struct {
@@ -310,26 +309,46 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// get makes a request and returns status and body.
+// do makes a request and returns status and body.
 func (st *site) do(method, query, body string, header ...string) (int, string) {
 	st.t.Helper()
-	req, err := http.NewRequest(method, st.web.URL+"/?"+query, strings.NewReader(body))
+	return exchange(st.t, st.web.Client(), method, st.web.URL+"/?"+query, body, header...)
+}
+
+// exchange makes a request and returns status and body.
+func exchange(t testing.TB, web *http.Client, method, url, body string, header ...string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
-		st.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	resp, err := st.web.Client().Do(req.WithContext(ctx))
+	resp, err := web.Do(req.WithContext(ctx))
 	if err != nil {
-		st.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(bufio.NewReader(resp.Body))
+	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		st.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return resp.StatusCode, string(b)
+}
+
+// session returns the query of further requests of the session that a handshake's
+// response opened.
+func session(t testing.TB, body string) string {
+	t.Helper()
+	var h handshake
+	if body == "" {
+		t.Fatal("the handshake has no response")
+	}
+	if err := json.Unmarshal([]byte(body[1:]), &h); err != nil {
+		t.Fatalf("handshake %.200q: %v", body, err)
+	}
+	return polling4 + "&sid=" + h.SID
 }

@@ -16,7 +16,7 @@ type Config struct {
 	// The first comes after half to nine tenths of it, at random, so that
 	// connections that came together are not pinged together.
 	PingInterval time.Duration
-	// PingTimeout is how long the answer to a ping may take; default 20 s.
+	// PingTimeout is how long a pong may take; default 20 s.
 	PingTimeout time.Duration
 	// ConnectTimeout is how long a new connection may take until it is connected
 	// to a namespace; default 45 s.
@@ -24,50 +24,50 @@ type Config struct {
 	// UpgradeTimeout is how long a polling session may take from opening its
 	// WebSocket to completing the upgrade; default 10 s.
 	UpgradeTimeout time.Duration
-	// DrainTimeout is how long the queued bytes of a connection may take to
-	// leave; default 30 s. A connection that is slower is closed.
+	// DrainTimeout is how long it may take to send the queued bytes of a connection;
+	// default 30 s. A slower connection is closed.
 	DrainTimeout time.Duration
 
 	// MaxPayload is the largest message, and the largest polling request, that a
-	// client may send, in bytes; default 64 KiB. A connection can make the server
-	// hold that much for as long as it lives.
+	// client may send, in bytes; default 64 KiB. A connection can make the server hold
+	// that much until its end.
 	MaxPayload int
-	// MaxConns is the number of connections in total; default 50,000. A tenth of
-	// them may be joining: poll, and not be connected to a namespace yet. Beyond that
-	// the one that has been joining for longest makes room for the next. The same
-	// holds for MaxConnsPerAddr.
+	// MaxConns bounds the connections in total; default 50,000. A tenth of them may be
+	// joining: polling sessions that are not connected to a namespace yet. At that bound
+	// the oldest joining session is ended for the next one. The same holds for
+	// MaxConnsPerAddr.
 	MaxConns int
-	// MaxConnsPerAddr is the number of connections of one RemoteAddr; default
+	// MaxConnsPerAddr bounds the connections of one Session.Address; default
 	// 2,000: many viewers share the address of their network or proxy.
 	MaxConnsPerAddr int
 	// EventsPerSecond is how many messages (Socket.IO packets, heartbeats and
 	// WebSocket control frames together) a connection may send per second in
-	// the long run; default 50. Twice as many may come at once. A connection that
-	// sends more is slowed down: it is read no faster than that, and its POST is
-	// answered when all of it has been handled. One that stays above for 10 s (half
-	// of PingTimeout, if that is less) is closed.
+	// the long run; default 50, with bursts of twice as many. A connection that sends
+	// more is slowed down: the server reads it no faster than that, and answers its POST
+	// when all messages in it have been handled. A connection that exceeds the rate for
+	// 10 s (half of PingTimeout, if that is less) is closed.
 	EventsPerSecond int
 	// OutputBytes is the bound of a connection's output queue, in bytes; default
 	// 256 KiB. See Conn.Write for how it is kept.
 	OutputBytes int
 	// TotalOutputBytes is the bound of all output queues together, in bytes;
-	// default 64 MiB, or four times OutputBytes if that is more. What many are sent
-	// counts once. Above it no connection queues more than it has queued, or 16 KiB,
-	// and those that have not emptied their queues for 5 s are ended, the largest
-	// first.
+	// default 64 MiB, or four times OutputBytes if that is more. A packet in many queues
+	// counts once. At the bound, a connection with an empty queue may queue 16 KiB, and
+	// others nothing; and connections whose queues have not been empty for 5 s are ended,
+	// the largest first.
 	TotalOutputBytes int
 
-	// CompressFrom lets WebSocket clients that ask for it have messages of so many
-	// bytes and more compressed (permessage-deflate), once for all of them. Default:
-	// none.
+	// CompressFrom is the least size, in bytes, of messages that are compressed
+	// (permessage-deflate) for WebSocket clients that ask for it. A message is compressed
+	// once for all of them. Default: no compression.
 	CompressFrom int
 
-	// CheckOrigin is asked before anything else is done with a request; an error
-	// refuses it with 403 and the error's text. Default: every request is let in.
-	CheckOrigin func(*http.Request) error
-	// RemoteAddr names the peer that MaxConnsPerAddr counts by. Default: the
-	// host part of Request.RemoteAddr.
-	RemoteAddr func(*http.Request) string
+	// Accept judges every request before anything else is done with it, also the polls
+	// and the upgrade of a session that was accepted before. An error refuses the request
+	// with 403 and the error's text. The Session of the handshake stays with the
+	// connection (Conn.Session). Default: every request is accepted, with the host part of
+	// Request.RemoteAddr as its address.
+	Accept func(*http.Request) (Session, error)
 	// Logger receives one line per connection that is refused or breaks the
 	// protocol, at debug level. Default: none.
 	Logger *slog.Logger
@@ -75,6 +75,15 @@ type Config struct {
 	// Raw, when set, makes this an Engine.IO server without Socket.IO: every
 	// message goes to it, under the rules of Namespace's methods.
 	Raw func(c *Conn, data []byte, binary bool)
+}
+
+// Session is what Config.Accept knows about the peer of a connection.
+type Session struct {
+	// Address is what MaxConnsPerAddr counts by.
+	Address string
+	// Data is the application's own, for example who signed in and what they may see.
+	// Each connection holds it until its end.
+	Data any
 }
 
 const defaultMaxConns = 50_000
@@ -103,11 +112,8 @@ func (c Config) withDefaults() Config {
 	orCount(&c.EventsPerSecond, 50)
 	orCount(&c.OutputBytes, 256<<10)
 	orCount(&c.TotalOutputBytes, max(64<<20, 4*min(c.OutputBytes, math.MaxInt/4)))
-	if c.CheckOrigin == nil {
-		c.CheckOrigin = func(*http.Request) error { return nil }
-	}
-	if c.RemoteAddr == nil {
-		c.RemoteAddr = hostOf
+	if c.Accept == nil {
+		c.Accept = acceptAll
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -115,10 +121,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func hostOf(r *http.Request) string {
+func acceptAll(r *http.Request) (Session, error) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr
+		host = r.RemoteAddr
 	}
-	return host
+	return Session{Address: host}, nil
 }

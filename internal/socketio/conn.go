@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Why a Socket was disconnected, as Namespace.Disconnected is told. The texts
-// are those of the protocol's other implementations.
+// The reasons of Namespace.Disconnected. The texts are those of the other implementations
+// of the protocol.
 const (
 	ReasonTransportClose  = "transport close" // the client closed, or vanished
 	ReasonTransportError  = "transport error"
@@ -25,23 +25,23 @@ const (
 	ReasonOutputFull      = "output full"      // it read slowly while all queues together were full
 	ReasonTooManyAcks     = "too many acks"    // unread ones, beyond the bound
 	ReasonConnectTimeout  = "connect timeout"  // no namespace within ConnectTimeout
-	ReasonDisplaced       = "displaced"        // polled without a namespace, and others needed the place
+	ReasonDisplaced       = "displaced"        // it polled without a namespace when another connection needed its place
 )
 
-// closeGrace is how long a closed connection may take to say goodbye: to read
-// what is queued and answer the close frame.
+// closeGrace is how long the peer of a closing connection may take to read the queued
+// packets and answer the close frame.
 const closeGrace = 5 * time.Second
 
-// controlExtra bounds the packets in the queue that a client asks for
-// (acknowledgements, answers to its heartbeats), in bytes, beside what the
-// application sends. A client that asks and does not read is closed there.
+// controlExtra bounds the queued packets that a client has asked for (acknowledgements,
+// pongs), in bytes, beside the application's packets. A client that asks and does not read
+// is closed at this bound.
 const controlExtra = 1 << 20
 
 type connState uint8
 
 const (
 	stateOpen    connState = iota
-	stateClosing           // said goodbye; waits for the peer's, or for closeGrace
+	stateClosing           // the close frame is sent or queued; waits for the peer's, or for closeGrace
 	stateClosed
 )
 
@@ -57,6 +57,7 @@ type Conn struct {
 	server   *Server
 	id       string // of the session; a secret of the client
 	addr     *address
+	data     any   // Session.Data
 	protocol uint8 // protocol3 or protocol4
 
 	// app makes the calls into the application one at a time; it guards the
@@ -91,18 +92,21 @@ type Conn struct {
 	idle idleNumber // guarded by idle.mu
 }
 
-// ID is the Engine.IO session id. Who knows a polling session's id can take it
-// over: do not show it to others.
+// ID is the Engine.IO session id. Anybody who knows the id of a polling session can take
+// the session over, so it must not be shown to others.
 func (c *Conn) ID() string { return c.id }
 
-// Write sends packets without ever blocking, all or none. What the socket does
-// not accept at once is queued. The bound of the queue is Config.OutputBytes:
-// the call is accepted as a whole if the queue is below the bound when it
-// begins, so one call may exceed it (what is sent to many is shared memory).
-// It is refused as well while all queues together are at Config.TotalOutputBytes
-// and this one has something in it, or the call something large. A refused Write
-// returns false, and Namespace.Drained follows for every socket of the connection
-// when the queue has emptied and there is room. On a closed connection it
+// Session is what Config.Accept returned for the handshake.
+func (c *Conn) Session() Session { return Session{Address: c.addr.name, Data: c.data} }
+
+// Write sends packets without ever blocking, all or none. Bytes that the socket does not
+// accept at once are queued. A call is accepted as a whole if the queue is below
+// Config.OutputBytes when the call begins, so one call may exceed the bound (packets sent
+// to many are shared memory). While all queues together are at Config.TotalOutputBytes, a
+// call is refused too if this queue is not empty or the packets are large.
+//
+// A refused Write returns false, and Namespace.Drained follows for every socket of the
+// connection when the queue is empty and there is room. On a closed connection Write
 // returns false, and no Drained follows.
 func (c *Conn) Write(ps ...*Packet) bool {
 	sd := c.server.sender()
@@ -132,9 +136,9 @@ func (c *Conn) write(sd *sender, ps []*Packet) bool {
 	return true
 }
 
-// control sends a packet that the protocol demands, or that the client asked
-// for. It does not count against Config.OutputBytes: one bootstrap may exceed that
-// by far, and a page on a slow line is not to be closed for a heartbeat behind it.
+// control sends a packet that the protocol requires, or that the client asked for. It does
+// not count against Config.OutputBytes: one bootstrap may exceed that by far, and a
+// heartbeat behind it must not close a page on a slow line.
 func (c *Conn) control(p *Packet) {
 	c.mu.Lock()
 	if c.state != stateOpen {
@@ -196,12 +200,12 @@ func (c *Conn) push(sd *sender, ps []*Packet) error {
 	return nil
 }
 
-// Close disconnects the client: what is queued is sent first, within a few
-// seconds. The official clients come back by themselves after it.
+// Close disconnects the client. Queued packets are sent first, within a few seconds. The
+// official clients reconnect by themselves.
 func (c *Conn) Close() { c.shut(ReasonForcedClose, normalEnd, closeGrace) }
 
-// shut says goodbye on an open connection. What is queued leaves first; the end
-// is when the peer has answered, or after grace.
+// shut starts the close of an open connection, behind the queued packets. The connection
+// ends when the peer has answered, or after grace.
 func (c *Conn) shut(reason string, e ending, grace time.Duration) {
 	c.mu.Lock()
 	if c.state != stateOpen {
@@ -223,20 +227,20 @@ func (c *Conn) shut(reason string, e ending, grace time.Duration) {
 	if err != nil {
 		cut(conn)
 	} else {
-		// A failure means that the connection is closed, which is what is wanted.
+		// It fails only on a connection that is closed already.
 		_ = conn.SetReadDeadline(time.Now().Add(grace))
 	}
 	c.server.idle.leave(c) // the reader reports the end
 }
 
-// closing tells whether the connection has said goodbye.
+// closing reports whether the connection is closing or closed.
 func (c *Conn) closing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state != stateOpen
 }
 
-// kill ends a connection from which nothing good is to be expected, at once.
+// kill ends the connection at once, without a close frame.
 func (c *Conn) kill(reason string) {
 	c.mu.Lock()
 	switch {
@@ -256,8 +260,8 @@ func (c *Conn) kill(reason string) {
 	}
 }
 
-// cut closes a connection without TLS's farewell, for which Close would wait
-// when the peer does not read.
+// cut closes a connection without TLS's close_notify, for which Close would wait if the peer
+// does not read.
 func cut(conn net.Conn) {
 	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = outer.NetConn()
@@ -265,8 +269,8 @@ func cut(conn net.Conn) {
 	_ = conn.Close() // second closes are harmless
 }
 
-// spawn starts a goroutine that Shutdown waits for, unless the connection has
-// ended, which did f's work.
+// spawn starts a goroutine, for which Shutdown waits, unless the connection has ended. The
+// end of a connection does the work of every f.
 func (c *Conn) spawn(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -22,7 +22,7 @@ var errInflate = errors.New("message is not valid deflate data")
 // deflateTail is what RFC 7692, section 7.2.1, leaves off the end of a message.
 var deflateTail = []byte{0x00, 0x00, 0xff, 0xff}
 
-// inflateTail is that and an empty last block, so that a reader sees the end.
+// inflateTail is deflateTail and an empty last block, with which a reader finds the end.
 const inflateTail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
 // deflated is a Packet compressed: its frame, or nil if that would not be
@@ -42,12 +42,12 @@ func negotiation() *wsflate.Extension {
 	return &wsflate.Extension{Parameters: wsflate.Parameters{ServerNoContextTakeover: true, ClientNoContextTakeover: true}}
 }
 
-// prepare compresses packets for a connection that takes them so, unless that
-// was done for another.
+// prepare compresses packets for a connection that agreed to compression, unless an earlier
+// call has compressed them for another connection.
 func (f *flatePool) prepare(ps []*Packet) {
 	for _, p := range ps {
 		if p.deflated.Load() == nil {
-			// Once set, it stays: a connection may be in the middle of its bytes.
+			// Once set it never changes: a connection may have sent a part of its bytes.
 			p.deflated.CompareAndSwap(nil, f.deflate(p))
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// directIO tells that a socket can be tried without blocking, and waited for
-// without a buffer.
+// directIO says that this platform can write to a socket without blocking, and wait for
+// one without a buffer.
 const directIO = true
 
 // attempt writes sd.buf or sd.vec to fd, once.
@@ -43,10 +43,11 @@ func readable(fd uintptr) bool {
 	}
 }
 
-// limitUnsent bounds what the kernel queues for a peer that does not read. By
-// default that is up to 4 MB, hours of updates: the connection's own bound would
-// be reached too late for the viewer, and the kernel's memory be filled by few.
-// What is on its way is not limited, so a fast and distant peer loses nothing.
+// limitUnsent bounds the bytes that the kernel queues for a peer that does not read. The
+// default is up to 4 MB, hours of updates. With it, viewers would receive old updates
+// before the connection's own bound is reached, and a few of them would fill the kernel's
+// memory. Bytes that are sent and not acknowledged are not limited, so a distant peer
+// with a fast line is not slowed down.
 func limitUnsent(conn net.Conn) {
 	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = outer.NetConn()

@@ -9,9 +9,9 @@
 //
 // Guarantees:
 //
-//  1. The methods of a [Namespace] are called one at a time per connection, in
-//     the order in which things happened. Every Socket for which Connected was
-//     called is told Disconnected exactly once, and nothing after it.
+//  1. The methods of a [Namespace] are called one at a time per connection, in the
+//     order of the events. For every Socket with a call of Connected there is exactly one
+//     call of Disconnected, and none after it.
 //  2. [Conn.Write] never blocks. It takes all packets of a call or none, and
 //     the packets of all calls leave in the order of the calls. While a socket
 //     accepts them, the packets of one call leave in one system call.
@@ -28,11 +28,11 @@
 //     address), time until it connects to a namespace, bytes per message, time for
 //     the body of a request, attachments, events per second. What breaks the
 //     protocol or a bound ends that connection, and no other. Events beyond the
-//     rate are handled later, in order; only a client that stays above it for
-//     seconds is ended. Sessions that poll and do not join keep nobody out.
+//     rate are handled later, in order; only a client that exceeds it for
+//     seconds is ended. Polling sessions that do not join keep no client out.
 //  6. [Server.Shutdown] and [Server.Close] return when every connection has
-//     ended and every goroutine that was started for one. Answers to polls may
-//     still be on their way: http.Server.Shutdown waits for those.
+//     ended, and every goroutine that was started for one. http.Server.Shutdown waits
+//     for responses to polls that are still being written.
 //
 // Lock order: Conn.app before Conn.mu; Server.mu and heartbeat.mu are leaves.
 package socketio

@@ -31,8 +31,8 @@ func (e ending) frame() []byte {
 	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(e.code, text)))
 }
 
-// endingFor returns the Reason and the ending of a connection whose client has
-// caused err.
+// endingFor returns the Reason and the ending of a connection whose reading failed with
+// err.
 func (s *Server) endingFor(err error) (reason string, e ending) {
 	e = ending{closeStatus(err), err.Error()}
 	switch {
@@ -47,12 +47,12 @@ func (s *Server) endingFor(err error) (reason string, e ending) {
 	return ReasonParseError, e
 }
 
-// shutFor says goodbye to a client that has caused err, and returns the Reason and
-// the ending.
+// shutFor closes a connection whose reading failed with err, and returns the Reason and the
+// ending.
 func (c *Conn) shutFor(err error, grace time.Duration) (reason string, e ending) {
 	reason, e = c.server.endingFor(err)
 	if reason == ReasonParseError {
-		c.server.cfg.Logger.Debug("socketio: client broke the protocol", "addr", c.addr.name, "error", err)
+		c.server.cfg.Logger.Debug("socketio: the client violated the protocol", "addr", c.addr.name, "error", err)
 	}
 	c.shut(reason, e, grace)
 	return reason, e

@@ -21,9 +21,9 @@ var (
 // maxFragments bounds the work that a message of empty fragments can cause.
 const maxFragments = 4096
 
-// frameReader makes messages of the bytes of a client's WebSocket. It is fed
-// whatever a read returned and keeps only what is unfinished, so that a
-// connection needs no buffer between two messages. RFC 6455, sections 5.2-5.5.
+// frameReader parses the bytes of a client's WebSocket into messages. It is given the
+// result of each read and keeps only unfinished messages, so that a connection needs no
+// buffer between two messages. RFC 6455, sections 5.2-5.5.
 type frameReader struct {
 	max   int        // bytes in one message, also once decompressed
 	flate *flatePool // nil unless compression was agreed on

@@ -12,11 +12,11 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// refusal is the answer to a request that is not served. The codes are those of
-// the protocol's other implementations; clients show the message.
+// refusal is the response to a request that is refused. The codes are those of the other
+// implementations of the protocol; clients show the message.
 type refusal struct {
 	status  int
-	reason  string // what it is counted under: one of few
+	reason  string // for Stats.Rejected: one of a few
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 }
@@ -45,18 +45,18 @@ var (
 	refusePayload   = refuse(http.StatusRequestEntityTooLarge, codeRequest, "Payload too large")
 )
 
-// refuseBusy refuses for one of the server's own errors.
+// refuseBusy refuses because the server is full or stopping.
 func refuseBusy(err error) refusal {
 	return refuse(http.StatusServiceUnavailable, codeForbidden, err.Error())
 }
 
-// refuseOrigin refuses for an error of Config.CheckOrigin, which may hold words of
-// the client's and is not counted under them.
-func refuseOrigin(err error) refusal {
+// forbidden refuses for an error of Config.Accept. Its text may have parts that the
+// client chose, so the refusal is counted under a fixed reason.
+func forbidden(err error) refusal {
 	return refusal{status: http.StatusForbidden, reason: "Forbidden", Code: codeForbidden, Message: err.Error()}
 }
 
-// because returns the refusal with a message that is not counted under.
+// because returns the refusal with another message; its reason in Stats stays.
 func (e refusal) because(message string) refusal {
 	e.Message = message
 	return e
@@ -79,8 +79,8 @@ const bodyTimeout = 10 * time.Second
 // upgrades. Engine.IO protocol v4, "Handshake".
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
-		// Also for requests that are refused: net/http reads the rest of a request
-		// before it reads the next one, for as long as that takes.
+		// This is for refused requests too: net/http reads the rest of a request before the
+		// next one, without a bound on the time.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(min(bodyTimeout, s.cfg.DrainTimeout)))
 	}
 	q := r.URL.Query()
@@ -92,10 +92,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve returns false with the answer if the request is not served.
+// serve returns false with the refusal if the request is refused.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (refusal, bool) {
-	if err := s.cfg.CheckOrigin(r); err != nil {
-		return refuseOrigin(err), false
+	session, err := s.cfg.Accept(r)
+	if err != nil {
+		return forbidden(err), false
 	}
 	if err := s.enter(q.Get("sid")); err != nil {
 		return refuseBusy(err), false
@@ -132,11 +133,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (re
 	if r.Method != http.MethodGet {
 		return refuseMethod, false
 	}
-	addr, err := s.admit(s.cfg.RemoteAddr(r))
+	addr, err := s.admit(session.Address)
 	if err != nil {
 		return refuseBusy(err), false
 	}
-	c := &Conn{server: s, id: newID(), addr: addr, protocol: protocol}
+	c := &Conn{server: s, id: newID(), addr: addr, data: session.Data, protocol: protocol}
 	c.encoding.legacy = protocol == protocol3
 	if transport == "websocket" {
 		return s.openWebSocket(c, w, r)
@@ -144,8 +145,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (re
 	return s.openPolling(c, w, r)
 }
 
-// wantsWebSocket tells whether r can become a WebSocket; the details are left
-// to ws.HTTPUpgrader.
+// wantsWebSocket reports whether r asks for a WebSocket; ws.HTTPUpgrader checks the
+// details.
 func wantsWebSocket(r *http.Request) bool {
 	return r.ProtoMajor == 1 && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
@@ -178,7 +179,7 @@ func (c *Conn) open() {
 	}
 	c.control(newPacket(append([]byte{engineOpen}, body...)))
 	if c.protocol == protocol3 && cfg.Raw == nil {
-		// These clients do not ask for namespace "/": they are in it.
+		// Engine.IO 3 clients do not ask for namespace "/": they are in it from the start.
 		c.app.Lock()
 		defer c.app.Unlock()
 		if !c.finished {
@@ -200,16 +201,15 @@ func (s *Server) openWebSocket(c *Conn, w http.ResponseWriter, r *http.Request) 
 	if err := s.register(c); err != nil {
 		s.dismiss(c.addr)
 		_ = conn.Close()
-		return refusal{}, true // too late to say why
+		return refusal{}, true // the client cannot be told why any more
 	}
 	c.open()
 	c.startReading(early)
 	return refusal{}, true
 }
 
-// upgradeHTTP answers r and takes its connection over. deflate tells whether
-// compression was agreed on; early is what the client sent right behind the
-// request.
+// upgradeHTTP answers r and takes its connection over. deflate says whether compression was
+// agreed on; early is the bytes that the client sent right behind the request.
 func (s *Server) upgradeHTTP(w http.ResponseWriter, r *http.Request) (conn net.Conn, deflate bool, early []byte, err error) {
 	upgrader := ws.HTTPUpgrader{Timeout: closeGrace}
 	compression := negotiation()

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// heartbeat pings every connection and ends those that do not answer. It is a
-// wheel: a ring of slots, one for each step of time, in which a connection lies
-// where its next time is. One goroutine turns it, while there are connections.
-// A timer for each connection would cost its memory and a goroutine's start for
-// each ping; a scan of all connections each second would touch all their memory.
+// heartbeat pings every connection and ends those that do not answer. It is a timing
+// wheel: a ring of slots, one for each step of time; a connection is in the slot of its
+// next event. One goroutine turns the wheel while there are connections. A timer for each
+// connection would cost memory, and a new goroutine for each ping. A scan of all
+// connections each second would touch all their memory.
 //
-// A connection is handled up to one step early, never late (but for the
-// scheduler), so that a client is gone when PingInterval + PingTimeout is over.
+// A connection is handled up to one step early and, apart from scheduling, never late. So a
+// client that vanished is gone after PingInterval + PingTimeout.
 type heartbeat struct {
 	server *Server
 	start  time.Time
@@ -90,12 +90,12 @@ func (h *heartbeat) pinged(c *Conn) {
 	c.beat.pongBy.Store(h.since() + int64(cfg.PingInterval+cfg.PingTimeout))
 }
 
-// extend gives a connection that is slowed down PingTimeout from now, at least, for
-// the answer or the ping that is awaited of it.
+// extend gives a connection that is slowed down at least PingTimeout from now to send the
+// pong or ping that is due.
 func (h *heartbeat) extend(c *Conn) {
 	by := c.beat.pongBy.Load()
 	if later := h.since() + int64(h.server.cfg.PingTimeout); by != 0 && by < later {
-		// Another value means that one has come, or that another is awaited.
+		// Another value means that it has arrived, or that the next one is due.
 		c.beat.pongBy.CompareAndSwap(by, later)
 	}
 }

@@ -7,14 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idle waits for the connections that have nothing to read, all in one goroutine.
-// A goroutine for each would be most of what a connection takes: 2.5 KB, and as
-// much again, because Go lets as much garbage gather as there is in use, stacks
-// included.
+// idle waits for bytes on all silent connections in one goroutine. A goroutine for each
+// would be most of a connection's memory: 2.5 KB, and as much again, because Go lets
+// garbage grow to the size of the memory in use, stacks included.
 //
-// It is an epoll instance of our own, which Go's poller waits for as for any file.
-// It is told of bytes to read and of a peer that has gone, but not of what this
-// side does: who closes a connection or sets a deadline calls leave.
+// It has an epoll instance of its own, for which Go's poller waits as for any file. epoll
+// reports bytes to read and peers that have gone, but no action of this side: code that
+// closes a connection or sets a deadline calls leave.
 type idle struct {
 	server *Server
 
@@ -30,9 +29,8 @@ type idle struct {
 // time, so that a late event finds nobody. 0: it is not a member.
 type idleNumber = uint64
 
-// enter has c.handleRead called once when there is something to read. False if
-// nobody will call it: the connection is closed or closing, or the system refuses.
-// The reader calls it.
+// enter makes the next bytes call c.handleRead, once. It returns false if nothing will call
+// it: the connection is closed or closing, or the system refused. The reader calls enter.
 func (d *idle) enter(c *Conn) bool {
 	d.mu.Lock()
 	op := unix.EPOLL_CTL_MOD
@@ -53,15 +51,16 @@ func (d *idle) enter(c *Conn) bool {
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(n), Pad: int32(n >> 32)}
 	var err error
 	closed := c.raw.Control(func(fd uintptr) { err = unix.EpollCtl(poll, op, int(fd), &event) })
-	// Looked at after c is in waiting: whoever closes looks there after saying so.
+	// c is in waiting before this check. Code that closes c sets its state first, and then
+	// looks into waiting.
 	if closed == nil && err == nil && !c.closing() {
 		return true
 	}
 	return d.take(n) == nil // an event may have come first, or leave
 }
 
-// leave has a goroutine wait for c, if it is among the idle: one that is told of
-// c's end and of its deadline.
+// leave starts a goroutine that waits for c, if c is idle. Such a goroutine notices the end
+// of c and its deadline.
 func (d *idle) leave(c *Conn) {
 	d.mu.Lock()
 	n := c.idle
@@ -71,8 +70,7 @@ func (d *idle) leave(c *Conn) {
 	}
 }
 
-// take returns the connection that waits with number n, which then does not any
-// more; nil if it did not.
+// take removes and returns the connection that waits under number n; nil if there is none.
 func (d *idle) take(n uint64) *Conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()

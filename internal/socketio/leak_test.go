@@ -70,21 +70,30 @@ func TestNothingIsLeftOfTenThousandClients(t *testing.T) {
 	round(clients / 10) // pools and maps have their size after it
 	a.ends = map[*Socket]int{}
 	goroutines, heap := measure(10)
-	round(clients)
-	if err := a.balanced(); err != nil {
-		t.Fatal(err)
-	}
-	a.ends = map[*Socket]int{}
-	_, heapAfter := measure(goroutines)
 	s := st.server
-	if s.heartbeat.count != 0 || len(s.sessions) != 0 || len(s.conns) != 0 || s.admitted.total != 0 || len(s.admitted.byAddr) != 0 || s.Stats().Polling != 0 {
-		t.Fatalf("left: heartbeat %d, sessions %d, conns %d, admitted %+v, polling %d",
-			s.heartbeat.count, len(s.sessions), len(s.conns), s.admitted, s.Stats().Polling)
+	// What is kept for each client is kept for those of every round. What many at once have
+	// made pools and maps grow by, on a busy machine, is not.
+	for again := range 3 {
+		round(clients)
+		if err := a.balanced(); err != nil {
+			t.Fatal(err)
+		}
+		a.ends = map[*Socket]int{}
+		_, heapAfter := measure(goroutines)
+		if s.heartbeat.count != 0 || len(s.sessions) != 0 || len(s.conns) != 0 || s.admitted.total != 0 || len(s.admitted.byAddr) != 0 || s.Stats().Polling != 0 {
+			t.Fatalf("left: heartbeat %d, sessions %d, conns %d, admitted %+v, polling %d",
+				s.heartbeat.count, len(s.sessions), len(s.conns), s.admitted, s.Stats().Polling)
+		}
+		t.Logf("%d clients: heap %d KB before, %d KB after; closed: %v", clients, heap>>10, heapAfter>>10, s.Stats().Closed)
+		grown := int64(heapAfter) - int64(heap)
+		if grown <= 100*int64(clients) {
+			return
+		}
+		if again == 2 {
+			t.Errorf("the heap grows with every round, the last time by %d bytes a client", grown/int64(clients))
+		}
+		heap = heapAfter
 	}
-	if grown := int64(heapAfter) - int64(heap); grown > 100*int64(clients) {
-		t.Fatalf("the heap has grown by %d bytes, %d a client", grown, grown/int64(clients))
-	}
-	t.Logf("%d clients: heap %d KB before, %d KB after; closed: %v", clients, heap>>10, heapAfter>>10, s.Stats().Closed)
 }
 
 // leave is one client's life, of a kind chosen by i.

@@ -2,9 +2,9 @@ package socketio
 
 import "time"
 
-// slowedFor is how long a connection may stay above its rate of messages: it is
-// slowed down meanwhile, and then closed. Its clients wait for answers to their
-// requests, and no longer than PingTimeout for their heartbeats.
+// slowedFor is how long a connection may exceed its rate of messages. Until then it is
+// slowed down; after that it is closed. Its client waits for acknowledgements, and at most
+// PingTimeout for heartbeats.
 const slowedFor = 10 * time.Second
 
 // slowedFor is the package's, or half of PingTimeout if that is less.
@@ -17,8 +17,8 @@ type bucket struct {
 	above int64   // since then the bucket was full again and again, Unix nanoseconds; 0: it is not
 }
 
-// take takes one message. If that exceeds perSecond in the long run, it returns how
-// long to wait before the next try, or errRate when the bucket has not got half empty
+// take counts one message. If the rate exceeds perSecond in the long run, it returns how
+// long to wait before the next attempt, or errRate if the bucket has not been half empty
 // for longer than limit.
 func (b *bucket) take(now time.Time, perSecond int, limit time.Duration) (wait time.Duration, err error) {
 	t, rate := now.UnixNano(), float32(perSecond)
@@ -44,9 +44,9 @@ func (b *bucket) take(now time.Time, perSecond int, limit time.Duration) (wait t
 	return time.Duration(float64(excess) / float64(rate) * 1e9), nil
 }
 
-// takeTurn takes a message off the budget of a client. It waits while there is none
-// left: whoever reads from the client does not read on, and the client's own queue
-// fills up. It returns errRate when the client has sent too much for too long.
+// takeTurn counts a message against the client's budget, and waits while the budget is
+// used up. Meanwhile no more is read from the client, and the client's own queue fills up.
+// It returns errRate when the client has sent too much for too long.
 func (c *Conn) takeTurn() error {
 	cfg := &c.server.cfg
 	for slowed := false; ; slowed = true {
@@ -59,7 +59,7 @@ func (c *Conn) takeTurn() error {
 		if !slowed {
 			c.server.count.slowed.Add(1)
 		}
-		// The answer to a ping may lie among what is not read.
+		// The pong may be among the bytes that were not read yet.
 		c.server.heartbeat.extend(c)
 		time.Sleep(wait)
 	}

@@ -15,7 +15,7 @@ var (
 	errRate         = errors.New("too many messages per second")
 	errTwoPolls     = errors.New("two polls at once")
 	errTwoPosts     = errors.New("two requests with packets at once")
-	// errGoodbye means that the client closed in the protocol's way.
+	// errGoodbye means that the client closed the session as the protocol says.
 	errGoodbye = errors.New("client closed the session")
 )
 
@@ -39,7 +39,7 @@ func (c *Conn) receive(data []byte, binary bool) error {
 	c.app.Lock()
 	defer c.app.Unlock()
 	if c.finished || c.closing() {
-		return nil // said goodbye: the rest is not heard
+		return nil // closing: the rest is ignored
 	}
 	if binary {
 		return c.message(data, true)
@@ -146,7 +146,7 @@ func (c *Conn) dispatch(p packet, attachments [][]byte) error {
 		}
 		return nil
 	case socketAck, socketBinaryAck:
-		// This server asks for no acknowledgement, so nobody awaits one.
+		// This server never asks for an acknowledgement.
 		if !p.hasID {
 			return errAckID
 		}
@@ -200,7 +200,7 @@ func (c *Conn) socketID(namespace string) string {
 	if c.protocol == protocol4 {
 		return newID()
 	}
-	// These clients are not told an id, but make it of the session's.
+	// Engine.IO 3 clients get no id; they derive it from the session's.
 	if namespace == "/" {
 		return c.id
 	}

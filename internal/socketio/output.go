@@ -8,23 +8,24 @@ import (
 )
 
 const (
-	// smallWrite is how many new bytes a Write may queue although the server's
-	// output is full, on a connection that has nothing queued: what all are sent
-	// goes on, and what one asks for waits.
+	// smallWrite is how many new bytes a Write may queue while the server's output is
+	// full, on a connection with an empty queue. So broadcasts continue, and large
+	// responses to one connection wait.
 	smallWrite = 16 << 10
 
-	// outputWait is how often a connection that was refused for the server's sake
-	// looks whether there is room.
+	// outputWait is how often a connection whose Write was refused, because the server's
+	// output was full, checks for room.
 	outputWait = 100 * time.Millisecond
 
-	// relieveEvery is the least time between two reliefs, and relieveAfter how long
-	// a queue must have been there to be a reason to end its connection.
+	// relieveEvery is the least time between two calls of relieve that act.
+	// relieveAfter is how long a queue must have been non-empty before relieve may end its
+	// connection.
 	relieveEvery = time.Second
 	relieveAfter = 5 * time.Second
 )
 
-// output counts the bytes that are queued on all connections. A packet that many
-// are sent is counted once, because its bytes are there once.
+// output counts the bytes that are queued on all connections. A packet that is in many
+// queues counts once, because they share its bytes.
 type output struct {
 	bound    int64
 	bytes    atomic.Int64
@@ -68,8 +69,9 @@ func isLarge(ps []*Packet) bool {
 	return n > smallWrite
 }
 
-// takes decides whether a Write of ps, nil for one of any size, is taken, by the bounds of the connection and of
-// the server. If it is not, Drained follows. c.mu is held; the state is stateOpen.
+// takes reports whether the bounds of the connection and of the server allow a Write of
+// ps; nil is a Write of any size. If not, Drained follows. c.mu is held; the state is
+// stateOpen.
 func (c *Conn) takes(ps []*Packet) bool {
 	full := c.server.output.full()
 	switch {
@@ -89,9 +91,9 @@ func (c *Conn) takes(ps []*Packet) bool {
 	return false
 }
 
-// Ready tells whether a Write of any size would be taken now. If not, the answer
-// counts as a refused Write: Drained follows. An application asks before it makes
-// something large for this connection.
+// Ready reports whether a Write of any size would be accepted now. If not, it counts as a
+// refused Write: Drained follows. An application calls it before it makes something large
+// for this connection.
 func (c *Conn) Ready() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,10 +123,9 @@ func (c *Conn) awaitOutput() {
 	}
 }
 
-// relieve ends connections when the server's output is full, so that those who read
-// need not wait for those who do not: of the ones that have not emptied their
-// queues for relieveAfter, those whose queues cost most, until a quarter of the
-// bound is free.
+// relieve ends connections when the server's output is full, so that clients that read
+// do not wait for clients that do not. It ends connections whose queues have not been
+// empty for relieveAfter, the most expensive first, until a quarter of the bound is free.
 func (s *Server) relieve() {
 	now, last := time.Now(), s.output.relieved.Load()
 	if now.UnixNano()-last < int64(relieveEvery) || !s.output.relieved.CompareAndSwap(last, now.UnixNano()) {

@@ -21,7 +21,7 @@ var (
 
 const textPayload = "text/plain; charset=UTF-8"
 
-// encodePayload makes the body of a poll's answer and tells its content type.
+// encodePayload returns the body of a poll's response and its content type.
 // base64 asks for Engine.IO 3's text framing.
 func encodePayload(ps []*Packet, protocol uint8, asText bool) (body []byte, contentType string) {
 	if protocol == protocol3 {
@@ -74,7 +74,7 @@ func decodePayload(body []byte, contentType string, protocol uint8, receive func
 	}
 }
 
-// decodeText hands on one packet of a text payload: "4hello" or "b<base64>".
+// decodeText passes on one packet of a text payload: "4hello" or "b<base64>".
 func decodeText(data []byte, receive func([]byte, bool) error) error {
 	if len(data) == 0 {
 		return errEmptyPacket

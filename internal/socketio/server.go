@@ -30,10 +30,10 @@ type Server struct {
 	flate      flatePool
 	count      counters
 
-	// wg counts every connection until its end, and every goroutine. It grows
-	// only under mu while stopped is false, or while something that it counts is
-	// running. The requests in ServeHTTP are http.Server's to wait for: they do
-	// nothing to a connection that has ended.
+	// wg counts every connection until its end, and every goroutine. It grows only under
+	// mu while stopped is false, or while something that it counts is running. It does not
+	// count requests in ServeHTTP, for which http.Server waits: they do nothing to a
+	// connection that has ended.
 	wg sync.WaitGroup
 
 	mu       sync.Mutex // guards the fields below
@@ -75,9 +75,9 @@ func (s *Server) Handle(name string, h Namespace) {
 	s.namespaces[name] = &namespace{name: name, handler: h, receiver: receiver}
 }
 
-// Shutdown refuses new connections, sends every client what is queued for it and
-// a goodbye, and returns when all have ended. When ctx ends first, the rest is
-// cut off, and its error is returned. The official clients reconnect after it.
+// Shutdown refuses new connections, sends every client its queued packets and a close
+// frame, and returns when all connections have ended. If ctx ends first, Shutdown cuts the
+// remaining connections and returns ctx's error. The official clients reconnect after it.
 //
 // It comes before http.Server.Shutdown, which knows nothing of WebSockets and
 // waits for polls. It must not be called from a Namespace's methods.
@@ -100,7 +100,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Close is Shutdown without a goodbye.
+// Close is Shutdown without close frames: it cuts all connections.
 func (s *Server) Close() error {
 	s.stop()
 	s.killAll()
@@ -129,8 +129,8 @@ func (s *Server) killAll() {
 	}
 }
 
-// enter lets a request in. When the server is stopping, those are only polls of
-// the sessions that are left, to take what is queued for them.
+// enter admits a request. While the server stops, it admits only polls of the remaining
+// sessions, which fetch their queued packets.
 func (s *Server) enter(sid string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,22 +147,22 @@ func (s *Server) admit(addr string) (*address, error) {
 	return s.admitted.enter(addr)
 }
 
-// dismiss gives back a place that no connection took.
+// dismiss frees a place that no connection took.
 func (s *Server) dismiss(addr *address) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.admitted.leave(addr)
 }
 
-// joined tells that a session has joined.
+// joined notes that a session has joined a namespace.
 func (s *Server) joined(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.admitted.joined(c)
 }
 
-// register makes a connection, for which admit reserved the place, known. It
-// fails when the server has been stopped meanwhile.
+// register adds a connection for which admit reserved the place. It fails if the server
+// was stopped meanwhile.
 func (s *Server) register(c *Conn) error {
 	s.mu.Lock()
 	if s.stopped {
@@ -187,7 +187,7 @@ func (s *Server) register(c *Conn) error {
 	return nil
 }
 
-// unregister is the last that is done with a connection.
+// unregister removes a connection; nothing is done with it afterwards.
 func (s *Server) unregister(c *Conn) {
 	s.heartbeat.remove(c)
 	s.idle.retire(c)
@@ -208,7 +208,7 @@ func (s *Server) session(id string) *Conn {
 	return s.sessions[id]
 }
 
-// newID makes an id that cannot be guessed, of 128 random bits or more.
+// newID returns an id that cannot be guessed: at least 128 random bits.
 func newID() string { return rand.Text() }
 
 // sender lends what a goroutine needs to write.

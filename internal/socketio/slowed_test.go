@@ -129,33 +129,17 @@ func TestBufferedRequestsAreSlowedDownAndAllAnswered(t *testing.T) {
 	})
 }
 
-// do makes a request of a polling session and returns the answer.
+// do makes a request over the pipes and returns the body of the response.
 func do(t *testing.T, web *http.Client, method, query, body string) string {
 	t.Helper()
-	req, err := http.NewRequest(method, "http://server/?"+query, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := web.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	_, answer := exchange(t, web, method, "http://server/?"+query, body)
+	return answer
 }
 
 // pollPipe opens a polling session and returns the query of its requests.
 func pollPipe(t *testing.T, web *http.Client) string {
 	t.Helper()
-	var h handshake
-	if err := json.Unmarshal([]byte(do(t, web, "GET", polling4, "")[1:]), &h); err != nil {
-		t.Fatal(err)
-	}
-	return polling4 + "&sid=" + h.SID
+	return session(t, do(t, web, "GET", polling4, ""))
 }
 
 func TestAClientThatSendsTooMuchForSecondsIsClosedAndToldWhy(t *testing.T) {

@@ -23,9 +23,8 @@ type Namespace interface {
 	// its first call counts. arg must be valid JSON, nil acknowledges without
 	// an argument.
 	Event(s *Socket, name string, args []json.RawMessage, ack func(arg json.RawMessage))
-	// Drained tells that a Write was refused (not necessarily one of this socket,
-	// but of its connection), that the queue has emptied since, and that Write
-	// works again.
+	// Drained says that Write works again: an earlier Write on the connection, not
+	// necessarily by this socket, was refused, and the queue has emptied since.
 	Drained(s *Socket)
 	// Disconnected is the last call for s, exactly one for every Connected.
 	// reason is one of the Reason constants.
@@ -46,13 +45,13 @@ type Message struct {
 
 // Receiver is implemented by a Namespace that wants attachments too. It is given
 // every event instead of Namespace.Event. A Namespace that does not implement it
-// is not given events with attachments; a client that asked for an
-// acknowledgement of one is told so.
+// gets no events with attachments; a client that asked for an acknowledgement of such an
+// event gets an error.
 type Receiver interface {
 	Receive(s *Socket, m Message)
 }
 
-// binaryRefusal answers an event with attachments that nobody wants.
+// binaryRefusal acknowledges an event with attachments in a namespace that takes none.
 const binaryRefusal = `{"ok":false,"error":{"code":"binary_not_accepted","message":"this namespace takes no binary arguments; send JSON"}}`
 
 type namespace struct {
@@ -72,7 +71,7 @@ const (
 // Socket is a connection's membership in a namespace. Its methods may be called
 // from any goroutine.
 type Socket struct {
-	// Data is the application's own; this package does not touch it.
+	// Data is the application's own; this package does not use it.
 	Data any
 
 	conn      *Conn
@@ -96,9 +95,8 @@ func (s *Socket) Connected() bool { return s.state.Load() == socketConnected }
 // Send is Conn.Write for a connected socket; otherwise it returns false.
 func (s *Socket) Send(ps ...*Packet) bool { return s.Connected() && s.conn.Write(ps...) }
 
-// Disconnect makes the socket leave its namespace; the connection and its other
-// sockets stay. The official clients do not come back by themselves after it.
-// Disconnected follows.
+// Disconnect makes the socket leave its namespace; the connection and its other sockets
+// stay. The official clients do not reconnect by themselves after it. Disconnected follows.
 func (s *Socket) Disconnect() {
 	if !s.state.CompareAndSwap(socketConnected, socketLeft) {
 		return

@@ -5,18 +5,18 @@ import (
 	"sync/atomic"
 )
 
-// Stats are a server's figures. Counts are since NewServer.
+// Stats are the statistics of a server. Counts are since NewServer.
 type Stats struct {
 	Connections int // open now
 	Polling     int // of them, those that poll
 	Joining     int // of them, those that are not connected to a namespace yet
-	Addresses   int // that they come from
+	Addresses   int // different Session.Address of the connections
 
 	Opened   int64
 	Closed   map[string]int64 // by Reason constant
 	Rejected map[string]int64 // requests refused, by one of some ten reasons
 
-	PacketsOut  int64 // packets handed to connections
+	PacketsOut  int64 // packets passed to connections
 	BytesOut    int64
 	Writes      int64 // system calls (WebSocket) and answers (polling) for them
 	Queued      int64 // packets that a socket did not accept at once
@@ -24,7 +24,7 @@ type Stats struct {
 	Refused     int64 // calls of Write refused because the queue was full
 	EventsIn    int64
 	Slowed      int64 // messages that waited for the budget of their connection
-	// BinaryRefused is the number of events in EventsIn that were not handed on,
+	// BinaryRefused is the number of events in EventsIn that were not delivered,
 	// because their namespace takes no attachments.
 	BinaryRefused int64
 }
@@ -43,8 +43,8 @@ type tally struct {
 	closed, rejected map[string]int64
 }
 
-// Stats returns the server's figures. They are read one after the other, not at
-// one moment.
+// Stats returns the server's statistics. They are read one after the other, not at one
+// moment.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,8 +29,8 @@ func (c *Conn) serveUpgrade(w http.ResponseWriter, r *http.Request) (refusal, bo
 	c.mu.Lock()
 	if c.state != stateOpen || c.net != nil || c.polling.candidate != nil {
 		c.mu.Unlock()
-		// An upgrade can be tried once at a time. Clients expect to be let in and
-		// closed, not to be refused.
+		// One upgrade at a time. Clients expect that a second WebSocket is accepted and
+		// closed, not refused.
 		_ = conn.SetWriteDeadline(time.Now().Add(closeGrace))
 		_, _ = conn.Write(ending{ws.StatusPolicyViolation, "session has a WebSocket already, or is closed"}.frame())
 		_ = conn.Close()
@@ -43,8 +43,8 @@ func (c *Conn) serveUpgrade(w http.ResponseWriter, r *http.Request) (refusal, bo
 	return refusal{}, true
 }
 
-// serveCandidate reads on a WebSocket that is to become the session's, and
-// leaves it to the session's reader once it has.
+// serveCandidate reads on a WebSocket that is to become the session's. Once it is, the
+// session's reader takes over.
 func (c *Conn) serveCandidate(conn net.Conn, deflate bool, b []byte) {
 	r := c.server.frameReader(deflate)
 	adopted := false
@@ -113,7 +113,7 @@ func (c *Conn) adopt(conn net.Conn, deflate bool) bool {
 	c.polling.candidate = nil
 	c.server.count.polling.Add(-1)
 	c.server.joined(c) // it holds a connection now, as one that began on a WebSocket
-	c.polling.wake()   // it is refused: its client is not to poll any more
+	c.polling.wake()   // the poll is refused: the client must not poll any more
 	if c.out != nil {
 		queued := c.out
 		if deflate {

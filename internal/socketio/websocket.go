@@ -14,7 +14,7 @@ import (
 // errPeerClosed means that the peer has sent its close frame, which was answered.
 var errPeerClosed = errors.New("peer closed the WebSocket")
 
-// readError is an error of the connection, in distinction to the protocol's.
+// readError is an error of the connection, as opposed to the protocol.
 type readError struct{ error }
 
 // readSize holds any message that a page usually sends, in bytes.
@@ -27,12 +27,12 @@ const residentReadSize = 512
 // startReading starts the connection's reader: one goroutine at a time, which
 // ends the connection when reading ends. early is what was read before.
 //
-// Nearly all connections are silent nearly all the time, so what counts is what
-// a waiting one holds: nothing, where idle waits for it. Otherwise it waits for the
-// socket to become readable without a buffer, on a goroutine that has never done
-// anything else: one that has handled a message has grown its stack to 4 or 8 KB,
-// and the runtime does not shrink it to the 2 KB that waiting takes. So who waits
-// starts a goroutine to read and handle, and that one has somebody wait again.
+// Nearly all connections are silent nearly all the time, so the memory of a waiting
+// connection counts. Where idle waits for it, it is nothing. Elsewhere a goroutine waits,
+// without a buffer, until the socket is readable, and this goroutine has never done
+// anything else. A goroutine that has handled a message has a stack of 4 or 8 KB, which the
+// runtime does not shrink to the 2 KB that waiting takes. So the waiting goroutine starts
+// another one to read and handle, and that one starts the next to wait.
 func (c *Conn) startReading(early []byte) {
 	switch {
 	case c.raw == nil:
@@ -44,7 +44,7 @@ func (c *Conn) startReading(early []byte) {
 	}
 }
 
-// wait has handleRead called when there is something to read.
+// wait makes the next bytes call handleRead.
 func (c *Conn) wait() {
 	if !c.server.idle.enter(c) {
 		go c.await()
@@ -118,8 +118,8 @@ func (s *Server) frameReader(deflate bool) *frameReader {
 	return r
 }
 
-// readEnded says goodbye as befits the error that ended reading, and ends the
-// connection. It is the last that the reader does.
+// readEnded sends the close frame that fits the error of the last read, and ends the
+// connection. It is the reader's last action.
 func (c *Conn) readEnded(err error) {
 	defer c.finish()
 	var broken readError
@@ -140,7 +140,7 @@ func (c *Conn) readEnded(err error) {
 	_, _ = io.Copy(io.Discard, c.net)
 }
 
-// reasonOf names the end of a connection as applications are told.
+// reasonOf returns the Reason of a connection whose reading ended with err.
 func reasonOf(err error) string {
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, os.ErrDeadlineExceeded) {

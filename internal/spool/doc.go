@@ -11,7 +11,7 @@
 //  2. Run publishes what was appended in the order of sequence numbers, one
 //     Publish in flight, and only after Append has taken it. A batch counts as
 //     sent when Publish returned nil, bus.ErrNotStored or bus.ErrNotAllWritten. Any
-//     other error but ErrRefused and bus.ErrTooLarge means that it is published again,
+//     other error but bus.ErrRefused and bus.ErrTooLarge means that it is published again,
 //     after bus.ErrUnusable by another Run, since it ends this one.
 //  3. A sequence number is never published with two contents. After a restart
 //     the sequence goes on without a jump, also after kill -9. Only where the
@@ -43,8 +43,8 @@
 //
 // On disk a spool is a directory:
 //
-//	LOCK          locked by the process that has the spool
-//	owner         that process's id, for the error that others get
+//	LOCK          locked by the process that has the spool; see package datadir
+//	running.json  that process, for the error that others get
 //	source.json   {"version":3,"saves":12,"source":"collect-web1-k3v9...",
 //	              "machine":"77ab...","sent":41,"given":41,"given_time":1764000000000,
 //	              "newest":57,"reserved":1057,"boot":"5e2f...","clean":false,

@@ -78,7 +78,7 @@ func TestTheBatchBehindARefusedOneSaysSo(t *testing.T) {
 		v := newServer()
 		v.fail = func(b *bus.Batch) error {
 			if b.First() <= 5 && 5 <= b.Seq {
-				return errors.Join(ErrRefused, errors.New("of the test"))
+				return errors.Join(bus.ErrRefused, errors.New("of the test"))
 			}
 			return nil
 		}

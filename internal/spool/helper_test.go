@@ -78,7 +78,7 @@ const step = 1000
 
 // batch returns batch n, of one sample with value v and about pad bytes besides.
 func batch(n uint64, v float64, pad int) *bus.Batch {
-	return &bus.Batch{Source: "source", Seq: n, Series: []bus.Series{{
+	return &bus.Batch{Sequence: bus.Sequence{Source: "source", Seq: n}, Series: []bus.Series{{
 		Labels:  labels.FromStrings("__name__", "a", "pad", string(bytes.Repeat([]byte{'x'}, pad))),
 		Samples: []bus.Sample{{T: base + int64(n)*step, V: v}},
 	}}}
@@ -242,7 +242,7 @@ func run(t testing.TB, s *Spool, publish Publish) (stop func()) {
 // caught waits until the sender has caught up.
 func caught(t testing.TB, s *Spool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		s.mu.Lock()
 		done := s.sent >= s.newest
 		s.mu.Unlock()

@@ -262,15 +262,12 @@ func kill(p *os.Process) { p.Kill() }
 func TestKilledCollectorLosesNothingThatWasAppended(t *testing.T) {
 	dir := t.TempDir()
 	f := newFates()
-	for range lives(t) {
+	for n := 0; n < lives(t) || len(f.appended) < lives(t); n++ { // a busy machine appends little before a kill
 		f.live(t, dir, kill)
 	}
 	f.end(t, dir)
 	if len(f.held) > 0 || len(f.jumped) > 0 {
 		t.Errorf("%d held, %d missing, with room on the disk", len(f.held), len(f.jumped))
-	}
-	if len(f.appended) < lives(t) {
-		t.Fatalf("only %d batches were appended", len(f.appended))
 	}
 	t.Logf("%d batches appended, %d numbers", len(f.appended), len(f.attempted))
 }

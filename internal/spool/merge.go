@@ -48,7 +48,7 @@ func merge(entries []entry) *bus.Batch {
 	if len(entries) == 1 {
 		return last.batch
 	}
-	merged := &bus.Batch{Source: last.batch.Source, Seq: last.seq, Merged: last.seq - entries[0].first()}
+	merged := &bus.Batch{Sequence: bus.Sequence{Source: last.batch.Source, Seq: last.seq, Merged: last.seq - entries[0].first()}}
 	places := map[string]int{}
 	var key []byte
 	for _, e := range entries {

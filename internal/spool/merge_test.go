@@ -19,15 +19,15 @@ func TestMergedSeriesAreJoined(t *testing.T) {
 	}
 	spare := append(make([]bus.Sample, 0, 10), samples(1, 1, 3, 3)...)
 	batches := []*bus.Batch{
-		{Source: "s", Seq: 7, Merged: 2, Series: []bus.Series{{Labels: a, Samples: spare}}},
-		{Source: "s", Seq: 8, Series: []bus.Series{{Labels: b, Samples: samples(4, 4)}, {Labels: a, Samples: samples(2, 2, 3, 30, 5, 5)}}},
-		{Source: "s", Seq: 10, Merged: 1, Series: []bus.Series{{Labels: b, Samples: samples(5, 5)}}},
+		{Sequence: bus.Sequence{Source: "s", Seq: 7, Merged: 2}, Series: []bus.Series{{Labels: a, Samples: spare}}},
+		{Sequence: bus.Sequence{Source: "s", Seq: 8}, Series: []bus.Series{{Labels: b, Samples: samples(4, 4)}, {Labels: a, Samples: samples(2, 2, 3, 30, 5, 5)}}},
+		{Sequence: bus.Sequence{Source: "s", Seq: 10, Merged: 1}, Series: []bus.Series{{Labels: b, Samples: samples(5, 5)}}},
 	}
 	var entries []entry
 	for _, b := range batches {
 		entries = append(entries, entry{header: headerOf(b), batch: b})
 	}
-	want := &bus.Batch{Source: "s", Seq: 10, Merged: 5, Series: []bus.Series{
+	want := &bus.Batch{Sequence: bus.Sequence{Source: "s", Seq: 10, Merged: 5}, Series: []bus.Series{
 		{Labels: a, Samples: samples(1, 1, 2, 2, 3, 3, 5, 5)}, // the first value of 3 stays
 		{Labels: b, Samples: samples(4, 4, 5, 5)},
 	}}

@@ -3,17 +3,10 @@ package spool
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
+	"stripchart/internal/backoff"
 	"stripchart/internal/bus"
-)
-
-// The pause after a publish that failed doubles from minBackoff to maxBackoff,
-// less up to a half by chance, so that sources do not come in step.
-const (
-	minBackoff = 100 * time.Millisecond
-	maxBackoff = time.Second
 )
 
 // Publish puts a batch on the bus and owns it from then on, as bus.Bus's does.
@@ -52,7 +45,7 @@ func (s *Spool) Run(ctx context.Context, publish Publish) error {
 	})
 	r := newReader(s)
 	defer r.reset()
-	sender := &sender{s: s, publish: publish, reader: r}
+	sender := &sender{s: s, publish: publish, reader: r, pause: backoff.Backoff{First: 100 * time.Millisecond, Max: time.Second}}
 	sender.rewind()
 	if err := sender.run(inner); err != nil {
 		return err
@@ -77,7 +70,7 @@ type sender struct {
 	partly   bool   // the newest batch was taken without some of its samples
 	failures int    // of the episode
 	since    time.Time
-	backoff  time.Duration
+	pause    backoff.Backoff
 }
 
 // run sends until ctx ends, or the bus is unusable.
@@ -127,7 +120,7 @@ func (w *sender) offer(ctx context.Context, entries []entry) error {
 			return nil
 		case errors.Is(err, bus.ErrUnusable):
 			return err
-		case errors.Is(err, ErrRefused) || errors.Is(err, bus.ErrTooLarge):
+		case errors.Is(err, bus.ErrRefused) || errors.Is(err, bus.ErrTooLarge):
 			if len(entries) > 1 {
 				// One of them costs the others nothing.
 				w.alone = last
@@ -180,7 +173,8 @@ func (w *sender) succeeded() {
 	if w.failures > 0 {
 		w.s.log.Info("sending works again", "after", time.Since(w.since).Round(time.Millisecond), "failures", w.failures)
 	}
-	w.moved, w.failures, w.backoff = true, 0, 0
+	w.moved, w.failures = true, 0
+	w.pause.Reset()
 }
 
 // told notes what the bus said of n batches that it took.
@@ -211,8 +205,7 @@ func (w *sender) failed(ctx context.Context, seq uint64, err error) bool {
 	}
 	w.failures++
 	w.s.metrics.publishFailures.Inc()
-	w.backoff = min(max(2*w.backoff, minBackoff), maxBackoff)
-	return wait(ctx, w.backoff-rand.N(w.backoff/2))
+	return w.pause.Wait(ctx)
 }
 
 // gather returns the next batches to publish as one, or none when all that was

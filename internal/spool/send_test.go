@@ -164,7 +164,7 @@ func TestNotStoredIsAcknowledged(t *testing.T) {
 }
 
 func TestARefusedBatchCostsTheOthersNothing(t *testing.T) {
-	for _, refusal := range []error{fmt.Errorf("400: %w", ErrRefused), bus.ErrTooLarge} {
+	for _, refusal := range []error{fmt.Errorf("400: %w", bus.ErrRefused), bus.ErrTooLarge} {
 		s := open(t, options(t.TempDir()))
 		put(t, s, 10, 10)
 		v := newServer()

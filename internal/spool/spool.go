@@ -1,14 +1,12 @@
 package spool
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/wlog"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/datadir"
 )
 
 // The defaults of Options, and the least MaxBytes.
@@ -27,7 +26,7 @@ const (
 
 // resendSpan is how much before the newest acknowledged batch, by the times of
 // the samples, is published again after a start or an error.
-const resendSpan = 10 * time.Second
+const resendSpan = bus.ResendSpan
 
 // segments is into how many parts MaxBytes and MaxAge are divided: what is
 // dropped at once is one of them.
@@ -41,9 +40,6 @@ var (
 	// ErrNotWritten means that neither the disk nor the memory took the batch. The
 	// caller keeps it and appends it again later.
 	ErrNotWritten = errors.New("batch could not be written to the spool")
-	// ErrRefused is wrapped by errors of publish that will never go away for this
-	// batch, such as HTTP 400 and 413. The batch is dropped.
-	ErrRefused = errors.New("the bus refuses this batch for good")
 	// ErrSequence means that a batch's sequence number was used before.
 	ErrSequence = errors.New("sequence number is not new")
 	// ErrClosed means that the spool was closed.
@@ -92,7 +88,7 @@ type Spool struct {
 	boot    string
 	logDir  string
 	segSize int64
-	release func() error
+	lock    *datadir.Lock
 	metrics *metrics
 	wake    chan struct{} // capacity 1: something was appended
 	kick    chan struct{} // capacity 1: the reservation is running out
@@ -153,7 +149,7 @@ func Open(o Options) (_ *Spool, err error) {
 		o.Machine = machineID
 	}
 	if o.bootID == nil {
-		o.bootID = bootID
+		o.bootID = datadir.BootID
 	}
 	switch {
 	case o.Dir == "":
@@ -173,12 +169,12 @@ func Open(o Options) (_ *Spool, err error) {
 		kick:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
 	}
-	if s.release, err = lockDir(o.Dir); err != nil {
+	if s.lock, err = lockDir(o.Dir); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.release())
+			err = errors.Join(err, s.lock.Release(true))
 		}
 	}()
 	if err := os.MkdirAll(s.logDir, 0o777); err != nil {
@@ -262,7 +258,7 @@ func (s *Spool) load() error {
 	s.tail.from = s.newest + 1
 	s.state = st
 	err = s.save(0, s.newest+reserveBlock, false)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if datadir.IsFull(err) {
 		// What waits can be sent all the same. Nothing is reserved, so Append fails
 		// until source.json is written: it may still say clean.
 		s.state = state{Saves: s.state.Saves}
@@ -324,7 +320,7 @@ func (s *Spool) Close() error {
 		if n := s.held(); n > 0 {
 			err = errors.Join(err, fmt.Errorf("close spool: %d batches that neither the bus nor the disk took are lost: %w", n, full))
 		}
-		s.closed = errors.Join(err, s.release())
+		s.closed = errors.Join(err, s.lock.Release(true))
 	})
 	return s.closed
 }
@@ -428,17 +424,5 @@ func nudge(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
-	}
-}
-
-// wait returns false when ctx ended within d.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -9,10 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/prometheus/prometheus/tsdb/fileutil"
+	"stripchart/internal/datadir"
 )
 
 const (
@@ -147,7 +146,7 @@ func (s *Spool) save(used, reserve uint64, clean bool) error {
 		return err
 	}
 	spare := filepath.Join(s.o.Dir, spareName)
-	err = replaceFile(filepath.Join(s.o.Dir, stateName), text)
+	err = datadir.Replace(filepath.Join(s.o.Dir, stateName), text)
 	switch {
 	case err != nil:
 		if spareErr := overwrite(spare, b); spareErr != nil {
@@ -179,7 +178,7 @@ func makeSpare(path string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, append(text, bytes.Repeat([]byte{'\n'}, spareSize-len(text))...))
+	return datadir.Replace(path, append(text, bytes.Repeat([]byte{'\n'}, spareSize-len(text))...))
 }
 
 // overwrite writes a state over the one that a spare has, which must be there,
@@ -215,32 +214,4 @@ func readSpare(path string) (st state, err error) {
 		return state{}, errChecksum
 	}
 	return st, json.Unmarshal(text, &st)
-}
-
-// replaceFile replaces path in one step and durably, so that no crash leaves
-// half of it.
-func replaceFile(path string, b []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	return fileutil.Replace(tmp, path)
-}
-
-// bootID returns what tells one run of the kernel from another, or "" where the
-// system does not say.
-func bootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
 }

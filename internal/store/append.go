@@ -70,6 +70,7 @@ func (s *Store) Append(rows []Row) error {
 		}
 		s.metrics.failed.Inc()
 		s.recovery.failed(err)
+		s.space.look() // the disk may have filled up since: it is not opened again before there is room
 		return fmt.Errorf("append: %w", err)
 	}
 	s.recovery = recovery{}

@@ -195,7 +195,7 @@ func BenchmarkStart(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				if after == "kill" {
-					if err := os.WriteFile(filepath.Join(dir, runningName), nil, 0o600); err != nil {
+					if err := os.WriteFile(filepath.Join(dir, "running.json"), nil, 0o600); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -21,6 +21,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/tsdb/index"
 	"github.com/prometheus/prometheus/tsdb/tombstones"
+
+	"stripchart/internal/datadir"
 )
 
 const metaName = "meta.json"
@@ -143,7 +145,7 @@ func writeMeta(dir string, meta tsdb.BlockMeta) error {
 			return err
 		}
 	}
-	return writeFile(path, b)
+	return datadir.Replace(path, b)
 }
 
 // sameMeta compares metas but for what tsdb changes in them: a compaction that failed.

@@ -328,7 +328,7 @@ func TestDamage(t *testing.T) {
 		var byKind = map[string][]string{}
 		err := filepath.WalkDir(d.dir, func(path string, e fs.DirEntry, err error) error {
 			rel, _ := filepath.Rel(d.dir, path)
-			if err == nil && !e.IsDir() && rel != lockName && strings.Contains(kindOf(rel), *damageOnly) {
+			if err == nil && !e.IsDir() && rel != "LOCK" && strings.Contains(kindOf(rel), *damageOnly) {
 				byKind[kindOf(rel)] = append(byKind[kindOf(rel)], rel)
 			}
 			return err

@@ -30,9 +30,8 @@
 // A data directory holds:
 //
 //	VERSION        the format's number, decimal, and a newline
-//	LOCK           locked by the process that has the store open
-//	running.json   that process's {"pid":4711,"address":"http://127.0.0.1:5000","boot":"..."};
-//	               Close removes it, so a kill is noticed at the next start
+//	LOCK           locked by the process that has the store open; see package datadir
+//	running.json   that process; Close removes it, so a kill is noticed at the next start
 //	progress.json  how far the log was applied; see Note, also for the copies
 //	gaps.json      the declared gaps; see Note
 //	blocks.json    which blocks and segments there were; see contents

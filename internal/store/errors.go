@@ -3,7 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
-	"syscall"
+
+	"stripchart/internal/datadir"
 )
 
 var (
@@ -33,14 +34,8 @@ var (
 	ErrNotWritable = errors.New("data directory is not writable")
 )
 
-// isNoRoom reports whether err means that the disk, or the user's share of it, is full
-// to the last byte.
-func isNoRoom(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
 func notWritable(dir string, cause error) error {
-	if isNoRoom(cause) {
+	if datadir.IsFull(cause) {
 		return fmt.Errorf("%w: %s (%w); make room, or choose another with --data-dir", ErrDiskFull, dir, cause)
 	}
 	return fmt.Errorf("%w: %s (%w); make it writable for this user or choose another with --data-dir", ErrNotWritable, dir, cause)
@@ -48,20 +43,12 @@ func notWritable(dir string, cause error) error {
 
 // LockedError says who has the data directory open. errors.Is finds ErrLocked.
 type LockedError struct {
-	Dir     string
-	PID     int    // 0 when unknown
-	Address string // where it serves, as given to SetAddress; empty until then
+	Dir   string
+	Owner datadir.Owner // Address is what SetAddress was given, and empty until then
 }
 
 func (e *LockedError) Error() string {
-	who := "another process"
-	if e.PID != 0 {
-		who = fmt.Sprintf("process %d", e.PID)
-	}
-	if e.Address != "" {
-		who += " at " + e.Address
-	}
-	return fmt.Sprintf("data directory %s is in use by %s; use --data-dir for a second one", e.Dir, who)
+	return fmt.Sprintf("data directory %s is in use by %s; use --data-dir for a second one", e.Dir, e.Owner)
 }
 
 func (*LockedError) Unwrap() error { return ErrLocked }

@@ -147,7 +147,7 @@ func killWriter(t *testing.T, dir string, fromStart bool, after time.Duration) (
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	kill := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
 	if fromStart {
 		kill.Reset(after)

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"stripchart/internal/datadir"
 )
 
 // Note is a small file that stands beside the database and belongs to what is in
@@ -77,7 +79,7 @@ func (n Note) write(dir string, b []byte) error {
 				return fmt.Errorf("keep %s: %w", n, err)
 			}
 		}
-		if err := writeFile(path, sealed); err != nil {
+		if err := datadir.Replace(path, sealed); err != nil {
 			return fmt.Errorf("keep %s: %w", n, err)
 		}
 	}
@@ -148,5 +150,5 @@ func (s *Store) Intact() bool {
 	if s.repair != nil && !s.repair.Torn {
 		return false
 	}
-	return s.lock.clean && s.repair == nil || !s.lock.clean && !s.lock.rebooted
+	return s.lock.Clean() && s.repair == nil || !s.lock.Clean() && !s.lock.Rebooted()
 }

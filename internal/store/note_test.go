@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"stripchart/internal/datadir"
 )
 
 func TestNotesAreKeptWithTheHistory(t *testing.T) {
@@ -34,7 +36,7 @@ func TestNotesAreKeptWithTheHistory(t *testing.T) {
 }
 
 func TestIntactKnowsOfAReboot(t *testing.T) {
-	if bootID() == "" {
+	if datadir.BootID() == "" {
 		t.Fatal("this machine does not tell when it was started")
 	}
 	for _, c := range []struct {
@@ -42,7 +44,7 @@ func TestIntactKnowsOfAReboot(t *testing.T) {
 		want          bool
 	}{
 		{"a clean end", "", true},
-		{"a kill", `{"pid":1,"boot":"` + bootID() + `"}`, true},
+		{"a kill", `{"pid":1,"boot":"` + datadir.BootID() + `"}`, true},
 		{"a power loss", `{"pid":1,"boot":"another"}`, false},
 		{"a version that did not say", `{"pid":1}`, false},
 	} {
@@ -52,7 +54,7 @@ func TestIntactKnowsOfAReboot(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.running != "" {
-			if err := os.WriteFile(filepath.Join(dir, runningName), []byte(c.running), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "running.json"), []byte(c.running), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/datadir"
 )
 
 // tree lists a directory's files with their contents.
@@ -63,13 +65,13 @@ func TestSecondOpenSaysWhoHasTheDirectory(t *testing.T) {
 		}
 		return locked
 	}
-	if got := try(); got.PID != os.Getpid() || got.Address != "" || got.Dir != dir {
+	if got := try(); got.Owner.PID != os.Getpid() || got.Owner.Address != "" || got.Dir != dir {
 		t.Errorf("before it serves: %+v", got)
 	}
 	if err := s.SetAddress("http://127.0.0.1:5000"); err != nil {
 		t.Fatal(err)
 	}
-	if got := try(); got.Address != "http://127.0.0.1:5000" {
+	if got := try(); got.Owner.Address != "http://127.0.0.1:5000" {
 		t.Errorf("when it serves: %+v", got)
 	}
 	appendRows(t, s, row(series("a"), bus.Sample{T: base, V: 1})) // undisturbed
@@ -88,15 +90,17 @@ func TestAnotherProcessIsNamedToo(t *testing.T) {
 	}
 	defer func() { _ = cmd.Wait() }() // it was killed
 	defer func() { _ = cmd.Process.Kill() }()
-	for range 1000 {
-		if readRunning(dir).PID == cmd.Process.Pid {
+	for range 12_000 {
+		var owner datadir.Owner
+		b, err := os.ReadFile(filepath.Join(dir, "running.json"))
+		if err == nil && json.Unmarshal(b, &owner) == nil && owner.PID == cmd.Process.Pid {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	s, err := Open(options(dir))
 	var locked *LockedError
-	if !errors.As(err, &locked) || locked.PID != cmd.Process.Pid {
+	if !errors.As(err, &locked) || locked.Owner.PID != cmd.Process.Pid {
 		t.Errorf("opened %v, error %v, want process %d", s, err, cmd.Process.Pid)
 	}
 }

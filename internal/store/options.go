@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,11 @@ type Options struct {
 	// ReserveBytes is the free disk space below which nothing is committed.
 	// 0 means 256 MiB, a negative value switches the check off.
 	ReserveBytes int64
+	// QueryReads is how many queries over HTTP read history at once, besides the pages; 0
+	// means 4. QueryTimeout is how long each may take, including the time that it waits for
+	// its turn; 0 means 30 s. A negative value of either is an error.
+	QueryReads   int
+	QueryTimeout time.Duration
 	// FreeSpace returns the free bytes of dir's file system; nil asks the
 	// operating system. Called at most once a second.
 	FreeSpace func(dir string) (int64, error)
@@ -68,6 +74,11 @@ func (o *Options) setDefaults() error {
 	if o.ReserveBytes == 0 {
 		o.ReserveBytes = defaultReserveBytes
 	}
+	if o.QueryReads < 0 || o.QueryTimeout < 0 {
+		return fmt.Errorf("the number of queries at once (%d) and their time (%s) must not be negative", o.QueryReads, o.QueryTimeout)
+	}
+	o.QueryReads = cmp.Or(o.QueryReads, defaultQueryReads)
+	o.QueryTimeout = cmp.Or(o.QueryTimeout, defaultQueryTimeout)
 	if o.FreeSpace == nil {
 		o.FreeSpace = freeSpace
 	}

@@ -21,8 +21,5 @@ func freeSpace(dir string) (int64, error) {
 // errNotDir is what a path below a regular file gives.
 const errNotDir = unix.ENOTDIR
 
-// lockBusy reports whether err of a lock attempt means that somebody has it.
-func lockBusy(err error) bool { return errors.Is(err, unix.EWOULDBLOCK) }
-
 // readOnlyFS reports whether err means that the file system takes no writes.
 func readOnlyFS(err error) bool { return errors.Is(err, unix.EROFS) }

@@ -22,8 +22,5 @@ func freeSpace(dir string) (int64, error) {
 // errNotDir is what a path below a regular file gives.
 const errNotDir = windows.ERROR_DIRECTORY
 
-// lockBusy reports whether err of a lock attempt means that somebody has it.
-func lockBusy(err error) bool { return errors.Is(err, windows.ERROR_SHARING_VIOLATION) }
-
 // readOnlyFS reports whether err means that the volume takes no writes.
 func readOnlyFS(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }

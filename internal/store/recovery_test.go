@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func breakLog(t *testing.T, dir, log string) (mend func()) {
 			t.Fatal(err)
 		}
 	}
-	kept := map[int]int{} // descriptor to a copy of what it was
+	var segments []int // found before the first copy is made, which may take the descriptor that listed them
 	for _, fd := range fds {
 		n, err := strconv.Atoi(fd.Name())
 		if err != nil {
@@ -48,6 +49,10 @@ func breakLog(t *testing.T, dir, log string) (mend func()) {
 		if err != nil || filepath.Dir(target) != filepath.Join(dir, "tsdb", log) || strings.Trim(filepath.Base(target), "0123456789") != "" {
 			continue
 		}
+		segments = append(segments, n)
+	}
+	kept := map[int]int{} // descriptor to a copy of what it was
+	for _, n := range segments {
 		if kept[n], err = unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -62,6 +67,37 @@ func breakLog(t *testing.T, dir, log string) (mend func()) {
 			unix.Close(was)
 		}
 		clear(kept)
+	}
+}
+
+// A disk that fills up between two looks at it fails a commit first. Opening the database
+// writes what the log has into head chunks, and tsdb panics where that fails: it waits for
+// the reserve, as any commit does.
+func TestStoreIsNotOpenedAgainOnADiskThatHasJustFilledUp(t *testing.T) {
+	dir := t.TempDir()
+	var free atomic.Int64
+	free.Store(1 << 30)
+	o := options(dir)
+	o.ReserveBytes = 0 // the default
+	o.FreeSpace = func(string) (int64, error) { return free.Load(), nil }
+	s := open(t, o)
+	a := series("a")
+	appendRows(t, s, row(a, bus.Sample{T: base, V: 1}))
+	mend, eng := breakLog(t, dir, "wal"), s.eng
+	free.Store(0)
+	next := row(a, bus.Sample{T: base + 1000, V: 2})
+	if err := s.Append([]Row{next}); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("error %v", err)
+	}
+	mend()
+	if err := s.Append([]Row{next}); !errors.Is(err, ErrDiskFull) || s.eng != eng {
+		t.Errorf("error %v, and it was opened again: %v", err, s.eng != eng)
+	}
+	free.Store(1 << 30)
+	s.space.look()
+	appendRows(t, s, next)
+	if s.eng == eng {
+		t.Error("it was not opened again")
 	}
 }
 

@@ -30,7 +30,7 @@ func IsUnsupported(err error) bool {
 // load1{host="web1"}. Its error says what is wrong with the query: among other things
 // more than 16 matchers, or a regular expression whose RegexCost is above MaxRegexCost.
 func ParseSelector(query string) ([]*labels.Matcher, error) {
-	if err := checkRegexes(query); err != nil {
+	if err := CheckRegexes(query); err != nil {
 		return nil, err
 	}
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
@@ -57,10 +57,11 @@ func ParseSelector(query string) ([]*labels.Matcher, error) {
 	return v.LabelMatchers, nil
 }
 
-// checkRegexes refuses a query with a regular expression that costs too much. It reads
+// CheckRegexes refuses a query with a matcher whose regular expression costs too much,
+// see MaxRegexCost. It reads
 // the query's tokens, because the parser compiles what it reads, and compiling is what
 // has to be prevented. What is no query is left to the parser.
-func checkRegexes(query string) error {
+func CheckRegexes(query string) error {
 	lexer := parser.Lex(query)
 	var operator parser.Item
 	for {
@@ -78,7 +79,7 @@ func checkRegexes(query string) error {
 				return nil
 			}
 			if cost := RegexCost(expression); cost > MaxRegexCost {
-				return fmt.Errorf("a regular expression of the selector is too large: compiled it has about %d instructions, and %d are allowed; "+
+				return fmt.Errorf("a regular expression of the query is too large: compiled it has about %d instructions, and %d are allowed; "+
 					"use fewer repetitions {n,m} and character classes", cost, MaxRegexCost)
 			}
 		}

@@ -46,7 +46,7 @@ func TestSeriesThatEndedLeaveMemory(t *testing.T) {
 	for minutes := 1; minutes <= 240; minutes++ {
 		write(minutes)
 	}
-	for end := time.Now().Add(20 * time.Second); s.SeriesInMemory() > 1; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); s.SeriesInMemory() > 1; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d series are still in memory, 4 hours behind their end", s.SeriesInMemory())
 		}

@@ -49,6 +49,13 @@ func (s *space) check() error {
 	return s.last
 }
 
+// look has the next check ask the operating system again.
+func (s *space) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checked = time.Time{}
+}
+
 // seen returns when the free space was looked at, and whether there was room for
 // what has to be written still.
 func (s *space) seen() (at time.Time, room bool) {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"stripchart/internal/datadir"
 )
 
 const (
@@ -39,7 +41,7 @@ func layInSpare(dir string) error {
 	if free, err := freeSpace(dir); err != nil || free < 4*spareSize {
 		return nil
 	}
-	return writeFile(name, bytes.Repeat([]byte{' '}, spareSize))
+	return datadir.Replace(name, bytes.Repeat([]byte{' '}, spareSize))
 }
 
 // roomToOpen returns an error that wraps ErrDiskFull when tsdb could not write the head

@@ -7,12 +7,15 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/fileutil"
+
+	"stripchart/internal/datadir"
 )
 
 // Store is an open data directory. Its methods may be called from any
@@ -20,7 +23,7 @@ import (
 type Store struct {
 	dir        string
 	log        *slog.Logger
-	lock       *dirLock
+	lock       *datadir.Lock
 	space      *space
 	contents   *contents
 	tsdb       *tsdb.Options
@@ -28,6 +31,8 @@ type Store struct {
 	metrics    *metrics
 	registered []prometheus.Collector
 	registerer prometheus.Registerer
+	pageReads  *Share
+	queryReads *Share
 
 	// appendMu makes appends follow one another. Taken before mu.
 	appendMu sync.Mutex
@@ -61,6 +66,8 @@ func Open(o Options) (*Store, error) {
 		sync:       o.Sync,
 		metrics:    newMetrics(),
 		registerer: o.Registerer,
+		pageReads:  NewShare(pageReads, pageReadTimeout),
+		queryReads: NewShare(o.QueryReads, o.QueryTimeout),
 	}
 	if err := s.open(); err != nil {
 		return nil, explainOpen(o.Dir, err)
@@ -79,7 +86,7 @@ func (s *Store) open() (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.lock.release(false))
+			err = errors.Join(err, s.lock.Release(false))
 		}
 	}()
 	if s.contents, err = readContents(s.dir, s.log); err != nil {
@@ -87,9 +94,9 @@ func (s *Store) open() (err error) {
 	}
 	end := killed
 	switch {
-	case s.lock.clean:
+	case s.lock.Clean():
 		end = closed
-	case s.lock.rebooted:
+	case s.lock.Rebooted():
 		end = powerLoss
 	}
 	if err := s.openEngine(end); err != nil {
@@ -136,7 +143,7 @@ func (s *Store) register() error {
 	if s.registerer == nil {
 		return nil
 	}
-	for _, c := range append(s.metrics.all(), databaseMetrics{s}) {
+	for _, c := range slices.Concat(s.metrics.all(), s.pageReads.metrics("pages"), s.queryReads.metrics("queries"), []prometheus.Collector{databaseMetrics{s}}) {
 		if err := s.registerer.Register(c); err != nil {
 			s.unregister()
 			return fmt.Errorf("register metrics: %w", err)
@@ -158,7 +165,7 @@ func explainOpen(dir string, err error) error {
 	switch {
 	case errors.Is(err, ErrLocked), errors.Is(err, ErrNewerVersion), errors.Is(err, ErrNotWritable), errors.Is(err, ErrDiskFull), errors.Is(err, errNoVersion):
 		return err
-	case errors.Is(err, fs.ErrPermission), readOnlyFS(err), isNoRoom(err):
+	case errors.Is(err, fs.ErrPermission), readOnlyFS(err), datadir.IsFull(err):
 		return notWritable(dir, err)
 	}
 	return fmt.Errorf("open store in %s: %w; if that stays, move the directory away and start with an empty one", dir, err)
@@ -186,7 +193,7 @@ func (s *Store) Close() error {
 		s.eng = nil
 		s.contents.seeLogs()
 	}
-	if err := s.lock.release(clean); err != nil {
+	if err := s.lock.Release(clean); err != nil {
 		errs = append(errs, fmt.Errorf("unlock %s: %w", s.dir, err))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -203,7 +210,7 @@ func (s *Store) SetAddress(address string) error {
 	if s.closed {
 		return ErrClosed
 	}
-	return s.lock.setAddress(address)
+	return s.lock.Announce(address)
 }
 
 // MaxTime returns the time of the newest sample, or math.MinInt64 when there is

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"stripchart/internal/datadir"
 )
 
 const (
@@ -56,5 +58,5 @@ func raiseVersion(dir string) error {
 }
 
 func writeVersion(dir string) error {
-	return writeFile(filepath.Join(dir, versionName), fmt.Appendf(nil, "%d\n", formatVersion))
+	return datadir.Replace(filepath.Join(dir, versionName), fmt.Appendf(nil, "%d\n", formatVersion))
 }

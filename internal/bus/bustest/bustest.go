@@ -42,7 +42,7 @@ func Run(t *testing.T, f Factory) {
 
 // batch returns a batch of one series whose value is seq.
 func batch(source string, seq uint64) *bus.Batch {
-	return &bus.Batch{Source: source, Seq: seq, Series: []bus.Series{{
+	return &bus.Batch{Sequence: bus.Sequence{Source: source, Seq: seq}, Series: []bus.Series{{
 		Labels:  labels.FromStrings("__name__", "m", "source", source),
 		Samples: []bus.Sample{{T: time.Now().UnixMilli(), V: float64(seq)}},
 	}}}
@@ -320,7 +320,7 @@ func closing(t *testing.T, b bus.Bus) {
 
 func content(t *testing.T, b bus.Bus) {
 	defer mustClose(t, b)
-	want := &bus.Batch{Source: "a b/c", Seq: 7, Merged: 2, Dropped: 4, DroppedAfter: -5, Series: []bus.Series{
+	want := &bus.Batch{Sequence: bus.Sequence{Source: "a b/c", Seq: 7, Merged: 2, Dropped: 4, DroppedAfter: -5}, Series: []bus.Series{
 		{Labels: labels.FromStrings("__name__", "a", "k", "ü\n\"", "z", " "), Samples: []bus.Sample{{T: 1, V: 1.5}, {T: 2, V: -0.25}}},
 		{Labels: labels.FromStrings("__name__", "b"), Samples: []bus.Sample{
 			{T: -3, V: 1e300}, {T: 3, V: math.Inf(1)}, {T: 4, V: math.Inf(-1)}, {T: 5, V: math.NaN()}, {T: 6, V: math.Float64frombits(0x7ff0000000000002)},

@@ -19,32 +19,31 @@ import (
 	"stripchart/internal/bus"
 )
 
-// DefaultTimeout is longer than a server takes to give up on its own bus (10 s): a
-// shorter one would give up on batches that the server still carries out.
+// DefaultTimeout is longer than a server waits for its own bus (10 s). A shorter timeout
+// would give up on batches that the server still publishes.
 const DefaultTimeout = 15 * time.Second
 
 // Options of New.
 type Options struct {
-	// URL is http(s)://[user:password@]host[:port][/path/], what a browser
-	// would open.
+	// URL is http(s)://[user:password@]host[:port][/path/], the address of the page.
 	URL string
-	// Encode returns b as Remote-Write 2.0, compressed with snappy. Required.
+	// Encode returns b as Remote-Write 2.0, compressed with snappy. It is required.
 	Encode func(b *bus.Batch) []byte
-	// TLS is for https: nil trusts what the system trusts.
+	// TLS is for https; nil trusts the CAs that the system trusts.
 	TLS *tls.Config
-	// Timeout bounds one request, from connecting to the end of the answer. 0 means
+	// Timeout bounds one request, from connecting to the end of the response. 0 means
 	// DefaultTimeout.
 	Timeout time.Duration
 	// UserAgent names the program, "stripchart/1.2.0". Remote-Write requires it.
 	UserAgent string
-	// Registerer takes the publisher's metrics; nil is none.
+	// Registerer takes the publisher's metrics; nil: none.
 	Registerer prometheus.Registerer
 }
 
 // Publisher publishes batches to one server.
 type Publisher struct {
 	o              Options
-	url            string // of the door, without user and password
+	url            string // of the write endpoint, without user and password
 	user, password string
 	client         *http.Client
 	seconds        *prometheus.HistogramVec // by status code
@@ -53,12 +52,12 @@ type Publisher struct {
 	close   context.CancelFunc
 
 	mu        sync.Mutex     // guards what follows
-	notBefore time.Time      // the server asked to be left alone until then
+	notBefore time.Time      // the server asked for no request before
 	calls     sync.WaitGroup // Publish under way; Add under mu
 }
 
-// New returns a Publisher. It does not connect: the server may be away, and its
-// coming back is noticed by the next Publish.
+// New returns a Publisher. It does not connect: the server may be away, and each Publish
+// tries it anew.
 func New(o Options) (*Publisher, error) {
 	u, err := parse(o.URL)
 	if err != nil {
@@ -71,9 +70,9 @@ func New(o Options) (*Publisher, error) {
 	p.password, _ = u.User.Password()
 	u.User = nil
 	p.url = u.String()
-	// HTTP/1.1 only: a request that times out there closes its connection, and the
-	// next one dials. HTTP/2 would go on using a connection that a network cut has
-	// made silent, for as long as TCP takes to notice.
+	// HTTP/1.1 only: there a request that times out closes its connection, and the next
+	// one dials. HTTP/2 would keep using a connection over a cut network until TCP gives it
+	// up, many minutes later.
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	p.client = &http.Client{
@@ -101,15 +100,15 @@ func New(o Options) (*Publisher, error) {
 	return p, nil
 }
 
-// CheckURL refuses what New would not take as Options.URL. Its errors do not
-// repeat s, which may hold a password.
+// CheckURL returns what is wrong with s as Options.URL. Its errors do not repeat s, which
+// may contain a password.
 func CheckURL(s string) error {
 	_, err := parse(s)
 	return err
 }
 
-// parse returns the door's URL below s. Its errors do not repeat s, nor do they
-// wrap url.Parse's, which would: s may hold a password.
+// parse returns the URL of the write endpoint below s. Its errors do not repeat s, which
+// may contain a password, and do not wrap those of url.Parse, which repeat it.
 func parse(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -123,10 +122,8 @@ func parse(s string) (*url.URL, error) {
 	return u.JoinPath(WritePath), nil
 }
 
-// Publish sends b and waits for the server's answer. The promise is that of
-// bus.Bus. The errors to tell apart are ErrRefused, bus.ErrNotAllWritten (in the log
-// without some samples), bus.ErrNotStored (shown, but the server's disk is full), after
-// which it is not to be published again, and bus.ErrClosed.
+// Publish sends b and waits for the server's response. Its promise and its errors are those
+// of bus.Bus, and ErrWrongAddress.
 func (p *Publisher) Publish(ctx context.Context, b *bus.Batch) error {
 	notBefore, err := p.enter()
 	if err != nil {
@@ -164,8 +161,8 @@ func (p *Publisher) send(ctx context.Context, b *bus.Batch) error {
 	if err != nil {
 		return err
 	}
-	if err := WriteSequence(r.Header, b); err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+	if err := WriteSequence(r.Header, b.Sequence); err != nil {
+		return fmt.Errorf("%w: %w", bus.ErrRefused, err)
 	}
 	r.Header.Set("Content-Type", ContentType)
 	r.Header.Set("Content-Encoding", ContentEncoding)
@@ -175,13 +172,13 @@ func (p *Publisher) send(ctx context.Context, b *bus.Batch) error {
 		r.SetBasicAuth(p.user, p.password)
 	}
 	began := time.Now()
-	answer, err := p.client.Do(r)
+	response, err := p.client.Do(r)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	pause, err := judge(answer)
-	p.seconds.WithLabelValues(strconv.Itoa(answer.StatusCode)).Observe(time.Since(began).Seconds())
+	defer response.Body.Close()
+	pause, err := judge(response)
+	p.seconds.WithLabelValues(strconv.Itoa(response.StatusCode)).Observe(time.Since(began).Seconds())
 	if pause > 0 {
 		p.mu.Lock()
 		p.notBefore = time.Now().Add(pause)

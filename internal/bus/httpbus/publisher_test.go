@@ -20,7 +20,7 @@ import (
 )
 
 // batch is encoded as its source: here the body is opaque.
-func batch(seq uint64) *bus.Batch { return &bus.Batch{Source: "s", Seq: seq} }
+func batch(seq uint64) *bus.Batch { return &bus.Batch{Sequence: bus.Sequence{Source: "s", Seq: seq}} }
 
 func encode(b *bus.Batch) []byte { return []byte("batch of " + b.Source) }
 
@@ -57,7 +57,7 @@ func TestRequestIsRemoteWrite2(t *testing.T) {
 		taken(w)
 	})
 	p := newPublisher(t, Options{URL: strings.Replace(s.URL, "http://", "http://ada:pass%20word@", 1) + "/sub/", UserAgent: "stripchart/1.2.3"})
-	if err := p.Publish(t.Context(), &bus.Batch{Source: "s", Seq: 9, Merged: 3}); err != nil {
+	if err := p.Publish(t.Context(), &bus.Batch{Sequence: bus.Sequence{Source: "s", Seq: 9, Merged: 3}}); err != nil {
 		t.Fatal(err)
 	}
 	if got.Method != "POST" || got.URL.Path != "/sub/api/v1/write" || string(body) != "batch of s" || got.ContentLength != 10 {
@@ -96,22 +96,22 @@ func TestAnswersMeanWhatTheyMean(t *testing.T) {
 	}{
 		{"written", 204, HeaderSamplesWritten + ": 3", "", nil, nil, ""},
 		{"written, with 200", 200, HeaderSamplesWritten + ": 0", "", nil, nil, ""},
-		{"a success of something else", 200, "", "<html>welcome", []error{ErrRefused, ErrWrongAddress}, nil, "Remote-Write"},
-		{"a bad batch", 400, "", said, []error{ErrRefused}, []error{ErrWrongAddress}, "what to do"},
-		{"a batch of which some was refused", 400, "", `{"error":{"code":"not_all_written","message":"1 too_old"}}`, []error{bus.ErrNotAllWritten}, []error{ErrRefused, bus.ErrNotStored}, "1 too_old"},
-		{"an answer that breaks off", 400, "Content-Length: 1000", said, nil, []error{ErrRefused, bus.ErrNotAllWritten}, "broke off"},
-		{"a large batch", 413, "", said, []error{ErrRefused, bus.ErrTooLarge}, []error{ErrWrongAddress}, "what to do"},
-		{"no such path", 404, "", "<html>", []error{ErrRefused, ErrWrongAddress}, nil, "404"},
-		{"an older server", 415, "", said, []error{ErrRefused, ErrWrongAddress}, nil, "what to do"},
-		{"no door", 405, "", said, []error{ErrRefused, ErrWrongAddress}, nil, "what to do"},
-		{"a redirect", 307, "Location: /other", "", []error{ErrWrongAddress}, nil, "redirect"},
-		{"a wrong password", 401, "", said, nil, []error{ErrRefused}, "what to do"},
-		{"a proxy that may not", 403, "", said, nil, []error{ErrRefused}, "what to do"},
-		{"a disk that is full", 507, "", `{"error":{"code":"disk_full","message":"what to do"}}`, nil, []error{ErrRefused, bus.ErrNotStored}, "what to do"},
-		{"shown and not recorded", 507, "", `{"error":{"code":"not_recorded","message":"shown"}}`, []error{bus.ErrNotStored}, []error{ErrRefused}, ""},
-		{"a bus that is away", 503, "", said, nil, []error{ErrRefused}, "what to do"},
-		{"a proxy without a server", 502, "", "<html>" + strings.Repeat("x", 1<<20), nil, []error{ErrRefused}, "502"},
-		{"a long sentence", 500, "", `{"error":{"message":"` + strings.Repeat("é", 1000) + `"}}`, nil, []error{ErrRefused}, "é"},
+		{"a success of something else", 200, "", "<html>welcome", []error{ErrWrongAddress}, []error{bus.ErrRefused}, "Remote-Write"},
+		{"a bad batch", 400, "", said, []error{bus.ErrRefused}, []error{ErrWrongAddress}, "what to do"},
+		{"a batch of which some was refused", 400, "", `{"error":{"code":"not_all_written","message":"1 too_old"}}`, []error{bus.ErrNotAllWritten}, []error{bus.ErrRefused, bus.ErrNotStored}, "1 too_old"},
+		{"an answer that breaks off", 400, "Content-Length: 1000", said, nil, []error{bus.ErrRefused, bus.ErrNotAllWritten}, "broke off"},
+		{"a large batch", 413, "", said, []error{bus.ErrRefused, bus.ErrTooLarge}, []error{ErrWrongAddress}, "what to do"},
+		{"no such path", 404, "", "<html>", []error{ErrWrongAddress}, []error{bus.ErrRefused}, "404"},
+		{"an older server", 415, "", said, []error{ErrWrongAddress}, []error{bus.ErrRefused}, "what to do"},
+		{"no door", 405, "", said, []error{ErrWrongAddress}, []error{bus.ErrRefused}, "what to do"},
+		{"a redirect", 307, "Location: /other", "", []error{ErrWrongAddress}, []error{bus.ErrRefused}, "redirect"},
+		{"a wrong password", 401, "", said, nil, []error{bus.ErrRefused}, "what to do"},
+		{"a proxy that may not", 403, "", said, nil, []error{bus.ErrRefused}, "what to do"},
+		{"a disk that is full", 507, "", `{"error":{"code":"disk_full","message":"what to do"}}`, nil, []error{bus.ErrRefused, bus.ErrNotStored}, "what to do"},
+		{"shown and not recorded", 507, "", `{"error":{"code":"not_recorded","message":"shown"}}`, []error{bus.ErrNotStored}, []error{bus.ErrRefused}, ""},
+		{"a bus that is away", 503, "", said, nil, []error{bus.ErrRefused}, "what to do"},
+		{"a proxy without a server", 502, "", "<html>" + strings.Repeat("x", 1<<20), nil, []error{bus.ErrRefused}, "502"},
+		{"a long sentence", 500, "", `{"error":{"message":"` + strings.Repeat("é", 1000) + `"}}`, nil, []error{bus.ErrRefused}, "é"},
 	} {
 		requests := 0
 		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -154,10 +154,9 @@ func TestAnswerWithoutEndIsReadToABound(t *testing.T) {
 			}
 		}
 	})
-	began := time.Now()
-	err := newPublisher(t, Options{URL: s.URL, Timeout: 8 * time.Second}).Publish(t.Context(), batch(1))
-	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "502") || took > 4*time.Second {
-		t.Errorf("%v after %v; it read on until the timeout", err, took)
+	err := newPublisher(t, Options{URL: s.URL, Timeout: 2 * time.Minute}).Publish(t.Context(), batch(1))
+	if err == nil || !strings.Contains(err.Error(), "502") || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v; it read on until the timeout", err)
 	}
 }
 
@@ -197,7 +196,7 @@ func TestServerOverTLSMustBeKnown(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { taken(w) }))
 	s.Config.ErrorLog = nil
 	t.Cleanup(s.Close)
-	if err := newPublisher(t, Options{URL: s.URL}).Publish(t.Context(), batch(1)); err == nil || errors.Is(err, ErrRefused) {
+	if err := newPublisher(t, Options{URL: s.URL}).Publish(t.Context(), batch(1)); err == nil || errors.Is(err, bus.ErrRefused) {
 		t.Errorf("an unknown certificate: %v", err)
 	}
 	trusting := s.Client().Transport.(*http.Transport).TLSClientConfig
@@ -226,8 +225,8 @@ func TestPasswordAppearsInNoError(t *testing.T) {
 
 func TestBatchThatCannotBeSentIsRefused(t *testing.T) {
 	p := newPublisher(t, Options{URL: "http://127.0.0.1:1"})
-	for _, b := range []*bus.Batch{{Seq: 1}, {Source: "a b", Seq: 1}, {Source: "a\r\nHost: evil", Seq: 1}, {Source: strings.Repeat("x", 129), Seq: 1}, {Source: "a"}, {Source: "a", Seq: 1, Merged: 1}} {
-		if err := p.Publish(t.Context(), b); !errors.Is(err, ErrRefused) {
+	for _, b := range []*bus.Batch{{Sequence: bus.Sequence{Seq: 1}}, {Sequence: bus.Sequence{Source: "a b", Seq: 1}}, {Sequence: bus.Sequence{Source: "a\r\nHost: evil", Seq: 1}}, {Sequence: bus.Sequence{Source: strings.Repeat("x", 129), Seq: 1}}, {Sequence: bus.Sequence{Source: "a"}}, {Sequence: bus.Sequence{Source: "a", Seq: 1, Merged: 1}}} {
+		if err := p.Publish(t.Context(), b); !errors.Is(err, bus.ErrRefused) {
 			t.Errorf("%+v: %v", b, err)
 		}
 	}
@@ -260,13 +259,12 @@ func TestCloseEndsCallsUnderWayAndIsIdempotent(t *testing.T) {
 		<-release
 	})
 	defer close(release)
-	p := newPublisher(t, Options{URL: s.URL})
+	p := newPublisher(t, Options{URL: s.URL, Timeout: time.Hour})
 	done := make(chan error)
 	go func() { done <- p.Publish(t.Context(), batch(1)) }()
 	<-entered
-	began := time.Now()
-	if err := p.Close(); err != nil || time.Since(began) > DefaultTimeout/2 {
-		t.Errorf("%v after %v", err, time.Since(began))
+	if err := p.Close(); err != nil {
+		t.Error(err)
 	}
 	if err := <-done; !errors.Is(err, bus.ErrClosed) {
 		t.Errorf("under way: %v", err)

@@ -1,4 +1,4 @@
-// Package membus is the bus of a server that runs alone: a log in memory.
+// Package membus is the bus of a single process: a log in memory.
 // Every start is a new epoch.
 package membus
 
@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// DefaultQueueBytes bounds what waits to be committed.
+	// DefaultQueueBytes bounds the batches that wait to be committed.
 	DefaultQueueBytes = 16 << 20
 )
 
 // Options of New. The zero value is what a server uses.
 type Options struct {
-	// QueueBytes bounds the batches that are not committed yet; a Publish beyond
-	// it waits. 0 means DefaultQueueBytes.
+	// QueueBytes bounds the batches that are not committed yet; when they exceed it,
+	// Publish waits. 0 means DefaultQueueBytes.
 	QueueBytes int
 	// RetainBytes bounds the committed batches that a Tail can still read. 0
 	// retains none: the only reader has them already.
@@ -50,7 +50,7 @@ type entry struct {
 	size   int
 	offset bus.Offset
 	done   bool
-	result chan error // of one; receives once when done
+	result chan error // capacity 1; the outcome, once
 }
 
 // New returns an empty log with an epoch of its own.
@@ -180,8 +180,8 @@ func (b *Bus) after(cursor bus.Offset) *entry {
 	return b.log[i]
 }
 
-// finish marks e as committed, or takes it out of the log when err says that it
-// was not: its source has no acknowledgement and publishes it again.
+// finish marks e as committed. If err says that it was not, finish removes it from the log:
+// its source gets no acknowledgement and publishes it again.
 func (b *Bus) finish(e *entry, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -199,7 +199,7 @@ func (b *Bus) finish(e *entry, err error) {
 	b.cond.Broadcast()
 }
 
-// remove takes e out of the log. The caller holds b.mu.
+// remove removes e from the log. The caller holds b.mu.
 func (b *Bus) remove(e *entry) {
 	for i := range b.log {
 		if b.log[i] == e {
@@ -210,7 +210,7 @@ func (b *Bus) remove(e *entry) {
 	}
 }
 
-// trim forgets the oldest committed entries beyond the bound. The caller holds b.mu.
+// trim removes the oldest committed entries beyond the bound. The caller holds b.mu.
 func (b *Bus) trim() {
 	n := 0
 	for n < len(b.log) && b.log[n].done && b.retained > b.retainBytes {
@@ -232,7 +232,7 @@ func (b *Bus) End(ctx context.Context) (bus.Position, error) {
 	return bus.Position{Epoch: b.epoch, Offset: b.last}, ctx.Err()
 }
 
-// Close implements bus.Bus. What was not committed is not acknowledged.
+// Close implements bus.Bus. Batches that were not committed are not acknowledged.
 func (b *Bus) Close() error {
 	b.mu.Lock()
 	b.closed = true
@@ -249,7 +249,7 @@ func (b *Bus) Close() error {
 	return nil
 }
 
-// wake lets waiting calls look at their contexts.
+// wake makes waiting calls check their contexts.
 func (b *Bus) wake() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -71,7 +71,7 @@ func TestTheUsersOfTheDocumentSufficeBehindSentinelsAndInAClusterToo(t *testing.
 	s := start(t, redistest.Options{})
 	_, port, _ := strings.Cut(s.Addr, ":")
 	watch := start(t, redistest.Options{Sentinel: []string{"sentinel monitor mine 127.0.0.1 " + port + " 1"}})
-	node := single(t, redistest.Options{})
+	node := redistest.StartClusterOfOne(t, redistest.Options{})
 	for where, users := range map[string][]string{
 		"redis+sentinel://" + watch.Addr + "?master_name=mine&username=%s&password=%s": documented(t, s, ""),
 		"redis+cluster://%s:%s@" + node.Addr:                                           documented(t, node, "+cluster|slots"),

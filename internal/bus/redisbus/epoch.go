@@ -9,21 +9,22 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/bus/redislink"
 )
 
-// The epoch names one unbroken life of the log. It stands in a key of its own,
-// and, as the name of a consumer group without consumers, inside the stream: a
-// group comes and goes with the stream that holds it, through dumps and
-// replication. The key alone would outlive the stream: after DEL, or eviction,
-// publishers fill a new stream, and everything older than its first entry
-// would look trimmed although it was lost.
+// The epoch names one unbroken life of the log. It is stored twice: in a key of its own,
+// and inside the stream, as the name of a consumer group without consumers. A group stays
+// with its stream, through dumps and replication. The key alone would outlive the stream:
+// after DEL, or eviction, publishers fill a new stream, and every entry before its first
+// one would look trimmed although it was lost.
 //
-// It is read, judged and renewed in one script, so that of several servers that
-// see the same loss one renews it, and the others find that it is not theirs.
+// One script reads, judges and renews the epoch. So of several servers that see the same
+// loss one renews the epoch, and the others find the new one.
 //
-// Epochs that the caller has found to be over (outlive, from ARGV[first]) do not come back:
-// the log of one is that of another master, which nobody has told, and has gone another
-// way. Its places are not what pages have under that name, so it gets a new one.
+// Epochs that the caller has found to be over (outlive, from ARGV[first]) must not come
+// back. If one does, the log is that of another master, where the loss was never noticed
+// and other entries were added since. Its positions do not mean what pages know under
+// that epoch, so the epoch is renewed.
 const epochScript = `
 local log, key, fresh = KEYS[1], KEYS[2], ARGV[1]
 local function renew(old)
@@ -44,9 +45,9 @@ local function outlive(first)
 end
 `
 
-// markScript is mark, for Lua.
-const markScript = `
-local function mark(entry)
+// fingerprintScript is the function fingerprint in Lua.
+const fingerprintScript = `
+local function fingerprint(entry)
   local f = {}
   for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end
   local b = f.b or ''
@@ -54,7 +55,7 @@ local function mark(entry)
 end
 `
 
-// endScript returns the epoch and the newest entry's ID. What follows ARGV[1] are
+// endScript returns the epoch and the newest entry's ID. The arguments after ARGV[1] are
 // epochs that are over.
 const endScript = epochScript + `
 outlive(2)
@@ -62,25 +63,25 @@ local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
 return {epoch, newest and newest[1] or '0-0'}
 `
 
-// checkScript returns the epoch and "ok", "trimmed" or "lost" for the position
-// (ARGV[2], ARGV[3]), and the mark of the entry there (ARGV[4]), if it is known; then
-// follow epochs that are over. With no ID only the epoch is judged; with no epoch
-// nothing is.
+// checkScript judges the position (epoch ARGV[2], ID ARGV[3]). It returns the epoch and
+// "ok", "trimmed" or "lost". ARGV[4] is the fingerprint of the entry at the position; empty:
+// unknown. The arguments after it are epochs that are over. Without an ID only the epoch is
+// judged, and without an epoch nothing is.
 //
-// The entry at the position must still be there. It is not, with nothing said
-// by XREAD: after a restore from an older dump, and after failover to a replica
-// that lagged (the log ends before the position, so that XREAD returns nothing
-// until Redis's clock has passed it; or new entries have passed it already, and
-// XREAD goes on behind what was lost). That is a new epoch. It is none when all
-// that is left is newer: trimmed.
+// The entry at the position must still be there. Two events remove it without an error
+// from XREAD: a restore from an older dump, and a failover to a replica that lagged. The log
+// then ends before the position, and XREAD returns nothing until the clock of Redis has
+// passed it; or new entries have passed it already, and XREAD continues behind the lost
+// ones. That is a new epoch ("lost"). If all entries that are left are newer than the
+// position, the log was only trimmed.
 //
-// And it must be the same entry. Two masters of one log, in the seconds in which
-// the old one is not told yet that another was promoted, give the same ID to
-// different entries: sources publish at the same ticks. A reader that came from the one
-// would go on behind what the other had before that ID. (Seen, in one of ten planned failovers.)
+// And it must be the same entry. After a failover there are two masters of one log until
+// the old one learns of it, some seconds later. They give the same ID to different entries,
+// since sources publish at the same ticks. A reader that moved from one master to the other
+// would miss the other's entries before that ID. (Seen, in one of ten planned failovers.)
 //
-// IDs are compared by XRANGE: their counters do not fit Lua's numbers.
-const checkScript = epochScript + markScript + `
+// XRANGE compares the IDs: their counters do not fit into the numbers of Lua.
+const checkScript = epochScript + fingerprintScript + `
 local want, id, known = ARGV[2], ARGV[3], ARGV[4]
 outlive(5)
 if want == '' then return {epoch, 'ok'} end
@@ -95,18 +96,18 @@ if id == '0-0' then
 end
 local there = redis.call('XRANGE', log, id, id, 'COUNT', 1)[1]
 if there then
-  if known == '' or known == mark(there) then return {epoch, 'ok'} end
+  if known == '' or known == fingerprint(there) then return {epoch, 'ok'} end
 elseif redis.call('XLEN', log) > 0 and #redis.call('XRANGE', log, '-', id, 'COUNT', 1) == 0 then return {epoch, 'trimmed'} end
 renew(epoch)
 return {fresh, 'lost'}
 `
 
-// newEpoch returns a random name.
+// newEpoch returns a random epoch.
 func newEpoch() string { return rand.Text()[:12] }
 
-// end returns the epoch and the newest entry.
-func (b *Bus) end(ctx context.Context, l *link) (bus.Position, error) {
-	epoch, id, err := pair(l.conn.Eval(ctx, endScript, b.keys(), append([]any{newEpoch()}, b.trail.ended()...)...))
+// end returns the position of the newest entry.
+func (b *Bus) end(ctx context.Context, l *redislink.Link) (bus.Position, error) {
+	epoch, id, err := pair(l.Conn.Eval(ctx, endScript, b.keys(), append([]any{newEpoch()}, b.checkpoints.endedEpochs()...)...))
 	if err != nil {
 		return bus.Position{}, err
 	}
@@ -114,20 +115,21 @@ func (b *Bus) end(ctx context.Context, l *link) (bus.Position, error) {
 	return bus.Position{Epoch: epoch, Offset: offset}, err
 }
 
-// check judges whether the log still holds what follows p, and that the server
-// is still a master. started is false for a Tail that has delivered nothing
-// from the beginning of what is retained, which may move; mark is the entry's at p,
-// if it is known. It returns the log's epoch, and ErrPositionLost.
-func (b *Bus) check(ctx context.Context, l *link, p bus.Position, started bool, mark string) (epoch string, err error) {
+// check returns the log's epoch. Its error is ErrPositionLost if the log no longer holds
+// all entries after p, and redislink.ErrReplica if the server is no longer a master.
+// started is false for a Tail from the beginning of the retained log that has delivered
+// nothing yet: trimming may move that beginning. fingerprint is that of the entry at p;
+// empty: unknown.
+func (b *Bus) check(ctx context.Context, l *redislink.Link, p bus.Position, started bool, fingerprint string) (epoch string, err error) {
 	id := ""
 	if started {
 		id = formatID(p.Offset)
 	}
-	pipe := l.conn.Pipeline()
-	judged := pipe.Eval(ctx, checkScript, b.keys(), append([]any{newEpoch(), p.Epoch, id, mark}, b.trail.ended()...)...)
+	pipe := l.Conn.Pipeline()
+	judged := pipe.Eval(ctx, checkScript, b.keys(), append([]any{newEpoch(), p.Epoch, id, fingerprint}, b.checkpoints.endedEpochs()...)...)
 	hello := pipe.Do(ctx, "HELLO")
-	_, _ = pipe.Exec(ctx) // each answer has its own error
-	if err := judge(ctx, l, hello); err != nil {
+	_, _ = pipe.Exec(ctx) // each reply has its own error
+	if err := l.CheckReply(ctx, hello); err != nil {
 		return "", err
 	}
 	epoch, verdict, err := pair(judged)
@@ -138,64 +140,64 @@ func (b *Bus) check(ctx context.Context, l *link, p bus.Position, started bool, 
 	case "ok":
 		return epoch, nil
 	case "trimmed":
-		return epoch, &bus.LostError{Reason: fmt.Sprintf("trimmed up to beyond %s", p)}
+		return epoch, &bus.LostError{Reason: fmt.Sprintf("the log was trimmed beyond %s", p)}
 	default:
-		since, err := b.common(ctx, l, epoch, p, mark)
+		since, err := b.common(ctx, l, epoch, p, fingerprint)
 		if err != nil {
 			return "", err
 		}
-		b.trail.ends(p.Epoch)
+		b.checkpoints.end(p.Epoch)
 		return epoch, &bus.LostError{Reason: fmt.Sprintf("the log lost its past, and its epoch is %s now, not %s", epoch, p.Epoch), Since: since}
 	}
 }
 
-// commonScript returns the number of the first of the entries (ARGV[2], ARGV[3], then
-// two for the next and so on: ID and mark) that the log holds; 0 when it holds none, or
-// its epoch is not ARGV[1] any more.
-const commonScript = markScript + `
+// commonScript gets an epoch (ARGV[1]) and entries (two arguments each: ID and
+// fingerprint). It returns which of the entries, counted from 1, is the first that the log
+// holds; 0 when it holds none, or has another epoch.
+const commonScript = fingerprintScript + `
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 for i = 2, #ARGV, 2 do
   local there = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i], 'COUNT', 1)[1]
-  if there and mark(there) == ARGV[i + 1] then return i / 2 end
+  if there and fingerprint(there) == ARGV[i + 1] then return i / 2 end
 end
 return 0
 `
 
-// common returns the place up to which the log of an epoch is the one that p was a
-// place of; zero if that is not known. mark is that of the entry at p, if it is known.
+// common returns the position up to which the log of epoch is the same as the log in which
+// p was a position; zero if unknown. fingerprint is that of the entry at p; empty: unknown.
 //
-// A log that has lost its end is a beginning of the one that was, with other entries
-// behind it: so is a replica's, and a dump's. Entries are only ever added at the end, so
-// where one of them is what it was, so are all before it.
-func (b *Bus) common(ctx context.Context, l *link, epoch string, p bus.Position, mark string) (since bus.Position, err error) {
-	steps := b.trail.before(p)
-	if mark != "" {
-		steps = append([]step{{p.Offset, mark}}, steps...)
+// A log that has lost its end is a first part of the former log, with other entries behind
+// it. The same holds for the log of a replica and of a dump. Entries are only ever added at
+// the end, so if one entry is the same, all entries before it are.
+func (b *Bus) common(ctx context.Context, l *redislink.Link, epoch string, p bus.Position, fingerprint string) (since bus.Position, err error) {
+	known := b.checkpoints.before(p)
+	if fingerprint != "" {
+		known = append([]checkpoint{{p.Offset, fingerprint}}, known...)
 	}
-	if len(steps) == 0 {
+	if len(known) == 0 {
 		return bus.Position{}, nil
 	}
 	args := []any{epoch}
-	for _, s := range steps {
-		args = append(args, formatID(s.at), s.mark)
+	for _, c := range known {
+		args = append(args, formatID(c.at), c.fingerprint)
 	}
-	n, err := l.conn.Eval(ctx, commonScript, b.keys(), args...).Int()
+	n, err := l.Conn.Eval(ctx, commonScript, b.keys(), args...).Int()
 	if err != nil || n == 0 {
 		return bus.Position{}, err
 	}
-	since = bus.Position{Epoch: epoch, Offset: steps[n-1].at}
-	b.trail.goesOn(p.Epoch, since)
+	since = bus.Position{Epoch: epoch, Offset: known[n-1].at}
+	b.checkpoints.rename(p.Epoch, since)
 	return since, nil
 }
 
-// pair reads a script's answer of two strings.
+// pair reads the reply of a script that returns two strings.
 func pair(c *redis.Cmd) (first, second string, err error) {
 	s, err := c.StringSlice()
 	if err != nil {
 		return "", "", err
 	}
 	if len(s) != 2 {
-		return "", "", errors.New("the script's answer is not a pair")
+		return "", "", errors.New("the script's reply is not a pair")
 	}
 	return s[0], s[1], nil
 }

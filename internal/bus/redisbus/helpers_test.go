@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait: far beyond what a working bus takes.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // quick makes timeouts short where a test waits for one.
 const quick = "?read_timeout=300ms&dial_timeout=300ms"
@@ -34,7 +34,7 @@ func open(t testing.TB, o Options) *Bus {
 
 // one returns a batch of one series whose value is seq.
 func one(source string, seq uint64) *bus.Batch {
-	return &bus.Batch{Source: source, Seq: seq, Series: []bus.Series{{
+	return &bus.Batch{Sequence: bus.Sequence{Source: source, Seq: seq}, Series: []bus.Series{{
 		Labels:  labels.FromStrings("__name__", "m", "source", source),
 		Samples: []bus.Sample{{T: 1544608800000 + int64(seq), V: float64(seq)}},
 	}}}

@@ -3,6 +3,7 @@ package redisbus
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -192,11 +193,12 @@ func TestATailThatIsOvertakenByTrimmingDeliversNoHole(t *testing.T) {
 		b.writer.push(b.item(one("a", i), 0))
 	}
 	eventually(t, "all are in the log", func() bool { return shared.Client(t).XLen(t.Context(), b.logKey).Val() == n })
-	release, overtaken := make(chan bool), make(chan error, 1)
-	var last uint64
+	first, release, overtaken := make(chan bool), make(chan bool), make(chan error, 1)
+	var last uint64 // of the goroutine, until overtaken has told how it ended
 	go func() {
 		overtaken <- b.Tail(t.Context(), bus.Position{}, func(d bus.Delivery) error {
-			if last == 0 {
+			if last == 0 { // it reads ahead, but not to the end
+				close(first)
 				<-release
 			}
 			if d.Batch.Seq != last+1 {
@@ -206,8 +208,10 @@ func TestATailThatIsOvertakenByTrimmingDeliversNoHole(t *testing.T) {
 			return nil
 		})
 	}()
-	release <- true // it has its first reads
-	if err := shared.Client(t).XTrimMaxLen(t.Context(), b.logKey, 1).Err(); err != nil {
+	<-first
+	err := shared.Client(t).XTrimMaxLen(t.Context(), b.logKey, 1).Err()
+	close(release)
+	if err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -216,14 +220,14 @@ func TestATailThatIsOvertakenByTrimmingDeliversNoHole(t *testing.T) {
 			t.Fatalf("Tail returned %v after %d", err, last)
 		}
 	case <-time.After(patience):
-		t.Fatalf("Tail goes on after %d", last)
+		t.Fatal("Tail goes on")
 	}
 }
 
 // counts reports whether the server counts what was ever added to a stream.
 func counts(t *testing.T, s *redistest.Server) bool {
 	t.Helper()
-	return atLeast(infoField(s.Client(t).Info(t.Context(), "server").Val(), "redis_version"), 7, 0)
+	return !strings.Contains(s.Client(t).Info(t.Context(), "server").Val(), "redis_version:6.")
 }
 
 // The zero offset of an empty log is a place: nothing was before it. Redis 6.2 cannot
@@ -319,8 +323,8 @@ func TestNothingNewGetsInBeforeTheResend(t *testing.T) {
 		t.Errorf("the log holds %s", got)
 	}
 	stats := c.Info(t.Context(), "commandstats").Val()
-	if infoField(stats, "cmdstat_exec") == "" {
-		t.Error("the resend was no transaction: Redis may refuse one of it and take the next")
+	if !strings.Contains(stats, "cmdstat_exec:") {
+		t.Error("the resend was no transaction: Redis may refuse one batch and accept the next")
 	}
 }
 
@@ -331,12 +335,8 @@ func TestATimedOutPublishIsNotRepeatedByTheClient(t *testing.T) {
 	b := open(t, Options{URL: s.URL + quick})
 	publish(t, b, one("a", 1))
 	s.Pause(t)
-	begin := time.Now()
 	if err := b.Publish(t.Context(), one("a", 2)); err == nil {
 		t.Fatal("acknowledged by a stopped server")
-	}
-	if d := time.Since(begin); d > 3*time.Second {
-		t.Errorf("the error took %v", d)
 	}
 	s.Resume(t)
 	insist(t, b, one("a", 3))

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the bus's own, for /metrics.
+// metrics are the metrics of the bus, for /metrics.
 type metrics struct {
 	published  prometheus.Counter
 	failures   prometheus.Counter
@@ -34,11 +34,11 @@ func newMetrics(r prometheus.Registerer, b *Bus) (*metrics, error) {
 	m := &metrics{
 		published: counter("published_total", "Batches that Redis acknowledged."),
 		failures:  counter("publish_failures_total", "Batches that Redis did not acknowledge; their sources publish them again."),
-		resent:    counter("resent_total", "Batches that were sent again after a reconnect, in case Redis had lost them."),
-		forgotten: counter("resend_dropped_total", "Acknowledged batches that could not be sent again, because the window for that was full."),
-		malformed: counter("malformed_entries_total", "Entries, or series of them, that were not ours to read."),
-		lost:      counter("positions_lost_total", "Tails that ended because what they had to read next was gone."),
-		trimmed:   counter("trimmed_total", "Entries that this server took out of the log, by age or size."),
+		resent:    counter("resent_total", "Acknowledged batches that were sent again after a reconnect, in case Redis had lost them."),
+		forgotten: counter("resend_dropped_total", "Acknowledged batches that left the resend window early, because it was full; they would not be sent again."),
+		malformed: counter("malformed_entries_total", "Entries of the log with a foreign format in them, or in some of their series."),
+		lost:      counter("positions_lost_total", "Readers that found that entries after their position are gone."),
+		trimmed:   counter("trimmed_total", "Entries that this server removed from the log, by age or size."),
 		publishing: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "stripchart_bus_publish_seconds",
 			Help:    "Time until Redis acknowledged a batch.",
@@ -53,16 +53,16 @@ func newMetrics(r prometheus.Registerer, b *Bus) (*metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.published, m.failures, m.resent, m.forgotten, m.malformed, m.lost, m.trimmed, m.publishing, m.logBytes, m.logEntries,
-		reading("up", "1 while Redis is there.", func() float64 {
-			if b.health.get().Connected {
+		reading("up", "1 while Redis can be used.", func() float64 {
+			if b.redis.Status().Connected {
 				return 1
 			}
 			return 0
 		}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "stripchart_bus_reconnects_total", Help: "Connections that were lost and made again."},
-			func() float64 { return float64(b.health.lossCount()) }),
-		reading("queue_bytes", "About how many bytes the batches occupy that wait to be acknowledged.", func() float64 { return float64(b.writer.waiting()) }),
-		reading("queue_limit_bytes", "The most bytes that may wait; beyond, Publish waits.", func() float64 { return float64(b.writer.limit) }),
+			func() float64 { return float64(b.redis.Reconnects()) }),
+		reading("queue_bytes", "About how many bytes of batches wait for an acknowledgement.", func() float64 { return float64(b.writer.waiting()) }),
+		reading("queue_limit_bytes", "The bound of queue_bytes; at the bound, publishing waits.", func() float64 { return float64(b.writer.limit) }),
 	} {
 		errs = append(errs, r.Register(c))
 	}

@@ -137,7 +137,8 @@ func loseTheEnd(t *testing.T, master *redistest.Server, replicas []*redistest.Se
 	if err := master.Client(t).Do(t.Context(), "CLIENT", "KILL", "TYPE", "replica").Err(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(20 * interval)
+	known := newest(t, master)
+	eventually(t, "the master takes what no replica has", func() bool { return newest(t, master) > known })
 	last := newest(t, master)
 	master.Kill9()
 	for _, s := range replicas {

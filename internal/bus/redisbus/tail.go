@@ -7,13 +7,15 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"stripchart/internal/backoff"
 	"stripchart/internal/bus"
+	"stripchart/internal/bus/redislink"
 	"stripchart/internal/bus/rw"
 )
 
 const (
-	// block is how long a read waits in Redis. When it runs out the link is
-	// checked, so a loss that says nothing is found within it.
+	// block is how long a read waits in Redis. Behind each read the log is checked, so a
+	// loss without an error is found within block.
 	block = time.Second
 	// One read returns at most maxRead entries and about readBytes.
 	maxRead   = 256
@@ -21,9 +23,9 @@ const (
 	readBytes = 2 << 20
 )
 
-// Tail implements bus.Bus. While Redis is away it waits until it is back.
-// Returns ErrOldServer too. At most three reads are in memory at a time: one
-// that is handled, one that is decoded, and one between them.
+// Tail implements bus.Bus. While Redis is away it waits. Returns redislink.ErrOldServer
+// too. The results of at most three reads are in memory: one is being handled, one is
+// being decoded, and one is between them.
 func (b *Bus) Tail(ctx context.Context, from bus.Position, handle func(bus.Delivery) error) error {
 	ctx, leave, err := b.enter(ctx)
 	if err != nil {
@@ -32,7 +34,7 @@ func (b *Bus) Tail(ctx context.Context, from bus.Position, handle func(bus.Deliv
 	defer leave()
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &reader{
-		bus: b, part: b.health.part(), decoder: rw.NewDecoder(rw.Kept()),
+		bus: b, client: b.redis.Client(), decoder: rw.NewDecoder(rw.Kept()),
 		at: from, started: !from.IsZero(), count: firstRead, out: make(chan []bus.Delivery, 1),
 	}
 	ended := make(chan error, 1)
@@ -60,20 +62,20 @@ func (b *Bus) Tail(ctx context.Context, from bus.Position, handle func(bus.Deliv
 
 // reader reads and decodes ahead of the handler.
 type reader struct {
-	bus     *Bus
-	part    *part
-	decoder *rw.Decoder
-	at      bus.Position // the newest entry that was passed on
-	mark    string       // of the entry there; empty: not known, since it was read by somebody before
-	started bool         // at is a place in the log, not "the beginning of what is retained"
-	count   int          // entries to ask for
-	out     chan []bus.Delivery
+	bus         *Bus
+	client      *redislink.Client
+	decoder     *rw.Decoder
+	at          bus.Position // the newest entry that was passed on
+	fingerprint string       // of the entry at at; empty: unknown, because another reader has read it
+	started     bool         // at is an entry, not the beginning of the retained log
+	count       int          // entries to ask for
+	out         chan []bus.Delivery
 }
 
 // run reads until ctx ends or the position is lost.
 func (r *reader) run(ctx context.Context) error {
-	defer r.part.leave()
-	var pause backoff
+	defer r.client.Leave()
+	pause := newPause()
 	for {
 		err := r.session(ctx, &pause)
 		switch {
@@ -82,46 +84,45 @@ func (r *reader) run(ctx context.Context) error {
 		case errors.Is(err, bus.ErrPositionLost):
 			r.bus.metrics.lost.Inc()
 			return err
-		case errors.Is(err, ErrOldServer), errors.Is(err, errForeignID):
+		case errors.Is(err, redislink.ErrOldServer), errors.Is(err, errForeignID):
 			return err
 		}
-		r.part.lost(r.bus.address.explain(err, false))
-		pause.wait(ctx)
+		r.client.Down(err)
+		pause.Wait(ctx)
 	}
 }
 
 // session reads over one link until it fails.
 //
-// After each read, and before its entries are passed on, check looks whether the
-// entry that was read last is still there. XREAD alone would go on behind
-// anything that is gone: entries that were trimmed because this reader is slow,
-// and those of a stream that was deleted, or restored from an older dump.
-// Trimming takes the oldest first, so as long as the entry before the read is
-// there afterwards, nothing between it and the read was missing. An idle read
-// ends after block, so the same check finds what happens while nothing comes.
-func (r *reader) session(ctx context.Context, pause *backoff) error {
-	l, err := r.bus.dial(ctx)
+// After each read, and before its entries are passed on, check looks whether the entry
+// before the read is still there. XREAD alone would silently continue behind entries that
+// are gone: trimmed because this reader is slow, deleted with the stream, or lost by the
+// restore of an older dump. Trimming removes the oldest entries first. So if the entry
+// before the read is there after the read, no entry between the two is missing. A read
+// without entries ends after block, so that losses are found on an idle log too.
+func (r *reader) session(ctx context.Context, pause *backoff.Backoff) error {
+	l, err := r.bus.redis.Dial(ctx)
 	if err != nil {
 		return err
 	}
-	defer l.close()
-	defer context.AfterFunc(ctx, l.close)()
+	defer l.Close()
+	defer context.AfterFunc(ctx, l.Close)()
 	if err := r.check(ctx, l); err != nil {
 		return err
 	}
-	for wait := time.Duration(-1); ; wait = block { // the first does not wait: it shows that reading works
+	for wait := time.Duration(-1); ; wait = block { // the first read does not wait: it proves that reading works
 		entries, err := r.read(ctx, l, wait)
 		if err != nil {
 			return err
 		}
-		*pause = backoff{}
-		r.part.up()
+		pause.Reset()
+		r.client.Up()
 		before := r.at.Epoch
 		if err := r.check(ctx, l); err != nil {
 			return err
 		}
 		if r.at.Epoch != before {
-			continue // nothing was passed on yet, and this is another log: from its beginning
+			continue // another log, of which nothing was passed on yet: read it from its beginning
 		}
 		if err := r.pass(ctx, entries); err != nil {
 			return err
@@ -129,25 +130,24 @@ func (r *reader) session(ctx context.Context, pause *backoff) error {
 	}
 }
 
-// check judges the position and, before anything was passed on, adopts the log's
-// epoch.
-func (r *reader) check(ctx context.Context, l *link) error {
+// check judges the position, and adopts the log's epoch before anything was passed on.
+func (r *reader) check(ctx context.Context, l *redislink.Link) error {
 	p := r.at
 	if !r.started {
 		p = bus.Position{}
 	}
-	epoch, err := r.bus.check(ctx, l, p, r.started, r.mark)
+	epoch, err := r.bus.check(ctx, l, p, r.started, r.fingerprint)
 	if err == nil {
 		r.at.Epoch = epoch
 	}
 	return err
 }
 
-// read returns the next entries, none when none came within wait.
-func (r *reader) read(ctx context.Context, l *link, wait time.Duration) ([]redis.XMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, block+r.bus.address.readTimeout)
+// read returns the next entries; none if none came within wait.
+func (r *reader) read(ctx context.Context, l *redislink.Link, wait time.Duration) ([]redis.XMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, block+r.bus.redis.ReadTimeout())
 	defer cancel()
-	streams, err := l.conn.XRead(ctx, &redis.XReadArgs{
+	streams, err := l.Conn.XRead(ctx, &redis.XReadArgs{
 		Streams: []string{r.bus.logKey, formatID(r.at.Offset)}, Count: int64(r.count), Block: wait,
 	}).Result()
 	if errors.Is(err, redis.Nil) || err == nil && len(streams) == 0 {
@@ -159,7 +159,7 @@ func (r *reader) read(ctx context.Context, l *link, wait time.Duration) ([]redis
 	return streams[0].Messages, nil
 }
 
-// pass decodes entries and hands them to the handler's side.
+// pass decodes entries and sends them to Tail's goroutine, which calls the handler.
 func (r *reader) pass(ctx context.Context, entries []redis.XMessage) error {
 	if len(entries) == 0 {
 		return nil
@@ -173,8 +173,8 @@ func (r *reader) pass(ctx context.Context, entries []redis.XMessage) error {
 		}
 		batch, report, err := readEntry(r.decoder, m)
 		if err != nil {
-			// The log goes on. Its samples are not ours to read; if they were a source's,
-			// the jump of its sequence is declared as a gap.
+			// An entry in a foreign format must not stop the log. If it was a source's batch,
+			// the hole in its sequence becomes a declared gap.
 			r.bus.foreign(m.ID, err)
 			batch = &bus.Batch{}
 		} else if report.Lost() {
@@ -182,8 +182,8 @@ func (r *reader) pass(ctx context.Context, entries []redis.XMessage) error {
 		}
 		r.at.Offset, r.started = offset, true
 		if i == len(entries)-1 {
-			r.mark = mark(m)
-			r.bus.trail.pass(r.at, r.mark)
+			r.fingerprint = fingerprint(m)
+			r.bus.checkpoints.pass(r.at, r.fingerprint)
 		}
 		deliveries[i] = bus.Delivery{Batch: batch, Position: r.at, Done: func(error) {}, Kept: true}
 		if s, ok := m.Values[fieldBatch].(string); ok {

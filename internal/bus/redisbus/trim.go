@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"stripchart/internal/bus/redislink"
 )
 
 const (
@@ -24,23 +26,22 @@ func (b *Bus) trimming(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		// Whoever else trims, or the next round, makes up for a round that failed, and
-		// with tells of it.
+		// A round that failed is in Status and the log; the next round, or another
+		// server's, makes up for it.
 		_ = b.trimOnce(ctx)
 	}
 }
 
-// trimOnce takes out what is older than RetainAge, or beyond RetainBytes.
+// trimOnce removes the entries that are older than RetainAge, or beyond RetainBytes.
 //
 // The age is counted from the newest entry or this server's clock, whichever is
 // earlier: by its own clock alone, a server whose clock is an hour ahead would
-// erase the whole log (MINID takes what it is given). So the newest entry
-// always stays.
+// erase the whole log (MINID accepts any value). So the newest entry always stays.
 func (b *Bus) trimOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, trimTimeout)
 	defer cancel()
-	return b.with(ctx, func(l *link) error {
-		newest, err := l.conn.XRevRangeN(ctx, b.logKey, "+", "-", 1).Result()
+	return b.pool.Do(ctx, func(l *redislink.Link) error {
+		newest, err := l.Conn.XRevRangeN(ctx, b.logKey, "+", "-", 1).Result()
 		if err != nil || len(newest) == 0 {
 			b.metrics.logEntries.Set(0)
 			return err
@@ -51,11 +52,11 @@ func (b *Bus) trimOnce(ctx context.Context) error {
 		}
 		oldest := min(offset.Ms, b.now().UnixMilli()) - b.retainAge.Milliseconds()
 		for oldest > 0 {
-			n, err := l.conn.XTrimMinIDApprox(ctx, b.logKey, strconv.FormatInt(oldest, 10), 0).Result()
+			n, err := l.Conn.XTrimMinIDApprox(ctx, b.logKey, strconv.FormatInt(oldest, 10), 0).Result()
 			if err != nil {
 				return err
 			}
-			if b.metrics.trimmed.Add(float64(n)); n == 0 { // one call takes out a bounded number
+			if b.metrics.trimmed.Add(float64(n)); n == 0 { // one call removes a bounded number
 				break
 			}
 		}
@@ -63,20 +64,20 @@ func (b *Bus) trimOnce(ctx context.Context) error {
 	})
 }
 
-// trimBytes keeps the stream's memory within RetainBytes, in proportion to its
-// entries, which are taken to be alike; the next round corrects what they are not.
-func (b *Bus) trimBytes(ctx context.Context, l *link) error {
-	entries, err := l.conn.XLen(ctx, b.logKey).Result()
+// trimBytes keeps the stream's memory within RetainBytes. It assumes that all entries
+// have the same size; the next round corrects the error.
+func (b *Bus) trimBytes(ctx context.Context, l *redislink.Link) error {
+	entries, err := l.Conn.XLen(ctx, b.logKey).Result()
 	if err != nil {
 		return err
 	}
-	bytes, err := l.conn.MemoryUsage(ctx, b.logKey, memorySamples).Result()
+	bytes, err := l.Conn.MemoryUsage(ctx, b.logKey, memorySamples).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
 	if bytes > b.retainBytes {
 		keep := max(1, int64(float64(entries)*float64(b.retainBytes)/float64(bytes)))
-		n, err := l.conn.XTrimMaxLenApprox(ctx, b.logKey, keep, 0).Result()
+		n, err := l.Conn.XTrimMaxLenApprox(ctx, b.logKey, keep, 0).Result()
 		if err != nil {
 			return err
 		}

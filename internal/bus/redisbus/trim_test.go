@@ -64,7 +64,7 @@ func TestTrimmingKeepsTheBoundInBytesAndTheNewest(t *testing.T) {
 	}
 	before := c.XLen(t.Context(), b.logKey).Val()
 	for i := range 1000 {
-		publish(t, b, &bus.Batch{Source: fmt.Sprintf("%01000d", i), Seq: 1})
+		publish(t, b, &bus.Batch{Sequence: bus.Sequence{Source: fmt.Sprintf("%01000d", i), Seq: 1}})
 	}
 	for range 3 {
 		if err := b.trimOnce(t.Context()); err != nil {

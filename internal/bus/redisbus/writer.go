@@ -8,63 +8,70 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"stripchart/internal/backoff"
 	"stripchart/internal/bus"
+	"stripchart/internal/bus/redislink"
 )
 
 const (
 	// maxGroup bounds the batches of one pipeline.
 	maxGroup = 256
-	// maxGroupBytes bounds it in bytes, so that its answers come within the
-	// timeout on a slow line. A larger batch is a group of its own.
+	// maxGroupBytes bounds their bytes, so that the replies come within the timeout on
+	// a slow line. A batch above it is a group of its own.
 	maxGroupBytes = 1 << 20
-	// pingEvery is how often an idle link is looked at while there are batches to
-	// send again if it should be lost.
+	// pingEvery is how often an idle link is checked while the resend window has
+	// batches.
 	pingEvery = time.Second
-	// maxDoubt is how long a server is not believed that answers and took nothing,
-	// while there is nothing to try it with.
-	maxDoubt = 5 * time.Second
+	// maxUnproven is how long a link stays unproven while there is no batch to send.
+	maxUnproven = 5 * time.Second
 )
 
 // item is a batch on its way.
 type item struct {
-	command []any // XADD
-	bytes   int   // of command, about
-	size    int   // of the batch in memory: what counts in the queue
-	result  chan error
+	command []any      // XADD
+	bytes   int        // of command, about
+	size    int        // of the batch in memory, which counts for the queue's limit
+	result  chan error // capacity 1
 	acked   time.Time
 }
 
 // writer gathers the batches of all callers of Publish into pipelines on one
-// link. At most one pipeline is under way, so a source that has one Publish in
-// flight has one XADD in flight: were #6 sent behind #5, #5 could be refused
-// (memory full) and #6 taken, and servers would skip #5 for ever.
+// link. At most one pipeline is under way, so a source that has one Publish in flight
+// has one XADD in flight. Otherwise Redis could refuse #5 (memory full) and accept #6
+// behind it; servers would then skip #5 for ever.
 type writer struct {
-	b     *Bus
-	limit int // bytes in queue and in flight
-	part  *part
+	b      *Bus
+	limit  int // bytes in the queue and in flight
+	client *redislink.Client
 
-	mu    sync.Mutex // guards everything below
-	room  *sync.Cond // signalled when bytes or down change, and on wake
+	mu    sync.Mutex // guards everything up to work
+	room  *sync.Cond // signalled when bytes or down change, and by wake
 	queue []*item
-	bytes int   // of the queue and of what is in flight
-	down  error // the last try to reach Redis failed with this; Publish fails with it at once
+	bytes int   // in the queue and in flight
+	down  error // the last attempt to reach Redis failed with this; Publish fails with it at once
 	ended bool
 
-	work chan struct{} // of one: the queue is not empty
+	work chan struct{} // capacity 1: the queue is not empty
 
-	// Of the goroutine that runs.
-	link   *link
+	// Used by run's goroutine only.
+	link   *redislink.Link
 	window window
-	owing  int // how much of the window was sent again over link; len when all was
-	pause  backoff
-	away   bool // the part is lost
-	// doubt is since when a server has answered and taken nothing, not being the right
-	// one or not ready: a link alone is no sign then that Redis is back. Zero: none.
-	doubt time.Time
+	resent int // batches of window that were sent again over link; all of them before a new one is sent
+	pause  backoff.Backoff
+	away   bool // client is down
+	// unproven is when a server first replied without accepting a batch, because it is the
+	// wrong server or not ready. From then on a link alone does not prove that Redis is
+	// back; an accepted batch does. Zero: links are trusted.
+	unproven time.Time
+}
+
+// newPause returns the pause between two attempts to reach Redis.
+func newPause() backoff.Backoff {
+	return backoff.Backoff{First: 20 * time.Millisecond, Max: time.Second}
 }
 
 func newWriter(b *Bus, limit int, w window) *writer {
-	x := &writer{b: b, limit: limit, part: b.health.part(), work: make(chan struct{}, 1), window: w}
+	x := &writer{b: b, limit: limit, client: b.redis.Client(), work: make(chan struct{}, 1), window: w, pause: newPause()}
 	x.room = sync.NewCond(&x.mu)
 	return x
 }
@@ -88,14 +95,14 @@ func (w *writer) reserve(ctx context.Context, size int) error {
 	return nil
 }
 
-// wake lets callers that wait for room look at their contexts.
+// wake makes callers that wait for room check their contexts.
 func (w *writer) wake() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.room.Broadcast()
 }
 
-// push queues it, for which there is room.
+// push appends it to the queue. The caller has reserved the room.
 func (w *writer) push(it *item) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -110,8 +117,8 @@ func (w *writer) push(it *item) {
 	}
 }
 
-// abandon takes it out of the queue if it was not sent yet: its caller gave up,
-// and may publish the same batch again before this one's turn.
+// abandon removes it from the queue if it was not sent yet: its caller has given up, and
+// may publish the same batch again before this one is sent.
 func (w *writer) abandon(it *item) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -121,13 +128,13 @@ func (w *writer) abandon(it *item) {
 	}
 }
 
-// release gives it's room back. The caller holds w.mu.
+// release frees the room of it. The caller holds w.mu.
 func (w *writer) release(it *item) {
 	w.bytes -= it.size
 	w.room.Broadcast()
 }
 
-// settle tells the caller of it what came of it.
+// settle passes the outcome to the caller of Publish.
 func (w *writer) settle(it *item, err error) {
 	it.result <- err
 	w.mu.Lock()
@@ -135,7 +142,7 @@ func (w *writer) settle(it *item, err error) {
 	w.release(it)
 }
 
-// take returns the next group.
+// take removes the next group from the queue.
 func (w *writer) take() []*item {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -145,7 +152,7 @@ func (w *writer) take() []*item {
 		n++
 	}
 	select {
-	case <-w.work: // it was for what is taken now, or next sees the rest
+	case <-w.work: // next looks at the queue itself
 	default:
 	}
 	group := slices.Clone(w.queue[:n])
@@ -159,7 +166,8 @@ func (w *writer) waiting() int {
 	return w.bytes
 }
 
-// setDown sets why Publish fails at once; with an error, what waits fails too.
+// setDown sets the error with which Publish fails at once. With an error, the queued
+// batches fail too.
 func (w *writer) setDown(err error) {
 	w.mu.Lock()
 	w.down = err
@@ -175,37 +183,38 @@ func (w *writer) setDown(err error) {
 	}
 }
 
-// run writes until ctx ends, then fails what is left.
+// run writes until ctx ends, then fails the batches that are left.
 func (w *writer) run(ctx context.Context) {
 	defer w.end()
-	defer w.part.leave()
+	defer w.client.Leave()
 	for w.next(ctx) {
 		if err := w.ready(ctx); err != nil {
 			w.setDown(err)
 			w.lost(ctx, err)
-			w.pause.wait(ctx)
+			w.pause.Wait(ctx)
 			continue
 		}
 		if group := w.take(); len(group) > 0 {
 			w.send(ctx, group)
 		} else if err := w.ping(ctx); err != nil {
 			w.lose(ctx, err)
-		} else if time.Since(w.doubt) > maxDoubt {
+		} else if time.Since(w.unproven) > maxUnproven {
 			w.up()
 		}
 	}
 }
 
-// next waits until there is something to do. Without a link that is a batch to
-// send: a program that never publishes needs no link. One whose link was lost
-// makes it again, and sends the last seconds again, even if it has nothing new.
+// next waits until there is work. It returns false when ctx has ended.
+//
+// A program that never publishes never makes a link. A program whose link was lost makes
+// a new one and sends the resend window again, even if it has no new batch.
 func (w *writer) next(ctx context.Context) bool {
 	if w.link == nil && (w.window.len() > 0 || w.away) {
 		return ctx.Err() == nil
 	}
 	var ping <-chan time.Time
 	if w.link != nil {
-		if w.owing < w.window.len() {
+		if w.resent < w.window.len() {
 			return ctx.Err() == nil
 		}
 		if w.window.prune(time.Now()); w.window.len() > 0 || w.away {
@@ -228,67 +237,67 @@ func (w *writer) next(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// ready makes sure of a link over which everything was sent again that has to be.
+// ready makes a link if there is none, and sends the resend window over it.
 func (w *writer) ready(ctx context.Context) error {
 	if w.link == nil {
-		l, err := w.b.dial(ctx)
+		l, err := w.b.redis.Dial(ctx)
 		if err != nil {
 			return err
 		}
-		w.link, w.owing = l, 0
+		w.link, w.resent = l, 0
 	}
-	if w.owing < w.window.len() {
+	if w.resent < w.window.len() {
 		if err := w.resend(ctx); err != nil {
 			return err
 		}
 	}
-	w.pause = backoff{}
+	w.pause.Reset()
 	w.setDown(nil)
-	if w.doubt.IsZero() {
+	if w.unproven.IsZero() {
 		w.up()
 	}
 	return nil
 }
 
-// drop gives the link up. What is in the window from now on stays there until it
-// was sent again: it was acknowledged within the window's age before the loss.
+// drop closes the link. The batches in the window now were acknowledged within its age
+// before the loss, so they stay there until they were sent again.
 func (w *writer) drop() {
 	if w.link != nil {
-		w.link.close()
+		w.link.Close()
 		w.link = nil
 	}
-	w.owing = 0
+	w.resent = 0
 }
 
-// send publishes a group. Each caller gets its own answer: one source's batch
-// may be refused and another's taken.
+// send publishes a group. Each caller gets its own outcome: Redis may refuse the batch of
+// one source and accept the batch of another.
 func (w *writer) send(ctx context.Context, group []*item) {
-	defer context.AfterFunc(ctx, w.link.close)()
-	pipe := w.link.conn.Pipeline()
-	answers := make([]*redis.Cmd, len(group))
+	defer context.AfterFunc(ctx, w.link.Close)()
+	pipe := w.link.Conn.Pipeline()
+	replies := make([]*redis.Cmd, len(group))
 	for i, it := range group {
-		answers[i] = pipe.Do(ctx, it.command...)
+		replies[i] = pipe.Do(ctx, it.command...)
 	}
-	_, _ = pipe.Exec(ctx) // each answer has its own error
+	_, _ = pipe.Exec(ctx) // each reply has its own error
 	var failed error
 	now := time.Now()
 	for i, it := range group {
-		err := answers[i].Err()
-		if err == nil {
+		switch err := replies[i].Err(); {
+		case err == nil:
 			it.acked = now
 			w.window.add(it)
-		} else if err = w.b.address.explain(err, false); !replied(err) || elsewhere(err) {
-			failed = err
-		} else {
-			w.part.refused(err)
+		case !redislink.Replied(err) || redislink.WrongServer(err):
+			failed = w.b.redis.Explain(err)
+		default:
+			w.client.Refused(err)
 		}
 	}
 	w.b.metrics.forgotten.Add(float64(w.window.prune(now)))
-	w.owing = w.window.len()
+	w.resent = w.window.len()
 	for i, it := range group {
-		if err := answers[i].Err(); err != nil {
+		if err := replies[i].Err(); err != nil {
 			w.b.metrics.failures.Inc()
-			w.settle(it, w.b.address.explain(err, false))
+			w.settle(it, w.b.redis.Explain(err))
 		} else {
 			w.b.metrics.published.Inc()
 			w.settle(it, nil)
@@ -298,42 +307,42 @@ func (w *writer) send(ctx context.Context, group []*item) {
 		w.up()
 		return
 	}
-	if replied(failed) && w.doubt.IsZero() {
-		w.doubt = now
+	if redislink.Replied(failed) && w.unproven.IsZero() {
+		w.unproven = now
 	}
 	w.lose(ctx, failed)
 }
 
-// up says that Redis is there.
+// up reports that Redis can be used.
 func (w *writer) up() {
-	w.doubt = time.Time{}
-	if w.away || !w.part.linked {
+	w.unproven = time.Time{}
+	if w.away || !w.client.WasUp() {
 		w.away = false
-		w.part.up()
+		w.client.Up()
 	}
 }
 
-// lost says that it is not.
+// lost reports that Redis cannot be used.
 func (w *writer) lost(ctx context.Context, err error) {
 	if ctx.Err() == nil {
 		w.away = true
-		w.part.lost(w.b.address.explain(err, false))
+		w.client.Down(err)
 	}
 }
 
-// ping looks whether the link is there, and still leads to a master.
+// ping checks that the link works, and still leads to a master.
 func (w *writer) ping(ctx context.Context) error {
-	defer context.AfterFunc(ctx, w.link.close)()
-	return w.link.greet(ctx)
+	defer context.AfterFunc(ctx, w.link.Close)()
+	return w.link.Check(ctx)
 }
 
-// lose gives up a link that broke while it was used.
+// lose drops a link that failed.
 func (w *writer) lose(ctx context.Context, err error) {
 	w.drop()
 	w.lost(ctx, err)
 }
 
-// end fails what is left.
+// end drops the link and fails the batches that are left.
 func (w *writer) end() {
 	w.drop()
 	w.mu.Lock()

@@ -14,7 +14,7 @@ import (
 
 var (
 	// ErrMalformed means that the bytes are not a request. Nothing of it was kept.
-	ErrMalformed = errors.New("not a Remote-Write 2.0 request")
+	ErrMalformed = errors.New("not a Remote-Write request")
 	// ErrTooLarge means that the request exceeds one of Limits. Nothing of it was
 	// kept; it must be split.
 	ErrTooLarge = errors.New("request is too large")
@@ -89,7 +89,8 @@ type Decoder struct {
 	count  uint64             // of requests
 
 	// Of the request that is being read.
-	raw     []byte // decompressed
+	message message
+	raw     []byte // what Decode decompressed
 	symbols [][]byte
 	series  [][]byte // encoded
 	refs    []uint64
@@ -108,11 +109,30 @@ func NewDecoder(l Limits) *Decoder {
 // Decode reads one request; the batch keeps nothing of p. Its Source, Seq and
 // Merged are for the caller to set.
 func (d *Decoder) Decode(p []byte) (*bus.Batch, Report, error) {
-	defer d.release()
 	if err := d.decompress(p); err != nil {
 		return nil, Report{}, err
 	}
-	if err := d.split(); err != nil {
+	return d.DecodeMessage(d.raw)
+}
+
+// DecodeMessage is Decode for a request that is decompressed already.
+func (d *Decoder) DecodeMessage(raw []byte) (*bus.Batch, Report, error) {
+	return d.decode(raw, version2)
+}
+
+// DecodeMessage1 is DecodeMessage for a request of Remote-Write 1.0, prometheus.WriteRequest.
+// There each series spells its labels out.
+func (d *Decoder) DecodeMessage1(raw []byte) (*bus.Batch, Report, error) {
+	return d.decode(raw, version1)
+}
+
+func (d *Decoder) decode(raw []byte, m message) (*bus.Batch, Report, error) {
+	defer d.release()
+	d.message = m
+	if len(raw) > d.limits.Bytes {
+		return nil, Report{}, fmt.Errorf("%w: %d bytes decompressed, at most %d", ErrTooLarge, len(raw), d.limits.Bytes)
+	}
+	if err := d.split(raw); err != nil {
 		return nil, Report{}, err
 	}
 	samples, err := d.countSamples()
@@ -141,32 +161,44 @@ func (d *Decoder) decompress(p []byte) error {
 	return nil
 }
 
-// Field numbers of the messages; see types.proto of Prometheus's write/v2.
-const (
-	requestSymbols    protowire.Number = 4
-	requestTimeseries protowire.Number = 5
+// message is how a version of Remote-Write numbers its fields.
+type message struct {
+	symbols    protowire.Number // of a request; 0: labels are spelled out in the series
+	timeseries protowire.Number // of a request
+	labels     protowire.Number // of a series, like the next three
+	samples    protowire.Number
+	histograms protowire.Number
+	exemplars  protowire.Number
+}
 
-	seriesLabels     protowire.Number = 1
-	seriesSamples    protowire.Number = 2
-	seriesHistograms protowire.Number = 3
-	seriesExemplars  protowire.Number = 4
-
-	sampleValue     protowire.Number = 1
-	sampleTimestamp protowire.Number = 2
+var (
+	// version1 is prometheus.WriteRequest; see prompb/types.proto of Prometheus.
+	version1 = message{timeseries: 1, labels: 1, samples: 2, exemplars: 3, histograms: 4}
+	// version2 is io.prometheus.write.v2.Request; see io/prometheus/write/v2/types.proto.
+	version2 = message{symbols: 4, timeseries: 5, labels: 1, samples: 2, histograms: 3, exemplars: 4}
 )
 
-// split finds the symbols and series in d.raw. It counts before it keeps
+// Field numbers that the versions share.
+const (
+	sampleValue     protowire.Number = 1
+	sampleTimestamp protowire.Number = 2
+
+	labelName  protowire.Number = 1 // of a label in version 1
+	labelValue protowire.Number = 2
+)
+
+// split finds the symbols and series in raw. It counts before it keeps
 // anything: an empty symbol is two bytes in the request and 24 here.
-func (d *Decoder) split() error {
+func (d *Decoder) split(raw []byte) error {
 	d.symbols, d.series = d.symbols[:0], d.series[:0]
-	return fields(d.raw, func(n protowire.Number, t protowire.Type, v []byte, _ uint64) error {
+	return fields(raw, func(n protowire.Number, t protowire.Type, v []byte, _ uint64) error {
 		switch {
-		case n == requestSymbols && t == protowire.BytesType:
+		case n == d.message.symbols && t == protowire.BytesType:
 			if len(d.symbols) == d.limits.Symbols {
 				return fmt.Errorf("%w: more than %d symbols", ErrTooLarge, d.limits.Symbols)
 			}
 			d.symbols = append(d.symbols, v)
-		case n == requestTimeseries && t == protowire.BytesType:
+		case n == d.message.timeseries && t == protowire.BytesType:
 			if len(d.series) == d.limits.Series {
 				return fmt.Errorf("%w: more than %d series", ErrTooLarge, d.limits.Series)
 			}
@@ -187,11 +219,11 @@ func (d *Decoder) countSamples() (total int, err error) {
 				return nil
 			}
 			switch n {
-			case seriesSamples:
+			case d.message.samples:
 				total++
-			case seriesHistograms:
+			case d.message.histograms:
 				d.report.Histograms++
-			case seriesExemplars:
+			case d.message.exemplars:
 				d.report.Exemplars++
 			}
 			return nil
@@ -260,11 +292,17 @@ func (d *Decoder) refuse(index int, err error, samples int) {
 // readSeries puts the label references into d.refs and appends the samples.
 func (d *Decoder) readSeries(raw []byte, samples []bus.Sample) ([]bus.Sample, error) {
 	d.refs = d.refs[:0]
+	spelled := d.message.symbols == 0
+	if spelled {
+		d.symbols = d.symbols[:0]
+	}
 	err := fields(raw, func(n protowire.Number, t protowire.Type, v []byte, x uint64) error {
 		switch {
-		case n == seriesLabels && t == protowire.VarintType: // not packed: allowed, and rare
+		case n == d.message.labels && spelled && t == protowire.BytesType:
+			return d.spell(v)
+		case n == d.message.labels && t == protowire.VarintType: // not packed: allowed, and rare
 			d.refs = append(d.refs, x)
-		case n == seriesLabels && t == protowire.BytesType:
+		case n == d.message.labels && t == protowire.BytesType:
 			for len(v) > 0 && len(d.refs) <= 2*maxPairs {
 				x, n := protowire.ConsumeVarint(v)
 				if n < 0 {
@@ -272,7 +310,7 @@ func (d *Decoder) readSeries(raw []byte, samples []bus.Sample) ([]bus.Sample, er
 				}
 				d.refs, v = append(d.refs, x), v[n:]
 			}
-		case n == seriesSamples && t == protowire.BytesType:
+		case n == d.message.samples && t == protowire.BytesType:
 			s, err := readSample(v)
 			if err != nil {
 				return err
@@ -282,6 +320,26 @@ func (d *Decoder) readSeries(raw []byte, samples []bus.Sample) ([]bus.Sample, er
 		return nil
 	})
 	return samples, err
+}
+
+// spell reads a label of version 1: its name and value become symbols of this series.
+func (d *Decoder) spell(raw []byte) error {
+	if len(d.refs) > 2*maxPairs {
+		return nil // the series is refused already
+	}
+	var name, value []byte
+	err := fields(raw, func(n protowire.Number, t protowire.Type, v []byte, _ uint64) error {
+		switch {
+		case n == labelName && t == protowire.BytesType:
+			name = v
+		case n == labelValue && t == protowire.BytesType:
+			value = v
+		}
+		return nil
+	})
+	d.refs = append(d.refs, uint64(len(d.symbols)), uint64(len(d.symbols)+1))
+	d.symbols = append(d.symbols, name, value)
+	return err
 }
 
 func readSample(raw []byte) (s bus.Sample, err error) {
@@ -363,7 +421,7 @@ func (d *Decoder) ascending(s []bus.Sample) []bus.Sample {
 // release lets go of what is large or belongs to the caller now.
 func (d *Decoder) release() {
 	d.report = Report{}
-	clear(d.symbols)
+	clear(d.symbols[:cap(d.symbols)]) // version 1 has used more than the last series
 	clear(d.series)
 	if cap(d.raw)+24*(cap(d.symbols)+cap(d.series)) > maxKeptBytes {
 		d.raw, d.symbols, d.series = nil, nil, nil

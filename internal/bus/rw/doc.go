@@ -1,7 +1,8 @@
 // Package rw is how a batch is written, on Redis and over HTTP between our own
 // processes: a Prometheus Remote-Write 2.0 request
 // (io.prometheus.write.v2.Request) in snappy's block format. There is no
-// format of our own, and Decode takes the requests of strangers too.
+// format of our own, and Decode takes the requests of strangers too. Requests of Remote-Write
+// 1.0 (prometheus.WriteRequest), which only strangers send, are read by DecodeMessage1.
 //
 // The request holds the series and their float samples. The batch's source,
 // sequence number and merged count are not in it; they travel beside it (as

@@ -56,3 +56,14 @@ export function hatch(
     ctx.restore();
   }
 }
+
+/** Tints stretches of time of which nothing is known yet. */
+export function wash(plot: uPlot, stretches: readonly Stretch[], colour: string): void {
+  const { ctx, bbox } = plot;
+  ctx.fillStyle = colour;
+  for (const stretch of stretches) {
+    const left = Math.max(bbox.left, plot.valToPos(stretch.from, 'x', true));
+    const right = Math.min(bbox.left + bbox.width, plot.valToPos(stretch.to, 'x', true));
+    if (right > left) ctx.fillRect(left, bbox.top, right - left, bbox.height);
+  }
+}

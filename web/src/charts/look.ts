@@ -8,6 +8,8 @@ export interface Look {
   readonly wash: readonly string[];
   readonly muted: string;
   readonly grid: string;
+  /** Time of which nothing is known yet. */
+  readonly unknown: string;
   /** Time in which nothing was measured. */
   readonly hole: Hatching;
   /** Time in which samples are known to be missing: in the colour of warnings. */
@@ -22,6 +24,7 @@ export const LOOKS: Readonly<Record<Shade, Look>> = {
     wash: PALETTE.light.map(colour => `${colour}14`),
     muted: '#5a6670',
     grid: '#e8ebe7',
+    unknown: '#1f29330a',
     hole: { paper: '#f4f4ef', lines: '#d5d6cd' },
     gap: { paper: '#fdf4e3', lines: '#e0b25c' },
   },
@@ -30,6 +33,7 @@ export const LOOKS: Readonly<Record<Shade, Look>> = {
     wash: PALETTE.dark.map(colour => `${colour}1f`),
     muted: '#93a0aa',
     grid: '#242c32',
+    unknown: '#e4e7eb0d',
     hole: { paper: '#1a2025', lines: '#39434b' },
     gap: { paper: '#261f12', lines: '#80601c' },
   },

@@ -13,6 +13,25 @@ export function isolated(ys: Values): number[] | null {
   return out.length > 0 ? out : null;
 }
 
+/** Whether a line has no other values than 0 and 1, and one at least. */
+export function isState(ys: Values): boolean {
+  let some = false;
+  for (const value of ys) {
+    if (typeof value !== 'number') continue;
+    if (value !== 0 && value !== 1) return false;
+    some = true;
+  }
+  return some;
+}
+
+/** Whether a time lies in a stretch, whose ends are excluded. */
+export function isInside(
+  time: number,
+  { from, to }: { readonly from: number; readonly to: number },
+): boolean {
+  return time > from && time < to;
+}
+
 /** The line's own value nearest to index `i`; null where it has none there or is broken. */
 export function nearestOwn(ys: Values, i: number): number | null {
   for (let distance = 0; distance <= REACH; distance++) {
@@ -22,6 +41,26 @@ export function nearestOwn(ys: Values, i: number): number | null {
     }
   }
   return null;
+}
+
+/** The index of the time nearest to `time` of those that `counts` accepts, within a few of each other; null for none. */
+export function nearestTime(
+  x: readonly number[],
+  time: number,
+  counts: (i: number) => boolean,
+): number | null {
+  let low = 0;
+  let high = x.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (x[middle]! < time) low = middle + 1;
+    else high = middle;
+  }
+  let best: number | null = null;
+  for (let i = Math.max(0, low - REACH); i < Math.min(x.length, low + REACH); i++) {
+    if (counts(i) && (best === null || Math.abs(x[i]! - time) < Math.abs(x[best]! - time))) best = i;
+  }
+  return best;
 }
 
 /** Whether the line goes on from `i` in a direction: past times that are not its own, up to a value. */

@@ -1,14 +1,15 @@
 import uPlot from 'uplot';
 import { DASHES, type Ink } from '../model/colour.ts';
 import type { Drawing } from '../model/drawing.ts';
-import { formatTicks, type Unit } from '../model/format.ts';
+import type { Unit } from '../model/format.ts';
 import { gapText } from '../model/gap.ts';
 import type { DeclaredGap } from '../model/line.ts';
-import { place, valueRange, valueTicks } from '../model/scale.ts';
-import { hatch } from './hatch.ts';
+import { place, valueRange } from '../model/scale.ts';
+import { axesOf, MARGIN } from './axes.ts';
+import { type Gestures, listenToGestures } from './gestures.ts';
+import { hatch, type Stretch, wash } from './hatch.ts';
 import type { Look } from './look.ts';
-import { isolated, nearestOwn } from './points.ts';
-import { timeTicks } from './ticks.ts';
+import { isInside, isolated, isState, nearestOwn, nearestTime } from './points.ts';
 
 /** What a chart is made of, apart from its data. */
 export interface StripOptions {
@@ -19,11 +20,22 @@ export interface StripOptions {
   readonly group: string;
   /** Tells the time under the pointer on this chart in Unix ms, null when it left. */
   readonly hovered: (time: number | null) => void;
+  /** The time that was told last: the crosshair stays at it while the paper moves under a pointer that rests. */
+  readonly hover: () => number | null;
+  /** The line under the pointer, -1 for none. */
+  readonly focused: (i: number) => void;
+  /** The paper was clicked at a time, that of a sample if there is one; `reach` ms around it count as the same place. */
+  readonly tapped: (time: number, reach: number) => void;
+  /** A stretch is being selected on this chart; null when it is done or given up. */
+  readonly selecting: (stretch: Stretch | null) => void;
+  readonly selected: (stretch: Stretch) => void;
+  /** The paper is taken hold of: tells what it shows then, and is told that with every `pulled`, ms to the right. */
+  readonly grabbed: () => Stretch;
+  readonly pulled: (start: Stretch, ms: number) => void;
+  readonly released: () => void;
+  /** Back to what the page shows by itself. */
+  readonly reset: () => void;
 }
-
-/** Size of the axes' text, and room for the value axis: the same on all charts, so that their times align. In rem. */
-const TEXT = 0.86;
-const GUTTER = 4.7;
 
 /**
  * Widths of lines, CSS pixels. Many points are drawn in thin lines: they are easier to read, and without a graphics
@@ -36,18 +48,19 @@ const THIN = 1;
 /** Points on all lines of a chart from which on they are thin. */
 const MANY_POINTS = 1_500;
 
-/** Paper to the right of the newest sample, CSS pixels. */
-const MARGIN = 14;
-
 /** Narrowest stretches that are hatched, CSS pixels. A gap may not vanish in a long window; a hole may. */
 const LEAST_HOLE = 1;
 const LEAST_GAP = 3;
 
-/** Least distance of two ticks of the value axis, rem. */
-const TICK_SPACE = 2.4;
+/** A line within this many CSS pixels of the pointer is raised, and the others are as faint as this. */
+const NEAR_LINE = 14;
+const UNFOCUSED = 0.3;
 
-/** Width of a digit, as a part of the text's size. */
-const DIGIT = 0.6;
+/** Clicks this near to each other are of the same place, CSS pixels. */
+const SAME_PLACE = 12;
+
+const LINES = uPlot.paths.linear!();
+const STEPS = uPlot.paths.stepped!({ align: 1 });
 
 /** One chart on the screen: paper, grid and pens. The only part of the page that knows uPlot. */
 export class Strip {
@@ -55,11 +68,20 @@ export class Strip {
   readonly #options: StripOptions;
   readonly #listening = new AbortController();
   #pointed = false;
-  #drawing: Drawing = { x: [], ys: [], holes: [] };
+  #drawing: Drawing = { x: [], ys: [], holes: [], odd: [] };
+  /** Whether each line has states only, 0 and 1: it is drawn in steps. */
+  #stepped: boolean[] = [];
   readonly #shown: boolean[];
   #bottom = 0;
   #top = 1;
   #gaps: readonly DeclaredGap[] = [];
+  #pin: number | null = null;
+  /** Whether the pointer moved since its time was told. */
+  #moved = false;
+  /** How far from a time a sample may be that is told for it, ms. */
+  #reach = 0;
+  /** What has not arrived of the window. */
+  #unknown: readonly Stretch[] = [];
   #from = 0;
   #to = 1;
 
@@ -80,27 +102,49 @@ export class Strip {
         cursor: {
           y: false,
           drag: { x: false, y: false },
+          // Buttons are ours (gestures.ts): uPlot would hide what is being selected.
+          bind: { mousedown: () => null, mouseup: () => null, click: () => null, dblclick: () => null },
           sync: { key: options.group, scales: ['x', null] },
           points: { size: 7, width: 2 },
+          focus: { prox: NEAR_LINE },
+          move: (_plot, left, top) => [this.#snap(left), top],
           // Without a sample near the pointer there is nothing to mark: uPlot takes null for that, if not its types.
-          dataIdx: (_plot, series, near) =>
-            series === 0 ? near : (nearestOwn(this.#drawing.ys[series - 1]!, near) as number),
+          dataIdx: (plot, series, near) =>
+            series === 0
+              ? near
+              : (this.#sampleNear(series - 1, near, plot.posToVal(plot.cursor.left ?? 0, 'x')) as number),
         },
+        focus: { alpha: UNFOCUSED },
         scales: {
           x: { time: true, range: () => [this.#from, this.#to] },
           // The paper's height: the values are placed on it before, see #place.
           y: { range: () => [0, 1] },
         },
-        axes: this.#axes(rem),
+        axes: axesOf(rem, options, () => ({ bottom: this.#bottom, top: this.#top })),
         series: [{}, ...inks.map((_, i) => this.#series(i))],
         hooks: {
           drawClear: [
             plot => {
+              wash(plot, this.#unknown, look().unknown);
               hatch(plot, this.#drawing.holes, look().hole, LEAST_HOLE);
               hatch(plot, this.#gaps, look().gap, LEAST_GAP, true);
             },
           ],
+          draw: [
+            plot => {
+              this.#drawOdd(plot);
+              this.#drawPin(plot);
+            },
+          ],
           setCursor: [() => this.#point()],
+          setSeries: [
+            (_plot, series, options) => {
+              // uPlot tells of both by one event, if not by its types.
+              const { focus } = options as { focus?: boolean };
+              if (focus !== undefined)
+                this.#options.focused(this.#pointed && series !== null ? series - 1 : -1);
+            },
+          ],
         },
       },
       [[], ...inks.map(() => [])],
@@ -108,26 +152,162 @@ export class Strip {
     );
     // All charts of the group get the crosshair, but only the one under the pointer tells the time.
     const { signal } = this.#listening;
-    root.addEventListener('pointerenter', () => this.#setPointed(true), { signal });
+    const enter = (event: PointerEvent): void => this.#setPointed(event.pointerType !== 'touch');
+    root.addEventListener('pointerenter', enter, { signal });
+    const move = (): void => {
+      this.#moved = true;
+    };
+    root.addEventListener('pointermove', move, { signal, capture: true });
     root.addEventListener('pointerleave', () => this.#setPointed(false), { signal });
+    listenToGestures(this.#plot.over, this.#gestures(), signal);
   }
 
-  /** Shows `drawing` and the gaps of its lines on the window from `from` to `to`, both Unix ms. */
-  show(drawing: Drawing, gaps: readonly DeclaredGap[], from: number, to: number): void {
+  #gestures(): Gestures {
+    const { selecting, selected, grabbed, pulled, released, reset } = this.#options;
+    const stretch = (a: number, b: number): Stretch => {
+      const [from, to] = [Math.min(a, b), Math.max(a, b)].map(x => this.#plot.posToVal(x, 'x')) as [
+        number,
+        number,
+      ];
+      return { from: Math.max(from, this.#from), to: Math.min(to, this.#to) };
+    };
+    let start: Stretch = { from: 0, to: 0 };
+    return {
+      selecting: (a, b) => selecting(stretch(a, b)),
+      selected: (a, b, done) => {
+        selecting(null);
+        if (done) selected(stretch(a, b));
+      },
+      grabbed: () => {
+        start = grabbed();
+      },
+      pulled: by => pulled(start, (by / this.#plot.over.clientWidth) * (start.to - start.from)),
+      released,
+      tapped: at => {
+        const left = this.#snap(at);
+        const time = Math.round(this.#plot.posToVal(left, 'x'));
+        this.#options.tapped(time, (SAME_PLACE / this.#plot.over.clientWidth) * (this.#to - this.#from));
+      },
+      reset,
+    };
+  }
+
+  /** Marks a stretch that is being selected, on this chart or on another; null for none. */
+  select(stretch: Stretch | null): void {
+    const { over } = this.#plot;
+    const left = stretch ? Math.max(0, this.#plot.valToPos(stretch.from, 'x')) : 0;
+    const right = stretch ? Math.min(over.clientWidth, this.#plot.valToPos(stretch.to, 'x')) : 0;
+    this.#plot.setSelect(
+      { left, top: 0, width: right - left, height: stretch ? over.clientHeight : 0 },
+      false,
+    );
+  }
+
+  /**
+   * Shows `drawing` and the gaps of its lines on the window from `from` to `to`, both Unix ms. Of what lies outside of
+   * `known` nobody knows yet. A sample is told for a time that is `reach` ms away at most.
+   */
+  show(
+    drawing: Drawing,
+    gaps: readonly DeclaredGap[],
+    from: number,
+    to: number,
+    known: Stretch,
+    reach: number,
+  ): void {
     this.#drawing = drawing;
+    // Where many samples share a pixel, the one under the pointer is near enough.
+    this.#reach = Math.max(reach, (2 * (to - from)) / Math.max(1, this.#plot.over.clientWidth));
+    this.#unknown = [
+      { from, to: Math.min(known.from, to) },
+      { from: Math.max(known.to, from), to },
+    ].filter(stretch => stretch.to > stretch.from);
     this.#gaps = gaps;
     this.#from = from;
     this.#to = to;
     const thin = drawing.x.length * drawing.ys.length > MANY_POINTS;
     for (const series of this.#plot.series) series.width = thin ? THIN : WIDE;
     this.#place();
+    this.#follow();
   }
 
-  /** Hides or shows line `i`. */
-  setVisible(i: number, visible: boolean): void {
-    this.#shown[i] = visible;
-    this.#plot.setSeries(i + 1, { show: visible });
+  /** Moves the crosshair with the paper, and away with what leaves it. */
+  #follow(): void {
+    const time = this.#options.hover();
+    const { cursor } = this.#plot;
+    if (time === null || (cursor.left ?? -1) < 0) return;
+    if (time < this.#from) {
+      this.#plot.setCursor({ left: -10, top: -10 });
+      if (this.#pointed) this.#options.hovered(null);
+    } else {
+      this.#plot.setCursor({ left: this.#plot.valToPos(time, 'x'), top: cursor.top ?? 0 });
+    }
+  }
+
+  /** Shows the lines of which `shown` says so, and hides the others. */
+  setVisible(shown: readonly boolean[]): void {
+    shown.forEach((visible, i) => {
+      if (this.#shown[i] === visible) return;
+      this.#shown[i] = visible;
+      this.#plot.setSeries(i + 1, { show: visible });
+    });
     this.#place();
+  }
+
+  /** Marks a time that is held, null for none. */
+  pin(time: number | null): void {
+    if (time === this.#pin) return;
+    this.#pin = time;
+    this.#plot.redraw(false);
+  }
+
+  /** Marks samples that are no numbers, at the lower edge. */
+  #drawOdd({ ctx, bbox }: uPlot): void {
+    const size = 4 * devicePixelRatio;
+    const y = bbox.top + bbox.height;
+    ctx.fillStyle = this.#options.look().muted;
+    for (const time of this.#drawing.odd) {
+      if (time < this.#from || time > this.#to) continue;
+      const x = this.#plot.valToPos(time, 'x', true);
+      ctx.beginPath();
+      ctx.moveTo(x - size, y);
+      ctx.lineTo(x + size, y);
+      ctx.lineTo(x, y - 1.5 * size);
+      ctx.fill();
+    }
+  }
+
+  #drawPin({ ctx, bbox }: uPlot): void {
+    if (this.#pin === null || this.#pin < this.#from || this.#pin > this.#to) return;
+    const x = Math.round(this.#plot.valToPos(this.#pin, 'x', true)) + 0.5;
+    ctx.save();
+    ctx.strokeStyle = this.#options.look().palette[0]!;
+    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.restore();
+  }
+
+  /** The place of the sample nearest to `left`, which is there where none is near; CSS pixels. */
+  #snap(left: number): number {
+    if (left < 0) return left;
+    const { x, ys } = this.#drawing;
+    const time = this.#plot.posToVal(left, 'x');
+    const at = nearestTime(x, time, i =>
+      ys.some((values, line) => this.#shown[line] && typeof values[i] === 'number'),
+    );
+    if (at === null || Math.abs(x[at]! - time) > this.#reach) return left;
+    return this.#plot.valToPos(x[at]!, 'x');
+  }
+
+  /** The sample of line `i` nearest to `time`, looked for around place `near`; null where none is near enough. */
+  #sampleNear(i: number, near: number, time: number): number | null {
+    const { x, ys } = this.#drawing;
+    const own = nearestOwn(ys[i] ?? [], near);
+    return own !== null && Math.abs(x[own]! - time) <= this.#reach ? own : null;
   }
 
   /** Draws again what is shown, in a look that changed. */
@@ -162,6 +342,7 @@ export class Strip {
         if (value > high) high = value;
       }
     });
+    this.#stepped = ys.map(isState);
     const [bottom, top] = valueRange(low, high, this.#options.unit);
     this.#bottom = bottom;
     this.#top = top;
@@ -179,12 +360,21 @@ export class Strip {
       width: WIDE,
       dash: [...DASHES[dash]!],
       // A line alone may fill the paper below it; several would hide each other.
-      ...(inks.length === 1 ? { fill: () => look().wash[colour]! } : {}),
+      // The area below a line tells an amount, so it begins at zero or is not there.
+      ...(inks.length === 1
+        ? { fill: () => (this.#bottom === 0 ? look().wash[colour]! : 'transparent') }
+        : {}),
+      paths: (plot, series, from, to) => (this.#stepped[i] ? STEPS : LINES)(plot, series, from, to),
       points: {
         show: false,
         size: 4,
         fill: () => look().palette[colour]!,
-        filter: () => isolated(this.#drawing.ys[i] ?? []),
+        filter: () => {
+          const { x, ys } = this.#drawing;
+          // In a declared gap a dot would be taken for a value that is known to be whole.
+          const found = isolated(ys[i] ?? [])?.filter(at => !this.#gaps.some(gap => isInside(x[at]!, gap)));
+          return found && found.length > 0 ? found : null;
+        },
       },
     };
   }
@@ -195,7 +385,8 @@ export class Strip {
   }
 
   #point(): void {
-    if (!this.#pointed) return;
+    if (!this.#pointed || !this.#moved) return;
+    this.#moved = false;
     const { cursor, over } = this.#plot;
     const on = cursor.left !== undefined && cursor.left >= 0;
     this.#options.hovered(on ? this.#plot.posToVal(cursor.left!, 'x') : null);
@@ -213,47 +404,5 @@ export class Strip {
     const from = this.#plot.valToPos(gap.from, 'x');
     const to = this.#plot.valToPos(gap.to, 'x');
     return Math.abs(left - (from + to) / 2) <= Math.max(to - from, LEAST_GAP) / 2;
-  }
-
-  /** The time axis and the value axis; `rem` is the page's size of text in CSS pixels. */
-  #axes(rem: number): uPlot.Axis[] {
-    const { unit, look } = this.#options;
-    const common: uPlot.Axis = {
-      stroke: () => look().muted,
-      // Whole pixels: uPlot scales the number before `px` for the screen, and takes it for a whole one.
-      font: `${Math.round(TEXT * rem)}px system-ui, sans-serif`,
-      grid: { stroke: () => look().grid, width: 1 },
-      ticks: { show: false },
-    };
-    let ticks: readonly number[] = [];
-    return [
-      {
-        ...common,
-        // A narrow chart would have a single time otherwise.
-        space: (_plot, _axis, _min, _max, width) => (width < 30 * rem ? 4 : 6) * rem,
-        size: 2 * rem,
-        gap: 6,
-        values: (plot, times, _axis, _space, step) =>
-          timeTicks(times, step).map((label, i) => {
-            const room = plot.bbox.width / devicePixelRatio + MARGIN - plot.valToPos(times[i]!, 'x');
-            // A label that would reach over the edge of the paper would be cut.
-            return (label.length * DIGIT * TEXT * rem) / 2 > room ? '' : label;
-          }),
-      },
-      {
-        ...common,
-        size: GUTTER * rem,
-        gap: 8,
-        // One step over the whole paper is always allowed; the ticks on it are ours.
-        incrs: [1],
-        space: 0,
-        splits: plot => {
-          const height = plot.bbox.height / devicePixelRatio;
-          ticks = valueTicks(this.#bottom, this.#top, unit, 1 + Math.floor(height / (TICK_SPACE * rem)));
-          return ticks.map(tick => place(tick, this.#bottom, this.#top));
-        },
-        values: () => formatTicks(ticks, unit),
-      },
-    ];
   }
 }

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ServerClock } from '../model/clock.ts';
 import type { Connection } from '../model/condition.ts';
+import { decodeHistoryAck } from '../model/decode.ts';
+import type { HistoryAck, HistoryRequest } from '../model/wire.ts';
 import { samplesBy } from '../testing/dump.ts';
 import { fixture } from '../testing/fixtures.ts';
 import { FakeTransport } from '../testing/transport.ts';
@@ -22,17 +24,18 @@ function start() {
   const transport = new FakeTransport();
   const connections: Connection[] = [];
   const changed: Subscription[] = [];
-  const metrics: string[][] = [];
+  const catalogues: string[][] = [];
   const clock = new ServerClock(() => 0);
   const client = new LiveClient(transport, clock, {
     connection: connection => connections.push(connection),
     hello: () => {},
     changed: subscription => changed.push(subscription),
-    metrics: names => metrics.push([...names]),
+    catalogue: (series, whole) =>
+      catalogues.push([...series.map(l => l.__name__ ?? ''), ...(whole ? [] : ['…'])]),
     malformed: () => {},
   });
   client.open();
-  return { transport, client, clock, connections, changed, metrics };
+  return { transport, client, clock, connections, changed, catalogues };
 }
 
 const hello = (transport: FakeTransport) => transport.send('hello', fixture('hello').arg);
@@ -302,7 +305,7 @@ describe('which series there are', () => {
   const MATCH = fixture('catalogue').arg.match as string[];
 
   test('is asked on every connection, and told with every change', () => {
-    const { transport, client, metrics } = start();
+    const { transport, client, catalogues } = start();
     client.watch(MATCH);
     expect(transport.take()).toEqual([]);
     hello(transport);
@@ -310,23 +313,36 @@ describe('which series there are', () => {
     expect([asked!.event, asked!.argument]).toEqual(['catalogue', fixture('catalogue').arg]);
     asked!.answer(fixture('catalogue').ack);
     transport.send('catalogue', { added: [{ __name__: 'load1', host: 'web1' }] });
-    expect(metrics).toEqual([['cpu_usage_percent'], ['cpu_usage_percent', 'load1']]);
+    expect(catalogues).toEqual([
+      ['cpu_usage_percent', 'cpu_usage_percent'],
+      ['cpu_usage_percent', 'cpu_usage_percent', 'load1'],
+    ]);
     transport.lose();
     hello(transport);
     const [again] = transport.take();
     again!.answer({ ok: true, series: [] });
-    expect(metrics.at(-1)).toEqual([]);
+    expect(catalogues.at(-1)).toEqual([]);
   });
 
   test('the answer to an older question does not count', () => {
-    const { transport, client, metrics } = start();
+    const { transport, client, catalogues } = start();
     hello(transport);
     client.watch(MATCH);
     client.watch(['load1']);
     const [older, newer] = transport.take();
     newer!.answer({ ok: true, series: [{ __name__: 'load1' }] });
     older!.answer(fixture('catalogue').ack);
-    expect(metrics).toEqual([['load1']]);
+    expect(catalogues).toEqual([['load1']]);
+  });
+
+  test('is asked of all of them, and a list that is cut says so', () => {
+    const { transport, client, catalogues } = start();
+    hello(transport);
+    client.watch([]);
+    const [asked] = transport.take();
+    expect(asked!.argument).toEqual({});
+    asked!.answer({ ok: true, series: [{ __name__: 'load1' }], truncated: true });
+    expect(catalogues).toEqual([['load1', '…']]);
   });
 
   test('is asked again when the server was busy', () => {
@@ -336,6 +352,39 @@ describe('which series there are', () => {
     transport.take()[0]!.answer({ ok: false, error: { code: 'not_ready', message: 'wait' } });
     vi.advanceTimersByTime(15_000);
     expect(transport.take().map(r => r.event)).toEqual(['catalogue']);
+  });
+});
+
+describe('the past', () => {
+  const { arg, ack } = fixture('history');
+  const request = arg as unknown as HistoryRequest;
+
+  test('is asked for and answered', () => {
+    const { transport, client } = start();
+    hello(transport);
+    const answers: HistoryAck[] = [];
+    client.history(request, answer => answers.push(answer));
+    const [asked] = transport.take();
+    expect([asked!.event, asked!.argument]).toEqual(['history', arg]);
+    asked!.answer(ack);
+    expect(answers).toEqual([decodeHistoryAck(ack)]);
+  });
+
+  test('has an answer whatever happens', () => {
+    const { transport, client } = start();
+    const codes: string[] = [];
+    const note = (answer: HistoryAck) => codes.push(answer.ok ? 'ok' : answer.code);
+    client.history(request, note);
+    hello(transport);
+    client.history(request, note);
+    client.history(request, note);
+    client.history(request, note);
+    const [silent, odd, busy] = transport.take();
+    silent!.answer(undefined);
+    odd!.answer({ ok: true });
+    busy!.answer({ ok: false, error: { code: 'overloaded', message: 'wait' } });
+    expect(codes).toEqual(['no_answer', 'no_answer', 'no_answer', 'overloaded']);
+    expect(client.malformed.count).toBe(1);
   });
 });
 

@@ -8,6 +8,7 @@ import {
   decodeCatalogueChange,
   decodeGap,
   decodeHello,
+  decodeHistoryAck,
   decodeStatus,
   decodeSubscribeAck,
   decodeUpdate,
@@ -15,7 +16,15 @@ import {
 } from '../model/decode.ts';
 import type { Extent } from '../model/line.ts';
 import { Room } from '../model/room.ts';
-import { type Hello, PROTOCOL, type SubscribeRequest } from '../model/wire.ts';
+import {
+  type Hello,
+  type HistoryAck,
+  type HistoryRequest,
+  type Labels,
+  PROTOCOL,
+  type Refusal,
+  type SubscribeRequest,
+} from '../model/wire.ts';
 import type { Transport } from './transport.ts';
 
 /** A room that the page wants to be in, over all connections. */
@@ -43,10 +52,13 @@ export interface ClientListener {
   /** The first message of every connection, before any room is asked for. */
   hello(hello: Hello): void;
   changed(subscription: Subscription): void;
-  /** Metrics of which there are series among those that `watch` asked for. */
-  metrics(names: ReadonlySet<string>): void;
+  /** The series among those that `watch` asked for; `whole` is false where the server has more than it lists. */
+  catalogue(series: readonly Labels[], whole: boolean): void;
   malformed(malformed: Malformed): void;
 }
+
+/** The answer to a question that nobody heard, or whose answer could not be read. */
+const NO_CONNECTION: Refusal = { ok: false, code: 'no_answer', message: 'the server did not answer' };
 
 /** Refusals that pass: the same request may succeed later. */
 const PASSING = new Set(['not_ready', 'overloaded', 'internal']);
@@ -85,7 +97,8 @@ export class LiveClient {
   readonly #listener: ClientListener;
   readonly #entries = new Set<Entry>();
   readonly #catalogue = new Catalogue();
-  #watched: readonly string[] = [];
+  #watched: readonly string[] | null = null;
+  #whole = true;
   #watching: ReturnType<typeof setTimeout> | undefined;
   #greeted = false;
   #returning = false;
@@ -155,22 +168,36 @@ export class LiveClient {
     this.#entries.delete(subscription as Entry);
   }
 
-  /** Has the listener told which metrics there are of the series that match any of `queries`, from now on. */
+  /** Has the listener told which series there are that match any of `queries`, or of all where there are none, from now on. */
   watch(queries: readonly string[]): void {
     this.#watched = queries;
     this.#askCatalogue();
   }
 
+  /** Reads samples of the past once. Where that fails, the answer has no series and says why. */
+  history(request: HistoryRequest, answered: (answer: HistoryAck) => void): void {
+    if (!this.#greeted) {
+      answered(NO_CONNECTION);
+      return;
+    }
+    this.#transport.request('history', request, answer => {
+      const ack = answer === undefined ? undefined : this.#read(() => decodeHistoryAck(answer));
+      if (ack?.ok) this.#clock.observe(ack.now);
+      answered(ack ?? NO_CONNECTION);
+    });
+  }
+
   #askCatalogue(): void {
     clearTimeout(this.#watching);
     const match = this.#watched;
-    if (!this.#greeted || match.length === 0) return;
-    this.#transport.request('catalogue', { match }, answer => {
+    if (!this.#greeted || match === null) return;
+    this.#transport.request('catalogue', match.length > 0 ? { match } : {}, answer => {
       if (match !== this.#watched || !this.#greeted) return;
       const ack = answer === undefined ? undefined : this.#read(() => decodeCatalogueAck(answer));
       if (ack?.ok) {
         this.#catalogue.replace(ack.series);
-        this.#listener.metrics(this.#catalogue.names);
+        this.#whole = !ack.truncated;
+        this.#listener.catalogue(this.#catalogue.series, this.#whole);
       } else if (!ack || PASSING.has(ack.code)) {
         this.#watching = setTimeout(() => this.#askCatalogue(), LONGEST_RETRY);
       }
@@ -260,7 +287,7 @@ export class LiveClient {
       case 'catalogue':
         this.#take(decodeCatalogueChange, argument, change => {
           this.#catalogue.change(change);
-          this.#listener.metrics(this.#catalogue.names);
+          this.#listener.catalogue(this.#catalogue.series, this.#whole);
         });
         break;
       case 'bye':

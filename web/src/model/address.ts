@@ -1,3 +1,4 @@
+import { type Card, type Layout, readCards, writeCards } from './cards.ts';
 import { parseSpan, spanText } from './span.ts';
 
 /**
@@ -7,42 +8,76 @@ import { parseSpan, spanText } from './span.ts';
 export interface Address {
   /** Seconds; null where the link leaves it to the server. */
   readonly window: number | null;
+  /** The stretch of time that stands still, Unix ms; null for a page that is live. */
+  readonly fixed: { readonly from: number; readonly to: number } | null;
   /** The chosen host; null for all. */
   readonly host: string | null;
-  /** Queries of the charts to show; empty for the page's own. */
-  readonly charts: readonly string[];
+  /** The charts to show; null for the page's own. */
+  readonly layout: Layout | null;
   /** Only where a link sets it on purpose; else it is the reader's own preference. */
   readonly theme: 'light' | 'dark' | null;
+  /** What of the link could not be followed, for its reader: sentences. */
+  readonly faults: readonly string[];
 }
 
 /** The version of this spelling. */
 const VERSION = '1';
 
-/** Charts that one link may ask for: each is a room, and the server bounds those. */
-const MAX_CHARTS = 24;
-
-/** Reads a link's query string. What cannot be understood counts as not given. */
+/** Reads a link's query string. What cannot be understood counts as not given, and is told. */
 export function readAddress(search: string): Address {
   const params = new URLSearchParams(search);
   const theme = params.get('theme');
+  const span = params.get('window') ?? '';
+  const window = parseSpan(span);
+  const layout = readCards(params);
+  const fixed = readStretch(params);
+  const faults: string[] = [];
+  if (span !== '' && window === null)
+    faults.push(`“${span}” is no window: a window is 1s to 30d, such as 100s, 15m, 6h or 7d`);
+  if (!fixed && (params.has('from') || params.has('to')))
+    faults.push('from and to are no stretch of time: both are Unix milliseconds, and to is the later one');
+  if (layout && layout.left > 0) {
+    const all = layout.cards.length + layout.left;
+    faults.push(
+      `${layout.cards.length} of the link’s ${all} charts are shown, which is as many as a page has`,
+    );
+  }
   return {
-    window: parseSpan(params.get('window') ?? ''),
+    window,
+    fixed,
     host: params.get('host') || null,
-    charts: params
-      .getAll('chart')
-      .filter(query => query !== '')
-      .slice(0, MAX_CHARTS),
+    layout: layout && { cards: layout.cards, hidden: layout.hidden },
     theme: theme === 'light' || theme === 'dark' ? theme : null,
+    faults,
   };
 }
 
-/** Returns `search` with the given choices written in and everything else as it was. */
-export function writeAddress(search: string, choices: Pick<Address, 'window' | 'host'>): string {
+/** What a link carries of the page's choices. */
+export interface Choices {
+  readonly window: number | null;
+  readonly fixed: Address['fixed'];
+  readonly host: string | null;
+  readonly layout: Layout;
+}
+
+/** Returns `search` with the given choices written in and everything else as it was. `standard` needs no words. */
+export function writeAddress(search: string, choices: Choices, standard: readonly Card[]): string {
   const params = new URLSearchParams(search);
   params.set('v', VERSION);
   set(params, 'window', choices.window === null ? null : spanText(choices.window));
+  set(params, 'from', choices.fixed && `${choices.fixed.from}`);
+  set(params, 'to', choices.fixed && `${choices.fixed.to}`);
   set(params, 'host', choices.host);
+  writeCards(params, choices.layout, standard);
   return `?${params}`;
+}
+
+function readStretch(params: URLSearchParams): Address['fixed'] {
+  const [from, to] = ['from', 'to'].map(key => {
+    const text = params.get(key) ?? '';
+    return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  }) as [number, number];
+  return from < to ? { from, to } : null;
 }
 
 function set(params: URLSearchParams, key: string, value: string | null): void {

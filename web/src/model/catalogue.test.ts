@@ -10,21 +10,25 @@ function recorded(): readonly Labels[] {
   return ack.series;
 }
 
-test('metrics come and go with their series', () => {
+const load = { __name__: 'load1', host: 'web1' };
+const names = (catalogue: Catalogue) =>
+  catalogue.series.map(({ __name__, cpu }) => `${__name__}${cpu ?? ''}`);
+
+test('series come and go', () => {
   const catalogue = new Catalogue();
-  const load = { __name__: 'load1', host: 'web1' };
   catalogue.replace([...recorded(), load]);
-  expect([...catalogue.names]).toEqual(['cpu_usage_percent', 'load1']);
-  // One core comes and one goes: the metric stays.
+  expect(names(catalogue)).toEqual(['cpu_usage_percent0', 'cpu_usage_percent1', 'load1']);
   catalogue.change(decodeCatalogueChange(fixture('catalogue-event').arg));
-  expect(catalogue.names.has('cpu_usage_percent')).toBe(true);
+  expect(names(catalogue)).toEqual(['cpu_usage_percent1', 'load1', 'cpu_usage_percent2']);
   catalogue.change({ added: [], gone: [{ host: 'web1', __name__: 'load1' }] });
-  expect([...catalogue.names]).toEqual(['cpu_usage_percent']);
+  expect(names(catalogue)).toEqual(['cpu_usage_percent1', 'cpu_usage_percent2']);
 });
 
-test('another answer replaces the one before', () => {
+test('another answer replaces the one before, and what stays keeps its place', () => {
   const catalogue = new Catalogue();
-  catalogue.replace(recorded());
+  catalogue.replace([load, ...recorded()]);
+  catalogue.replace([{ __name__: 'a' }, ...recorded(), load]);
+  expect(names(catalogue)).toEqual(['load1', 'cpu_usage_percent0', 'cpu_usage_percent1', 'a']);
   catalogue.replace([]);
-  expect(catalogue.names.size).toBe(0);
+  expect(catalogue.series).toEqual([]);
 });

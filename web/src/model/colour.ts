@@ -15,17 +15,25 @@ export const PALETTE: Readonly<Record<'light' | 'dark', readonly string[]>> = {
   dark: ['#e4e7eb', '#e69f00', '#56b4e9', '#00a878', '#f0e442', '#4a90d9', '#f0743e', '#d68ab5'],
 };
 
-/** Dash patterns in CSS pixels: the first eight lines are solid, then patterns tell equal colours apart. */
+/** Dash patterns in CSS pixels: the first four lines are solid, then patterns tell colours apart that are alike to some. */
 export const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 3], [10, 3, 2, 3]];
 
 /** A line alone needs no telling apart: it is drawn in a pen's blue. */
 const ALONE: Ink = { colour: 5, dash: 0 };
 
 /**
- * Gives each line of a chart its ink. The wish of a line is a hash of its key, so it looks the same on every
- * chart and after a reload; a key that is a number is its own hash, so cores run through the palette in order.
- * Only where two lines of one chart wish for the same ink does the later one (by key) move on to the next free
- * one. Lines in `taken` keep what they have: a new neighbour never changes their colour.
+ * The inks in the order in which lines get them. The first eight are told apart by people with any kind of colour blindness:
+ * colours that are alike to them have different dashes. The test of this file computes that.
+ */
+const INKS: readonly Ink[] = [0, 1, 2, 3].flatMap(round => [
+  ...[5, 1, 0, 7].map(colour => ({ colour, dash: round })),
+  ...[2, 3, 4].map(colour => ({ colour, dash: (round + 1) % 4 })),
+  { colour: 6, dash: (round + 2) % 4 },
+]);
+
+/**
+ * Gives each line of a chart its ink, by its place among the lines in the order of their keys: neighbours differ. Lines in
+ * `taken` keep what they have: a new neighbour never changes their colour.
  */
 export function assignInks(
   keys: readonly string[],
@@ -33,37 +41,20 @@ export function assignInks(
 ): Map<string, Ink> {
   if (keys.length === 1 && keys[0] === '') return new Map([['', ALONE]]);
   const inks = new Map<string, Ink>();
-  const used = new Set<number>();
   for (const key of keys) {
     const ink = taken.get(key);
-    if (!ink) continue;
-    inks.set(key, ink);
-    used.add(slot(ink));
+    if (ink) inks.set(key, ink);
   }
-  const colours = PALETTE.light.length;
-  const slots = colours * DASHES.length;
-  for (const key of keys.filter(key => !inks.has(key)).sort(byKey)) {
-    const wish = hash(key);
-    // First any free colour, solid; only when all eight are taken, the next dash pattern.
-    let free = wish % colours;
-    for (let row = 0, tried = 0; used.has(free) && tried < slots; tried++) {
-      if (tried % colours === colours - 1) row++;
-      free = (row % DASHES.length) * colours + ((wish + tried + 1) % colours);
-    }
-    used.add(free);
-    inks.set(key, { colour: free % colours, dash: Math.floor(free / colours) });
-  }
+  const used = new Set([...inks.values()].map(slot));
+  const free = INKS.filter(ink => !used.has(slot(ink)));
+  for (const [i, key] of keys
+    .filter(key => !inks.has(key))
+    .sort(byKey)
+    .entries())
+    inks.set(key, free[i] ?? INKS[i % INKS.length]!);
   return inks;
 }
 
 function slot(ink: Ink): number {
   return ink.dash * PALETTE.light.length + ink.colour;
-}
-
-/** FNV-1a over the key's UTF-16 units, 32 bits; of a whole number, the number. */
-function hash(key: string): number {
-  if (/^\d{1,9}$/.test(key)) return Number(key);
-  let h = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) h = Math.imul(h ^ key.charCodeAt(i), 0x01000193);
-  return h >>> 0;
 }

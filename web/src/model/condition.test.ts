@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ChartFacts, chartState, condition, type Facts, isStale } from './condition.ts';
+import { type ChartFacts, chartState, condition, type Facts, patience } from './condition.ts';
 import { formatTime } from './format.ts';
 
 const NOW = 1_544_608_800_000;
@@ -8,6 +8,9 @@ const live: Facts = {
   joined: true,
   newest: NOW - 800,
   interval: 1000,
+  steady: true,
+  lostSince: null,
+  refused: false,
   notStored: false,
   now: NOW,
 };
@@ -31,6 +34,30 @@ test.each<[string, Partial<Facts>, string, string]>([
     'live, not recorded',
     'the server’s disk is full · newest sample 0.8 s ago',
   ],
+  [
+    'connection lost for long',
+    { connection: { kind: 'lost' }, lostSince: NOW - 62_000 },
+    'no server',
+    `since ${formatTime(NOW - 62_000)} · tried again every few seconds`,
+  ],
+  [
+    'a server that does not come back from its planned stop',
+    { connection: { kind: 'restarting' }, lostSince: NOW - 11_000 },
+    'no server',
+    `since ${formatTime(NOW - 11_000)} · tried again every few seconds`,
+  ],
+  [
+    'every chart refused',
+    { joined: false, refused: true },
+    'nothing to show',
+    'the server refused every chart of this page',
+  ],
+  [
+    'a pause of what has no rhythm',
+    { newest: NOW - 12_000, steady: false },
+    'live',
+    'newest sample 12 s ago',
+  ],
   ['refused', { connection: { kind: 'refused', message: 'log in first' } }, 'refused', 'log in first'],
   [
     'newer server',
@@ -49,14 +76,19 @@ test('the title stands still while the state does: it is what screen readers ann
 });
 
 test('stale is later than three intervals, three seconds at least', () => {
-  expect([isStale(3_000, 1_000), isStale(3_001, 1_000)]).toEqual([false, true]);
-  expect([isStale(3_000, 50), isStale(3_001, 50)]).toEqual([false, true]);
-  expect([isStale(30_000, 10_000), isStale(30_001, 10_000)]).toEqual([false, true]);
+  expect([1_000, 50, 10_000, 0].map(interval => patience(interval, true))).toEqual([
+    3_000, 3_000, 30_000, 3_000,
+  ]);
+});
+
+test('what has no steady rhythm may pause for thirty intervals', () => {
+  expect([1_000, 50, 10_000].map(interval => patience(interval, false))).toEqual([30_000, 10_000, 300_000]);
+  expect(patience(0, false)).toBe(Number.POSITIVE_INFINITY);
 });
 
 describe('a chart', () => {
   const at = (age: number) => `stale since ${formatTime(NOW - age)}`;
-  const chart: ChartFacts = { state: 'live', since: 0, newest: NOW - 800, interval: 1000 };
+  const chart: ChartFacts = { state: 'live', since: 0, newest: NOW - 800, interval: 1000, steady: true };
 
   test.each<[string, Partial<ChartFacts>, string]>([
     ['live', {}, ''],
@@ -70,6 +102,9 @@ describe('a chart', () => {
       '',
     ],
     ['never measured again', { newest: NOW - 31_000, interval: 0 }, at(31_000)],
+    ['a pause of what has no rhythm', { newest: NOW - 25_000, steady: false, state: 'stale' }, ''],
+    ['a long silence of what has no rhythm', { newest: NOW - 31_000, steady: false }, at(31_000)],
+    ['a single sample of what has no rhythm', { newest: NOW - 90_000, steady: false, interval: 0 }, ''],
     ['disk full', { state: 'not_stored' }, 'shown, not recorded: the server’s disk is full'],
     ['stale and the disk full', { state: 'not_stored', newest: NOW - 4000 }, at(4000)],
   ])('%s', (_name, facts, text) => {

@@ -1,4 +1,5 @@
-import { formatAge, formatTime } from './format.ts';
+import { formatAge } from './format.ts';
+import { sinceText } from './times.ts';
 import type { RoomState } from './wire.ts';
 
 /** Where the connection stands. `outdated`: the server speaks a newer protocol than this page. */
@@ -19,6 +20,12 @@ export interface Facts {
   readonly newest: number;
   /** Distance of samples in ms of the fastest series, 0 while unknown. */
   readonly interval: number;
+  /** Whether it comes in a steady rhythm. */
+  readonly steady: boolean;
+  /** Since when there is no connection; null while there is one. */
+  readonly lostSince: number | null;
+  /** Whether the server has refused every chart. */
+  readonly refused: boolean;
   /** Whether the server says that samples are not being recorded. */
   readonly notStored: boolean;
   readonly now: number;
@@ -34,12 +41,17 @@ export interface Condition {
 }
 
 /** The protocol's rule: a sample older than this, three intervals and three seconds at least, is stale; ms. */
-export function staleAfter(interval: number): number {
+function staleAfter(interval: number): number {
   return Math.max(3_000, 3 * interval);
 }
 
-export function isStale(age: number, interval: number): boolean {
-  return age > staleAfter(interval);
+/**
+ * How long a series may be silent before that is an outage, ms. The collector has a rhythm; whoever else writes has pauses,
+ * an evaluation between steps of a training, a door that nobody opens.
+ */
+export function patience(interval: number, steady: boolean): number {
+  if (steady) return staleAfter(interval);
+  return interval > 0 ? Math.max(10_000, 30 * interval) : Number.POSITIVE_INFINITY;
 }
 
 /** What a chart's state is judged by: its `model/room.ts`. */
@@ -49,6 +61,7 @@ export interface ChartFacts {
   readonly since: number;
   readonly newest: number;
   readonly interval: number;
+  readonly steady: boolean;
 }
 
 /**
@@ -61,13 +74,17 @@ const UNKNOWN_SILENCE = 30_000;
  * What is to be said at a chart of its state; empty while it is live. A server that is away, or whose bus is, may say
  * nothing: so the page judges by the newest sample, too.
  */
-export function chartState({ state, since, newest, interval }: ChartFacts, now: number): string {
+export function chartState({ state, since, newest, interval, steady }: ChartFacts, now: number): string {
   if (!Number.isFinite(newest)) return '';
-  const silent = now - newest > (interval > 0 ? staleAfter(interval) : UNKNOWN_SILENCE);
-  if (state === 'stale' && (interval > 0 || silent)) return `stale since ${formatTime(since)}`;
-  if (silent) return `stale since ${formatTime(newest)}`;
+  const silent = now - newest > (interval === 0 && steady ? UNKNOWN_SILENCE : patience(interval, steady));
+  // The server knows of no pauses: of what has no steady rhythm the page judges by itself.
+  if (state === 'stale' && steady && (interval > 0 || silent)) return `stale since ${sinceText(since, now)}`;
+  if (silent) return `stale since ${sinceText(newest, now)}`;
   return state === 'not_stored' ? 'shown, not recorded: the server’s disk is full' : '';
 }
+
+/** How long a connection may be away before one should not wait for it any more, ms. */
+const AWAY = 10_000;
 
 /** Judges the state of the page: the gravest thing that is so. */
 export function condition(facts: Facts): Condition {
@@ -85,12 +102,14 @@ export function condition(facts: Facts): Condition {
     case 'connecting':
       return { kind: 'connecting', title: 'connecting…', detail: '' };
     case 'restarting':
+      if (isAway(facts)) return awayCondition(facts);
       return {
         kind: 'lost',
         title: 'server is restarting',
         detail: seen ? `newest sample ${formatAge(age)} ago` : '',
       };
     case 'lost':
+      if (isAway(facts)) return awayCondition(facts);
       return {
         kind: 'lost',
         title: 'reconnecting…',
@@ -98,10 +117,16 @@ export function condition(facts: Facts): Condition {
       };
     case 'open':
   }
+  if (facts.refused)
+    return {
+      kind: 'waiting',
+      title: 'nothing to show',
+      detail: 'the server refused every chart of this page',
+    };
   if (!facts.joined) return { kind: 'connecting', title: 'connecting…', detail: '' };
   if (!seen) return { kind: 'waiting', title: 'waiting for the first sample', detail: '' };
-  if (isStale(age, facts.interval))
-    return { kind: 'stale', title: 'stale', detail: `since ${formatTime(facts.newest)}` };
+  if (age > patience(facts.interval, facts.steady))
+    return { kind: 'stale', title: 'stale', detail: `since ${sinceText(facts.newest, facts.now)}` };
   const detail = `newest sample ${formatAge(age)} ago`;
   if (facts.notStored)
     return {
@@ -110,4 +135,13 @@ export function condition(facts: Facts): Condition {
       detail: `the server’s disk is full · ${detail}`,
     };
   return { kind: 'live', title: 'live', detail };
+}
+
+function isAway({ lostSince, now }: Facts): boolean {
+  return lostSince !== null && now - lostSince > AWAY;
+}
+
+function awayCondition({ lostSince, now }: Facts): Condition {
+  const detail = `since ${sinceText(lostSince!, now)} · tried again every few seconds`;
+  return { kind: 'lost', title: 'no server', detail };
 }

@@ -8,6 +8,7 @@ import type {
   Descriptor,
   Gap,
   Hello,
+  HistoryAck,
   Labels,
   Refusal,
   RoomState,
@@ -78,16 +79,15 @@ export function decodeStatus(message: unknown): Status {
 
 export function decodeGap(message: unknown): Gap {
   const m = object(message, 'gap');
-  const from = time(m.from, 'gap.from');
-  const to = time(m.to, 'gap.to');
-  if (to < from) throw new WireError('gap.to: lies before gap.from');
-  return {
-    room: text(m.room, 'gap.room'),
-    ids: list(m.ids, 'gap.ids', integer),
-    from,
-    to,
-    reason: text(m.reason, 'gap.reason'),
-  };
+  return { room: text(m.room, 'gap.room'), ...gapOf(m, 'gap') };
+}
+
+function gapOf(value: unknown, path: string): Omit<Gap, 'room'> {
+  const m = object(value, path);
+  const from = time(m.from, `${path}.from`);
+  const to = time(m.to, `${path}.to`);
+  if (to < from) throw new WireError(`${path}.to: lies before ${path}.from`);
+  return { ids: list(m.ids, `${path}.ids`, integer), from, to, reason: text(m.reason, `${path}.reason`) };
 }
 
 export function decodeBye(message: unknown): Bye {
@@ -110,7 +110,24 @@ export function decodeSubscribeAck(message: unknown): SubscribeAck {
 
 export function decodeCatalogueAck(message: unknown): CatalogueAck {
   const m = object(message, 'ack');
-  return boolean(m.ok, 'ack.ok') ? { ok: true, series: list(m.series, 'ack.series', labels) } : refusal(m);
+  if (!boolean(m.ok, 'ack.ok')) return refusal(m);
+  const truncated = m.truncated === undefined ? false : boolean(m.truncated, 'ack.truncated');
+  return { ok: true, series: list(m.series, 'ack.series', labels), truncated };
+}
+
+export function decodeHistoryAck(message: unknown): HistoryAck {
+  const m = object(message, 'ack');
+  if (!boolean(m.ok, 'ack.ok')) return refusal(m);
+  return {
+    ok: true,
+    from: time(m.from, 'ack.from'),
+    to: time(m.to, 'ack.to'),
+    now: time(m.now, 'ack.now'),
+    matched: integer(m.matched, 'ack.matched'),
+    series: list(m.series, 'ack.series', descriptor),
+    blocks: list(m.blocks, 'ack.blocks', block),
+    gaps: optionalList(m.gaps, 'ack.gaps', gapOf),
+  };
 }
 
 export function decodeCatalogueChange(message: unknown): CatalogueChange {

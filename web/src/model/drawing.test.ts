@@ -3,10 +3,28 @@ import { draw } from './drawing.ts';
 import { Line } from './line.ts';
 
 function line(interval: number, samples: readonly (readonly [number, number])[]): Line {
-  const l = new Line({ i: String(interval) }, interval, { window: 1e6, points: 1200 });
+  const l = new Line({ __name__: 'load1', host: String(interval) }, interval, { window: 1e6, points: 1200 });
   for (const [t, v] of samples) l.add(t, v, 1e6);
   return l;
 }
+
+test('what has no steady rhythm goes on over its pauses, and is broken by a long silence', () => {
+  const own = new Line({ __name__: 'train_loss' }, 500, { window: 1e6, points: 1200 });
+  for (const t of [1000, 1500, 7500, 8000, 30_000]) own.add(t, 1, 1e6);
+  expect(draw([own], 0, 34_000).holes).toEqual([{ from: 8000, to: 30_000 }]);
+  const single = new Line({ __name__: 'room' }, 0, { window: 1e6, points: 1200 });
+  single.add(1000, 1, 1e6);
+  expect(draw([single], 0, 90_000).holes).toEqual([]);
+});
+
+test('samples that are no numbers are told', () => {
+  const l = line(1000, [
+    [1000, 1],
+    [2000, Number.NaN],
+    [3000, 2],
+  ]);
+  expect(draw([l], 0, 3500)).toMatchObject({ odd: [2000], holes: [] });
+});
 
 test('lines of the same batches share their times', () => {
   const a = line(1000, [
@@ -24,6 +42,7 @@ test('lines of the same batches share their times', () => {
       [3, 4],
     ],
     holes: [],
+    odd: [],
   });
 });
 
@@ -40,6 +59,7 @@ test('lines of other times are laid over each other, and none is broken by that'
       [undefined, 3, undefined],
     ],
     holes: [],
+    odd: [],
   });
 });
 
@@ -144,7 +164,7 @@ describe('a line is broken', () => {
   });
 
   test('between columns when one that should have samples is empty', () => {
-    const l = new Line({}, 1000, { window: 1e6, points: 1200 });
+    const l = new Line({ __name__: 'load1', host: 'a' }, 1000, { window: 1e6, points: 1200 });
     const nan = Number.NaN;
     const ys = Float64Array.of(1, 1, 1, 1, nan, nan, nan, nan, 2, 2, 2, 2, 3, 3, 3, 3);
     l.addColumns({ kind: 'columns', ids: [0], x0: 0, step: 10_000, ys: [ys] }, 0, 40_000);
@@ -190,7 +210,7 @@ describe('a hole', () => {
       [1100, 2],
       [9000, 3],
     ]);
-    expect(draw([l], 0, 60_000, 9000).holes).toEqual([{ from: 1100, to: 9000 }]);
+    expect(draw([l], 0, 60_000, { from: 0, to: 9000 }).holes).toEqual([{ from: 1100, to: 9000 }]);
     expect(draw([l], 0, 60_000).holes).toEqual([
       { from: 1100, to: 9000 },
       { from: 9000, to: 60_000 },
@@ -211,7 +231,7 @@ test('the line enters from before the window and leaves past it, and no more tha
 });
 
 test('values of columns stand at the quarters of their columns', () => {
-  const l = new Line({}, 1000, { window: 1e6, points: 1200 });
+  const l = new Line({ __name__: 'load1', host: 'a' }, 1000, { window: 1e6, points: 1200 });
   l.addColumns(
     { kind: 'columns', ids: [0], x0: 8000, step: 4000, ys: [Float64Array.of(1, 0, 9, 2)] },
     0,
@@ -225,6 +245,6 @@ test('values of columns stand at the quarters of their columns', () => {
 });
 
 test('nothing draws as nothing', () => {
-  expect(draw([], 0, 1000)).toEqual({ x: [], ys: [], holes: [] });
-  expect(draw([line(1000, [])], 0, 1000)).toEqual({ x: [], ys: [[]], holes: [] });
+  expect(draw([], 0, 1000)).toEqual({ x: [], ys: [], holes: [], odd: [] });
+  expect(draw([line(1000, [])], 0, 1000)).toEqual({ x: [], ys: [[]], holes: [], odd: [] });
 });

@@ -1,3 +1,4 @@
+import { patience } from './condition.ts';
 import type { Line } from './line.ts';
 
 /**
@@ -9,6 +10,8 @@ export interface Drawing {
   readonly ys: (number | null | undefined)[][];
   /** Stretches of time in which every line is broken, ascending. */
   readonly holes: Hole[];
+  /** Times of samples that are no numbers and have no place on the paper, ascending. */
+  readonly odd: number[];
 }
 
 export interface Hole {
@@ -16,19 +19,18 @@ export interface Hole {
   readonly to: number;
 }
 
-/** A line whose samples are more than this many of its intervals apart is broken there. */
+/** A line of a steady rhythm whose samples are more than this many of its intervals apart is broken there. */
 const BREAK = 3;
 
-/** Shortest silence in ms that counts as a hole at the right end, where the next sample may be on its way. */
-const SHORTEST_SILENCE = 3_000;
-
 /**
- * Lays out the lines from `from` to `to`, both Unix ms. `known` is the time up to which everything is here: what has not
+ * Lays out the lines from `from` to `to`, both Unix ms. `known` is the stretch of which everything is here: what has not
  * arrived yet is no hole.
  */
-export function draw(lines: readonly Line[], from: number, to: number, known = to): Drawing {
+export function draw(lines: readonly Line[], from: number, to: number, known: Hole = { from, to }): Drawing {
   const strokes = lines.map(line => stroke(line, from, to));
-  return { ...merge(strokes), holes: holes(lines, strokes, from, Math.min(to, known)) };
+  const open = holes(lines, strokes, Math.max(from, known.from), Math.min(to, known.to));
+  const odd = [...new Set(strokes.flatMap(stroke => stroke.odd))].sort((a, b) => a - b);
+  return { ...merge(strokes), holes: open, odd };
 }
 
 /** One line's points, `null` values included, and the stretches over which it is whole. */
@@ -36,12 +38,14 @@ interface Stroke {
   readonly t: number[];
   readonly v: (number | null)[];
   readonly runs: { from: number; to: number }[];
+  readonly odd: number[];
 }
 
 function stroke(line: Line, from: number, to: number): Stroke {
   const t: number[] = [];
   const v: (number | null)[] = [];
   const runs: { from: number; to: number }[] = [];
+  const odd: number[] = [];
 
   function point(time: number, value: number, joined: boolean): void {
     if (!joined && t.length > 0) {
@@ -49,13 +53,14 @@ function stroke(line: Line, from: number, to: number): Stroke {
       t.push(last + (time - last) / 2);
       v.push(null);
     }
+    if (!Number.isFinite(value)) odd.push(time);
     t.push(time);
     v.push(Number.isFinite(value) ? value : null);
     if (joined && runs.length > 0) runs[runs.length - 1]!.to = time;
     else runs.push({ from: time, to: time });
   }
 
-  const apart = BREAK * line.interval;
+  const apart = line.steady ? BREAK * line.interval : patience(line.interval, false);
   const { samples, columns } = line;
   if (samples) {
     const end = Math.min(samples.length, samples.indexAt(to) + 1);
@@ -76,7 +81,7 @@ function stroke(line: Line, from: number, to: number): Stroke {
       last = k;
     });
   }
-  return { t, v, runs };
+  return { t, v, runs, odd };
 }
 
 /**
@@ -140,8 +145,7 @@ function holes(lines: readonly Line[], strokes: readonly Stroke[], from: number,
   return out;
 }
 
-/** How long lines may be silent before that is a hole: three intervals of the fastest, three seconds at least. */
+/** How long lines may be silent before that is a hole at the right end, where the next sample may be on its way, ms. */
 function silence(lines: readonly Line[]): number {
-  const known = lines.map(line => line.interval).filter(interval => interval > 0);
-  return Math.max(SHORTEST_SILENCE, BREAK * (known.length > 0 ? Math.min(...known) : 0));
+  return Math.min(...lines.map(line => patience(line.interval, line.steady)));
 }

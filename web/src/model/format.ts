@@ -80,6 +80,16 @@ export function unitOf(name: string): Unit {
   return SUFFIXES.find(([suffix]) => name.endsWith(suffix))?.[1] ?? 'number';
 }
 
+/** The end of a metric's name that tells its unit; empty where none does. */
+export function suffixOf(name: string): string {
+  return SUFFIXES.find(([suffix]) => name.endsWith(suffix))?.[0] ?? '';
+}
+
+/** Whether a link's word is a unit. */
+export function isUnit(word: string | null): word is Unit {
+  return word !== null && Object.hasOwn(UNITS, word);
+}
+
 /** What is shown where there is no value. */
 export const NOTHING = '–';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { byKey, distinguishing, identity, lineKey, lineTitle, quote } from './labels.ts';
+import { byKey, distinguishing, identity, lineKey, lineTitle, quote, shorten } from './labels.ts';
 
 test('identity does not depend on the order of labels, and never confuses two series', () => {
   expect(identity({ a: '1', b: '2' })).toBe(identity({ b: '2', a: '1' }));
@@ -25,8 +25,8 @@ describe('what a line is called', () => {
     return series.map(s => lineTitle(s, apart, names));
   };
 
-  test('by the labels that tell it apart', () => {
-    expect(titles({ __name__: 'c', cpu: '0' }, { __name__: 'c', cpu: '1' })).toEqual(['0', '1']);
+  test('by the labels that tell it apart, and a number by its label too', () => {
+    expect(titles({ __name__: 'c', cpu: '0' }, { __name__: 'c', cpu: '1' })).toEqual(['cpu 0', 'cpu 1']);
   });
 
   test('by the words of its metric that differ', () => {
@@ -61,4 +61,20 @@ test('lines are ordered as a person would order them', () => {
 
 test('a value is quoted as PromQL reads it', () => {
   expect(quote('a"b\\c\nd')).toBe('"a\\"b\\\\c\\nd"');
+});
+
+test('titles lose what they have in common', () => {
+  const path = '/api/v1/very/long/path';
+  expect(shorten([`${path}/a`, `${path}/b`], 'Requests')).toEqual(['…a', '…b']);
+  expect(shorten(['memory used', 'memory total', 'swap used'], 'Memory')).toEqual([
+    'used',
+    'total',
+    'swap used',
+  ]);
+  expect(shorten(['memory used', 'used'], 'Memory')).toEqual(['memory used', 'used']);
+  expect(shorten(['eth0', 'eth1'], 'Network')).toEqual(['eth0', 'eth1']);
+  expect(shorten(['some/long/path/', 'some/long/path/x'], '')).toEqual([
+    'some/long/path/',
+    'some/long/path/x',
+  ]);
 });

@@ -47,9 +47,36 @@ export function lineTitle(labels: Labels, apart: readonly string[], names: reado
   while (tail < shortest - 1 - head && words.every(w => w.at(-1 - tail) === words[0]!.at(-1 - tail))) tail++;
   const own = name.slice(head, name.length - tail).join(' ');
   return apart
-    .map(label => (label === NAME ? own : (labels[label] ?? '')))
+    .map(label => (label === NAME ? own : valueText(label, labels[label] ?? '')))
     .filter(Boolean)
     .join(' ');
+}
+
+/** A label's value; a number alone would be read as the line's value, so its label stands before it. */
+function valueText(label: string, value: string): string {
+  return /^[\d.]+$/.test(value) ? `${label} ${value}` : value;
+}
+
+/** Least part of titles that is worth to be cut, characters. */
+const WORTH = 8;
+
+/**
+ * Cuts from titles what they begin with in common, up to the end of a word, and from each the `subject` of its chart, which
+ * its head says already. No title is left empty, and no two become the same.
+ */
+export function shorten(titles: readonly string[], subject: string): string[] {
+  const spoken = subject.toLowerCase();
+  const bare = titles.map(title =>
+    title.toLowerCase().startsWith(`${spoken} `) ? title.slice(spoken.length + 1) : title,
+  );
+  const use = new Set(bare).size === new Set(titles).size ? bare : titles;
+  if (use.length < 2) return [...use];
+  let common = 0;
+  while (use.every(title => common < title.length && title[common] === use[0]![common])) common++;
+  // Back to the end of a word, so that what is left can be read.
+  while (common > 0 && !/[\s/._:-]/.test(use[0]![common - 1]!)) common--;
+  if (common < WORTH || use.some(title => title.length <= common)) return [...use];
+  return use.map(title => `…${title.slice(common)}`);
 }
 
 /** Orders lines for a legend. */

@@ -1,3 +1,4 @@
+import { isCollected } from './collected.ts';
 import { Columns } from './columns.ts';
 import { identity } from './labels.ts';
 import { Samples } from './samples.ts';
@@ -33,6 +34,8 @@ export class Line {
   readonly labels: Labels;
   /** Its identity: equal for equal labels, on every server. */
   readonly key: string;
+  /** Whether it comes in a steady rhythm, so that a pause is an outage. */
+  readonly steady: boolean;
   /** Usual distance of samples in ms, 0 while unknown. */
   interval: number;
   readonly #extent: Extent;
@@ -45,6 +48,7 @@ export class Line {
   constructor(labels: Labels, interval: number, extent: Extent) {
     this.labels = labels;
     this.key = identity(labels);
+    this.steady = isCollected(labels);
     this.interval = interval;
     this.#extent = extent;
   }

@@ -1,11 +1,21 @@
-import { expect, test } from 'vitest';
-import { panels } from './panels.ts';
+import { describe, expect, test } from 'vitest';
+import type { Card } from './cards.ts';
+import { layOut, type Situation, STANDARD } from './panels.ts';
 
-const always = (host: string | null, known: string[]) =>
-  panels([], host, known).filter(panel => panel.onlyWith === null);
+const NOBODY: Situation = { host: null, hosts: [], series: [] };
+const card = (query: string, more: Partial<Card> = {}): Card => ({
+  id: query,
+  query,
+  title: null,
+  unit: null,
+  ...more,
+});
+const standard = (situation: Partial<Situation> = {}) =>
+  layOut(STANDARD, [], { ...NOBODY, ...situation }).panels;
+const titles = (situation: Partial<Situation>) => standard(situation).map(panel => panel.title);
 
 test('without a choice: the vitals of all hosts, total CPU large on top', () => {
-  const all = always(null, ['web1']);
+  const all = standard();
   expect(all.map(panel => [panel.title, panel.query])).toEqual([
     ['CPU', 'cpu_usage_percent{cpu="total"}'],
     ['CPU by core', 'cpu_usage_percent{cpu!="total"}'],
@@ -14,31 +24,31 @@ test('without a choice: the vitals of all hosts, total CPU large on top', () => 
       '{__name__=~"memory_used_bytes|memory_available_bytes|memory_cached_bytes|memory_total_bytes|swap_used_bytes"}',
     ],
     ['Load', '{__name__=~"load1|load5|load15"}'],
-    ['Disk', '{__name__=~"disk_(read|write)_bytes_per_second"}'],
-    ['Network', '{__name__=~"network_(receive|transmit)_bytes_per_second"}'],
+    ['Disk', '{__name__=~"disk_read_bytes_per_second|disk_write_bytes_per_second"}'],
+    ['Network', '{__name__=~"network_receive_bytes_per_second|network_transmit_bytes_per_second"}'],
   ]);
   expect(all.map(panel => panel.hero)).toEqual([true, false, false, false, false, false]);
 });
 
 test('below the vitals: of one host, what not every machine has', () => {
-  const rest = panels([], null, ['web1', 'web2']).slice(6);
-  expect(rest.map(panel => [panel.title, panel.query, panel.onlyWith])).toEqual([
-    ['CPU by mode · web1', 'cpu_mode_percent{mode!="idle",host="web1"}', 'cpu_mode_percent'],
-    ['Pressure · web1', 'pressure_some_percent{host="web1"}', 'pressure_some_percent'],
-    ['Disk busy · web1', 'disk_busy_percent{host="web1"}', 'disk_busy_percent'],
-    ['Filesystems · web1', 'filesystem_used_percent{host="web1"}', 'filesystem_used_percent'],
-    ['Temperature · web1', 'temperature_celsius{host="web1"}', 'temperature_celsius'],
+  const busy = { __name__: 'disk_busy_percent', host: 'web1', device: 'sda' };
+  const modes = { __name__: 'cpu_mode_percent', host: 'web2', mode: 'user' };
+  const hosts = ['web1', 'web2'];
+  const rest = standard({ hosts, series: [busy, modes] }).slice(6);
+  expect(rest.map(panel => [panel.title, panel.query])).toEqual([
+    ['Disk busy · web1', 'disk_busy_percent{host="web1"}'],
   ]);
+  expect(standard({ host: 'web2', hosts, series: [busy, modes] }).at(-1)!.title).toBe('CPU by mode');
 });
 
 test('with a host: its series only, and its name cannot break out of the query', () => {
-  const [cpu, , memory] = panels([], 'a"b', ['a"b']);
+  const [cpu, , memory] = standard({ host: 'a"b', hosts: ['a"b'] });
   expect(cpu!.query).toBe('cpu_usage_percent{cpu="total",host="a\\"b"}');
   expect(memory!.query).toMatch(/^\{__name__=~".*",host="a\\"b"\}$/);
 });
 
 test('with several hosts the cores of one are shown', () => {
-  const [cpu, cores] = panels([], null, ['web1', 'web2']);
+  const [cpu, cores] = standard({ hosts: ['web1', 'web2'] });
   expect(cpu!.query).toBe('cpu_usage_percent{cpu="total"}');
   expect([cores!.title, cores!.query]).toEqual([
     'CPU by core · web1',
@@ -46,11 +56,91 @@ test('with several hosts the cores of one are shown', () => {
   ]);
 });
 
-test('a link may ask for charts of its own', () => {
-  expect(panels(['load1', 'up'], null, []).map(panel => panel.query)).toEqual(['load1', 'up']);
+describe('own series', () => {
+  const room = { __name__: 'room_celsius', room: 'lab' };
+
+  test('have a chart each, above the vitals, in the order in which they came', () => {
+    const loss = { __name__: 'train_loss' };
+    expect(titles({ series: [room, loss, { ...room, room: 'cellar' }] }).slice(0, 3)).toEqual([
+      'Room',
+      'Train loss',
+      'CPU',
+    ]);
+    expect(standard({ series: [room] })[0]).toMatchObject({
+      query: 'room_celsius',
+      subtitle: 'room_celsius',
+    });
+  });
+
+  test('are not what the collector measures, but may be called like it', () => {
+    const processes = { __name__: 'processes', host: 'web1' };
+    const temperature = { __name__: 'temperature_celsius', room: 'lab' };
+    expect(titles({ series: [processes] })).toHaveLength(6);
+    expect(titles({ hosts: ['a', 'b'], series: [processes, temperature] })[0]).toBe('Temperature');
+  });
+
+  test('that a chart of the view shows need no other one', () => {
+    const of = (query: string) =>
+      layOut([card(query), card('.own')], [], { ...NOBODY, series: [room, { ...room, room: 'cellar' }] })
+        .panels;
+    expect(of('room_celsius').map(panel => panel.query)).toEqual(['room_celsius']);
+    expect(of('room_celsius{room="lab"}').map(panel => panel.query)).toEqual([
+      'room_celsius{room="lab"}',
+      'room_celsius',
+    ]);
+  });
+
+  test('that were removed stay away, and so do those of another host', () => {
+    expect(layOut(STANDARD, ['room_celsius'], { ...NOBODY, series: [room] }).panels).toHaveLength(6);
+    const there = [{ ...room, host: 'web2' }];
+    expect(titles({ host: 'web1', hosts: ['web1', 'web2'], series: there })).toHaveLength(6);
+    expect(standard({ host: 'web2', hosts: ['web2'], series: there })[0]!.query).toBe(
+      'room_celsius{host=~"|web2"}',
+    );
+  });
+
+  test('that are too many are counted', () => {
+    const series = Array.from({ length: 40 }, (_, i) => ({ __name__: `own${i}` }));
+    const { panels, more } = layOut(STANDARD, [], { ...NOBODY, series });
+    expect([panels.length, more]).toEqual([18, 28]);
+  });
+});
+
+describe('a view of its own', () => {
+  const of = (cards: readonly Card[], situation: Partial<Situation> = {}) =>
+    layOut(cards, [], { ...NOBODY, ...situation }).panels;
+
+  test('has its charts only, the first of them large', () => {
+    const panels = of([card('load1'), card('sum(load1)')], { series: [{ __name__: 'room' }] });
+    expect(panels.map(({ query, title, hero }) => [query, title, hero])).toEqual([
+      ['load1', 'Load1', true],
+      ['sum(load1)', 'sum(load1)', false],
+    ]);
+  });
+
+  test('names its charts and tells their units', () => {
+    const [panel] = of([card('room', { title: 'The lab', unit: 'celsius' })]);
+    expect(panel).toMatchObject({ title: 'The lab', subtitle: 'room', unit: 'celsius' });
+  });
+
+  test('follows the chosen host', () => {
+    expect(of([card('load1')], { host: 'web1', hosts: ['web1'] })[0]!.query).toBe('load1{host=~"|web1"}');
+  });
+
+  test('may name a metric whose name is no selector', () => {
+    const series = [{ __name__: 'http.requests' }];
+    expect(of([card('http.requests')], { series })[0]!.query).toBe('{__name__="http.requests"}');
+    expect(of([card('http.requests')])[0]!.query).toBe('http.requests');
+  });
+
+  test('has nothing where it names a chart that the page does not have', () => {
+    expect(of([card('.nonsense')])).toEqual([]);
+  });
 });
 
 test('every panel has an id of its own', () => {
-  const ids = [...panels([], null, []), ...panels(['a', 'a'], null, [])].map(panel => panel.id);
+  const series = [{ __name__: 'a b' }, { __name__: 'a.b' }];
+  const ids = standard({ series }).map(panel => panel.id);
   expect(new Set(ids).size).toBe(ids.length);
+  expect(ids.join()).not.toContain(' ');
 });

@@ -1,22 +1,36 @@
-import { quote } from './labels.ts';
+import { type Card, OWN } from './cards.ts';
+import { isCollected } from './collected.ts';
+import type { Unit } from './format.ts';
+import { NAME, quote } from './labels.ts';
+import { metricTitle, queryTitle } from './naming.ts';
+import { compile, nameSelector, ofHost, parseSelector } from './selector.ts';
+import type { Labels } from './wire.ts';
 
 /** One chart of the page: what it is called and which series it shows. */
 export interface Panel {
   /** Unique on the page. */
   readonly id: string;
   readonly title: string;
+  /** What it shows in the server's words, where the title says it otherwise; may be empty. */
+  readonly subtitle: string;
   readonly query: string;
-  /** The one on top, larger than the others. */
+  /** Of all its values; null where the metrics' names tell it. */
+  readonly unit: Unit | null;
+  /** The first one that was chosen, larger than the others. */
   readonly hero: boolean;
-  /** The metric without which the chart is not shown, because not every machine has it; null: always shown. */
-  readonly onlyWith: string | null;
+  /** The entry of the view that it comes from; null for a chart that came by itself. */
+  readonly card: Card | null;
+  /** The only metric that it shows, where there is just one. */
+  readonly metric: string | null;
+  /** Whether it is one of the page's own: then it is there before its series are. */
+  readonly vital: boolean;
 }
 
 interface Template {
   readonly id: string;
   readonly title: string;
-  /** The metric's name, or a regular expression over names. */
-  readonly name: string | { readonly pattern: string };
+  /** The metrics' names. */
+  readonly names: readonly string[];
   readonly matchers?: readonly string[];
   /** Shows one host only: with several, its lines would be too many to read. */
   readonly singleHost?: boolean;
@@ -26,75 +40,176 @@ interface Template {
 
 /** A host's vitals, in the order in which one looks at them. */
 const TEMPLATES: readonly Template[] = [
-  { id: 'cpu', title: 'CPU', name: 'cpu_usage_percent', matchers: ['cpu="total"'] },
+  { id: 'cpu', title: 'CPU', names: ['cpu_usage_percent'], matchers: ['cpu="total"'] },
   {
     id: 'cores',
     title: 'CPU by core',
-    name: 'cpu_usage_percent',
+    names: ['cpu_usage_percent'],
     matchers: ['cpu!="total"'],
     singleHost: true,
   },
   {
     id: 'memory',
     title: 'Memory',
-    name: {
-      pattern:
-        'memory_used_bytes|memory_available_bytes|memory_cached_bytes|memory_total_bytes|swap_used_bytes',
-    },
+    names: [
+      'memory_used_bytes',
+      'memory_available_bytes',
+      'memory_cached_bytes',
+      'memory_total_bytes',
+      'swap_used_bytes',
+    ],
   },
-  { id: 'load', title: 'Load', name: { pattern: 'load1|load5|load15' } },
-  { id: 'disk', title: 'Disk', name: { pattern: 'disk_(read|write)_bytes_per_second' } },
-  { id: 'network', title: 'Network', name: { pattern: 'network_(receive|transmit)_bytes_per_second' } },
+  { id: 'load', title: 'Load', names: ['load1', 'load5', 'load15'] },
+  { id: 'disk', title: 'Disk', names: ['disk_read_bytes_per_second', 'disk_write_bytes_per_second'] },
+  {
+    id: 'network',
+    title: 'Network',
+    names: ['network_receive_bytes_per_second', 'network_transmit_bytes_per_second'],
+  },
   // Below: what explains the vitals. Idle is left out, or it would press the other modes to the bottom.
   {
     id: 'modes',
     title: 'CPU by mode',
-    name: 'cpu_mode_percent',
+    names: ['cpu_mode_percent'],
     matchers: ['mode!="idle"'],
     singleHost: true,
     optional: true,
   },
-  { id: 'pressure', title: 'Pressure', name: 'pressure_some_percent', singleHost: true, optional: true },
-  { id: 'busy', title: 'Disk busy', name: 'disk_busy_percent', singleHost: true, optional: true },
+  { id: 'pressure', title: 'Pressure', names: ['pressure_some_percent'], singleHost: true, optional: true },
+  { id: 'busy', title: 'Disk busy', names: ['disk_busy_percent'], singleHost: true, optional: true },
   {
     id: 'filesystems',
     title: 'Filesystems',
-    name: 'filesystem_used_percent',
+    names: ['filesystem_used_percent'],
     singleHost: true,
     optional: true,
   },
-  { id: 'temperature', title: 'Temperature', name: 'temperature_celsius', singleHost: true, optional: true },
+  {
+    id: 'temperature',
+    title: 'Temperature',
+    names: ['temperature_celsius'],
+    singleHost: true,
+    optional: true,
+  },
 ];
 
-/**
- * The charts of the page: the link's own queries if it has any, else the vitals of `host`, or of all hosts
- * where it is null. `known` are the hosts seen so far; the first stands in where a chart shows one only.
- */
-export function panels(charts: readonly string[], host: string | null, known: readonly string[]): Panel[] {
-  if (charts.length > 0) {
-    return charts.map((query, i) => ({
-      id: `chart-${i}`,
-      title: query,
-      query,
-      hero: i === 0,
-      onlyWith: null,
-    }));
+/** Charts that come by themselves; what is more is found by the search. */
+const MOST_OWN = 12;
+
+/** The page as it is until somebody changes it: what is one's own first, then the host's vitals. */
+export const STANDARD: readonly Card[] = [OWN, ...TEMPLATES.map(({ id }) => `.${id}`)].map(query => ({
+  id: query.slice(1),
+  query,
+  title: null,
+  unit: null,
+}));
+
+/** What is known when the charts are laid out. */
+export interface Situation {
+  /** The chosen host, null for all. */
+  readonly host: string | null;
+  /** The hosts seen so far; the first stands in where a chart shows one only. */
+  readonly hosts: readonly string[];
+  /** The series that there are. */
+  readonly series: readonly Labels[];
+}
+
+/** The charts of a view, and how many metrics have no chart because there are too many of them. */
+export function layOut(
+  cards: readonly Card[],
+  hidden: readonly string[],
+  situation: Situation,
+): { readonly panels: readonly Panel[]; readonly more: number } {
+  const placed = cards.map(card => (card.query === OWN ? null : panelOf(card, situation)));
+  const shown = placed.filter(panel => panel !== null);
+  const own = cards.some(card => card.query === OWN) ? ownMetrics(shown, hidden, situation) : [];
+  const charts = own.slice(0, MOST_OWN).map(name => ownPanel(name, situation.host));
+  const panels = cards.flatMap((card, i) => (card.query === OWN ? charts : (placed[i] ?? [])));
+  const hero = panels.findIndex(panel => panel.card !== null);
+  return {
+    panels: panels.map((panel, i) => (i === hero ? { ...panel, hero: true } : panel)),
+    more: Math.max(0, own.length - MOST_OWN),
+  };
+}
+
+/** The chart of a card; null where there is nothing for it, or no such chart. */
+function panelOf(card: Card, { host, hosts, series }: Situation): Panel | null {
+  const common = { id: card.id, unit: card.unit, hero: false, card };
+  if (!card.query.startsWith('.')) {
+    const title = card.title ?? queryTitle(card.query);
+    const name = parseSelector(nameOrSelector(card.query, series));
+    return {
+      ...common,
+      title,
+      subtitle: title === card.query ? '' : card.query,
+      query: ofHost(nameOrSelector(card.query, series), host),
+      metric: name?.find(m => m.label === NAME && m.operator === '=')?.value ?? null,
+      vital: false,
+    };
   }
-  const single = host ?? (known.length > 1 ? known[0]! : null);
-  return TEMPLATES.map((template, i) => ({
-    id: template.id,
-    title: template.singleHost && single !== host ? `${template.title} · ${single}` : template.title,
-    query: selector(template, template.singleHost ? single : host),
-    hero: i === 0,
-    onlyWith: template.optional && typeof template.name === 'string' ? template.name : null,
-  }));
+  const template = TEMPLATES.find(({ id }) => `.${id}` === card.query);
+  if (!template) return null;
+  const single = template.singleHost ? (host ?? (hosts.length > 1 ? hosts[0]! : null)) : host;
+  const isThere = (labels: Labels) =>
+    template.names.includes(labels[NAME] ?? '') && (single === null || labels.host === single);
+  if (template.optional && !series.some(isThere)) return null;
+  const title = card.title ?? template.title;
+  return {
+    ...common,
+    title: template.singleHost && single !== host ? `${title} · ${single}` : title,
+    subtitle: '',
+    query: selector(template, single),
+    metric: null,
+    vital: true,
+  };
+}
+
+/** Some metrics have names that are no selectors, http.requests: they may be written as they are where there is one. */
+function nameOrSelector(query: string, series: readonly Labels[]): string {
+  const isName = parseSelector(query) === null && series.some(labels => labels[NAME] === query);
+  return isName ? nameSelector(query) : query;
+}
+
+/** The metrics that a chart of their own stands for: neither is there another one, nor are they of the collector. */
+function ownMetrics(
+  shown: readonly Panel[],
+  hidden: readonly string[],
+  { host, series }: Situation,
+): string[] {
+  const without = new Set(hidden);
+  const selects = shown.map(({ query }) => compile(parseSelector(query) ?? NOTHING));
+  const names = new Set<string>();
+  for (const labels of series) {
+    const name = labels[NAME] ?? '';
+    if (names.has(name) || without.has(name)) continue;
+    if (isCollected(labels)) continue;
+    if (host !== null && labels.host !== undefined && labels.host !== host) continue;
+    if (!selects.some(selects => selects(labels))) names.add(name);
+  }
+  return [...names];
+}
+
+const NOTHING = [{ label: NAME, operator: '=', value: '' }] as const;
+
+function ownPanel(name: string, host: string | null): Panel {
+  const title = metricTitle(name);
+  return {
+    id: `own-${encodeURIComponent(name)}`,
+    title,
+    subtitle: title === name ? '' : name,
+    query: ofHost(nameSelector(name), host),
+    unit: null,
+    hero: false,
+    card: null,
+    metric: name,
+    vital: false,
+  };
 }
 
 /** Writes a template as a PromQL selector. */
-function selector(template: Template, host: string | null): string {
-  const { name, matchers = [] } = template;
+function selector({ names, matchers = [] }: Template, host: string | null): string {
   const all = [...matchers, ...(host === null ? [] : [`host=${quote(host)}`])];
-  if (typeof name !== 'string') all.unshift(`__name__=~${quote(name.pattern)}`);
-  const metric = typeof name === 'string' ? name : '';
+  if (names.length > 1) all.unshift(`__name__=~${quote(names.join('|'))}`);
+  const metric = names.length > 1 ? '' : names[0]!;
   return all.length > 0 ? `${metric}{${all.join(',')}}` : metric;
 }

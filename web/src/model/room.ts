@@ -26,6 +26,7 @@ export class Room {
   #matched = 0;
   #unknown = 0;
   #revision = 0;
+  #touched = Number.POSITIVE_INFINITY;
 
   constructor(query: string, extent: Extent) {
     this.query = query;
@@ -82,6 +83,11 @@ export class Room {
     return this.#revision;
   }
 
+  /** The earliest time that the last message had something of, Unix ms; Infinity for none. */
+  get touched(): number {
+    return this.#touched;
+  }
+
   /** Time of the newest sample of any line, -Infinity while there is none. */
   get newest(): number {
     let newest = Number.NEGATIVE_INFINITY;
@@ -96,6 +102,11 @@ export class Room {
       if (line.interval > 0 && (interval === 0 || line.interval < interval)) interval = line.interval;
     }
     return interval;
+  }
+
+  /** Whether any line comes in a steady rhythm, so that silence is an outage. */
+  get steady(): boolean {
+    return this.lines.some(line => line.steady);
   }
 
   /** Another extent is wanted: what is here stays until the bootstrap for it replaces it. */
@@ -149,6 +160,7 @@ export class Room {
   }
 
   gap(message: Gap): void {
+    this.#touched = message.from;
     for (const id of message.ids) {
       this.#byId.get(id)?.addGap({ from: message.from, to: message.to, reason: message.reason });
     }
@@ -181,7 +193,10 @@ export class Room {
 
   #take(blocks: readonly Block[], now: number): void {
     this.#revision++;
+    this.#touched = Number.POSITIVE_INFINITY;
     for (const block of blocks) {
+      const start = block.kind === 'columns' ? block.x0 : block.x[0];
+      if (start !== undefined) this.#touched = Math.min(this.#touched, start);
       block.ids.forEach((id, row) => {
         const line = this.#byId.get(id);
         if (!line) {

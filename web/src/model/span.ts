@@ -25,8 +25,9 @@ export function spanText(seconds: number): string {
   return `${seconds / size}${unit}`;
 }
 
-/** Spells a window for people: "100 s", "15 min", "24 h". */
+/** Spells a window for people: "100 s", "15 min", "24 h", "7 d". */
 export function spanLabel(seconds: number): string {
+  if (seconds % 86_400 === 0 && seconds > 86_400) return `${seconds / 86_400} d`;
   if (seconds % 3_600 === 0) return `${seconds / 3_600} h`;
   if (seconds % 60 === 0) return `${seconds / 60} min`;
   return `${seconds} s`;

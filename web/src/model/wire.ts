@@ -112,7 +112,31 @@ export interface CatalogueChange {
   readonly gone: readonly Labels[];
 }
 
-export type CatalogueAck = { readonly ok: true; readonly series: readonly Labels[] } | Refusal;
+/** `truncated`: there are more series than these. */
+export type CatalogueAck =
+  | { readonly ok: true; readonly series: readonly Labels[]; readonly truncated: boolean }
+  | Refusal;
+
+/** Samples between two times, both included, with ids of their own. */
+export interface History {
+  readonly from: number;
+  readonly to: number;
+  readonly now: number;
+  readonly matched: number;
+  readonly series: readonly Descriptor[];
+  readonly blocks: readonly Block[];
+  readonly gaps: readonly Omit<Gap, 'room'>[];
+}
+
+export type HistoryAck = ({ readonly ok: true } & History) | Refusal;
+
+/** What a page asks for of the past; times in Unix ms. */
+export interface HistoryRequest {
+  readonly query: string;
+  readonly from: number;
+  readonly to: number;
+  readonly points: number;
+}
 
 /** What a page asks for: `window` in seconds, `points` at most per series, `since` the last position it saw. */
 export interface SubscribeRequest {

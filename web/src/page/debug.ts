@@ -3,6 +3,7 @@ import type { Condition } from '../model/condition.ts';
 import type { Line } from '../model/line.ts';
 import type { Labels } from '../model/wire.ts';
 import type { Page } from './page.ts';
+import type { View } from './view.ts';
 
 /** What the page holds of one series. */
 export interface SeriesDump {
@@ -30,12 +31,25 @@ export interface RoomDump {
   readonly gaps: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
 }
 
+/** What a chart shows. */
+export interface ChartDump {
+  readonly query: string;
+  /** Unix ms; of a chart that is live, those of now. */
+  readonly from: number;
+  readonly to: number;
+  readonly live: boolean;
+  /** Whether some of it is on its way. */
+  readonly reading: boolean;
+  readonly series: readonly SeriesDump[];
+}
+
 /**
  * `window.stripchart`: a look into the page from the browser's console, and for tests of the whole. It only
  * reads: what it returns are copies.
  */
 export interface Debug {
   rooms(): RoomDump[];
+  charts(): ChartDump[];
   condition(): Condition;
   /** The server's clock as the page knows it, Unix ms; NaN before the first message. */
   now(): number;
@@ -52,10 +66,21 @@ declare global {
 export function exposeDebug(page: Page): void {
   window.stripchart = Object.freeze<Debug>({
     rooms: () => [...page.views()].map(view => dumpRoom(view.subscription)),
+    charts: () => [...page.views()].map(view => dumpChart(page, view)),
     condition: () => page.condition.value,
     now: () => page.clock.now(),
     malformed: () => page.client.malformed,
   });
+}
+
+function dumpChart(page: Page, view: View): ChartDump {
+  return {
+    query: view.panel.query,
+    ...page.time.at(page.clock.now()),
+    live: page.time.fixed.value === null,
+    reading: view.reading,
+    series: view.lines.map(dumpSeries),
+  };
 }
 
 function dumpRoom({ room, problem }: Subscription): RoomDump {

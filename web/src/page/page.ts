@@ -1,20 +1,33 @@
-import { computed, effect, type ReadonlySignal, signal } from '@preact/signals';
+import { batch, computed, effect, signal } from '@preact/signals';
 import { Loop } from '../charts/loop.ts';
 import { LiveClient, type Malformed, type Subscription } from '../live/client.ts';
 import type { Transport } from '../live/transport.ts';
 import { readAddress, writeAddress } from '../model/address.ts';
+import { MAX_CARDS } from '../model/cards.ts';
 import { ServerClock } from '../model/clock.ts';
-import { type Condition, type Connection, condition, staleAfter } from '../model/condition.ts';
+import { type Condition, type Connection, condition, patience } from '../model/condition.ts';
 import { gapText } from '../model/gap.ts';
 import { byKey } from '../model/labels.ts';
 import type { DeclaredGap } from '../model/line.ts';
-import { type Panel, panels } from '../model/panels.ts';
+import { STANDARD } from '../model/panels.ts';
+import type { Labels } from '../model/wire.ts';
+import { Board } from './board.ts';
+import type { Question } from './commands.ts';
+import { keep, kept } from './kept.ts';
+import { Pin } from './pin.ts';
 import { Presence } from './presence.ts';
 import { ThemeChoice } from './theme.ts';
+import { Timeline } from './timeline.ts';
 import type { View } from './view.ts';
 
 /** The window while neither the link nor the server has named one, seconds. */
 const DEFAULT_WINDOW = 100;
+
+/** The link is written when the paper has rested for this long, ms. */
+const ADDRESS_RESTS = 250;
+
+/** Where the browser keeps whether single keys act. */
+const KEYS_KEPT = 'stripchart.keys';
 
 /** How often the page looks whether its state changed though nothing came, ms. */
 const PULSE = 1_000;
@@ -26,16 +39,38 @@ export class Page {
   readonly client: LiveClient;
   readonly presence = new Presence();
   readonly theme: ThemeChoice;
-  /** Seconds that every chart shows. */
+  /** Seconds that every chart shows while the page is live. */
   readonly window = signal(DEFAULT_WINDOW);
+  readonly time = new Timeline(
+    this.window,
+    () => this.clock.now(),
+    step => this.#timeChanged(step),
+  );
   /** The host that was chosen, null for all. */
   readonly host = signal<string | null>(null);
   /** The hosts that were seen, in the order of their appearance: a chart of one host stays with the first. */
   readonly hosts = signal<readonly string[]>([]);
   /** Time under the pointer on any chart, Unix ms; null when it is on none. */
   readonly hover = signal<number | null>(null);
-  /** The charts that there is something for. */
-  readonly panels: ReadonlySignal<readonly Panel[]>;
+  /** The series that there are. */
+  readonly series = signal<readonly Labels[]>([]);
+  /** Whether these are all of them; null before the server's answer. */
+  readonly whole = signal<boolean | null>(null);
+  readonly pin = new Pin();
+  readonly board: Board;
+  /** What the command bar asks, null while it is closed. */
+  readonly question = signal<Question | null>(null);
+  /** What of the link could not be followed. */
+  readonly faults: readonly string[];
+  /** The first value of the page, for its tab. */
+  readonly reading = signal('');
+  readonly keysOn = signal(kept(KEYS_KEPT) !== 'off');
+  /** Whether the keys are being told. */
+  readonly help = signal(false);
+  /** Whether every legend tells least, mean and greatest values; a wide one does so by itself. */
+  readonly numbers = signal(false);
+  /** What could not be done, empty for nothing. */
+  readonly notice = signal('');
   readonly condition = signal<Condition>({ kind: 'connecting', title: 'connecting…', detail: '' });
   /** What was last said of a gap, for those who cannot see it; empty while there was none. */
   readonly gapNews = signal('');
@@ -44,29 +79,33 @@ export class Page {
   /** Whether the server was replaced by another version since this page was loaded. */
   readonly updated = signal(false);
   readonly malformed = signal<Malformed>({ count: 0, last: '' });
-  readonly #charts: readonly string[];
   #windowChosen: boolean;
   readonly #connection = signal<Connection>({ kind: 'connecting' });
+  #lostSince: number | null = null;
   readonly #views = new Map<Subscription, View>();
-  /** Metrics that there are of those that not every machine has. */
-  readonly #metrics = signal<ReadonlySet<string>>(new Set());
   #toldGap: DeclaredGap | null = null;
+  #writing: ReturnType<typeof setTimeout> | undefined;
   #alarm: ReturnType<typeof setTimeout> | undefined;
 
   constructor(transport: Transport) {
     const address = readAddress(location.search);
-    this.#charts = address.charts;
+    this.faults = address.faults;
     this.#windowChosen = address.window !== null;
     this.window.value = address.window ?? DEFAULT_WINDOW;
     this.host.value = address.host;
+    this.time.fixed.value = address.fixed;
     this.theme = new ThemeChoice(address.theme);
-    const all = computed(() => panels(this.#charts, this.host.value, this.hosts.value));
-    this.panels = computed(() =>
-      all.value.filter(({ onlyWith }) => onlyWith === null || this.#metrics.value.has(onlyWith)),
-    );
+    const situation = computed(() => ({
+      host: this.host.value,
+      hosts: this.hosts.value,
+      series: this.series.value,
+    }));
+    this.board = new Board(address.layout, situation, () => this.#writeAddress());
     this.client = new LiveClient(transport, this.clock, {
       connection: connection => {
         this.#connection.value = connection;
+        const lost = connection.kind === 'lost' || connection.kind === 'restarting';
+        this.#lostSince = lost ? (this.#lostSince ?? this.clock.now()) : null;
         this.#judge(false);
       },
       hello: hello => {
@@ -76,33 +115,37 @@ export class Page {
       },
       changed: subscription => {
         this.#views.get(subscription)?.changed();
-        this.#learnHosts(subscription);
+        this.#learnHosts(subscription.room.lines.map(line => line.labels));
         this.#judge(false);
       },
-      metrics: names => {
-        this.#metrics.value = names;
+      catalogue: (series, whole) => {
+        batch(() => {
+          this.#learnHosts(series);
+          this.series.value = series;
+          this.whole.value = whole;
+        });
       },
       malformed: malformed => {
         this.malformed.value = malformed;
       },
     });
-    effect(() => {
-      const optional = all.value.filter(panel => panel.onlyWith !== null);
-      // Before a host is known, the question would be one for all of them.
-      if (this.hosts.value.length > 0) this.client.watch(optional.map(panel => panel.query));
-    });
+    this.client.watch([]);
     effect(() => {
       void this.hover.value;
+      void this.pin.held.value;
       for (const view of this.views()) view.pointed();
+    });
+    effect(() => {
+      void this.time.fixed.value;
+      for (const view of this.views()) view.moved();
+    });
+    effect(() => {
+      void this.time.selecting.value;
+      for (const view of this.views()) view.selecting();
     });
     effect(() => {
       const { kind } = this.condition.value;
       document.documentElement.dataset.condition = kind;
-    });
-    effect(() => {
-      const hosts = this.hosts.value;
-      const host = this.host.value ?? (hosts.length === 1 ? hosts[0] : null);
-      document.title = host ? `${host} · Stripchart` : 'Stripchart';
     });
     effect(() => {
       void this.theme.shade.value;
@@ -113,15 +156,20 @@ export class Page {
   /** Connects, and keeps the page's state up to date from then on. */
   open(): void {
     this.client.open();
+    addEventListener('popstate', () => this.#stepped());
     setInterval(() => {
       this.#judge(true);
+      this.pin.leave(this.time.at(this.clock.now()).from);
       for (const view of this.views()) view.pulse();
+      this.reading.value = this.#firstReading();
     }, PULSE);
   }
 
-  /** Whether the link asks for charts of its own. */
-  get ownCharts(): boolean {
-    return this.#charts.length > 0;
+  /** The value of the large chart, where it has one line. */
+  #firstReading(): string {
+    for (const { panel, single } of this.views())
+      if (panel.hero && single.value && !single.value.silent.value) return single.value.value.value;
+    return '';
   }
 
   /** The charts that are on the page. */
@@ -144,9 +192,11 @@ export class Page {
     this.gapNews.value = gapText(gap);
   }
 
+  /** Shows the window that ends now. */
   chooseWindow(seconds: number): void {
     this.#windowChosen = true;
     this.window.value = seconds;
+    this.time.fixed.value = null;
     this.#writeAddress();
   }
 
@@ -155,14 +205,66 @@ export class Page {
     this.#writeAddress();
   }
 
-  #writeAddress(): void {
-    const choices = { window: this.#windowChosen ? this.window.value : null, host: this.host.value };
-    history.replaceState(null, '', writeAddress(location.search, choices) + location.hash);
+  ask(question: Question | null): void {
+    this.question.value = question;
   }
 
-  #learnHosts(subscription: Subscription): void {
+  /** Whether single keys act, which a reader who speaks to the browser may not want. */
+  allowKeys(on: boolean): void {
+    this.keysOn.value = on;
+    keep(KEYS_KEPT, on ? '' : 'off');
+  }
+
+  toggleNumbers(): void {
+    this.numbers.value = !this.numbers.value;
+  }
+
+  addChart(query: string): void {
+    if (!this.board.add(query))
+      this.notice.value = `A page has ${MAX_CARDS} charts at most: remove one first.`;
+  }
+
+  /** Brings a chart into sight. */
+  reveal(id: string): void {
+    const panel = document.getElementById(id)?.closest('section');
+    panel?.scrollIntoView({ block: 'nearest' });
+    panel?.querySelector('summary')?.focus();
+  }
+
+  #writeAddress(): void {
+    clearTimeout(this.#writing);
+    history.replaceState(null, '', this.#address());
+  }
+
+  #address(): string {
+    const choices = {
+      window: this.#windowChosen ? this.window.value : null,
+      fixed: this.time.fixed.value,
+      host: this.host.value,
+      layout: this.board.layout,
+    };
+    return writeAddress(location.search, choices, STANDARD) + location.hash;
+  }
+
+  /** A selection is a step that the browser's Back takes back. Browsers allow few changes of the link a second. */
+  #timeChanged(step: boolean): void {
+    clearTimeout(this.#writing);
+    if (step) history.pushState(null, '', this.#address());
+    else this.#writing = setTimeout(() => this.#writeAddress(), ADDRESS_RESTS);
+  }
+
+  /** The reader went back, or forth again. */
+  #stepped(): void {
+    const { window, fixed } = readAddress(location.search);
+    batch(() => {
+      if (window !== null) this.window.value = window;
+      this.time.fixed.value = fixed;
+    });
+  }
+
+  #learnHosts(series: readonly Labels[]): void {
     const known = new Set(this.hosts.value);
-    for (const { labels } of subscription.room.lines) if (labels.host) known.add(labels.host);
+    for (const { host } of series) if (host) known.add(host);
     const before = this.hosts.value;
     if (known.size > before.length)
       this.hosts.value = [...before, ...[...known].slice(before.length).sort(byKey)];
@@ -175,8 +277,11 @@ export class Page {
     let interval = 0;
     let notStored = false;
     let loading = false;
-    for (const { room } of this.#views.keys()) {
+    let steady = false;
+    let refused = this.#views.size > 0;
+    for (const { room, problem } of this.#views.keys()) {
       joined ||= room.joined;
+      refused &&= problem !== null;
       // Its newest sample is on its way, so its age tells nothing.
       loading ||= room.loading;
       if (room.loading) continue;
@@ -184,20 +289,32 @@ export class Page {
       if (room.newest > newest) {
         newest = room.newest;
         interval = room.interval;
+        steady = room.steady;
       }
     }
     // Where every history is under way, the page stands as it stood.
     if (loading && !Number.isFinite(newest) && this.#connection.value.kind === 'open') return;
     const now = this.clock.now();
-    const next = condition({ connection: this.#connection.value, joined, newest, interval, notStored, now });
+    const next = condition({
+      connection: this.#connection.value,
+      lostSince: this.#lostSince,
+      joined,
+      refused,
+      newest,
+      interval,
+      steady,
+      notStored,
+      now,
+    });
     const last = this.condition.value;
     if (next.kind === 'live' || next.kind === 'not-recorded')
-      this.#wakeAfter(newest + staleAfter(interval) - now);
+      this.#wakeAfter(newest + patience(interval, steady) - now);
     if (next.title !== last.title || (ages && next.detail !== last.detail)) this.condition.value = next;
   }
 
   /** Judges again in `ms`, when the page may have become stale: the pulse could be a second late. */
   #wakeAfter(ms: number): void {
+    if (!Number.isFinite(ms)) return;
     this.#alarm ??= setTimeout(() => {
       this.#alarm = undefined;
       this.#judge(true);

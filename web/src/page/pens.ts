@@ -1,19 +1,25 @@
 import { type Signal, signal } from '@preact/signals';
 import { assignInks, type Ink } from '../model/colour.ts';
-import { isStale } from '../model/condition.ts';
+import { patience } from '../model/condition.ts';
 import { formatValue, type Unit, unitOf } from '../model/format.ts';
-import { byKey, distinguishing, lineKey, lineTitle, NAME } from '../model/labels.ts';
+import { byKey, distinguishing, lineKey, lineTitle, NAME, shorten } from '../model/labels.ts';
 import type { Line } from '../model/line.ts';
-import { choose, valueNear } from '../model/rank.ts';
+import { choose, mean, valueNear } from '../model/rank.ts';
+import { statsOf } from '../model/stats.ts';
 
 /** A line that is drawn, and what its chart's legend says of it. */
 export interface Pen {
   readonly line: Line;
   readonly title: string;
+  /** As much of the title as tells it from the others. */
+  readonly short: string;
   readonly ink: Ink;
+  readonly unit: Unit;
   /** The newest value, or the one under the pointer. */
   readonly value: Signal<string>;
   readonly shown: Signal<boolean>;
+  /** Least, mean and greatest value of what the chart shows; null while there is none. */
+  readonly stats: Signal<readonly [min: string, mean: string, max: string] | null>;
   /** Whether its newest sample is older than its rhythm allows, while others of the chart may go on. */
   readonly silent: Signal<boolean>;
 }
@@ -22,14 +28,30 @@ export interface Pen {
 export class Pens {
   /** In the order of the legend. */
   readonly list = signal<readonly Pen[]>([]);
-  /** Unit of the chart's values: that of its first line. */
+  /** Unit of the value axis: that of all lines, or none where they have several. */
   unit: Unit = 'number';
+  readonly #unit: Unit | null;
+  readonly #subject: string;
   #lines: readonly Line[] = [];
   #inks: ReadonlyMap<string, Ink> = new Map();
 
-  /** Follows the room's lines; `from` is where the window begins. Returns whether the chart has other pens now. */
-  follow(lines: readonly Line[], from: number): boolean {
-    if (lines === this.#lines) return false;
+  /** `unit` is that of all values, null where the metrics' names tell it; `subject` is the chart's title. */
+  constructor(unit: Unit | null, subject: string) {
+    this.#unit = unit;
+    this.#subject = subject;
+  }
+
+  /** Whether the lines have several units, which one axis cannot tell. */
+  get mixed(): boolean {
+    return new Set(this.list.value.map(pen => pen.unit)).size > 1;
+  }
+
+  /**
+   * Follows lines, which may be other objects of the same series; `from` is where the window begins. Returns what became of
+   * the pens: `other` ones, or the `same` that draw other lines.
+   */
+  follow(lines: readonly Line[], from: number): 'none' | 'same' | 'other' {
+    if (lines === this.#lines) return 'none';
     this.#lines = lines;
     const before = new Map(this.list.value.map(pen => [pen.line.key, pen]));
     const chosen = choose(lines, new Set(before.keys()), from);
@@ -38,21 +60,37 @@ export class Pens {
     const names = [...new Set(labels.map(l => l[NAME] ?? ''))];
     const keyed = chosen
       .map(line => ({ line, key: lineKey(line.labels, apart) }))
-      .sort((a, b) => byKey(a.key, b.key));
+      // As the note below the chart says it: where lines are left out, the highest come first.
+      .sort((a, b) =>
+        chosen.length < lines.length ? mean(b.line, from) - mean(a.line, from) : byKey(a.key, b.key),
+      );
     this.#inks = assignInks(
       keyed.map(({ key }) => key),
       this.#inks,
     );
-    this.unit = unitOf(keyed[0]?.line.labels[NAME] ?? '');
-    this.list.value = keyed.map(({ line, key }) => ({
+    const units = new Map(lines.map(line => [line, this.#unit ?? unitOf(line.labels[NAME] ?? '')]));
+    const [first] = keyed;
+    const unit = this.unit;
+    this.unit = first ? units.get(first.line)! : 'number';
+    if (keyed.some(({ line }) => units.get(line) !== this.unit)) this.unit = 'number';
+    const titles = keyed.map(({ line }) => lineTitle(line.labels, apart, names));
+    const shorts = shorten(titles, this.#subject);
+    const list = keyed.map(({ line, key }, i) => ({
       line,
-      title: lineTitle(line.labels, apart, names),
+      title: titles[i]!,
+      short: shorts[i]!,
       ink: this.#inks.get(key)!,
+      unit: units.get(line)!,
       value: before.get(line.key)?.value ?? signal(''),
       shown: before.get(line.key)?.shown ?? signal(true),
+      stats: before.get(line.key)?.stats ?? signal(null),
       silent: before.get(line.key)?.silent ?? signal(false),
     }));
-    return true;
+    const old = this.list.value;
+    const same =
+      unit === this.unit && list.length === old.length && list.every((pen, i) => sameLook(pen, old[i]!));
+    this.list.value = list;
+    return same ? 'same' : 'other';
   }
 
   /** Chooses anew at the next `follow`, by the means of then. */
@@ -62,14 +100,64 @@ export class Pens {
   }
 
   /**
-   * Writes the values at `time`, or the newest ones where it is null, and whether they are old at `now`. `interval` is the
-   * distance of samples, ms.
+   * Writes the values at `time`, or the newest ones where it is null, and whether they are old at `now`; `now` is null for what
+   * stands still. `interval` is the distance of samples, ms.
    */
-  writeValues(time: number | null, interval: number, now: number): void {
-    for (const { line, value, silent } of this.list.value) {
-      silent.value = line.interval > 0 && isStale(now - line.newestTime, line.interval);
+  writeValues(time: number | null, interval: number, now: number | null): void {
+    for (const { line, unit, value, silent } of this.list.value) {
+      silent.value =
+        now !== null && line.interval > 0 && now - line.newestTime > patience(line.interval, line.steady);
       const number = time === null ? line.newestValue : valueNear(line, time, 1.5 * interval);
-      value.value = formatValue(number, this.unit);
+      value.value = formatValue(number, unit);
     }
   }
+
+  /** Writes what each line comes to from `from` to `to`. */
+  writeStats(from: number, to: number): void {
+    for (const { line, unit, stats } of this.list.value) {
+      const found = statsOf(line, from, to);
+      const next =
+        found &&
+        ([found.min, found.mean, found.max].map(v => formatValue(v, unit)) as [string, string, string]);
+      if (stats.value?.join() !== next?.join()) stats.value = next;
+    }
+  }
+
+  /** The values at `time`, the highest first, and last the lines without one. */
+  rows(time: number, interval: number): Row[] {
+    return this.list.value
+      .filter(({ shown }) => shown.value)
+      .map(pen => ({ pen, number: valueNear(pen.line, time, 1.5 * interval) }))
+      .sort((a, b) => (Number.isNaN(a.number) ? 1 : Number.isNaN(b.number) ? -1 : b.number - a.number))
+      .map(({ pen: { line, title, ink, unit }, number }) => ({
+        key: line.key,
+        title,
+        ink,
+        value: formatValue(number, unit),
+      }));
+  }
+
+  /** Shows this line only, or all of them where it is alone already. */
+  isolate(pen: Pen): void {
+    const alone = this.list.value.every(other => other.shown.value === (other === pen));
+    for (const other of this.list.value) other.shown.value = alone || other === pen;
+  }
+}
+
+/** A line's value at a time that is held. */
+export interface Row {
+  readonly key: string;
+  readonly title: string;
+  readonly ink: Ink;
+  readonly value: string;
+}
+
+/** Whether a pen draws the same series in the same way. */
+function sameLook(a: Pen, b: Pen): boolean {
+  return (
+    a.line.key === b.line.key &&
+    a.ink.colour === b.ink.colour &&
+    a.ink.dash === b.ink.dash &&
+    a.unit === b.unit
+  );
 }

@@ -1,5 +1,6 @@
 import { computed, effect, signal } from '@preact/signals';
 import type { Shade } from '../charts/look.ts';
+import { keep, kept } from './kept.ts';
 
 export type Theme = 'auto' | Shade;
 
@@ -31,19 +32,11 @@ export class ThemeChoice {
 
   choose(theme: Theme): void {
     this.chosen.value = theme;
-    try {
-      localStorage.setItem(KEY, theme);
-    } catch {
-      // Storage may be forbidden or full; the choice then lasts as long as the page.
-    }
+    keep(KEY, theme);
   }
 }
 
 function remembered(): Theme {
-  try {
-    const theme = localStorage.getItem(KEY);
-    return theme === 'light' || theme === 'dark' ? theme : 'auto';
-  } catch {
-    return 'auto';
-  }
+  const theme = kept(KEY);
+  return theme === 'light' || theme === 'dark' ? theme : 'auto';
 }

@@ -6,10 +6,15 @@ import type { Subscription } from '../live/client.ts';
 import { chartState } from '../model/condition.ts';
 import { draw } from '../model/drawing.ts';
 import { gapsOf, sameGaps } from '../model/gap.ts';
-import type { DeclaredGap, Extent } from '../model/line.ts';
+import type { DeclaredGap, Extent, Line } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
+import { momentText } from '../model/times.ts';
+import { Absent } from './absent.ts';
 import type { Page } from './page.ts';
-import { type Pen, Pens } from './pens.ts';
+import { type Pen, Pens, type Row } from './pens.ts';
+import type { Pinned } from './pin.ts';
+import { Reader } from './reader.ts';
+import type { Stretch } from './timeline.ts';
 
 /** Points that a chart asks for: few sizes, because viewers that ask for the same share one history. */
 const POINTS: readonly number[] = [1_200, 2_400, 4_800];
@@ -33,7 +38,9 @@ const UNKNOWN_INTERVAL = 1_000;
 export class View implements Drawable {
   readonly panel: Panel;
   readonly subscription: Subscription;
-  readonly pens = new Pens();
+  readonly pens: Pens;
+  /** What is said while there is no sample. */
+  readonly absent: Absent;
   /** Stands in the chart's place while there is nothing to draw; empty otherwise. */
   readonly message = signal('');
   /** Whether `message` is a refusal. */
@@ -44,6 +51,14 @@ export class View implements Drawable {
   readonly state = signal('');
   /** The gaps that were declared on its lines, ascending. */
   readonly gaps = signal<readonly DeclaredGap[]>([]);
+  /** The values at the time that is held on this chart, null while none is; `left`: there is more room there. */
+  readonly pinned = signal<{
+    readonly time: string;
+    readonly rows: readonly Row[];
+    readonly left: boolean;
+  } | null>(null);
+  /** The line under the pointer, by its place in the legend; -1 for none. */
+  readonly focused = signal(-1);
   /** Whether lines are left out that another ranking might bring. */
   readonly crowded = signal(false);
   /** The only pen, where there is just one. */
@@ -59,21 +74,26 @@ export class View implements Drawable {
   /** Whether parts of a history are under way, as last drawn. */
   #loading = false;
   #present = false;
+  readonly #reader: Reader;
   #failed = false;
 
   /** Draws into `root`, which is `width` by `height` CSS pixels. Joins its room when it becomes present. */
   constructor(page: Page, panel: Panel, root: HTMLElement, width: number, height: number) {
     this.#page = page;
     this.panel = panel;
+    this.pens = new Pens(panel.unit, panel.title);
+    this.absent = new Absent(page, panel);
     this.#root = root;
     this.#width = width;
     this.#height = height;
     this.subscription = page.client.subscription(panel.query, this.#extent());
+    this.#reader = new Reader(page.client, panel.query, () => this.#mark('urgent'));
     page.attach(this);
   }
 
   close(): void {
     this.#page.detach(this);
+    this.#reader.forget();
     this.#page.client.drop(this.subscription);
     this.#page.loop.remove(this);
     this.#strip?.close();
@@ -109,9 +129,21 @@ export class View implements Drawable {
   /** The room has something new. */
   changed(): void {
     // Parts of a history do not wait for the paper to move: until they are drawn the chart shows less than there is.
-    const { loading } = this.subscription.room;
+    const { loading, touched } = this.subscription.room;
+    this.#reader.expire(touched);
     this.#mark(loading || this.#loading ? 'urgent' : 'some');
     this.#loading = loading;
+  }
+
+  /** The page shows another stretch of time, or goes on live. */
+  moved(): void {
+    if (!this.#page.time.fixed.value) this.#reader.forget();
+    this.#mark('urgent');
+  }
+
+  /** A stretch is being selected on this chart or on another. */
+  selecting(): void {
+    this.#strip?.select(this.#page.time.selecting.value);
   }
 
   /** The pointer moved, on this chart or on another. */
@@ -136,37 +168,94 @@ export class View implements Drawable {
     this.#mark('urgent');
   }
 
+  /** Hides a line, or shows it again. */
   toggle(pen: Pen): void {
     pen.shown.value = !pen.shown.value;
-    this.#strip?.setVisible(this.pens.list.value.indexOf(pen), pen.shown.value);
+    this.#showPens();
+  }
+
+  /** Shows one line only, or all of them again. */
+  isolate(pen: Pen): void {
+    this.pens.isolate(pen);
+    this.#showPens();
+  }
+
+  #showPens(): void {
+    this.#strip?.setVisible(this.pens.list.value.map(pen => pen.shown.value));
+    this.#mark('none');
   }
 
   draw(now: number): void {
     if (!this.#present) return;
     const { room } = this.subscription;
-    const from = now - 1000 * this.#page.window.value;
-    if (this.pens.follow(room.lines, from)) this.#mount();
+    const fixed = this.#page.time.fixed.value;
+    const { from, to } = this.#page.time.at(now);
+    if (fixed) this.#reader.want(fixed, this.#extent().points, now);
+    const pens = this.pens.follow(this.lines, from);
+    if (pens === 'other') this.#mount();
+    if (pens === 'same') this.#news = 'urgent';
     this.#say(now);
-    this.pens.writeValues(
-      this.#page.hover.value,
-      room.interval || UNKNOWN_INTERVAL,
-      room.loading ? room.newest : now,
-    );
+    const end = room.loading ? room.newest : now;
+    const held = this.#page.pin.held.value;
+    const time = this.#page.hover.value ?? held?.time ?? (fixed && to);
+    const interval = room.interval || UNKNOWN_INTERVAL;
+    this.pens.writeValues(time, interval, fixed ? null : end);
+    this.#tellPinned(held, interval, from, to);
+    this.#strip?.pin(held?.time ?? null);
     if (!this.#strip || this.#news === 'none') return;
-    if (this.#news === 'some' && now - this.#drawnAt < this.#pace()) return;
+    if (this.#news === 'some' && (fixed || now - this.#drawnAt < this.#pace())) return;
     this.#news = 'none';
     this.#drawnAt = now;
-    this.#show(room.loading ? room.newest : now, from, now);
+    this.#show(this.#known(from, end), from, to);
+    this.pens.writeStats(from, to);
+  }
+
+  /** Writes the table of the time that is held on this chart. */
+  #tellPinned(held: Pinned | null, interval: number, from: number, to: number): void {
+    if (held?.panel !== this.panel.id) {
+      if (this.pinned.value) this.pinned.value = null;
+      return;
+    }
+    this.pinned.value = {
+      time: momentText(held.time, from, to),
+      rows: this.pens.rows(held.time, interval),
+      left: held.time > (from + to) / 2,
+    };
+  }
+
+  /** The lines that are drawn: those of the past where it stands still and has been read, else those of the room. */
+  get lines(): readonly Line[] {
+    const past = this.#page.time.fixed.value && this.#reader.past;
+    return past ? past.lines : this.subscription.room.lines;
+  }
+
+  /** Whether what is to be shown of the past is on its way. */
+  get reading(): boolean {
+    return this.#page.time.fixed.value !== null && this.#reader.loading;
+  }
+
+  /** The stretch of which everything is here: of the room its window up to `end`, of the past what was read. */
+  #known(from: number, end: number): Stretch {
+    if (!this.#page.time.fixed.value) return { from, to: end };
+    const { past } = this.#reader;
+    return past ?? { from: end - this.subscription.room.extent.window, to: end };
   }
 
   /**
-   * Draws what is known up to `known`. A chart that cannot be drawn says so, and the others go on: values come from
-   * anywhere, and one of them must not take the page away.
+   * Draws what is known. A chart that cannot be drawn says so, and the others go on: values come from anywhere, and one of
+   * them must not take the page away.
    */
-  #show(known: number, from: number, now: number): void {
+  #show(known: Stretch, from: number, to: number): void {
     const lines = this.pens.list.value.map(pen => pen.line);
     try {
-      this.#strip!.show(draw(lines, from, now, known), this.gaps.value, from, now);
+      this.#strip!.show(
+        draw(lines, from, to, known),
+        this.gaps.value,
+        from,
+        to,
+        known,
+        1.5 * (this.subscription.room.interval || UNKNOWN_INTERVAL),
+      );
     } catch (error) {
       reportError(error);
       this.#strip?.close();
@@ -209,24 +298,45 @@ export class View implements Drawable {
       hovered: time => {
         this.#page.hover.value = time;
       },
-    });
-    pens.forEach((pen, i) => {
-      if (!pen.shown.value) strip.setVisible(i, false);
+      hover: () => this.#page.hover.value,
+      focused: i => {
+        this.focused.value = i;
+      },
+      tapped: (time, reach) => this.#page.pin.tap(this.panel.id, time, reach),
+      selecting: stretch => {
+        this.#page.time.selecting.value = stretch;
+      },
+      selected: stretch => this.#page.time.zoom(stretch),
+      grabbed: () => this.#page.time.at(this.#page.clock.now()),
+      pulled: (start, ms) => this.#page.time.slide(start, -ms),
+      released: () => this.#page.time.settle(),
+      reset: () => this.#page.time.live(),
     });
     this.#strip = strip;
+    if (pens.some(pen => !pen.shown.value)) this.#showPens();
   }
 
   #say(now: number): void {
     const { room, problem } = this.subscription;
     const drawn = this.pens.list.value.length;
-    const waiting = room.joined && drawn === 0 ? 'waiting for the first sample' : this.#failed ? FAILED : '';
     this.refused.value = problem !== null;
-    this.message.value = problem?.message ?? waiting;
+    this.message.value = problem?.message ?? (this.#failed ? FAILED : '');
+    if (this.#page.time.fixed.value) this.absent.pause(drawn === 0 && !this.reading && !problem);
+    else if (room.joined && drawn === 0 && !problem) this.absent.tell(now);
+    else this.absent.clear();
     this.crowded.value = room.lines.length > drawn;
     this.note.value =
-      drawn > 0 && this.crowded.value ? `${drawn} of ${room.matched} lines, highest mean first` : '';
-    this.state.value = room.loading ? '' : chartState(room, now);
-    const gaps = gapsOf(this.pens.list.value.map(pen => pen.line));
+      drawn > 0 && this.crowded.value
+        ? `${drawn} of ${room.matched} lines, highest mean first`
+        : this.pens.mixed
+          ? 'the values have several units, so the axis has none'
+          : '';
+    const fixed = this.#page.time.fixed.value;
+    const state = room.loading ? '' : chartState(room, now);
+    this.state.value = fixed ? (this.reading ? 'reading…' : '') : state;
+    // Those that were told meanwhile are of the room's lines.
+    const told = fixed ? [...room.lines, ...this.lines] : this.pens.list.value.map(pen => pen.line);
+    const gaps = gapsOf(told);
     if (!sameGaps(gaps, this.gaps.value)) {
       this.gaps.value = gaps;
       this.#news = 'urgent';

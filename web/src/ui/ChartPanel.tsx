@@ -1,11 +1,14 @@
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { formatTime } from '../model/format.ts';
 import { gapCount, gapText } from '../model/gap.ts';
 import type { Panel } from '../model/panels.ts';
+import { momentText } from '../model/times.ts';
 import type { Page } from '../page/page.ts';
 import { View } from '../page/view.ts';
+import { CardMenu } from './CardMenu.tsx';
 import { Legend } from './Legend.tsx';
+import { PinTable } from './PinTable.tsx';
+import { Vacancy } from './Vacancy.tsx';
 
 /** One chart with its title, its legend and what is to be said about it. */
 export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
@@ -24,7 +27,13 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
       sizes.disconnect();
       opened.close();
     };
-  }, [page, panel.query]);
+  }, [page, panel.query, panel.unit]);
+
+  useLayoutEffect(() => {
+    if (page.board.added.value !== panel.id) return;
+    page.board.added.value = null;
+    plot.current!.closest('section')!.scrollIntoView({ block: 'nearest' });
+  }, [page, panel.id]);
 
   useSignalEffect(() => {
     void page.window.value;
@@ -34,17 +43,23 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
   return (
     <section class={panel.hero ? 'panel hero' : 'panel'} aria-labelledby={panel.id}>
       <header>
-        <h2 id={panel.id}>{panel.title}</h2>
+        <h2 id={panel.id} title={panel.query}>
+          {panel.title}
+        </h2>
+        {panel.subtitle && <code class="metric">{panel.subtitle}</code>}
         {view.value && <State view={view.value} />}
         {view.value && <Gaps view={view.value} />}
         <PointedTime page={page} />
         {view.value && <Reading view={view.value} />}
+        <CardMenu page={page} panel={panel} />
       </header>
       <div class="paper">
         <div class="plot" ref={plot} role="img" aria-label={`Chart of ${panel.title}`} />
         {view.value && <Message view={view.value} />}
+        {view.value && <PinTable page={page} view={view.value} />}
+        {view.value && <Vacancy page={page} view={view.value} />}
       </div>
-      {view.value && <Legend view={view.value} />}
+      {view.value && <Legend page={page} view={view.value} />}
     </section>
   );
 }
@@ -85,6 +100,8 @@ function Reading({ view }: { view: View }) {
 
 /** The time under the pointer, which the values below belong to. */
 function PointedTime({ page }: { page: Page }) {
-  const time = page.hover.value;
-  return time === null ? null : <time class="pointed">{formatTime(time)}</time>;
+  const time = page.hover.value ?? page.pin.held.value?.time ?? null;
+  if (time === null) return null;
+  const { from, to } = page.time.at(page.clock.now());
+  return <time class="pointed">{momentText(time, from, to)}</time>;
 }

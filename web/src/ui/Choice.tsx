@@ -3,7 +3,8 @@ export interface ChoiceProps<T extends string | number> {
   readonly name: string;
   /** What is chosen, for screen readers. */
   readonly label: string;
-  readonly options: readonly { readonly value: T; readonly label: string }[];
+  /** `icon`: the path of a picture, 16 by 16, that stands for the label. */
+  readonly options: readonly { readonly value: T; readonly label: string; readonly icon?: string }[];
   readonly chosen: T;
   readonly choose: (value: T) => void;
 }
@@ -21,7 +22,14 @@ export function Choice<T extends string | number>({ name, label, options, chosen
             checked={option.value === chosen}
             onChange={() => choose(option.value)}
           />
-          <span>{option.label}</span>
+          <span title={option.icon && option.label}>
+            {option.icon && (
+              <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+                <path d={option.icon} />
+              </svg>
+            )}
+            <span class={option.icon && 'unseen'}>{option.label}</span>
+          </span>
         </label>
       ))}
     </fieldset>

@@ -4,11 +4,16 @@ import type { Theme } from '../page/theme.ts';
 import { Choice } from './Choice.tsx';
 import { ConditionLine } from './ConditionLine.tsx';
 import { HostChoice } from './HostChoice.tsx';
+import { TimeLine } from './TimeLine.tsx';
 
-const THEMES: readonly { readonly value: Theme; readonly label: string }[] = [
-  { value: 'auto', label: 'Auto' },
-  { value: 'light', label: 'Light' },
-  { value: 'dark', label: 'Dark' },
+const THEMES: readonly { readonly value: Theme; readonly label: string; readonly icon: string }[] = [
+  { value: 'auto', label: 'Auto', icon: 'M8 2a6 6 0 1 0 0 12zM8 2a6 6 0 0 1 0 12' },
+  {
+    value: 'light',
+    label: 'Light',
+    icon: 'M8 5.2a2.8 2.8 0 1 0 .01 0M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M3 13l1-1M12 4l1-1',
+  },
+  { value: 'dark', label: 'Dark', icon: 'M13.5 10A6 6 0 0 1 6 2.5 6 6 0 1 0 13.5 10' },
 ];
 
 export function Header({ page }: { page: Page }) {
@@ -18,13 +23,28 @@ export function Header({ page }: { page: Page }) {
         <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
           <path d="M1 12h4l2-7 3.5 11 2.5-8 1.5 4H19" />
         </svg>
-        Stripchart
+        <span>Stripchart</span>
       </h1>
       <HostChoice page={page} />
       <ConditionLine page={page} />
+      <AddChart page={page} />
+      <TimeLine page={page} />
       <WindowChoice page={page} />
       <ThemeChoice page={page} />
     </header>
+  );
+}
+
+function AddChart({ page }: { page: Page }) {
+  return (
+    <button
+      type="button"
+      class="add"
+      title="Add a chart (press / to find anything)"
+      onClick={() => page.ask('charts')}
+    >
+      + chart
+    </button>
   );
 }
 

@@ -1,19 +1,25 @@
 import { DASHES } from '../model/colour.ts';
 import { formatTime } from '../model/format.ts';
+import type { Page } from '../page/page.ts';
 import type { Pen } from '../page/pens.ts';
 import type { View } from '../page/view.ts';
 
-/** The lines of a chart with their values; a click hides a line. A line alone is named by the chart's title. */
-export function Legend({ view }: { view: View }) {
+/**
+ * The lines of a chart with their values. A click shows one line only, with Ctrl it hides or shows a line. A line alone is
+ * named by the chart's title.
+ */
+export function Legend({ page, view }: { page: Page; view: View }) {
   const pens = view.pens.list.value;
   const note = view.note.value;
-  if (pens.length < 2 && note === '') return null;
+  const numbers = page.numbers.value;
+  if (pens.length === 0 && note === '') return null;
   return (
-    <footer class="legend">
+    <footer class={numbers ? 'legend numbers' : 'legend'}>
+      {pens.length === 1 && <Stats pen={pens[0]!} />}
       {pens.length > 1 && (
         <ul>
-          {pens.map(pen => (
-            <Item key={pen.line.key} view={view} pen={pen} />
+          {pens.map((pen, i) => (
+            <Item key={pen.line.key} view={view} pen={pen} i={i} />
           ))}
         </ul>
       )}
@@ -27,17 +33,39 @@ export function Legend({ view }: { view: View }) {
   );
 }
 
-function Item({ view, pen }: { view: View; pen: Pen }) {
+function Item({ view, pen, i }: { view: View; pen: Pen; i: number }) {
+  const classes = [pen.silent.value ? 'silent' : '', view.focused.value === i ? 'focused' : ''];
   return (
-    <li class={pen.silent.value ? 'silent' : ''}>
-      <button type="button" aria-pressed={pen.shown.value} title={pen.title} onClick={() => view.toggle(pen)}>
+    <li class={classes.filter(Boolean).join(' ')}>
+      <button
+        type="button"
+        aria-pressed={pen.shown.value}
+        title={`${pen.title}\na click shows this line only, Ctrl and a click hides it`}
+        onClick={event => (event.ctrlKey || event.metaKey ? view.toggle(pen) : view.isolate(pen))}
+      >
         <svg class={`ink ink-${pen.ink.colour}`} width="18" height="8" aria-hidden="true">
           <path d="M0 4h18" stroke-dasharray={DASHES[pen.ink.dash]!.join(' ')} />
         </svg>
-        <span class="key">{pen.title}</span>
+        <span class="key">{pen.short}</span>
+        <Stats pen={pen} />
         <span class="value">{pen.value}</span>
         {pen.silent.value && <span class="since">since {formatTime(pen.line.newestTime)}</span>}
       </button>
     </li>
+  );
+}
+
+/** Least, mean and greatest value of what the chart shows. */
+function Stats({ pen }: { pen: Pen }) {
+  const stats = pen.stats.value;
+  if (!stats) return null;
+  return (
+    <span class="stats">
+      {['min', 'mean', 'max'].map((name, i) => (
+        <span key={name}>
+          <small>{name}</small> {stats[i]}
+        </span>
+      ))}
+    </span>
   );
 }

@@ -98,3 +98,17 @@ func ask(t testing.TB, s *Server, words ...any) string {
 	}
 	return answer
 }
+
+// StartClusterOfOne starts a cluster of one node, which ends with the test.
+func StartClusterOfOne(t testing.TB, o Options) *Server {
+	t.Helper()
+	o.Args = append(o.Args, "--cluster-enabled", "yes")
+	s := Start(t, o)
+	if err := s.Client(t).ClusterAddSlotsRange(t.Context(), 0, slots-1).Err(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the cluster works", func() bool {
+		return strings.Contains(s.Client(t).ClusterInfo(t.Context()).Val(), "cluster_state:ok")
+	})
+	return s
+}

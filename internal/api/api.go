@@ -1,0 +1,111 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"stripchart/internal/store"
+)
+
+// DefaultMaxSamples is Options.MaxSamples where it is 0: 160 MB.
+const DefaultMaxSamples = 10_000_000
+
+const (
+	// lookback is how far back an instant looks for the newest sample of a series, and
+	// subqueryStep the step of a subquery that has none: Prometheus's defaults.
+	lookback     = 5 * time.Minute
+	subqueryStep = time.Minute
+)
+
+// Options of New. Store and Log are required.
+type Options struct {
+	Store *store.Store
+	Log   *slog.Logger
+	// MaxSamples is how many samples a query may have in memory at once; 0 means
+	// DefaultMaxSamples.
+	MaxSamples int
+	// Ready reports whether the store has caught up with the log; nil: always. Until then
+	// there are no answers, for want of what is still in the log.
+	Ready func() bool
+	// Short reports whether memory is short: nothing is evaluated then. nil: never.
+	Short func() bool
+	// Registry gets the metrics; may be nil.
+	Registry prometheus.Registerer
+}
+
+// API answers requests.
+type API struct {
+	o       Options
+	store   *store.Store
+	share   *store.Share
+	engine  *promql.Engine
+	parser  parser.Parser
+	metrics *metrics
+	waiting answers
+}
+
+// New returns an API on o.Store.
+func New(o Options) (*API, error) {
+	if o.MaxSamples == 0 {
+		o.MaxSamples = DefaultMaxSamples
+	}
+	if o.Ready == nil {
+		o.Ready = func() bool { return true }
+	}
+	if o.Short == nil {
+		o.Short = func() bool { return false }
+	}
+	a := &API{o: o, store: o.Store, share: o.Store.QueryReads(), parser: parser.NewParser(parser.Options{})}
+	a.engine = promql.NewEngine(promql.EngineOpts{
+		Logger:                   o.Log,
+		MaxSamples:               o.MaxSamples,
+		Timeout:                  a.share.Timeout(),
+		LookbackDelta:            lookback,
+		NoStepSubqueryIntervalFn: func(int64) int64 { return subqueryStep.Milliseconds() },
+		EnableAtModifier:         true,
+		EnableNegativeOffset:     true,
+		Parser:                   a.parser,
+	})
+	var err error
+	a.metrics, err = newMetrics(o.Registry, &a.waiting)
+	return a, err
+}
+
+// Register adds the endpoints to mux.
+func (a *API) Register(mux *http.ServeMux) {
+	const get, form = false, true // form: POST with a form, too
+	for _, e := range []endpoint{
+		{"query", form, a.query},
+		{"query_range", form, a.queryRange},
+		{"series", form, a.series},
+		{"labels", form, a.labelNames},
+		{"label/{name}/values", get, a.labelValues},
+		{"metadata", get, a.metadata},
+		{"format_query", form, a.formatQuery},
+		{"parse_query", form, a.parseQuery},
+		{"query_exemplars", form, constant([]struct{}{})},
+		{"rules", get, constant(map[string][]struct{}{"groups": {}})},
+		{"alerts", get, constant(map[string][]struct{}{"alerts": {}})},
+		{"status/buildinfo", get, constant(buildInfo())},
+	} {
+		mux.Handle("/api/v1/"+e.path, a.handler(e))
+	}
+}
+
+// Limits are the bounds, for /metrics.
+func (a *API) Limits() map[string]float64 {
+	return map[string]float64{
+		"queries":             float64(a.share.Reads()),
+		"query_seconds":       a.share.Timeout().Seconds(),
+		"query_samples":       float64(a.o.MaxSamples),
+		"query_points":        maxPoints,
+		"query_form_bytes":    maxForm,
+		"answer_bytes":        maxAnswer,
+		"answers_total_bytes": maxAnswers,
+	}
+}

@@ -1,0 +1,46 @@
+package redislink
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// nodes are the addresses of sentinels, or of cluster nodes, to ask for the master: those
+// in the URL, and the others as last reported. The nodes in the URL may all be down.
+type nodes struct {
+	named []string // in the URL
+
+	mu      sync.Mutex // guards what follows
+	learned []string
+}
+
+func (n *nodes) get() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Concat(n.named, n.learned)
+}
+
+// set replaces the learned addresses.
+func (n *nodes) set(addrs []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.learned = slices.DeleteFunc(addrs, func(addr string) bool { return slices.Contains(n.named, addr) })
+}
+
+// learn sets the addresses that the cluster has just reported.
+func (n *nodes) learn(ctx context.Context, c *redis.ClusterClient) {
+	var mu sync.Mutex
+	var addrs []string
+	err := c.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		addrs = append(addrs, node.Options().Addr)
+		return nil
+	})
+	if err == nil { // otherwise the addresses of before stay
+		n.set(addrs)
+	}
+}

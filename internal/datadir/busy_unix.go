@@ -1,0 +1,12 @@
+//go:build unix
+
+package datadir
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// isBusy reports whether err of a lock attempt means that somebody has the lock.
+func isBusy(err error) bool { return errors.Is(err, unix.EWOULDBLOCK) }

@@ -1,0 +1,70 @@
+import type uPlot from 'uplot';
+import { formatTicks, type Unit } from '../model/format.ts';
+import { place, valueTicks } from '../model/scale.ts';
+import type { Look } from './look.ts';
+import { timeTicks } from './ticks.ts';
+
+/** Size of the axes' text, and room for the value axis: the same on all charts, so that their times align. In rem. */
+const TEXT = 0.86;
+const GUTTER = 4.7;
+
+/** Paper to the right of the newest sample, CSS pixels. */
+export const MARGIN = 14;
+
+/** Least distance of two ticks of the value axis, rem. */
+const TICK_SPACE = 2.4;
+
+/** Width of a digit, as a part of the text's size. */
+const DIGIT = 0.6;
+
+/** The ends of the value axis. */
+export interface Range {
+  readonly bottom: number;
+  readonly top: number;
+}
+
+/** The time axis and the value axis; `rem` is the page's size of text in CSS pixels. */
+export function axesOf(
+  rem: number,
+  { unit, look }: { readonly unit: Unit; readonly look: () => Look },
+  range: () => Range,
+): uPlot.Axis[] {
+  const common: uPlot.Axis = {
+    stroke: () => look().muted,
+    // Whole pixels: uPlot scales the number before `px` for the screen, and takes it for a whole one.
+    font: `${Math.round(TEXT * rem)}px system-ui, sans-serif`,
+    grid: { stroke: () => look().grid, width: 1 },
+    ticks: { show: false },
+  };
+  let ticks: readonly number[] = [];
+  return [
+    {
+      ...common,
+      // A narrow chart would have a single time otherwise.
+      space: (_plot, _axis, _min, _max, width) => (width < 30 * rem ? 4 : 6) * rem,
+      size: 2 * rem,
+      gap: 6,
+      values: (plot, times, _axis, _space, step) =>
+        timeTicks(times, step).map((label, i) => {
+          const room = plot.bbox.width / devicePixelRatio + MARGIN - plot.valToPos(times[i]!, 'x');
+          // A label that would reach over the edge of the paper would be cut.
+          return (label.length * DIGIT * TEXT * rem) / 2 > room ? '' : label;
+        }),
+    },
+    {
+      ...common,
+      size: GUTTER * rem,
+      gap: 8,
+      // One step over the whole paper is always allowed; the ticks on it are ours.
+      incrs: [1],
+      space: 0,
+      splits: plot => {
+        const { bottom, top } = range();
+        const height = plot.bbox.height / devicePixelRatio;
+        ticks = valueTicks(bottom, top, unit, 1 + Math.floor(height / (TICK_SPACE * rem)));
+        return ticks.map(tick => place(tick, bottom, top));
+      },
+      values: () => formatTicks(ticks, unit),
+    },
+  ];
+}

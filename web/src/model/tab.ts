@@ -1,0 +1,17 @@
+import type { Condition } from './condition.ts';
+
+/** What a tab's title tells. */
+export interface Told {
+  readonly condition: Condition;
+  readonly paused: boolean;
+  /** The first value of the page; empty for none. */
+  readonly reading: string;
+  readonly host: string | null;
+}
+
+/** The title of the tab: what is wrong, else the first value; then whose it is. */
+export function titleOf({ condition, paused, reading, host }: Told): string {
+  const wrong = condition.kind !== 'live' && condition.kind !== 'connecting';
+  const first = wrong ? condition.title : paused ? 'paused' : reading;
+  return [first, host, 'Stripchart'].filter(Boolean).join(' · ');
+}

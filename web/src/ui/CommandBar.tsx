@@ -1,0 +1,86 @@
+import { useComputed, useSignal } from '@preact/signals';
+import { useLayoutEffect, useRef } from 'preact/hooks';
+import { type Command, commands, type Question } from '../page/commands.ts';
+import type { Page } from '../page/page.ts';
+
+/** Finds series, hosts, windows and actions by what is typed. */
+export function CommandBar({ page }: { page: Page }) {
+  const question = page.question.value;
+  return question && <Bar page={page} question={question} />;
+}
+
+function Bar({ page, question }: { page: Page; question: Question }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const words = useSignal('');
+  const chosen = useSignal(0);
+  const found = useComputed(() => commands(page, question, words.value));
+  useLayoutEffect(() => dialog.current!.showModal(), []);
+  useLayoutEffect(() => {
+    dialog.current!.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' });
+  });
+  const list = found.value;
+  const at = Math.min(chosen.value, list.length - 1);
+  const run = (command: Command | undefined): void => {
+    if (!command) return;
+    dialog.current!.close();
+    command.run();
+  };
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the key is Escape, which every dialog has
+    <dialog
+      ref={dialog}
+      class="commands"
+      aria-label={question === 'charts' ? 'Add a chart' : 'Find'}
+      onClose={() => page.ask(null)}
+      onClick={event => {
+        // A click on what lies behind the bar.
+        if (event.target === dialog.current) dialog.current!.close();
+      }}
+    >
+      <input
+        role="combobox"
+        aria-expanded="true"
+        aria-controls="found"
+        aria-activedescendant={list[at] && `found-${at}`}
+        aria-label={question === 'charts' ? 'Series' : 'Series, hosts, windows, actions'}
+        placeholder={
+          question === 'charts' ? 'Add a chart: a name, a label, a value' : 'Series, hosts, windows, actions'
+        }
+        autocomplete="off"
+        spellcheck={false}
+        value={words.value}
+        onInput={event => {
+          words.value = event.currentTarget.value;
+          chosen.value = 0;
+        }}
+        onKeyDown={event => {
+          const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+          if (step) chosen.value = (at + step + list.length) % Math.max(1, list.length);
+          else if (event.key === 'Enter') run(list[at]);
+          else return;
+          event.preventDefault();
+        }}
+      />
+      <div id="found" role="listbox" aria-label="Found">
+        {list.map((command, i) => (
+          // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the field above, as for every combobox
+          <div
+            key={command.key}
+            id={`found-${i}`}
+            role="option"
+            tabIndex={-1}
+            aria-selected={i === at}
+            onClick={() => run(command)}
+          >
+            <span>{command.label}</span>
+            <small>{command.hint}</small>
+          </div>
+        ))}
+      </div>
+      {list.length === 0 && <p class="nothing">Nothing is called so.</p>}
+      {page.whole.value === false && (
+        <p class="nothing">The server has more series than it lists; a selector finds the others.</p>
+      )}
+    </dialog>
+  );
+}
