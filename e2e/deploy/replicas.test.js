@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../clients/support/port.js';
 import { scene } from '../support/scene.js';
-import { until } from '../support/until.js';
+import { PATIENCE, until } from '../support/until.js';
 import { openAudience } from './audience.js';
 import { connections } from './crowd.js';
 import { startRedis } from './redis.js';
@@ -43,8 +43,10 @@ test(
       await servers[killed].kill();
       const dead = Date.now();
       for (const viewer of viewers) viewer.awaitNewerThan(dead);
-      await until('every viewer to have a sample that was measured after the kill', () =>
-        viewers.every(viewer => viewer.awaitedCame > 0),
+      await until(
+        'every viewer to have a sample that was measured after the kill',
+        () => viewers.every(viewer => viewer.awaitedCame > 0),
+        5 * PATIENCE, // a thousand connections at once
       );
       const moved = viewers.filter((viewer, i) => viewer.lost > (lost[i] ?? 0));
       assert.equal(moved.length, atIt, 'only the viewers of the dead server noticed');

@@ -54,3 +54,28 @@ test(
     );
   }),
 );
+
+test(
+  'a host that falls silent is told in the head of the page and where hosts are chosen',
+  scene(async scene => {
+    const program = await scene.start();
+    const now = Date.now();
+    const samples = Array.from(
+      { length: 20 },
+      (_, i) => /** @type {[number, number]} */ ([now - 1000 * (20 - i), 50]),
+    );
+    await write(
+      program.url,
+      'web2',
+      1,
+      { __name__: 'cpu_usage_percent', cpu: 'total', host: 'web2' },
+      samples,
+    );
+    const tab = await scene.open(program.url);
+    await until('the words', async () => (await tab.condition()).detail === '1 of 2 hosts silent');
+    assert.equal((await tab.condition()).kind, 'live');
+    const options = await tab.page.locator('select.host option').allInnerTexts();
+    assert.ok(options.includes('web2 · silent'), `hosts: ${options}`);
+    await tab.page.screenshot({ path: scene.path('silent-host.png') });
+  }),
+);

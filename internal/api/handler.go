@@ -118,14 +118,12 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, e endpoint) string {
 func (a *API) read(w http.ResponseWriter, r *http.Request, e endpoint) (*request, error) {
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		if r.ContentLength != 0 {
-			w.Header().Set("Connection", "close") // nobody reads its body
-		}
-		r.Body = http.NoBody
+		leaveBody(w, r)
 	case r.Method == http.MethodPost && e.form:
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if r.ContentLength != 0 && (err != nil || kind != "application/x-www-form-urlencoded") {
+			leaveBody(w, r)
 			return nil, bad(errors.New("send the parameters as application/x-www-form-urlencoded, or in the URL of a GET"))
 		}
 	default:
@@ -134,7 +132,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, e endpoint) (*request
 			allowed += ", POST"
 		}
 		w.Header().Set("Allow", allowed)
-		w.Header().Set("Connection", "close")
+		leaveBody(w, r)
 		return nil, &apiError{notAllowed, errors.New("use GET")}
 	}
 	if err := r.ParseForm(); err != nil {
@@ -143,8 +141,6 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, e endpoint) (*request
 		}
 		return nil, bad(fmt.Errorf("error parsing form values: %w", err))
 	}
-	// The server's deadline is for requests that are read: passing it would cancel this one.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // tests' writers have none
 	if a.o.Short() {
 		return nil, &apiError{unavailable, errors.New("the server is short of memory; try again in a moment")}
 	}
@@ -152,6 +148,19 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, e endpoint) (*request
 		return nil, &apiError{unavailable, errors.New("the log has not been read to its end yet; try again in a moment")}
 	}
 	return &request{r, r.Context()}, nil
+}
+
+// lingering is how long a client may go on sending a body that nobody reads.
+const lingering = time.Second
+
+// leaveBody says that nobody reads r's body, if it has one: the answer goes out at once,
+// and the connection ends behind it.
+func leaveBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingering)) // tests' writers have none
+		r.Body = http.NoBody
+	}
 }
 
 // typed returns err with its type.

@@ -53,6 +53,7 @@ type savedLoss struct {
 	Until    int64  `json:"until"`
 	UntilSeq uint64 `json:"until_seq,omitempty"`
 	To       int64  `json:"to,omitempty"`
+	Over     bool   `json:"over,omitempty"`
 }
 
 // reach returns the first time at which nothing is missing: what was lost came into the
@@ -73,10 +74,11 @@ func (x *losses) add(l *loss) {
 	x.newest = l
 }
 
-// save returns the loss that is not declared yet; nil: none.
-func (x *losses) save() *savedLoss {
-	if l := x.newest; x.isOpen() {
-		return &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until.Ms, UntilSeq: l.until.Seq, To: l.to}
+// save returns the newest loss at a log time, while it is judged, and for a while after that: a new
+// series may have begun in it. It returns nil when there is none.
+func (x *losses) save(logTime int64) *savedLoss {
+	if l := x.newest; l != nil && (!l.over || l.waited(logTime) <= holePatience) {
+		return &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until.Ms, UntilSeq: l.until.Seq, To: l.to, Over: l.over}
 	}
 	return nil
 }
@@ -87,7 +89,8 @@ func (x *losses) restore(l *savedLoss, sources sources) {
 		return
 	}
 	x.add(&loss{
-		reason: l.Reason, from: l.From, newest: l.Newest, until: bus.Offset{Ms: l.Until, Seq: l.UntilSeq}, to: l.To, away: true,
+		reason: l.Reason, from: l.From, newest: l.Newest, until: bus.Offset{Ms: l.Until, Seq: l.UntilSeq}, to: l.To,
+		over: l.Over, away: !l.Over,
 	})
 	for _, s := range sources {
 		if s.heardAt > l.Until {

@@ -137,7 +137,7 @@ type savedProgress struct {
 	Position string                 `json:"position,omitempty"`
 	Replay   string                 `json:"replay,omitempty"`
 	Sources  map[string]savedSource `json:"sources"`
-	Loss     *savedLoss             `json:"loss,omitempty"` // that is not declared yet
+	Loss     *savedLoss             `json:"loss,omitempty"` // the newest, while it is judged or recent
 	Late     reach                  `json:"late"`           // judge.late
 }
 
@@ -151,7 +151,7 @@ func (s *saver) encodeProgress() []byte {
 	}
 	b, err := json.Marshal(savedProgress{
 		Version: 1, Position: position.String(), Replay: replay.String(),
-		Sources: s.sources.save(), Loss: s.judge.losses.save(), Late: s.judge.late,
+		Sources: s.sources.save(), Loss: s.judge.losses.save(s.progress.applied.LogTime()), Late: s.judge.late,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("live: progress: %v", err)) // our own types always have a JSON form

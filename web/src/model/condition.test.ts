@@ -11,12 +11,15 @@ const live: Facts = {
   steady: true,
   lostSince: null,
   refused: false,
+  hosts: 3,
+  silent: 0,
   notStored: false,
   now: NOW,
 };
 
 test.each<[string, Partial<Facts>, string, string]>([
   ['live', {}, 'live', 'newest sample 0.8 s ago'],
+  ['one of several hosts silent', { silent: 1 }, 'live', '1 of 3 hosts silent'],
   ['before the connection', { connection: { kind: 'connecting' } }, 'connecting…', ''],
   ['before the history', { joined: false }, 'connecting…', ''],
   ['without history', { newest: Number.NEGATIVE_INFINITY }, 'waiting for the first sample', ''],

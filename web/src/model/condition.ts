@@ -24,6 +24,9 @@ export interface Facts {
   readonly steady: boolean;
   /** Since when there is no connection; null while there is one. */
   readonly lostSince: number | null;
+  /** How many hosts there are, and how many of them have fallen silent. */
+  readonly hosts: number;
+  readonly silent: number;
   /** Whether the server has refused every chart. */
   readonly refused: boolean;
   /** Whether the server says that samples are not being recorded. */
@@ -134,7 +137,9 @@ export function condition(facts: Facts): Condition {
       title: 'live, not recorded',
       detail: `the server’s disk is full · ${detail}`,
     };
-  return { kind: 'live', title: 'live', detail };
+  const { silent, hosts } = facts;
+  const who = silent > 0 ? `${silent} of ${hosts} ${hosts === 1 ? 'host' : 'hosts'} silent` : detail;
+  return { kind: 'live', title: 'live', detail: who };
 }
 
 function isAway({ lostSince, now }: Facts): boolean {

@@ -10,6 +10,7 @@ import { gapText } from '../model/gap.ts';
 import { byKey } from '../model/labels.ts';
 import type { DeclaredGap } from '../model/line.ts';
 import { STANDARD } from '../model/panels.ts';
+import { silentHosts } from '../model/silence.ts';
 import type { Labels } from '../model/wire.ts';
 import { Board } from './board.ts';
 import type { Question } from './commands.ts';
@@ -50,6 +51,8 @@ export class Page {
   readonly host = signal<string | null>(null);
   /** The hosts that were seen, in the order of their appearance: a chart of one host stays with the first. */
   readonly hosts = signal<readonly string[]>([]);
+  /** Those of them that have fallen silent while others go on. */
+  readonly silent = signal<ReadonlySet<string>>(new Set());
   /** Time under the pointer on any chart, Unix ms; null when it is on none. */
   readonly hover = signal<number | null>(null);
   /** The series that there are. */
@@ -295,11 +298,14 @@ export class Page {
     // Where every history is under way, the page stands as it stood.
     if (loading && !Number.isFinite(newest) && this.#connection.value.kind === 'open') return;
     const now = this.clock.now();
+    if (ages) this.#listenToHosts(now);
     const next = condition({
       connection: this.#connection.value,
       lostSince: this.#lostSince,
       joined,
       refused,
+      hosts: this.hosts.value.length,
+      silent: this.silent.value.size,
       newest,
       interval,
       steady,
@@ -310,6 +316,14 @@ export class Page {
     if (next.kind === 'live' || next.kind === 'not-recorded')
       this.#wakeAfter(newest + patience(interval, steady) - now);
     if (next.title !== last.title || (ages && next.detail !== last.detail)) this.condition.value = next;
+  }
+
+  #listenToHosts(now: number): void {
+    const open = this.#connection.value.kind === 'open';
+    const present = [...this.views()].filter(view => open && view.present);
+    const lines = present.flatMap(({ subscription: { room } }) => (room.loading ? [] : room.lines));
+    const silent = silentHosts(this.silent.value, lines, now);
+    if ([...silent].join('\n') !== [...this.silent.value].join('\n')) this.silent.value = silent;
   }
 
   /** Judges again in `ms`, when the page may have become stale: the pulse could be a second late. */

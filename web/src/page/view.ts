@@ -229,6 +229,11 @@ export class View implements Drawable {
     return past ? past.lines : this.subscription.room.lines;
   }
 
+  /** Whether somebody may see it, so that its room is kept up to date. */
+  get present(): boolean {
+    return this.#present && this.subscription.room.joined;
+  }
+
   /** Whether what is to be shown of the past is on its way. */
   get reading(): boolean {
     return this.#page.time.fixed.value !== null && this.#reader.loading;

@@ -18,7 +18,7 @@ export function HostChoice({ page }: { page: Page }) {
       <option value="">All hosts</option>
       {all.map(name => (
         <option key={name} value={name}>
-          {name}
+          {page.silent.value.has(name) ? `${name} · silent` : name}
         </option>
       ))}
     </select>
