@@ -67,37 +67,68 @@ const (
 	lateAfter = 30 * 60_000
 )
 
-// resolve applies the rule to a's samples, and finds their series. A series that is new
-// does not enter the index before something of it is recorded: what is refused must not
-// occupy memory.
-func (h *Hub) resolve(a *application) {
-	rule := acceptanceAt(a.logTime, h.o.Accept.Milliseconds())
-	a.incoming = slices.Grow(h.incoming[:0], len(a.batch.Series))[:len(a.batch.Series)]
-	a.newest = unknownTime
-	for at := 0; at < len(a.incoming); at += resolveAtOnce {
-		h.mu.Lock()
-		for i := at; i < min(at+resolveAtOnce, len(a.incoming)); i++ {
-			b, in := &a.batch.Series[i], &a.incoming[i]
-			*in = incoming{in: b.Samples, series: h.index.get(b.Labels)}
+// acceptor decides what of a batch is accepted, and which of it is new. The goroutine that
+// applies uses it alone.
+type acceptor struct {
+	*recent
+	store   Store
+	metrics *metrics
+	doubts  *doubts
+	shown   *shown
+	age     int64 // W of the acceptance rule, ms
+
+	scratch []incoming
+}
+
+// resolve applies the rule to the samples of a batch, and finds their series. It returns the newest
+// accepted time too, or unknownTime. A series that is new does not enter the index before
+// something of it is recorded: what is refused must not occupy memory.
+func (x *acceptor) resolve(b *bus.Batch, logTime, now int64) (list []incoming, newest int64) {
+	rule := acceptanceAt(logTime, x.age)
+	list = slices.Grow(x.scratch[:0], len(b.Series))[:len(b.Series)]
+	newest = unknownTime
+	for at := 0; at < len(list); at += resolveAtOnce {
+		x.mu.Lock()
+		for i := at; i < min(at+resolveAtOnce, len(list)); i++ {
+			y, in := &b.Series[i], &list[i]
+			*in = incoming{in: y.Samples, series: x.index.get(y.Labels)}
 			if in.isNew = in.series == nil; in.isNew {
-				in.series = newSeries(b.Labels, h.newestT, a.now)
+				in.series = newSeries(y.Labels, x.index.newestT, now)
 			}
-			h.judge(in, rule)
+			x.judge(in, rule)
 			if n := len(in.samples); n > 0 {
-				a.newest = max(a.newest, in.samples[n-1].T)
-				in.series.seenAt = a.now // it is not forgotten while it is on its way
+				newest = max(newest, in.samples[n-1].T)
+				in.series.touch(now)
 			}
 		}
-		h.mu.Unlock()
+		x.mu.Unlock()
+	}
+	return list, newest
+}
+
+// keep keeps the memory of a batch for the next one, without what it refers to.
+func (x *acceptor) keep(list []incoming) {
+	clear(list)
+	if x.scratch = list[:0]; cap(list) > maxScratch {
+		x.scratch = nil
+	}
+}
+
+// drop leaves out the series with the given reference.
+func drop(list []incoming, ref *store.Ref) {
+	for i := range list {
+		if in := &list[i]; &in.series.ref == ref {
+			in.samples, in.fresh, in.late = nil, nil, 0
+		}
 	}
 }
 
 // judge applies the rule to in. A sample newer than everything that the store may hold
-// of the series is surely new. Any other one may be a copy (a source that resends, a log
-// that is read again), so the store is to be asked. The caller holds h.mu.
-func (h *Hub) judge(in *incoming, rule acceptance) {
+// of the series is surely new. Any other one may be a duplicate (a source that resends, a log
+// that is read again), so the store is to be asked. The caller holds recent.mu.
+func (c *acceptor) judge(in *incoming, rule acceptance) {
 	in.known = max(in.series.lastT, in.series.floor)
-	late := max(in.known, h.newestT-lateAfter)
+	late := max(in.known, c.index.newestT-lateAfter)
 	plain := true
 	prev := int64(unknownTime)
 	for _, x := range in.in {
@@ -115,11 +146,11 @@ func (h *Hub) judge(in *incoming, rule acceptance) {
 	out := make([]bus.Sample, 0, len(in.in))
 	for _, x := range in.in {
 		if reason := rule.refuses(x.T); reason != "" {
-			h.metrics.refused.WithLabelValues(reason).Inc()
+			c.metrics.refused.WithLabelValues(reason).Inc()
 			continue
 		}
 		if x.T <= prev {
-			h.metrics.refused.WithLabelValues(refusedOrder).Inc()
+			c.metrics.refused.WithLabelValues(refusedOrder).Inc()
 			continue
 		}
 		prev = x.T
@@ -134,17 +165,17 @@ func (h *Hub) judge(in *incoming, rule acceptance) {
 	in.samples, in.fresh = out, out
 }
 
-// lookUp asks the store which of a's samples it has: the first value wins. It takes some
-// microseconds a series, so h.mu is not held; only the apply goroutine commits, so what
-// it says stays true.
+// lookUp asks the store which of the samples it has: the first value wins. It takes some
+// microseconds a series, so recent.mu is not held; only the goroutine that applies commits, so the
+// answer stays true.
 //
 // A series that was not heard of before is asked about as a whole, so that its next
 // samples are known to be new.
-func (h *Hub) lookUp(ctx context.Context, a *application) error {
+func (c *acceptor) lookUp(ctx context.Context, list []incoming, lacksShown bool) error {
 	var questions []store.Question
 	var of []*incoming
-	for i := range a.incoming {
-		in := &a.incoming[i]
+	for i := range list {
+		in := &list[i]
 		if in.asked == 0 {
 			continue
 		}
@@ -162,37 +193,38 @@ func (h *Hub) lookUp(ctx context.Context, a *application) error {
 	if len(questions) == 0 {
 		return nil
 	}
-	if err := h.store.LookUp(ctx, questions); err != nil {
+	if err := c.store.LookUp(ctx, questions); err != nil {
 		return fmt.Errorf("look for samples that are stored already: %w", err)
 	}
 	for i, in := range of {
-		h.answered(a, in, &questions[i])
+		c.answered(in, &questions[i], lacksShown)
 	}
 	return nil
 }
 
-// answered takes up what the store says of in.
-func (h *Hub) answered(a *application, in *incoming, q *store.Question) {
+// answered takes up what the store says of in. lacksShown says that the store may lack what was
+// only shown.
+func (c *acceptor) answered(in *incoming, q *store.Question, lacksShown bool) {
 	if q.From < q.To {
-		in.series.floor = max(q.Newest, q.From-1)
+		in.series.answered(max(q.Newest, q.From-1))
 	}
-	h.metrics.late.Add(float64(in.asked))
+	c.metrics.late.Add(float64(in.asked))
 	fresh := make([]bus.Sample, 0, len(in.samples))
 	samples := in.samples[:0]
 	late := 0
 	for i, x := range in.samples {
 		if i < in.asked {
 			v, known := q.Values[i], q.There[i]
-			if !known && h.progress.isUnstored && !a.again {
+			if !known && lacksShown {
 				var sure bool
-				if v, known, sure = h.shown.value(in.series.hash, x.T); !sure {
+				if v, known, sure = c.shown.value(in.series.hash, x.T); !sure {
 					continue
 				}
 			}
 			if known {
 				x.V = v
-				if _, doubtful := h.doubts[in.series][x.T]; !doubtful {
-					h.metrics.refused.WithLabelValues(refusedDuplicate).Inc()
+				if !c.doubts.has(in.series, x.T) {
+					c.metrics.refused.WithLabelValues(refusedDuplicate).Inc()
 					samples = append(samples, x)
 					continue
 				}
@@ -206,11 +238,11 @@ func (h *Hub) answered(a *application, in *incoming, q *store.Question) {
 	in.samples, in.fresh, in.late = samples, fresh, late
 }
 
-// reopen has the store opened again when it is not available: only an Append does that,
-// and looking for late samples would stand in the way of the first Append for ever.
-func (h *Hub) reopen(ask func() error) error {
+// reopen calls ask, and has the store opened again when it is not available: only an Append does
+// that, and looking for late samples would stand in the way of the first Append for ever.
+func (c *acceptor) reopen(ask func() error) error {
 	err := ask()
-	if errors.Is(err, store.ErrUnavailable) && h.store.Append(nil) == nil {
+	if errors.Is(err, store.ErrUnavailable) && c.store.Append(nil) == nil {
 		err = ask()
 	}
 	return err

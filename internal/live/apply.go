@@ -3,184 +3,244 @@ package live
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/store"
-	"stripchart/internal/wire"
 )
 
-// application is one batch on its way in. Used by the apply goroutine.
+// application is one batch on its way in. The goroutine that applies uses it alone.
 //
 // What needs no lock is done before it is taken: the look-ups in the store, and the
 // commits of late samples. What must be seen at once by everybody (the commit of samples
 // in order, the ring, what rooms have pending) is done under the lock, in pieces, so that
 // no hold of it lasts for longer than a few milliseconds.
 type application struct {
-	delivery bus.Delivery
-	batch    *bus.Batch
-	logTime  int64 // Unix ms
-	now      int64 // the server's clock, Unix ms
-	source   *source
-	again    bool // it was applied, and is recorded now that there is room
-	copied   bool // nothing in it is new to this epoch of the log
+	delivery  bus.Delivery
+	batch     *bus.Batch
+	logTime   int64 // Unix ms
+	now       int64 // the server's clock, Unix ms
+	stage     stage
+	source    *source // nil: a writer without numbers
+	duplicate bool    // nothing in it is new to this epoch of the log
 
 	incoming []incoming
 	newest   int64 // newest accepted time; unknownTime: nothing was accepted
 	absences []absence
 	gaps     []*gap // for the absences; declared with the batch's first entry
 
-	full   bool   // some of it could not be recorded: the disk is full
-	added  bool   // its first entry is in the ring,
-	first  uint64 // at this index
-	failed bool   // a failure was logged
+	full   bool // some of it could not be recorded: the disk is full
+	shown  bool // its first entry is in the ring
+	failed bool // a failure was logged
+}
+
+// lacks notes what may be missing before the batch, or shows by it.
+func (a *application) lacks(m absence) { a.absences = append(a.absences, m) }
+
+// outcome is how the log is read on after a batch.
+type outcome uint8
+
+const (
+	readOn   outcome = iota
+	again            // from before what the store lacks: there is room again, or the store was repaired
+	askPlace         // the log has lost its end: asked for the place itself, the bus begins a new epoch
+)
+
+// pages is the audience, as the goroutine that applies sees it. It calls all with recent.mu held.
+type pages interface {
+	// take has pages told of an entry, which is the ring's newest and has the index at.
+	take(e *entry, at uint64)
+	// recorded has pages bootstrapped anew that lack what was recorded since; all pages, where
+	// something was withheld from all.
+	recorded(withheld bool)
+	// outdated keeps what was read of the store up to now from being shared any longer.
+	outdated()
+}
+
+// applier takes batches in, in log order. Nothing else writes to the store.
+type applier struct {
+	*recent
+	o       *Options
+	store   Store
+	log     *slog.Logger
+	metrics *metrics
+	pages   pages
+	turn    chan struct{} // buffered, capacity 1: held while a batch is applied, or an idle log judged
+
+	progress progress
+	sources  sources
+	judge    judge
+	accept   acceptor
+	record   recorder
+	shown    shown
+	doubts   doubts
+	ledger   declaredGaps
+	damage   damage
 }
 
 // apply takes one batch in: it is accepted, committed, put into the ring, and
-// its rooms are marked, in log order. Nothing else writes.
+// its rooms are marked, in log order.
 //
 // Where the log keeps the batch whatever becomes of it here, nobody will publish it
 // again: what fails is tried until it succeeds. Everything before that was judged once,
 // and is not judged, counted or logged again.
-func (h *Hub) apply(ctx context.Context, d bus.Delivery) error {
-	h.applying <- struct{}{}
-	defer func() { <-h.applying }()
+func (x *applier) apply(ctx context.Context, d bus.Delivery) (outcome, error) {
+	x.turn <- struct{}{}
+	defer func() { <-x.turn }()
 	began := time.Now()
-	a, err := h.begin(d)
-	if err == nil && !a.copied {
-		err = h.carryOut(ctx, a)
-	}
-	if err == nil && !a.again && h.isDamaged() {
-		err = errApplyAgain
-	}
-	h.metrics.apply.Observe(time.Since(began).Seconds())
-	switch {
-	case errors.Is(err, errApplyAgain), errors.Is(err, errSkipped):
+	a := x.arrive(d)
+	if a == nil {
 		d.Done(nil)
-		return err
+		return askPlace, nil
+	}
+	var err error
+	if !a.duplicate {
+		err = x.carryOut(ctx, a)
+	}
+	x.metrics.apply.Observe(time.Since(began).Seconds())
+	switch {
+	case err == nil && x.isDueAgain(a):
+		d.Done(nil)
+		return again, nil
 	case ctx.Err() != nil && err != nil && d.Kept:
-		return ctx.Err()
+		return readOn, ctx.Err()
+	case err == nil && a.full:
+		d.Done(bus.ErrNotStored)
 	case err == nil && !d.Kept && a.source != nil:
-		h.acknowledge(a.source, d.Done)
+		x.acknowledge(a.source, d.Done)
 	default:
 		d.Done(err)
 	}
-	return nil
+	return readOn, nil
 }
 
-// begin judges the place of a batch in the log, and whether it is a copy.
-func (h *Hub) begin(d bus.Delivery) (*application, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	p := &h.progress
-	if p.skips(d.Position) {
-		return nil, errSkipped
+// arrive judges the place of a batch in the log, and whether it is a duplicate. It returns nil when
+// the log has lost its end.
+func (x *applier) arrive(d bus.Delivery) *application {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	a := &application{delivery: d, batch: d.Batch, logTime: d.Position.LogTime(), now: x.now()}
+	readAt := x.progress.readAt
+	found := x.progress.arrive(d.Position, a.now)
+	if found == endLost {
+		return nil
 	}
-	a := &application{delivery: d, batch: d.Batch, logTime: d.Position.LogTime(), now: h.now()}
-	if h.loss != nil {
-		h.loss.lives(a.logTime, a.now, p.readAt)
+	x.judge.losses.lives(a.logTime, a.now, readAt)
+	if found != goesOn {
+		x.lost(a, found)
 	}
-	p.read, p.readAt = d.Position, a.now
-	if p.wasApplied(d.Position) {
-		a.again = true
-		if p.first && p.isUnstored && !p.unstored.IsZero() && d.Position.Compare(p.unstored.Offset) > 0 {
-			h.notRecorded(a, wire.GapLogTrimmed, d.Position)
-		}
-		p.first = false
-		return a, nil
+	if a.stage = x.progress.stage; a.stage.again() {
+		return a
 	}
-	h.misses(a)
-	if a.source = h.sources.of(d.Batch); a.source == nil {
-		return a, nil
+	if a.source = x.sources.of(d.Batch); a.source == nil {
+		return a
 	}
 	a.source.recall(d.Batch, a.logTime)
-	if !p.replays(d.Position) && a.source.isCopy(d.Batch) {
-		a.copied = true
-		h.metrics.copies.Inc()
-		h.ring.add(entry{position: d.Position, at: a.now, size: d.Batch.Size()})
-		p.advance(d.Position)
+	if a.stage != replaying && a.source.isDuplicate(d.Batch) {
+		a.duplicate = true
+		x.metrics.copies.Inc()
+		x.ring.add(entry{position: d.Position, at: a.now, size: d.Batch.Size()})
+		x.progress.advance(d.Position)
 	}
-	return a, nil
+	return a
 }
 
-// carryOut accepts and records a batch that begin has let through.
-func (h *Hub) carryOut(ctx context.Context, a *application) error {
-	defer h.keepScratch(a)
-	h.resolve(a)
-	if !a.again {
-		h.mu.Lock()
-		h.goOn(a.delivery.Position.Offset)
-		if !h.progress.replays(a.delivery.Position) {
-			h.judgeSource(a)
-		}
-		h.judgeLoss(a)
-		h.mu.Unlock()
-	}
-	err := h.try(ctx, a, func() error {
-		return h.reopen(func() error {
+// carryOut accepts and records a batch that arrive has let through.
+func (x *applier) carryOut(ctx context.Context, a *application) error {
+	a.incoming, a.newest = x.accept.resolve(a.batch, a.logTime, a.now)
+	defer func() {
+		x.accept.keep(a.incoming)
+		x.record.keep()
+	}()
+	lacksShown := x.judgeBatch(a)
+	err := x.try(ctx, a, func() error {
+		return x.accept.reopen(func() error {
 			for i := range a.absences {
-				if err := h.ask(ctx, &a.absences[i]); err != nil {
+				if err := x.judge.ask(ctx, &a.absences[i]); err != nil {
 					return err
 				}
 			}
-			return h.lookUp(ctx, a)
+			return x.accept.lookUp(ctx, a.incoming, lacksShown)
 		})
 	})
 	if err != nil {
 		return err
 	}
 	for i := range a.absences {
-		a.gaps = append(a.gaps, h.gapsOf(&a.absences[i], a.logTime)...)
+		a.gaps = append(a.gaps, x.judge.gapsOf(&a.absences[i], a.logTime)...)
 	}
-	if err := h.recordLate(ctx, a); err != nil {
-		h.doubt(h.partsOf(a.incoming))
+	if err := x.recordLate(ctx, a); err != nil {
+		x.doubt(x.record.parts(a.incoming))
 		return err
 	}
-	parts := h.partsOf(a.incoming)
+	parts := x.record.parts(a.incoming)
 	for {
 		piece := piece(parts)
 		last := len(piece) == len(parts)
-		var stored error
-		err := h.try(ctx, a, func() (err error) {
-			stored, err = h.record(a, piece, last)
-			return err
-		})
+		err := x.try(ctx, a, func() error { return x.recordPiece(a, piece, last) })
 		if err != nil {
-			h.doubt(parts)
-			h.abandon(a)
+			x.doubt(parts)
+			x.abandon(a)
 			return err
 		}
 		if last {
-			return stored
+			return nil
 		}
 		parts = parts[len(piece):]
+	}
+}
+
+// judgeBatch finds out what is missing before a batch. It reports whether the store may lack what
+// was only shown before.
+func (x *applier) judgeBatch(a *application) (lacksShown bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if a.stage.again() {
+		return false
+	}
+	x.judge.goOn(a.delivery.Position.Offset)
+	if a.stage != replaying {
+		x.judge.judgeSource(a)
+	}
+	x.judge.judgeLoss(a)
+	return x.progress.debt.isShown()
+}
+
+// isDueAgain reports whether the log is to be read again after a batch, because the store lacks
+// something that the log holds.
+func (x *applier) isDueAgain(a *application) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return !a.full && !a.stage.again() && x.progress.debt.isDue(!a.duplicate)
+}
+
+// acknowledge tells the bus that a batch of s was applied, once the gaps that were
+// declared for s are saved: s says once what it has dropped, in a batch that is
+// acknowledged. The log goes on meanwhile.
+func (x *applier) acknowledge(s *source, done func(error)) {
+	x.mu.Lock()
+	waits := x.ledger.await(s.gapsDeclared, done)
+	x.mu.Unlock()
+	if waits {
+		x.ledger.saveSoon()
+	} else {
+		done(nil)
 	}
 }
 
 // maxScratch is how many series the memory is kept for that a batch needs on its way.
 const maxScratch = 4 * pieceSeries
 
-// keepScratch keeps a's memory for the next batch, without what it refers to.
-func (h *Hub) keepScratch(a *application) {
-	clear(a.incoming)
-	clear(h.writing)
-	if h.incoming = a.incoming[:0]; cap(h.incoming) > maxScratch {
-		h.incoming = nil
-	}
-	if cap(h.writing) > maxScratch {
-		h.writing = nil
-	}
-}
-
 // try calls f, until it succeeds where the log keeps the batch. f may open the store again,
 // which may find damage.
-func (h *Hub) try(ctx context.Context, a *application, f func() error) error {
+func (x *applier) try(ctx context.Context, a *application, f func() error) error {
 	err := f()
-	h.tellLosses(a.again)
+	x.tellDamage()
 	for wait := retryFirst; a.delivery.Kept && isFailure(err); wait = min(2*wait, retryMost) {
 		if !a.failed {
 			a.failed = true
-			h.log.Error("a batch could not be recorded; trying until it can", "position", a.delivery.Position.String(), "err", err)
+			x.log.Error("a batch could not be recorded; trying until it can", "position", a.delivery.Position.String(), "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -188,12 +248,53 @@ func (h *Hub) try(ctx context.Context, a *application, f func() error) error {
 		case <-time.After(wait):
 		}
 		err = f()
-		h.tellLosses(a.again)
+		x.tellDamage()
 	}
 	return err
 }
 
 // isFailure reports whether a commit may succeed another time.
-func isFailure(err error) bool {
-	return err != nil && !errors.Is(err, bus.ErrNotStored) && !errors.Is(err, store.ErrInvalidSeries)
+func isFailure(err error) bool { return err != nil && !errors.Is(err, store.ErrInvalidSeries) }
+
+// tellDamage declares what was lost where an Append has opened the store again and found
+// damage: pages that are there are told, and those that are joining. Where the log
+// outlives this process all of it is applied again, as after a start.
+func (x *applier) tellDamage() {
+	ls := x.store.Losses()
+	if len(ls) == 0 && len(x.damage.told) == 0 {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	gs := x.damage.take(ls)
+	if x.ledger.declare(gs); len(gs) == 0 {
+		return
+	}
+	x.record.pass(x.ring.gapsOnly(gs, x.now()))
+	x.pages.outdated()
+	if x.o.Replica {
+		x.progress.damaged()
+	}
+}
+
+// judgeIdle judges the newest loss of the log by the clock, while nothing is written: a page
+// must not wait for the next batch to be told what it lacks. The caller holds x.turn.
+func (x *applier) judgeIdle(ctx context.Context) {
+	x.mu.Lock()
+	a := x.judge.judgeIdle()
+	x.mu.Unlock()
+	if a == nil {
+		return
+	}
+	for i := range a.absences {
+		m := &a.absences[i]
+		if err := x.judge.ask(ctx, m); err != nil {
+			return // the store is away; the loss is judged again in a second
+		}
+		a.gaps = append(a.gaps, x.judge.gapsOf(m, a.logTime)...)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.declare(a)
+	x.tellAlone(a)
 }

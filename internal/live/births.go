@@ -12,10 +12,10 @@ type birth struct {
 	series *series
 }
 
-// isOver reports whether the series is gone, or was born again. The caller holds Hub.mu.
+// isOver reports whether the series is gone, or was born again. The caller holds recent.mu.
 func (b birth) isOver() bool { return b.series.gone || b.series.birth != b.number }
 
-// births are those of all series, or of all with one name, in their order. Hub.mu guards
+// births are those of all series, or of all with one name, in their order. recent.mu guards
 // it; what after returns stays valid and unchanged without the lock.
 type births struct {
 	list     []birth
@@ -35,31 +35,4 @@ func (b *births) last() uint64 {
 func (b *births) after(n uint64) []birth {
 	i, _ := slices.BinarySearchFunc(b.list, n+1, func(x birth, n uint64) int { return cmp.Compare(x.number, n) })
 	return b.list[i:len(b.list):len(b.list)]
-}
-
-// compact drops the births that are over from b when they are half of it. It takes the
-// lock for a piece at a time; nobody else compacts.
-func (h *Hub) compact(b *births) {
-	var kept []birth
-	for done := 0; ; {
-		h.mu.Lock()
-		if done == 0 && 2*b.over <= len(b.list) {
-			h.mu.Unlock()
-			return
-		}
-		piece := b.list[done:min(done+pieceOf, len(b.list))]
-		for _, x := range piece {
-			if !x.isOver() {
-				kept = append(kept, x)
-			}
-		}
-		h.mu.did(len(piece))
-		if done += len(piece); done == len(b.list) {
-			b.over -= len(b.list) - len(kept)
-			b.list = kept
-			h.mu.Unlock()
-			return
-		}
-		h.mu.Unlock()
-	}
 }

@@ -21,8 +21,16 @@ const (
 	maxFeeds = 1000
 )
 
-// feed is the catalogue of all who watch the same selectors. Guarded by Hub.mu.
+// catalogue tells pages which series there are, and which come and go. recent.mu guards feeds.
+type catalogue struct {
+	*audience
+	feeds   map[string]*feed // by canonical selectors
+	listing chan struct{}    // buffered, capacity 1: held while a list is made
+}
+
+// feed is the catalogue of all who watch the same selectors. recent.mu guards it.
 type feed struct {
+	*recent
 	key      string
 	search   *search
 	ready    chan struct{} // closed once the search has come to its end, or has failed
@@ -35,7 +43,7 @@ type feed struct {
 	told   uint64 // how often news was told
 }
 
-// watcher is a client that is told when series come and go. Guarded by Hub.mu.
+// watcher is a client that is told when series come and go. recent.mu guards it.
 type watcher struct {
 	client   *Client
 	feed     *feed
@@ -93,21 +101,21 @@ func (n *catalogueNews) message() wire.CatalogueChange {
 }
 
 // opened implements owner.
-func (f *feed) opened(*Hub, []*series) { close(f.ready) }
+func (f *feed) opened([]*series) { close(f.ready) }
 
 // failed implements owner.
-func (f *feed) failed(*Hub) { close(f.ready) }
+func (f *feed) failed() { close(f.ready) }
 
 // appeared implements owner.
-func (f *feed) appeared(h *Hub, found []*series, _ *unsent) {
+func (f *feed) appeared(found []*series, _ *unsent) {
 	for _, s := range found {
-		f.news.note(string(h.index.key(s.labels)), change{s.labels, true})
+		f.news.note(string(f.index.key(s.labels)), change{s.labels, true})
 	}
 }
 
 // vanished implements owner.
-func (f *feed) vanished(h *Hub, s *series) {
-	f.news.note(string(h.index.key(s.labels)), change{s.labels, false})
+func (f *feed) vanished(s *series) {
+	f.news.note(string(f.index.key(s.labels)), change{s.labels, false})
 }
 
 // isFull implements owner: new series wait until those before them were told.
@@ -137,15 +145,15 @@ func (c *Client) Catalogue(arg json.RawMessage, ack Ack) {
 		}
 		selectors = append(selectors, sel)
 	}
-	w, err := c.watch(selectors)
+	w, err := c.catalogue.watch(c, selectors)
 	if err != nil {
 		ack.refuse(err)
 		return
 	}
-	c.hub.goBackground(func() {
+	c.goBackground(func() {
 		select {
 		case <-w.feed.ready:
-		case <-c.hub.ctx.Done():
+		case <-c.ctx.Done():
 			return
 		}
 		end, ok := c.begin()
@@ -153,90 +161,86 @@ func (c *Client) Catalogue(arg json.RawMessage, ack Ack) {
 			return // nobody is there to be told
 		}
 		defer end()
-		answer, err := w.answer()
+		answer, err := c.catalogue.answer(w)
 		if err != nil {
-			c.hub.mu.Lock()
-			if c.catalogue == w {
+			c.mu.Lock()
+			if c.watching == w {
 				c.unwatch()
 			}
-			c.hub.mu.Unlock()
+			c.mu.Unlock()
 			ack.refuse(err)
 			return
 		}
 		if ack != nil {
 			ack(answer)
 		}
-		c.hub.mu.Lock()
+		c.mu.Lock()
 		w.answered = true
-		c.hub.mu.Unlock()
+		c.mu.Unlock()
 	})
 }
 
-// watch replaces the client's watcher.
-func (c *Client) watch(selectors []selector) (*watcher, error) {
-	h := c.hub
+// watch replaces the watcher of a client.
+func (x *catalogue) watch(c *Client, selectors []selector) (*watcher, error) {
 	key, cost := "", 0
 	for _, s := range selectors {
 		key += s.canonical + "\n"
 		cost += s.cost
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	c.unwatch()
-	if c.closed || h.closed {
+	if c.gone || x.tasks.closed {
 		return nil, &wire.Error{Code: wire.CodeNotReady, Message: "the connection or the server is closing"}
 	}
 	if err := c.affords(cost); err != nil {
 		return nil, err
 	}
-	f := h.feeds[key]
+	f := x.feeds[key]
 	if f == nil {
-		if len(h.feeds) >= maxFeeds || cost > 0 && h.searchCost+cost > maxSearchCost {
+		if len(x.feeds) >= maxFeeds || cost > 0 && x.matcher.cost+cost > maxSearchCost {
 			return nil, &wire.Error{Code: wire.CodeOverloaded, Message: "the server has too many catalogues with different selectors; ask for all series, or try again later"}
 		}
-		f = &feed{key: key, ready: make(chan struct{}), watchers: map[*watcher]struct{}{}}
+		f = &feed{recent: x.recent, key: key, ready: make(chan struct{}), watchers: map[*watcher]struct{}{}}
 		f.search = newSearch(f, selectors, 0)
-		h.feeds[key] = f
-		h.beginSearch(f.search)
+		x.feeds[key] = f
+		x.matcher.begin(f.search)
 	}
 	w := &watcher{client: c, feed: f}
 	f.watchers[w] = struct{}{}
-	c.catalogue = w
-	h.metrics.feeds.Set(float64(len(h.feeds)))
+	c.watch(w)
+	x.metrics.feeds.Set(float64(len(x.feeds)))
 	return w, nil
 }
 
-// unwatch ends the client's watching. The caller holds h.mu.
-func (c *Client) unwatch() {
-	if c.catalogue == nil {
+// end ends a watcher. The caller holds recent.mu.
+func (x *catalogue) end(w *watcher) {
+	f := w.feed
+	delete(f.watchers, w)
+	if len(f.watchers) > 0 {
 		return
 	}
-	h, f := c.hub, c.catalogue.feed
-	delete(f.watchers, c.catalogue)
-	if len(f.watchers) == 0 {
-		h.endSearch(f.search)
-		if !isClosed(f.ready) {
-			close(f.ready)
-		}
-		delete(h.feeds, f.key)
-		h.metrics.feeds.Set(float64(len(h.feeds)))
+	x.matcher.end(f.search)
+	if !isClosed(f.ready) {
+		close(f.ready)
 	}
-	c.catalogue = nil
+	delete(x.feeds, f.key)
+	x.metrics.feeds.Set(float64(len(x.feeds)))
 }
 
 // answer returns w's answer, encoded, once its feed is ready.
-func (w *watcher) answer() ([]byte, error) {
-	h, f := w.client.hub, w.feed
+func (x *catalogue) answer(w *watcher) ([]byte, error) {
+	f := w.feed
 	// One list is made at a time, so that lists take no more than one processor.
 	select {
-	case h.listing <- struct{}{}:
-		defer func() { <-h.listing }()
-	case <-h.ctx.Done():
+	case x.listing <- struct{}{}:
+		defer func() { <-x.listing }()
+	case <-x.ctx.Done():
 		return nil, &wire.Error{Code: wire.CodeNotReady, Message: "the server is stopping"}
 	}
-	h.mu.Lock()
-	current, state, told, answer := w.client.catalogue == w, f.search.state, f.told, f.answer
-	h.mu.Unlock()
+	x.mu.Lock()
+	current, state, told, answer := w.client.watching == w, f.search.state, f.told, f.answer
+	x.mu.Unlock()
 	switch {
 	case !current:
 		return nil, &wire.Error{Code: wire.CodeOverloaded, Message: "the catalogue was asked for anew before this answer was ready"}
@@ -245,9 +249,9 @@ func (w *watcher) answer() ([]byte, error) {
 	case answer != nil:
 		return answer, nil
 	}
-	answer = h.list(f)
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	answer = x.list(f)
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if f.told == told { // otherwise w was told in w.missed what the list may lack
 		f.answer = answer
 	}
@@ -261,17 +265,17 @@ func tooSlow() error {
 
 // list returns the encoded answer with the series that f has found. Those that come and
 // go meanwhile are in its news.
-func (h *Hub) list(f *feed) []byte {
+func (x *catalogue) list(f *feed) []byte {
 	found := []labels.Labels{}
 	for slot, more := uint32(0), true; more; slot += pieceOf {
-		h.mu.Lock()
-		more = h.index.eachSlot(slot, func(s *series) {
+		x.mu.Lock()
+		more = x.index.eachSlot(slot, func(s *series) {
 			if f.search.found.has(s.slot) {
 				found = append(found, s.labels)
 			}
 		})
-		h.mu.did(pieceOf)
-		h.mu.Unlock()
+		x.mu.did(pieceOf)
+		x.mu.Unlock()
 	}
 	slices.SortFunc(found, labels.Compare)
 	answer := wire.CatalogueAnswer{OK: true, Series: found}
@@ -283,19 +287,19 @@ func (h *Hub) list(f *feed) []byte {
 	return b
 }
 
-// tellCatalogue sends what has come and gone since the last time, encoded once
-// for all who watch the same. Who does not read is told later.
-func (h *Hub) tellCatalogue() {
+// tell sends what has come and gone since the last time, encoded once
+// for all that watch the same. A page that does not read is told later.
+func (x *catalogue) tell() {
 	type letter struct {
 		news catalogueNews
 		to   []*watcher
 	}
-	h.mu.Lock()
-	feeds := slices.Collect(maps.Values(h.feeds))
-	h.mu.Unlock()
+	x.mu.Lock()
+	feeds := slices.Collect(maps.Values(x.feeds))
+	x.mu.Unlock()
 	for _, f := range feeds {
 		var letters []letter
-		h.mu.Lock()
+		x.mu.Lock()
 		news := f.news
 		f.answer = nil // also to bound what is kept
 		if f.news = (catalogueNews{}); !news.empty() {
@@ -314,29 +318,29 @@ func (h *Hub) tellCatalogue() {
 				common.to = append(common.to, w)
 			}
 		}
-		h.mu.did(len(f.watchers))
+		x.mu.did(len(f.watchers))
 		if news.added >= maxCatalogue {
-			h.wakeMatcher() // the feed was full
+			x.matcher.soon() // the feed was full
 		}
-		h.mu.Unlock()
+		x.mu.Unlock()
 		if !news.empty() && len(common.to) > 0 {
 			letters = append(letters, common)
 		}
 		for _, l := range letters {
-			h.send(l.news, l.to)
+			x.send(l.news, l.to)
 		}
 	}
 }
 
 // send tells watchers of news.
-func (h *Hub) send(news catalogueNews, to []*watcher) {
-	p := h.encode(wire.EventCatalogue, news.message())
+func (x *catalogue) send(news catalogueNews, to []*watcher) {
+	p := x.encode(wire.EventCatalogue, news.message())
 	for _, w := range to {
 		if w.client.conn.Write(p) {
 			continue
 		}
-		h.mu.Lock()
+		x.mu.Lock()
 		w.missed.merge(news) // this goroutine alone tells: nothing has been missed since
-		h.mu.Unlock()
+		x.mu.Unlock()
 	}
 }

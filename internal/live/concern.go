@@ -35,17 +35,6 @@ func concernOf(hashes []uint64) *concern {
 	return newConcern(hashes)
 }
 
-// sharedConcern returns the set that the declared gaps have already, when one is equal to c. The
-// caller holds h.mu.
-func (h *Hub) sharedConcern(c *concern) *concern {
-	for _, g := range h.gaps {
-		if g.series.equal(c) {
-			return g.series
-		}
-	}
-	return c
-}
-
 // newConcern returns the set of the hashes, which ascend.
 func newConcern(hashes []uint64) *concern {
 	c := &concern{hashes: hashes}

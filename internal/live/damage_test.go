@@ -158,8 +158,8 @@ func TestDamageThatIsFoundInMidLifeIsToldAtOnce(t *testing.T) {
 				}
 				h.mu.Lock()
 				defer h.mu.Unlock()
-				if n := len(h.gaps); n != 1 || h.gapsDeclared != 1 {
-					t.Errorf("%d gaps of %d declared, want one", n, h.gapsDeclared)
+				if n := len(h.follower.ledger.gaps); n != 1 || h.follower.ledger.declared != 1 {
+					t.Errorf("%d gaps of %d declared, want one", n, h.follower.ledger.declared)
 				}
 			})
 			if left := len(s.Losses()); saves != (left == 0) {
@@ -209,7 +209,7 @@ func TestDamageThatIsFoundInMidLifeIsFilledFromTheLog(t *testing.T) {
 					t.Errorf("%s: told of %+v, want the damage (killed: %s)", name, g, killed)
 				}
 			}
-			if r.hub.progress.damaged {
+			if r.hub.follower.progress.debt.isOfAll() {
 				t.Errorf("the log is still to be read again (killed: %s)", killed)
 			}
 		})
@@ -222,14 +222,14 @@ func TestAnEntryOfGapsDoesNotEndABatch(t *testing.T) {
 	at := func(ms int64) bus.Position { return bus.Position{Epoch: "e", Offset: bus.Offset{Ms: ms}} }
 	r := ring{maxBytes: 1 << 20, maxAge: 1000}
 	r.restart(at(1))
-	r.addGaps(nil, 1)
+	r.add(r.gapsOnly(nil, 1))
 	r.add(entry{position: at(2), at: 2, more: true})
-	r.addGaps(nil, 2)
+	r.add(r.gapsOnly(nil, 2))
 	if p := r.position(r.end()); p != at(1) {
 		t.Errorf("after half a batch the position is %s, want %s", p, at(1))
 	}
 	r.add(entry{position: at(2), at: 2})
-	r.addGaps(nil, 3)
+	r.add(r.gapsOnly(nil, 3))
 	if p := r.position(r.end()); p != at(2) {
 		t.Errorf("after the batch the position is %s, want %s", p, at(2))
 	}

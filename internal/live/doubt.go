@@ -1,52 +1,62 @@
 package live
 
-// maxDoubts bounds the samples in Hub.doubts. Beyond it all are forgotten: those
-// among them that were stored after all are then taken for copies, and reach
+// maxDoubts bounds the samples in doubts. Beyond it all are forgotten: those
+// among them that were stored after all are then taken for duplicates, and reach
 // pages with their next bootstrap only.
 const maxDoubts = 1 << 16
 
-// doubt remembers the samples of a commit that failed. Some may be stored all the
-// same, without ever having been in the ring: when their source publishes them
-// again, or another one does, they look like copies, but no page has them. The
-// caller holds h.mu.
-func (h *Hub) doubt(parts []writing) {
+// doubts are the samples of commits that failed. Some may be stored all the
+// same, without ever having been in the ring: when a source publishes them
+// again, they look like duplicates, but no page has them. recent.mu guards doubts.
+type doubts struct {
+	times map[*series]map[int64]struct{}
+	count int // a time that was tried twice counts twice
+}
+
+// add remembers the new samples of a commit that failed.
+func (d *doubts) add(parts []writing) {
 	n := 0
 	for _, p := range parts {
 		n += len(p.fresh)
 	}
-	if h.doubtful += n; h.doubtful > maxDoubts {
-		clear(h.doubts)
-		h.doubtful = n
+	if d.count += n; d.count > maxDoubts {
+		clear(d.times)
+		d.count = n
 	}
 	for _, p := range parts {
-		values := h.doubts[p.series]
+		values := d.times[p.series]
 		if values == nil {
 			values = map[int64]struct{}{}
-			h.doubts[p.series] = values
+			d.times[p.series] = values
 		}
 		for _, x := range p.fresh {
 			values[x.T] = struct{}{}
-			p.series.floor = max(p.series.floor, x.T) // have the store asked
+			p.series.doubt(x.T)
 		}
 	}
 }
 
-// settleDoubts ends the doubts about samples that are in the ring now. The
-// caller holds h.mu.
-func (h *Hub) settleDoubts(parts []writing) {
-	if len(h.doubts) == 0 {
+// has reports whether a sample that the store has may never have been in the ring.
+func (d *doubts) has(s *series, t int64) bool {
+	_, there := d.times[s][t]
+	return there
+}
+
+// settle forgets samples that are in the ring now.
+func (d *doubts) settle(parts []writing) {
+	if len(d.times) == 0 {
 		return
 	}
 	for _, p := range parts {
-		values := h.doubts[p.series]
+		values := d.times[p.series]
 		for _, x := range p.samples {
 			if _, there := values[x.T]; there {
 				delete(values, x.T)
-				h.doubtful--
+				d.count--
 			}
 		}
 		if len(values) == 0 {
-			delete(h.doubts, p.series)
+			delete(d.times, p.series)
 		}
 	}
 }

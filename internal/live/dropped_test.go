@@ -116,7 +116,7 @@ func TestWhatASourceDroppedIsDeclaredOnce(t *testing.T) {
 		r.restart(true, 0, 0)
 		publish(10, 0)
 		r.stop()
-		if n := len(r.hub.gaps); n != 1 {
+		if n := len(r.hub.follower.ledger.gaps); n != 1 {
 			t.Errorf("%d gaps, want one", n)
 		}
 	})
@@ -154,7 +154,7 @@ func TestASeldomSourceIsWaitedForAfterALoss(t *testing.T) {
 			minutes(2, !dies)
 			r.stop()
 			gaps := func(source int) (n int) {
-				for _, g := range r.hub.gaps {
+				for _, g := range r.hub.follower.ledger.gaps {
 					if g.series.has(hashOf(seriesLabels(source, 0))) {
 						n++
 					}
@@ -196,7 +196,7 @@ func TestWhatASourceDroppedIsAGapOfItsSeriesOnly(t *testing.T) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			got := map[uint64]int{}
-			for _, g := range h.gaps {
+			for _, g := range h.follower.ledger.gaps {
 				if g.from != last-1 {
 					t.Errorf("a gap from %d, want %d", g.from, last-1)
 				}
@@ -232,8 +232,8 @@ func TestAGapStaysWithinWhatIsAcceptedAndShown(t *testing.T) {
 					h.mu.Lock()
 					defer h.mu.Unlock()
 					oldest, newest := ms()-h.o.Limits.Window*1000-1000, ms()+FutureBound+1000
-					if len(h.gaps) != 1 || h.gaps[0].from < oldest || h.gaps[0].to > newest {
-						t.Errorf("%d gaps: %+v", len(h.gaps), h.gaps)
+					if len(h.follower.ledger.gaps) != 1 || h.follower.ledger.gaps[0].from < oldest || h.follower.ledger.gaps[0].to > newest {
+						t.Errorf("%d gaps: %+v", len(h.follower.ledger.gaps), h.follower.ledger.gaps)
 					}
 				})
 			})

@@ -88,58 +88,18 @@ type identified struct {
 }
 
 // add adds the descriptors of the series that gaps name: they may have no samples in
-// the window. The caller holds Hub.mu.
-func (k *identified) add(r *Room, gaps []wire.Gap) {
+// the window. The caller holds recent.mu.
+func (k *identified) add(x *members, gaps []wire.Gap) {
 	missing := idsOf(gaps)
 	for _, d := range k.descriptors {
 		delete(missing, d.ID)
 	}
-	for _, m := range r.members {
+	for _, m := range x.byKey {
 		if missing[m.id] {
 			k.descriptors = append(k.descriptors, m.descriptor())
 		}
 	}
 	slices.SortFunc(k.descriptors, func(a, b wire.Descriptor) int { return cmp.Compare(a.ID, b.ID) })
-}
-
-// identify gives the series of a history their places in the room, and returns
-// the descriptors that a viewer needs: of these, and of all that every current
-// viewer knows. The caller holds h.mu.
-func (h *Hub) identify(r *Room, past pastOfRoom) identified {
-	hs := past.series
-	out := identified{ids: make([]int, len(hs)), descriptors: []wire.Descriptor{}}
-	sent := map[int]bool{}
-	for i := range hs {
-		m := r.admit(h.index.key(hs[i].Labels), hs[i].Labels)
-		if m == nil {
-			out.ids[i] = -1
-			continue
-		}
-		if s := h.index.get(hs[i].Labels); s != nil && m.series == nil && r.search.found.has(s.slot) {
-			h.enter(r, s) // it had no place when it was last written to; others are found yet
-		}
-		if m.interval == 0 && hs[i].IntervalMS > 0 {
-			m.interval = hs[i].IntervalMS
-			m.announced = false // who knows it, knows it without the interval
-		}
-		m.lastT = max(m.lastT, hs[i].Newest)
-		r.lastT = max(r.lastT, m.lastT)
-		out.ids[i] = m.id
-		sent[m.id] = true
-		out.descriptors = append(out.descriptors, m.descriptor())
-	}
-	if r.crowd.unseen != past.unseen {
-		r.crowd.unseen, r.tellMatched = past.unseen, true
-	}
-	r.crowd.is = r.crowd.is || len(past.others) > 0
-	for _, m := range r.members {
-		if m.announced && !sent[m.id] {
-			out.descriptors = append(out.descriptors, m.descriptor())
-		}
-	}
-	slices.SortFunc(out.descriptors, func(a, b wire.Descriptor) int { return cmp.Compare(a.ID, b.ID) })
-	out.position = h.positionIn(r, past.position)
-	return out
 }
 
 // historyRows turns what was read into rows; ids as in identified.

@@ -3,13 +3,11 @@ package live
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"stripchart/internal/store"
-	"stripchart/internal/wire"
 )
 
 // A page that is ahead of the server waits for it. When the log loses its end
@@ -114,8 +112,8 @@ func TestOnlyTheEndOfANewEpochIsReadAgain(t *testing.T) {
 				settleReplicas(t, 0, []*page{p}, want)
 				p.close()
 				a.stop()
-				if n := len(a.hub.gaps); n > 0 && !full {
-					t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *a.hub.gaps[0])
+				if n := len(a.hub.follower.ledger.gaps); n > 0 && !full {
+					t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *a.hub.follower.ledger.gaps[0])
 				}
 				// Nor does a start after it read more than any other.
 				before = l.handed.Load()
@@ -181,8 +179,8 @@ func TestAnEpochThatComesBackIsAnotherLog(t *testing.T) {
 				settleReplicas(t, 0, []*page{p}, want)
 				p.close()
 				a.stop()
-				if n := len(a.hub.gaps); n > 0 && numbered {
-					t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *a.hub.gaps[0])
+				if n := len(a.hub.follower.ledger.gaps); n > 0 && numbered {
+					t.Errorf("%d gaps are declared, and nothing is missing: %+v", n, *a.hub.follower.ledger.gaps[0])
 				}
 			})
 		})
@@ -192,33 +190,16 @@ func TestAnEpochThatComesBackIsAnotherLog(t *testing.T) {
 // Of two losses in a row the second finds the place of the first: what is missing is
 // still the log's loss.
 func TestTheLogIsToBlameForTheSecondLossToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newFakeLog()
-		a := newReplica(t, l)
-		rng := rand.New(rand.NewPCG(1, 1))
-		one := &publisher{log: l, source: 0, want: &sharedTruth{truth: truth{}}}
-		for range 30 {
-			one.publish(one.next(rng))
-			time.Sleep(time.Second)
-		}
-		for range 20 { // acknowledged by the log, and lost before anybody read them
-			one.next(rng)
-		}
-		for _, n := range []int{5, 0} {
-			l.lose(n)
-			time.Sleep(time.Second)
-		}
-		one.publish(one.next(rng))
-		time.Sleep(time.Second)
-		a.stop()
-		var reasons []string
-		for _, g := range a.hub.gaps {
-			reasons = append(reasons, g.reason)
-		}
-		if !slices.Equal(reasons, []string{wire.GapLogLost}) {
-			t.Errorf("gaps of reasons %q, want one of %s", reasons, wire.GapLogLost)
-		}
-	})
+	play(t, `
+		publish 30
+		number 50
+		lose 5
+		wait 1s
+		lose 0
+		wait 1s
+		publish 1
+		expect gap reason=log_lost
+	`)
 }
 
 // A server is not ready before it has read the log of an epoch that began while it
@@ -243,7 +224,7 @@ func TestAServerIsNotReadyBeforeItHasReadTheNewEpoch(t *testing.T) {
 				l.slow.Store(int64(100 * time.Millisecond))
 				r.start() // waits until it is ready
 				end, _ := l.End(t.Context())
-				if at := r.hub.knownPosition(); at != end {
+				if at := r.hub.follower.knownPosition(); at != end {
 					t.Errorf("ready at %s, and the log ends at %s", at, end)
 				}
 				r.stop()

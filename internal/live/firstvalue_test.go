@@ -73,7 +73,7 @@ func TestASecondValueDoesNotWinWhileTheDiskIsFull(t *testing.T) {
 					tick(10)
 					if forgets {
 						r.hub.mu.Lock()
-						r.hub.shown.most = 4
+						r.hub.follower.shown.most = 4
 						r.hub.mu.Unlock()
 					}
 					p := newPage(t, r.hub, 1<<20)
@@ -214,7 +214,7 @@ func TestServersDifferOnlyInsideOfDeclaredGaps(t *testing.T) {
 							continue
 						}
 						differ++
-						if !slices.ContainsFunc(slices.Concat(rs[0].hub.gaps, rs[1].hub.gaps), func(g *gap) bool {
+						if !slices.ContainsFunc(slices.Concat(rs[0].hub.follower.ledger.gaps, rs[1].hub.follower.ledger.gaps), func(g *gap) bool {
 							return g.series.has(hashOf(ls)) && g.from < at && at < g.to
 						}) {
 							t.Errorf("seed %d: %s at %d is %v (%v) on one server and %v (%v) on the other, in no gap", seed, ls, at, a, inA, b, inB)

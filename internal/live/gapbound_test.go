@@ -70,8 +70,8 @@ func TestARetryCountsNothingAgain(t *testing.T) {
 		if n := log.count("batches of a source are missing"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
-		if n := testutil.ToFloat64(r.hub.metrics.gaps.WithLabelValues(wire.GapSourceDropped)); n != 1 || len(r.hub.gaps) != 1 {
-			t.Errorf("%v gaps are counted, and %d kept, want one", n, len(r.hub.gaps))
+		if n := testutil.ToFloat64(r.hub.metrics.gaps.WithLabelValues(wire.GapSourceDropped)); n != 1 || len(r.hub.follower.ledger.gaps) != 1 {
+			t.Errorf("%v gaps are counted, and %d kept, want one", n, len(r.hub.follower.ledger.gaps))
 		}
 		if _, there := r.store.value(seriesLabels(0, 0), ms()-60_000); !there {
 			t.Error("what was tried is not recorded")
@@ -169,9 +169,9 @@ func TestGapsAreBoundedInBytes(t *testing.T) {
 		wg.Wait()
 		seconds := int(time.Since(began)/time.Second) + 1
 		h.mu.Lock()
-		size, n := h.gapsSize(), len(h.gaps)
+		size, n := h.follower.ledger.size(), len(h.follower.ledger.gaps)
 		covered := 0
-		for _, g := range h.gaps {
+		for _, g := range h.follower.ledger.gaps {
 			if g.series.has(hashOf(all.Series[49_999].Labels)) && g.from < ms()-3000 && g.to > ms()-2000 {
 				covered++
 			}
@@ -212,7 +212,7 @@ func TestGapsBeyondTheBoundAreMerged(t *testing.T) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	old := &gap{from: 10, to: 20, reason: wire.GapLogLost, series: newConcern([]uint64{7})}
-	h.declare([]*gap{old})
+	h.follower.ledger.declare([]*gap{old})
 	type place struct {
 		hash uint64
 		at   int64
@@ -220,18 +220,18 @@ func TestGapsBeyondTheBoundAreMerged(t *testing.T) {
 	var declared []place
 	for i := range int64(5000) {
 		hashes := []uint64{uint64(i%50 + 100)}
-		h.declare([]*gap{{from: i*1000 + 100, to: i*1000 + 200, reason: wire.GapSourceDropped, source: "s", series: concernOf(hashes)}})
+		h.follower.ledger.declare([]*gap{{from: i*1000 + 100, to: i*1000 + 200, reason: wire.GapSourceDropped, source: "s", series: concernOf(hashes)}})
 		declared = append(declared, place{hashes[0], i*1000 + 150})
 	}
-	if len(h.gaps) > maxGaps || h.gapsSize() > maxGapBytes {
-		t.Errorf("%d gaps, %d bytes", len(h.gaps), h.gapsSize())
+	if len(h.follower.ledger.gaps) > maxGaps || h.follower.ledger.size() > maxGapBytes {
+		t.Errorf("%d gaps, %d bytes", len(h.follower.ledger.gaps), h.follower.ledger.size())
 	}
-	if h.gaps[0] != old {
-		t.Errorf("the gap of another source was merged: %+v", h.gaps[0])
+	if h.follower.ledger.gaps[0] != old {
+		t.Errorf("the gap of another source was merged: %+v", h.follower.ledger.gaps[0])
 	}
 	for _, p := range declared {
 		held := false
-		for _, g := range h.gaps {
+		for _, g := range h.follower.ledger.gaps {
 			held = held || g.series.has(p.hash) && g.from < p.at && p.at < g.to
 		}
 		if !held {

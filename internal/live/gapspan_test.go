@@ -149,7 +149,7 @@ func TestWhatATrimmedLogHeldIsInTheGapWheneverItWasMeasured(t *testing.T) {
 					}
 				}
 				r.stop()
-				if n := len(r.hub.gaps); n > 6 {
+				if n := len(r.hub.follower.ledger.gaps); n > 6 {
 					t.Errorf("%d gaps for one loss", n)
 				}
 			})
@@ -159,30 +159,16 @@ func TestWhatATrimmedLogHeldIsInTheGapWheneverItWasMeasured(t *testing.T) {
 
 // A writer that was never late does not make a gap longer than what was lost.
 func TestTheGapOfRegularWritersIsNotMuchLongerThanTheLoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newFakeLog()
-		r := newReplica(t, l)
-		tick := func(n int) {
-			for range n {
-				put(t, l, seriesLabels(0, 0), ms())
-				time.Sleep(time.Second)
-			}
-		}
-		tick(600)
-		from := ms()
-		go func() {
-			tick(60)
-			l.trim(1)
-		}()
-		r.restart(false, 0, 61*time.Second)
-		to := ms()
-		tick(40)
-		gs := toldOf(t, r.hub)[seriesLabels(0, 0).String()]
-		if len(gs) != 1 || gs[0].From < from-12_000 || gs[0].To > to+62_000 {
-			t.Errorf("told %+v; lost is what came between %d and %d", gs, from, to)
-		}
-		r.stop()
-	})
+	play(t, `
+		write 600
+		mark from
+		restart 61s
+			write 60
+			trim 1
+		mark to
+		write 40
+		expect gap from>=from-12s to<=to+62s
+	`)
 }
 
 // A series that began in what was lost may lack its beginning.
@@ -255,7 +241,7 @@ func holes(t *testing.T, during func(t *testing.T, l *fakeLog, restart func()) m
 					}
 				}
 				r.stop()
-				if n := len(r.hub.gaps); n > 3 {
+				if n := len(r.hub.follower.ledger.gaps); n > 3 {
 					t.Errorf("%d gaps for one hole", n)
 				}
 			})
@@ -386,8 +372,8 @@ func TestANumberThatIsFarAheadDoesNotSilenceItsSource(t *testing.T) {
 		at := ms()
 		putSeries(t, l, 2, map[int][]int64{0: {at}})
 		time.Sleep(time.Second)
-		if _, there := r.store.value(seriesLabels(0, 0), at); !there || len(r.hub.gaps) > 0 {
-			t.Errorf("the source's next batch is there: %v; %d gaps", there, len(r.hub.gaps))
+		if _, there := r.store.value(seriesLabels(0, 0), at); !there || len(r.hub.follower.ledger.gaps) > 0 {
+			t.Errorf("the source's next batch is there: %v; %d gaps", there, len(r.hub.follower.ledger.gaps))
 		}
 		r.stop()
 	})
@@ -413,7 +399,7 @@ func TestASourceWhoseFirstBatchIsOnItsWayIsNotForgotten(t *testing.T) {
 		putSeries(t, l, 3, map[int][]int64{0: {ms()}})
 		time.Sleep(time.Second)
 		r.stop()
-		if n := len(r.hub.gaps); n != 1 {
+		if n := len(r.hub.follower.ledger.gaps); n != 1 {
 			t.Errorf("%d gaps of a source whose numbers jump, want one", n)
 		}
 	})

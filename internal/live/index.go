@@ -1,56 +1,24 @@
 package live
 
 import (
-	"math"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
-	"stripchart/internal/store"
+	"stripchart/internal/bus"
 )
 
-// series is one series that was written to lately.
-type series struct {
-	labels labels.Labels
-	ref    store.Ref
-
-	// lastT is the newest accepted time of this process; math.MinInt64 before the
-	// first. floor is the newest time at which the store may hold a sample of it from
-	// before, since the index forgets and the store does not: the newest time of any
-	// series when this one was first seen, until the store was asked (lookUp).
-	lastT, floor int64
-
-	interval  int64 // usual distance of samples in ms; 0: unknown
-	lastDelta int64
-	seenAt    int64 // server's clock at the last sample, Unix ms
-
-	// last is the newest accepted time in the newest batch that held the series, and
-	// beforeLoss what it was before the log lost something; losses is Hub.losses as it was
-	// when beforeLoss was noted. Unix ms; see Hub.before.
-	last, beforeLoss int64
-	losses           int
-
-	hash      uint64       // of the labels, see hashOf
-	source    *source      // that wrote it last; nil: none with a sequence, or not known
-	members   []membership // the rooms that send it
-	forgotten bool         // a room has forgotten it: it is born again when it is back
-
-	slot   uint32 // its number in the searches' bitsets; that of another one once it is gone
-	birth  uint64 // number of its newest birth
-	bornAt uint64 // index of the ring entry that it was born with
-	gone   bool   // not in the index any more
-}
-
-// membership is a series' place in a room.
-type membership struct {
-	room   *Room
-	member *member
-}
+// indexAge is how long a series stays in the index without samples, and how far
+// back the index is filled from the store at the start.
+const indexAge = time.Hour
 
 // index holds the series that were written to lately, by their labels, and in the order
-// of their births. Guarded by Hub.mu.
+// of their births. recent.mu guards it.
 type index struct {
 	byKey map[string]*series
 	buf   []byte // scratch for keys
+
+	newestT int64 // newest time of any series, those that only the store knows included, Unix ms
 
 	births uint64 // number of the newest birth
 	all    births
@@ -60,8 +28,9 @@ type index struct {
 	free   []uint32           // slots
 }
 
-func newIndex() index {
-	return index{byKey: map[string]*series{}, byName: map[string]*births{}, untidy: map[*births]string{}}
+// newIndex returns an empty index. newestT is the newest time in the store.
+func newIndex(newestT int64) index {
+	return index{newestT: newestT, byKey: map[string]*series{}, byName: map[string]*births{}, untidy: map[*births]string{}}
 }
 
 // key returns the map key of ls; valid until the next call.
@@ -72,10 +41,6 @@ func (x *index) key(ls labels.Labels) []byte {
 
 // get returns the series of ls, or nil.
 func (x *index) get(ls labels.Labels) *series { return x.byKey[string(x.key(ls))] }
-
-func newSeries(ls labels.Labels, floor, now int64) *series {
-	return &series{labels: ls, hash: hashOf(ls), lastT: unknownTime, last: unknownTime, beforeLoss: unknownTime, floor: floor, seenAt: now}
-}
 
 // add puts s into the index. It is not born yet.
 func (x *index) add(s *series) {
@@ -89,11 +54,30 @@ func (x *index) add(s *series) {
 	x.slots = append(x.slots, s)
 }
 
+// wrote notes the samples of s that were accepted in the ring entry with index at.
+func (x *index) wrote(s *series, samples []bus.Sample, now int64, at uint64) {
+	s.seen(samples, now, at)
+	x.newestT = max(x.newestT, s.lastT)
+}
+
+// welcome has every room and catalogue find a series that is new, or that a room has forgotten.
+// The ring entry with index at holds what was accepted of it.
+func (x *index) welcome(s *series, at uint64) {
+	switch x.get(s.labels) {
+	case nil:
+		x.add(s)
+	case s:
+	default:
+		return // the index has another series with these labels
+	}
+	x.bear(s, at)
+}
+
 // bear adds a birth of s, with the ring entry of that index.
 func (x *index) bear(s *series, entry uint64) {
 	again := s.birth > 0
 	x.births++
-	s.birth, s.bornAt = x.births, entry
+	s.birth, s.bornAt, s.forgotten = x.births, entry, false
 	name := s.labels.Get(nameLabel)
 	for _, b := range []*births{&x.all, x.named(name)} {
 		b.list = append(b.list, birth{s.birth, s})
@@ -140,29 +124,14 @@ func matches(ms []*labels.Matcher, ls labels.Labels) bool {
 	return true
 }
 
-// seen notes the accepted samples' times: lastT, and the interval. It reports
-// whether the interval changed. The first distance is the interval until two in a
-// row are alike that differ from it; so an outage or a late sample changes nothing.
-func (s *series) seen(p part, now int64) (intervalChanged bool) {
-	s.seenAt = now
-	for _, x := range p.samples {
-		if x.T <= s.lastT {
-			continue
+// eachSlot calls f with the series in the slots of a piece from `from` on, and reports
+// whether there are more behind it.
+func (x *index) eachSlot(from uint32, f func(*series)) bool {
+	to := min(int(from)+pieceOf, len(x.slots))
+	for _, s := range x.slots[min(int(from), to):to] {
+		if s != nil {
+			f(s)
 		}
-		if s.lastT != math.MinInt64 {
-			d := x.T - s.lastT
-			if s.interval == 0 || alike(d, s.lastDelta) && !alike(d, s.interval) {
-				s.interval = d
-				intervalChanged = true
-			}
-			s.lastDelta = d
-		}
-		s.lastT = x.T
 	}
-	return intervalChanged
-}
-
-// alike reports whether two distances differ by at most a tenth.
-func alike(a, b int64) bool {
-	return b > 0 && max(a-b, b-a) <= max(1, b/10)
+	return to < len(x.slots)
 }

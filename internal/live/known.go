@@ -33,11 +33,5 @@ func (h *Hub) Knows(ls []labels.Labels) []bool {
 // Heard returns the highest sequence number of a source that was applied, and the log
 // time of its newest batch; false where the source is not known.
 func (h *Hub) Heard(name string) (seq uint64, at time.Time, known bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s := h.sources[name]
-	if s == nil || !s.known() {
-		return 0, time.Time{}, false
-	}
-	return s.seq, time.UnixMilli(s.heardAt), true
+	return h.follower.heard(name)
 }

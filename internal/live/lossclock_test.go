@@ -5,57 +5,41 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"stripchart/internal/wire"
 )
-
-// oneGapSoon checks that a page was told of one gap that holds what was missing from
-// begin on, and reaches no further ahead of now than what a log accepts.
-func oneGapSoon(t *testing.T, gs []wire.Gap, reason string, begin, end int64) {
-	t.Helper()
-	if len(gs) != 1 || gs[0].Reason != reason || gs[0].From > begin || gs[0].To > end {
-		t.Errorf("told %+v, want one gap %s from before %d on, and not beyond %d", gs, reason, begin, end)
-	}
-}
 
 // A Redis whose clock was ahead loses its log, and the next one has the right clock: what
 // was written into the log that is gone says nothing of when to declare what was lost.
 func TestALossIsDeclaredWhereTheNextLogsClockIsBehind(t *testing.T) {
-	for _, kill := range []bool{false, true} { // the server, meanwhile
-		var begin int64
-		gs := dying(t, func(l *fakeLog, r *replica, tick func(n int)) {
-			l.clock(10 * time.Minute)
-			tick(10)
-			begin = ms()
-			l.clock(0)
-			l.lose(1000)
-			tick(8)
-			if kill {
-				r.restart(true, 0, 0)
-			}
-		})
-		oneGapSoon(t, gs, wire.GapLogLost, begin, begin+FutureBound+60_000)
+	for _, meanwhile := range []string{"", "restart 0s kill"} {
+		play(t, `publish 20 1 0
+clock 10m
+publish 10
+mark begin
+clock 0s
+lose 1000
+publish 8
+`+meanwhile+`
+publish 40
+expect gap S=1 reason=log_lost from<=begin to<=begin+2m`)
 	}
 }
 
 // A log whose clock was ahead stands still until the clock has come up with it.
 func TestALossIsDeclaredWhileTheLogsTimeStandsStill(t *testing.T) {
-	var begin int64
-	gs := dying(t, func(l *fakeLog, r *replica, tick func(n int)) {
-		l.clock(10 * time.Minute)
-		tick(1)
-		l.clock(0)
-		tick(5)
-		begin = ms()
-		go func() {
-			time.Sleep(2 * time.Second)
-			l.trim(1)
-		}()
-		go tick(3)
-		r.restart(true, 0, 2500*time.Millisecond)
-		tick(1)
-	})
-	oneGapSoon(t, gs, wire.GapLogTrimmed, begin, begin+600_000+FutureBound+60_000)
+	play(t, `
+		publish 20 1 0
+		clock 10m
+		publish 1
+		clock 0s
+		publish 5
+		mark begin
+		restart 2500ms kill
+			publish 2
+			trim 1
+			publish 1
+		publish 41
+		expect gap S=1 reason=log_trimmed from<=begin to<=begin+12m
+	`)
 }
 
 // A source that writes on was not lost, though its entries have no later time than the loss.
@@ -74,10 +58,10 @@ func TestASourceIsHeardWhileTheLogsTimeStandsStill(t *testing.T) {
 		p.resend(rng, 10)
 		p.tick(rng, 40)
 		r.stop()
-		if l := r.hub.loss; l == nil || !l.over {
+		if l := r.hub.follower.judge.losses.newest; l == nil || !l.over {
 			t.Errorf("the loss is not judged after 40 s: %+v", l)
 		}
-		if n := len(r.hub.gaps); n > 0 {
+		if n := len(r.hub.follower.ledger.gaps); n > 0 {
 			t.Errorf("%d gaps are declared, and nothing is missing", n)
 		}
 	})

@@ -100,26 +100,26 @@ func TestBootstrapsOfAllRoomsTogetherAreBounded(t *testing.T) {
 		}
 		h.mu.Lock()
 		b := &bootstrap{at: h.now(), cursor: h.ring.end(), done: make(chan struct{}), parts: [][]byte{make([]byte, bootstrapCache/4)}}
-		room, err := h.room(sel.roomID(), sel, false, 1)
+		room, err := h.audience.rooms.open(sel.roomID(), membership{selector: sel, limit: 1}, liveEncoding{h.audience})
 		if err != nil {
 			t.Error(err)
 		}
-		room.bootstraps = []*bootstrap{b}
+		room.shared.list = []*bootstrap{b}
 		before(room)
 		h.mu.Unlock()
-		h.keep(room, b)
+		room.shared.keep(b)
 		close(b.done)
 	}
 	held := func() (n int) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		for _, r := range h.rooms {
-			for _, b := range r.bootstraps {
+		for _, r := range h.audience.rooms.byID {
+			for _, b := range r.shared.list {
 				n += b.size
 			}
 		}
-		if n != h.bootstrapBytes {
-			t.Fatalf("%d bytes are counted, %d are held", h.bootstrapBytes, n)
+		if n != h.audience.reader.cached {
+			t.Fatalf("%d bytes are counted, %d are held", h.audience.reader.cached, n)
 		}
 		return n
 	}
@@ -130,7 +130,7 @@ func TestBootstrapsOfAllRoomsTogetherAreBounded(t *testing.T) {
 		}
 	}
 	for i := range 20 { // closed while they are read
-		read(fmt.Sprint("gone", i), h.closeRoom)
+		read(fmt.Sprint("gone", i), h.audience.rooms.close)
 		held()
 	}
 }

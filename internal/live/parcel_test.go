@@ -76,7 +76,7 @@ func bytesOfAClient(t *testing.T) (each int) {
 		join(1)
 		before := inUse()
 		join(clients)
-		if current := len(r.hub.rooms[r.anyRoom()].current); current != clients+1 {
+		if current := len(r.hub.audience.rooms.byID[r.anyRoom()].seats.current); current != clients+1 {
 			t.Fatalf("%d viewers of a room are current, want %d", current, clients+1)
 		}
 		each = int(inUse()-before) / clients
@@ -88,7 +88,7 @@ func bytesOfAClient(t *testing.T) (each int) {
 func (r *rig) anyRoom() string {
 	r.hub.mu.Lock()
 	defer r.hub.mu.Unlock()
-	for id := range r.hub.rooms {
+	for id := range r.hub.audience.rooms.byID {
 		return id
 	}
 	return ""

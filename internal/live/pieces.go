@@ -13,13 +13,14 @@ const (
 // writing is a part that is on its way into the store.
 type writing struct {
 	part
-	late  int // as many of fresh are committed before: see recordLate
+	late  int // as many of fresh are committed before the others: see recordLate
 	isNew bool
 }
 
-// partsOf returns what is accepted, in parts that fit into a piece each.
-func (h *Hub) partsOf(incoming []incoming) []writing {
-	parts := slices.Grow(h.writing[:0], len(incoming))
+// partsOf returns what is accepted, in parts that fit into a piece each. It uses the memory of
+// scratch.
+func partsOf(incoming []incoming, scratch []writing) []writing {
+	parts := slices.Grow(scratch[:0], len(incoming))
 	for i := range incoming {
 		in := &incoming[i]
 		p := writing{part{in.series, in.samples, in.fresh}, in.late, in.isNew}
@@ -32,7 +33,6 @@ func (h *Hub) partsOf(incoming []incoming) []writing {
 			parts = append(parts, p)
 		}
 	}
-	h.writing = parts
 	return parts
 }
 

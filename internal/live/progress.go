@@ -1,12 +1,6 @@
 package live
 
-import (
-	"encoding/json"
-	"fmt"
-
-	"stripchart/internal/bus"
-	"stripchart/internal/store"
-)
+import "stripchart/internal/bus"
 
 const (
 	// replaySpan is how far before the saved position the log is applied again
@@ -15,12 +9,48 @@ const (
 	replaySpan = 60_000
 	// checkpointEvery is the distance of the places that a replay can begin at, in ms.
 	checkpointEvery = 5_000
-	// sourceMemory is how long a source's sequence is remembered after its last
-	// batch, in ms: longer than a spool can hold a batch back.
-	sourceMemory = 48 * 3600 * 1000
 )
 
-// progress is how far the log was applied. Guarded by Hub.mu.
+// stage is how an entry of the log is taken. Progress judges it once, when the entry arrives.
+//
+//	stage            the entry was applied by         sequence numbers  shown to pages    recorded
+//	fresh            nobody: no log was known         count             yes               yes
+//	replaying        a life before this one           do not count      (no page is here) what the store lacks
+//	following        nobody                           count             yes               yes
+//	rereading        mostly this process, in another  count             what is new here  what the store lacks
+//	                 epoch
+//	recordingAgain   this process, in this epoch      do not count      no                what the store lacks
+//	recordingInVain  the same; some of what is recorded again failed once more, so all of it starts anew
+//
+// Transitions: begin (a Tail starts), arrive (an entry), newEpoch, damaged and fullAgain (while
+// recording again). TestProgressGoesFromStageToStage walks them all.
+type stage uint8
+
+const (
+	fresh stage = iota
+	replaying
+	following
+	rereading
+	recordingAgain
+	recordingInVain
+)
+
+// again reports whether this process has applied the entry before.
+func (s stage) again() bool { return s == recordingAgain || s == recordingInVain }
+
+// found is what the place of an entry tells of the log.
+type found uint8
+
+const (
+	goesOn      found = iota // the entry follows what is known
+	ringBegins               // the entry is the first that this process reads: the ring begins there
+	trimmed                  // the log no longer holds what follows the last entry that was applied
+	newEpoch                 // the log has lost its end, and a new epoch has begun
+	unstoredCut              // the log no longer holds all of what was only shown
+	endLost                  // the log has lost its end, and nothing has told so: see skips
+)
+
+// progress is how far the log was applied. recent.mu guards it.
 //
 // What is saved of it lags behind the commits, so that after a kill everything up
 // to the saved position is in the store. After a start the log is read from the
@@ -28,73 +58,23 @@ const (
 // sequence numbers: the numbers that were saved are those at the saved position,
 // and would have it all skipped.
 type progress struct {
-	// saved is the position that a life before this one has saved; zero: none.
-	saved bus.Position
+	// saved is the position that a life before this one has saved; zero: none. Of the log before
+	// it the store may lack the newest unwritten ms, because the machine lost its power.
+	saved     bus.Position
+	unwritten int64
 	// applied is the newest position that this process has applied; zero: none.
 	applied bus.Position
 	// from is where the present Tail began, and read the newest position that it has
 	// passed, at first from.
 	from, read bus.Position
 	readAt     int64 // when read was passed, the server's clock, Unix ms
-	// unstored is the newest position before the first batch that was not recorded
-	// because the disk was full; everything after it is applied again when there is room.
-	unstored   bus.Position
-	isUnstored bool
-	unstoredAt uint64 // ring index of that batch
-
-	// damaged says that the store was repaired while the server ran, and has lost
-	// something: all that the log retains is applied again.
-	damaged bool
-
-	againFailed bool // the disk was full, or the store damaged, once more meanwhile
-	// end is the log's end as it was when the tail began, and rereading says that the
-	// log of a new epoch is being read up to there: mostly what is known already.
-	end         bus.Position
-	rereading   bool
-	intact      bool // the store holds everything up to saved
-	first       bool // the next entry is the first of a log that is read from its beginning
+	// end is the log's end as it was when the Tail began. The log of a new epoch is being reread
+	// up to reread; zero: it is not.
+	end, reread bus.Position
 	checkpoints []bus.Position
-}
 
-// savedProgress is the form of store.Progress.
-type savedProgress struct {
-	Version  int                    `json:"version"` // 1
-	Position string                 `json:"position,omitempty"`
-	Replay   string                 `json:"replay,omitempty"`
-	Sources  map[string]savedSource `json:"sources"`
-	Loss     *savedLoss             `json:"loss,omitempty"` // the newest, while it is judged or recent
-	Late     reach                  `json:"late"`           // Hub.late
-}
-
-// savedLoss is a loss in savedProgress; times as there.
-type savedLoss struct {
-	Reason   string `json:"reason"`
-	From     int64  `json:"from"`
-	Newest   int64  `json:"newest"`
-	Until    int64  `json:"until"`
-	UntilSeq uint64 `json:"until_seq,omitempty"`
-	To       int64  `json:"to,omitempty"`
-	Over     bool   `json:"over,omitempty"`
-}
-
-type savedSource struct {
-	Seq      uint64 `json:"seq"`
-	EpochSeq uint64 `json:"epoch_seq,omitempty"`
-	SentT    *int64 `json:"sent_t,omitempty"` // Unix ms, like those that follow; not there: as LastT
-	LastT    int64  `json:"last_t"`
-	Back     reach  `json:"back"`
-	Lag      reach  `json:"lag"`
-	HeardAt  int64  `json:"heard_at"` // Unix ms
-
-	Hole *savedHole `json:"hole,omitempty"`
-}
-
-// savedHole is a hole in savedSource, without the series for which it was declared: the
-// next life finds them anew, and tells their gaps again.
-type savedHole struct {
-	Reason string `json:"reason"`
-	Bound  int64  `json:"bound"` // Unix ms
-	To     int64  `json:"to"`
+	stage stage // of the newest entry that has arrived
+	debt  debt
 }
 
 // known returns the newest position up to which the store holds everything.
@@ -110,8 +90,15 @@ func (p *progress) known() bus.Position {
 // it. The bus only judges the place where a Tail begins, which is earlier.
 func (p *progress) skips(at bus.Position) bool {
 	known := p.known()
-	return !p.first && at.Epoch == known.Epoch && at.Compare(known.Offset) > 0 &&
+	return at.Epoch == known.Epoch && at.Compare(known.Offset) > 0 &&
 		p.read.Epoch == known.Epoch && p.read.Compare(known.Offset) < 0
+}
+
+// endsEarly reports the same of a log that ends before what is known, and is read from before
+// both.
+func (p *progress) endsEarly(from, end bus.Position) bool {
+	known := p.known()
+	return end.Epoch == known.Epoch && end.Compare(known.Offset) < 0 && from.Compare(known.Offset) < 0
 }
 
 // replays reports whether the entry at a position was applied by a life before
@@ -126,10 +113,83 @@ func (p *progress) wasApplied(at bus.Position) bool {
 	return at.Epoch == p.applied.Epoch && at.Compare(p.applied.Offset) <= 0
 }
 
-// newEpoch forgets places of the log that was.
-func (p *progress) newEpoch() {
+// isRereading reports whether the log of a new epoch is being read up to its end.
+func (p *progress) isRereading() bool { return !p.reread.IsZero() }
+
+// restore takes up what a life before this one has saved, and where a replay can begin.
+func (p *progress) restore(saved, replay bus.Position, intact bool) {
+	p.saved = saved
+	if !intact {
+		p.unwritten = replaySpan
+	} else if !replay.IsZero() {
+		p.checkpoints = append(p.checkpoints, replay)
+	}
+}
+
+// begin notes that a Tail begins after from, while the log's end is end.
+func (p *progress) begin(from, end bus.Position, now int64) {
+	p.end, p.from, p.read, p.readAt = end, from, from, now
+	if p.isRereading() {
+		if p.reread = end; from == end {
+			p.reread = bus.Position{}
+		}
+	}
+	if p.stage == recordingInVain {
+		p.stage = recordingAgain // from its beginning
+	}
+}
+
+// arrive judges the place of an entry, and how the entry is taken.
+func (p *progress) arrive(at bus.Position, now int64) found {
+	if p.skips(at) {
+		return endLost
+	}
+	known, first := p.known(), p.read.IsZero()
+	p.read, p.readAt = at, now
+	switch {
+	case p.wasApplied(at):
+		if p.stage != recordingInVain {
+			p.stage = recordingAgain
+		}
+		if first && p.debt.isCutBefore(at) {
+			return unstoredCut
+		}
+		return goesOn
+	case p.isRereading():
+		p.stage = rereading
+	case known.Epoch == "":
+		p.stage = fresh
+	case p.replays(at):
+		p.stage = replaying
+	default:
+		p.stage = following
+	}
+	switch {
+	case known.Epoch != "" && at.Epoch != known.Epoch:
+		return newEpoch
+	case known.Epoch != "" && first && at.Compare(known.Offset) > 0:
+		return trimmed
+	case first && p.applied.IsZero():
+		return ringBegins
+	}
+	return goesOn
+}
+
+// newEpoch forgets places of the log that was. The log of the new epoch goes on after a place of
+// its own, and is reread up to where it ended when the Tail began.
+func (p *progress) newEpoch(after bus.Position) {
 	p.saved, p.applied, p.checkpoints = bus.Position{}, bus.Position{}, nil
-	p.unstored, p.isUnstored = bus.Position{}, false
+	p.debt.newEpoch()
+	p.stage, p.reread = rereading, after
+	if p.end.Epoch == after.Epoch {
+		p.reread = p.end
+	}
+}
+
+// goOnIn takes up that a new epoch holds the same entries as the one before up to a place: they
+// stay applied.
+func (p *progress) goOnIn(at bus.Position, checkpoints []bus.Position) {
+	p.applied, p.checkpoints = at, checkpoints
 }
 
 // checkpointsUpTo returns the checkpoints up to at as places of its epoch, which goes on
@@ -146,17 +206,54 @@ func (p *progress) checkpointsUpTo(at bus.Position) (places []bus.Position) {
 // advance notes that the entry at a position was applied.
 func (p *progress) advance(at bus.Position) {
 	p.applied = at
-	if p.rereading && (at.Epoch != p.end.Epoch || at.Compare(p.end.Offset) >= 0) {
-		p.rereading = false
+	if p.isRereading() && (at.Epoch != p.reread.Epoch || at.Compare(p.reread.Offset) >= 0) {
+		p.reread = bus.Position{}
 	}
 	if n := len(p.checkpoints); n == 0 || at.LogTime() >= p.checkpoints[n-1].LogTime()+checkpointEvery {
 		p.checkpoints = append(p.checkpoints, at)
 	}
 }
 
+// onlyShown notes that the disk is full: from the entry that is being applied on, whose first
+// part has the given index in the ring, entries are shown and not recorded.
+func (p *progress) onlyShown(index uint64) {
+	after := p.applied
+	if after.IsZero() {
+		after = p.from
+	}
+	p.debt.show(after, index)
+}
+
+// damaged notes that the store was repaired while the server runs, and has lost something. What
+// was recorded again before may be among it.
+func (p *progress) damaged() {
+	p.debt.lose()
+	p.fullAgain()
+}
+
+// fullAgain notes that something could not be recorded again, if that is what is going on.
+func (p *progress) fullAgain() {
+	if p.stage == recordingAgain {
+		p.stage = recordingInVain
+	}
+}
+
+// recordedAgain notes that the entry at a position was recorded again. Where it was the last one,
+// and none has failed, the store lacks nothing any more: recordedAgain returns what it lacked.
+func (p *progress) recordedAgain(at bus.Position) (paid debt, isPaid bool) {
+	if at != p.applied || p.stage == recordingInVain {
+		return debt{}, false
+	}
+	paid, p.debt = p.debt, debt{}
+	return paid, true
+}
+
 // replay returns the newest checkpoint that is replaySpan before the applied
 // position; the zero Position, the log's beginning, when there is none.
 func (p *progress) replay() bus.Position {
+	if p.debt.isOfAll() {
+		return bus.Position{} // the next start goes on with it
+	}
 	limit := p.applied.LogTime() - replaySpan
 	n := 0
 	for n+1 < len(p.checkpoints) && p.checkpoints[n+1].LogTime() <= limit {
@@ -169,121 +266,12 @@ func (p *progress) replay() bus.Position {
 	return p.checkpoints[0]
 }
 
-// restore takes up what a life before this one has saved, and returns where to
-// read the log from.
-func (h *Hub) restore() (from bus.Position, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err := h.restoreGaps(); err != nil {
-		return from, err
+// toSave returns how far the store holds everything, and where a replay begins. It is false while
+// the saved position has to stand still: before anything was applied, and while something is
+// shown that is not recorded.
+func (p *progress) toSave() (position, replay bus.Position, ok bool) {
+	if p.applied.IsZero() || p.debt.isShown() {
+		return position, replay, false
 	}
-	if !h.o.Replica {
-		// A log in memory begins anew with every process. What is saved of one lags
-		// behind what was applied, so after a kill the sequence numbers would tell of gaps
-		// that are none; sources that have dropped something say so (source.recall).
-		return from, nil
-	}
-	b, err := h.store.Kept(store.Progress)
-	if err != nil {
-		return from, fmt.Errorf("read how far the log was applied: %w", err)
-	}
-	if len(b) == 0 {
-		return from, nil
-	}
-	var s savedProgress
-	if err := json.Unmarshal(b, &s); err != nil || s.Version != 1 {
-		// Only more is read than is needed: all that the log retains.
-		h.log.Warn("it is not legible how far the log was applied; reading all of it", "file", store.Progress)
-		return from, nil
-	}
-	for id, x := range s.Sources {
-		src := &source{
-			id: id, seq: x.Seq, epochSeq: x.EpochSeq, sentT: x.LastT, lastT: x.LastT, heardAt: x.HeardAt, back: x.Back, lag: x.Lag,
-			series: map[*series]struct{}{},
-		}
-		if x.SentT != nil {
-			src.sentT = *x.SentT
-		}
-		if x := x.Hole; x != nil {
-			src.hole = &hole{reason: x.Reason, bound: x.Bound, to: x.To, told: map[uint64]struct{}{}}
-		}
-		h.sources[id] = src
-	}
-	h.late = s.Late
-	p := &h.progress
-	if p.saved, err = bus.ParsePosition(s.Position); err != nil {
-		return from, nil
-	}
-	h.begun = true
-	if l := s.Loss; l != nil {
-		h.loss = &loss{
-			reason: l.Reason, from: l.From, newest: l.Newest, until: bus.Offset{Ms: l.Until, Seq: l.UntilSeq}, to: l.To,
-			over: l.Over, away: !l.Over,
-		}
-		h.losses++
-		for _, src := range h.sources {
-			if src.heardAt > l.Until {
-				src.heardSince = h.loss
-			}
-		}
-	}
-	// What is not declared yet may have been lost by a life that has not read the log again.
-	p.intact = h.store.Intact() && len(h.store.Losses()) == 0
-	if !p.intact {
-		h.log.Warn("the machine was restarted, or the history repaired: applying all that the log retains again")
-		// The next start must not take the history for whole because this one was
-		// interrupted.
-		s.Replay = ""
-		if b, err = json.Marshal(s); err == nil {
-			err = h.store.Keep(store.Progress, b)
-		}
-		return from, err
-	}
-	from, err = bus.ParsePosition(s.Replay)
-	if err != nil {
-		from = bus.Position{}
-	}
-	if !from.IsZero() {
-		p.checkpoints = append(p.checkpoints, from)
-	}
-	return from, nil
-}
-
-// progressToSave returns nil for a log that does not outlive this process, and while
-// the saved position has to stand still: before anything was applied, and while
-// something is shown that is not recorded.
-func (h *Hub) progressToSave() []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	p := &h.progress
-	h.sources.forget(h.now() - sourceMemory)
-	if p.isUnstored || !h.o.Replica || p.applied.IsZero() {
-		return nil
-	}
-	s := savedProgress{
-		Version: 1, Position: p.applied.String(), Replay: p.replay().String(), Late: h.late,
-		Sources: make(map[string]savedSource, len(h.sources)),
-	}
-	if p.replays(p.applied) {
-		s.Position = p.saved.String()
-	}
-	if p.damaged {
-		s.Replay = "" // the next start goes on with it
-	}
-	for id, x := range h.sources {
-		saved := savedSource{Seq: x.seq, EpochSeq: x.epochSeq, SentT: &x.sentT, LastT: x.lastT, HeardAt: x.heardAt, Back: x.back, Lag: x.lag}
-		if x.hole != nil {
-			saved.Hole = &savedHole{Reason: x.hole.reason, Bound: x.hole.bound, To: x.hole.to}
-		}
-		s.Sources[id] = saved
-	}
-	// What is new may have begun in a loss for a while after that was judged.
-	if l := h.loss; l != nil && (!l.over || l.waited(p.applied.LogTime()) <= holePatience) {
-		s.Loss = &savedLoss{Reason: l.reason, From: l.from, Newest: l.newest, Until: l.until.Ms, UntilSeq: l.until.Seq, To: l.to, Over: l.over}
-	}
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(fmt.Sprintf("live: progress: %v", err)) // our own types always have a JSON form
-	}
-	return b
+	return p.known(), p.replay(), true
 }

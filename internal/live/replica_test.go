@@ -91,8 +91,8 @@ func TestPagesOfReplicasHoldEverything(t *testing.T) {
 			}
 			for i, r := range rs {
 				r.stop()
-				if len(r.hub.gaps) > 0 {
-					t.Errorf("seed %d: server %d declared %d gaps, and nothing is missing: %+v", seed, i, len(r.hub.gaps), *r.hub.gaps[0])
+				if len(r.hub.follower.ledger.gaps) > 0 {
+					t.Errorf("seed %d: server %d declared %d gaps, and nothing is missing: %+v", seed, i, len(r.hub.follower.ledger.gaps), *r.hub.follower.ledger.gaps[0])
 				}
 			}
 		})
@@ -144,71 +144,26 @@ func TestASequenceThatJumpsIsADeclaredGap(t *testing.T) {
 }
 
 func TestAServerThatWasAwayForTooLongSaysSo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newFakeLog()
-		r := newReplica(t, l)
-		p := &publisher{log: l, want: &sharedTruth{truth: truth{}}}
-		rng := rand.New(rand.NewPCG(1, 1))
-		for range 90 {
-			p.publish(p.next(rng))
-			time.Sleep(time.Second)
-		}
-		from := ms() - 1000
-		go func() {
-			for range 60 {
-				p.publish(p.next(rng))
-				time.Sleep(time.Second)
-			}
-			l.trim(5)
-		}()
-		r.restart(false, 0, 61*time.Second)
-		for range 30 {
-			p.publish(p.next(rng))
-			time.Sleep(time.Second)
-		}
-		s := &stub{}
-		c := r.hub.NewClient(s)
-		defer c.Close()
-		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
-		time.Sleep(time.Second)
-		gs := told(t, s)
-		if len(gs) != 1 || gs[0].Reason != wire.GapLogTrimmed || gs[0].From > from+1000 || gs[0].To < from+50_000 {
-			t.Errorf("told %+v; missing is most of the minute after %d", gs, from)
-		}
-		r.stop()
-	})
+	play(t, `
+		publish 90
+		mark away
+		restart 61s
+			publish 60
+			trim 5
+		publish 30
+		expect gap reason=log_trimmed from<=away to>=away+49s
+	`)
 }
 
 // Nothing tells of a source that published into what the log lost and then died,
 // except that it is not heard of any more.
 func TestASourceThatDiedWithTheLogsEndIsInAGap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newFakeLog()
-		r := newReplica(t, l)
-		rng := rand.New(rand.NewPCG(1, 1))
-		want := &sharedTruth{truth: truth{}}
-		lives, dies := &publisher{log: l, source: 0, want: want}, &publisher{log: l, source: 1, want: want}
-		for range 20 {
-			lives.publish(lives.next(rng))
-			dies.publish(dies.next(rng))
-			time.Sleep(time.Second)
-		}
-		l.lose(3)
-		for range 40 {
-			lives.publish(lives.next(rng))
-			time.Sleep(time.Second)
-		}
-		s := &stub{}
-		c := r.hub.NewClient(s)
-		defer c.Close()
-		c.Subscribe(json.RawMessage(`{"query":"m","window":3600}`), nil)
-		time.Sleep(time.Second)
-		gs := told(t, s)
-		if len(gs) != 1 || len(gs[0].IDs) != 3 || gs[0].Reason != wire.GapLogLost {
-			t.Errorf("told %+v, want one gap of the three series of the source that died", gs)
-		}
-		r.stop()
-	})
+	play(t, `
+		publish 20 0 1
+		lose 3
+		publish 40
+		expect gap series=3 reason=log_lost
+	`)
 }
 
 // While the disk is full, samples are shown and the saved position stands still;
@@ -343,7 +298,7 @@ func TestAGapHoldsItsEnds(t *testing.T) {
 				time.Sleep(time.Second)
 				r.stop()
 				for _, at := range []int64{first, second} {
-					if !slices.ContainsFunc(r.hub.gaps, func(g *gap) bool {
+					if !slices.ContainsFunc(r.hub.follower.ledger.gaps, func(g *gap) bool {
 						return g.series.has(hashOf(seriesLabels(0, 1))) && g.from < at && at < g.to
 					}) {
 						t.Errorf("what is missing at %d is in no gap", at)
@@ -500,8 +455,8 @@ func TestLossesThatFollowQuicklyDeclareNothingThatIsThere(t *testing.T) {
 		settleReplicas(t, 0, []*page{q}, want)
 		q.close()
 		r.stop()
-		if len(r.hub.gaps) > 0 {
-			t.Errorf("a gap is declared, and nothing is missing: %+v", *r.hub.gaps[0])
+		if len(r.hub.follower.ledger.gaps) > 0 {
+			t.Errorf("a gap is declared, and nothing is missing: %+v", *r.hub.follower.ledger.gaps[0])
 		}
 	})
 }

@@ -27,6 +27,17 @@ type entry struct {
 	parts    []part
 	gaps     []*gap // that the batch has revealed
 	more     bool   // the next entry goes on with the same batch
+	born     bool   // a series of it is new, or was forgotten by a room
+	// freshOnly says that pages have what is not fresh in the parts.
+	freshOnly bool
+}
+
+// told returns the samples of one of the entry's parts that pages are told.
+func (e *entry) told(p *part) []bus.Sample {
+	if e.freshOnly {
+		return p.fresh
+	}
+	return p.samples
 }
 
 // part is the accepted samples of one series, as the store has them after the
@@ -93,14 +104,18 @@ func (r *ring) add(e entry) {
 	r.drop(n)
 }
 
-// addGaps adds an entry of gaps alone. Between two entries of a batch it is one of them.
-func (r *ring) addGaps(gs []*gap, now int64) {
+// gapsOnly returns an entry of gaps alone, to be added. Between two entries of a batch it is one
+// of them.
+func (r *ring) gapsOnly(gs []*gap, now int64) entry {
 	e := entry{position: r.position(r.end()), at: now, gaps: gs}
 	if n := len(r.entries); n > 0 && r.entries[n-1].more {
 		e.position, e.more = r.entries[n-1].position, true
 	}
-	r.add(e)
+	return e
 }
+
+// newest returns the entry that was added last.
+func (r *ring) newest() *entry { return &r.entries[len(r.entries)-1] }
 
 // expire drops the entries that are older than the ring's age at a time, Unix ms. add
 // alone would keep them for as long as nothing is written, while rooms forget their

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -10,12 +9,13 @@ import (
 	"stripchart/internal/wire"
 )
 
-// Room is a live query that viewers share. All fields are guarded by Hub.mu.
+// Room is a live query that viewers share: a membership, which says which series are sent, and an
+// encoding, which says how. recent.mu guards all fields.
 type Room struct {
-	id       string
-	selector selector
-	root     bool // of namespace /: one series, the ancestor's encoding
-	limit    int  // most series that are sent
+	*audience
+	id         string
+	membership membership
+	encoding   encoding
 
 	// search finds the series. ready is closed once it has looked at all there were, or
 	// has failed.
@@ -23,363 +23,264 @@ type Room struct {
 	ready  chan struct{}
 	closed bool
 
-	members map[string]*member // the series that are sent, by key of their labels
-	nextID  int                // ids are never used twice
+	members members
 	crowd   crowding
-
-	viewers   int       // all who are in the room, joining ones included
-	current   []seat    // they are sent the broadcast
-	lent      bool      // the flush under way reads current: it may grow, but what is in it stays
-	newcomers []*viewer // they are sent the ring from their cursors at the next flush
-	emptyAt   int64     // when the last viewer left, Unix ms
-
-	// What the next broadcast has to tell.
-	from        uint64 // ring index of the first entry in pending
-	pending     []chunk
-	gaps        []*gap
-	descriptors []*member
-	gone        []int
-	tellMatched bool
-	tellState   bool
-	dirty       bool // is in Hub.dirty
+	seats   seats
+	news    news
+	shared  bootstraps
 
 	horizon int64 // longest window that a viewer has asked for, ms
 	lastT   int64 // newest accepted time of a member; 0 before the first
-	rootT   int64 // newest time that namespace / was sent
-	state   string
-	since   int64 // of the state, Unix ms
-
-	bootstraps []*bootstrap // shared ones, oldest first
+	state   roomState
 }
 
-// member is a series in a room.
-type member struct {
-	id       int
-	key      string
-	labels   labels.Labels
-	hash     uint64  // of labels, see hashOf; 0: not computed yet
-	series   *series // nil while only the store knows it
-	at       int     // place in series.members
-	interval int64   // as last told, ms
-	lastT    int64   // newest sample that is known, Unix ms
-
-	// announced says that every current viewer knows the descriptor: whoever was
-	// bootstrapped since has it in the bootstrap, the others in an update.
-	announced bool
-}
-
-// chunk is samples of one member, as they came in one batch.
-type chunk struct {
-	member  *member
-	samples []bus.Sample
-}
-
-// matched is how many series match, sent or not: those written to in the last hour, the
-// members that only the store knows, and what else the last read has found.
-func (r *Room) matched() int {
-	n := r.search.found.n + r.crowd.unseen
-	for _, m := range r.members {
-		if m.series == nil {
-			n++
-		}
-	}
-	return n
-}
-
-// admit gives the series of ls a place in the room: the member, new or old, or
-// nil when there is none to give.
-func (r *Room) admit(key []byte, ls labels.Labels) *member {
-	if m := r.members[string(key)]; m != nil {
-		return m
-	}
-	r.tellMatched = true
-	if r.crowd.is || len(r.members) >= r.limit {
-		r.crowd.is = true
-		return nil
-	}
-	m := &member{id: r.nextID, key: string(key), labels: ls}
-	r.nextID++
-	r.members[m.key] = m
-	return m
-}
-
-// places says which series of the store a read of the room's history is to read:
-// the members, and others as far as there is room.
-type places struct {
-	members map[string]bool
-	free    int
-	buf     []byte
-}
-
-func (r *Room) places() *places {
-	p := &places{members: make(map[string]bool, len(r.members)), free: r.limit - len(r.members)}
-	if r.crowd.is {
-		p.free = 0
-	}
-	for key := range r.members {
-		p.members[key] = true
-	}
-	return p
-}
-
-// take reports whether the series of ls is to be read.
-func (p *places) take(ls labels.Labels) bool {
-	p.buf = ls.Bytes(p.buf)
-	if p.members[string(p.buf)] {
-		return true
-	}
-	p.free--
-	return p.free >= 0
-}
-
-// descriptor is what m is called on the wire.
-func (m *member) descriptor() wire.Descriptor {
-	return wire.Descriptor{ID: m.id, Labels: m.labels, IntervalMS: m.interval}
-}
-
-// room returns the room of sel, which it opens when there is none.
-// The caller holds h.mu.
-func (h *Hub) room(id string, sel selector, root bool, limit int) (*Room, error) {
-	if r := h.rooms[id]; r != nil {
-		return r, nil
-	}
-	if err := h.makeRoom(sel); err != nil && !root {
-		h.metrics.roomsRefused.Inc()
-		return nil, err
-	}
+func newRoom(a *audience, id string, m membership, e encoding) *Room {
 	r := &Room{
-		id: id, selector: sel, root: root, limit: limit, ready: make(chan struct{}),
-		members: map[string]*member{}, state: wire.StateLive, since: h.now(),
+		audience: a, id: id, membership: m, encoding: e, ready: make(chan struct{}),
+		members: members{limit: m.limit, byKey: map[string]*member{}}, shared: bootstraps{reader: &a.reader, encoding: e},
+		state: roomState{wire.StateLive, a.now()},
 	}
-	h.rooms[id] = r
-	r.search = newSearch(r, []selector{sel}, limit)
-	r.search.unlimited = root
-	h.beginSearch(r.search)
-	r.selector = r.search.query[0] // with the regular expressions of others
-	h.metrics.rooms.Set(float64(len(h.rooms)))
-	return r, nil
+	r.search = newSearch(r, []selector{m.selector}, m.limit)
+	r.search.unlimited = m.operators
+	return r
 }
 
 // isReady reports whether r's series were looked for, or cannot be.
 func (r *Room) isReady() bool { return isClosed(r.ready) }
 
+// awaitReady waits until r's series were looked for. It reports false when the hub is
+// closed before.
+func (r *Room) awaitReady() bool {
+	select {
+	case <-r.ready:
+		return true
+	case <-r.ctx.Done():
+		return false
+	}
+}
+
+// close ends what r has of others. The caller has taken it out of the rooms.
+func (r *Room) close() {
+	r.closed = true
+	if !r.isReady() {
+		close(r.ready)
+	}
+	r.members.close()
+	r.shared.close()
+}
+
+// matched is how many series match, sent or not: those written to in the last hour, the
+// members that only the store knows, and what else the last read has found.
+func (r *Room) matched() int { return r.search.found.n + r.crowd.unseen + r.members.stored() }
+
+// admit gives the series of ls a place in the room: the member, new or old, or
+// nil when there is none to give.
+func (r *Room) admit(key []byte, ls labels.Labels) *member {
+	if m := r.members.byKey[string(key)]; m != nil {
+		return m
+	}
+	r.news.tellMatched(true)
+	if r.crowd.is || r.members.free() <= 0 {
+		r.crowd.set(true)
+		return nil
+	}
+	return r.members.add(string(key), ls)
+}
+
+// enter makes s a member of r, if there is a place; it returns nil if there is none.
+func (r *Room) enter(s *series) *member {
+	m := r.admit(r.index.key(s.labels), s.labels)
+	if m == nil || m.series == s {
+		return m
+	}
+	if s.lastT > m.lastT {
+		r.lastT = max(r.lastT, s.lastT)
+	}
+	m.enter(r, s)
+	return m
+}
+
 // opened implements owner.
-func (r *Room) opened(h *Hub, first []*series) {
+func (r *Room) opened(first []*series) {
 	for _, s := range first {
 		if !s.gone {
-			h.enter(r, s)
+			r.enter(s)
 		}
 	}
-	r.crowd.is = r.search.found.n > len(r.members)
-	r.tellMatched = false // everybody is told on joining
+	r.crowd.set(r.search.found.n > len(r.members.byKey))
+	r.news.tellMatched(false) // everybody is told on joining
 	close(r.ready)
 }
 
-// failed implements owner. The viewers are told in Client.start, and leave.
-func (r *Room) failed(*Hub) { close(r.ready) }
+// failed implements owner. The viewers are told in Client.begin, and leave.
+func (r *Room) failed() { close(r.ready) }
 
 // appeared implements owner: series that were born since the room was opened become members
 // as far as there are places, and the next flush sends what the ring has of them.
-func (r *Room) appeared(h *Hub, found []*series, missed *unsent) {
+func (r *Room) appeared(found []*series, missed *unsent) {
 	slices.SortFunc(found, func(a, b *series) int { return labels.Compare(a.labels, b.labels) })
-	r.tellMatched = true
+	r.news.tellMatched(true)
 	entered := false
 	for _, s := range found {
-		m := h.enter(r, s)
+		m := r.enter(s)
 		if m == nil || missed == nil {
 			entered = entered || m != nil
 			continue
 		}
 		entered = true
 		for _, samples := range missed.samples[s] {
-			h.put(r, m, samples, false)
-			r.from = min(r.from, s.bornAt)
+			r.put(m, samples, false)
+			r.news.since(s.bornAt)
 		}
 	}
-	h.markDirty(r)
+	r.markDirty()
 	if !entered {
 		return
 	}
-	if len(r.current) > 0 && (missed == nil || missed.lost) {
-		h.rejoinRoom(r)
+	if len(r.seats.current) > 0 && (missed == nil || missed.lost) {
+		r.rejoin()
 	}
 	if missed == nil {
 		return
 	}
 	for _, g := range missed.gaps {
-		if len(g.members(r)) > 0 && !slices.Contains(r.gaps, g) {
-			r.fromHere(h)
-			r.gaps = append(r.gaps, g)
-			g.introduce(r)
+		if !r.news.has(g) {
+			r.tell(g)
 		}
 	}
 }
 
 // vanished implements owner. A member stays while its samples are in a window.
-func (r *Room) vanished(_ *Hub, s *series) {
-	for _, m := range s.members {
-		if m.room == r {
-			m.member.series = nil
-			s.leave(m.member)
+func (r *Room) vanished(s *series) {
+	for _, p := range s.members {
+		if p.room == r {
+			p.member.leave()
 			return
 		}
 	}
-	r.tellMatched = true
+	r.news.tellMatched(true)
 }
 
 // isFull implements owner.
 func (r *Room) isFull() bool { return false }
 
 // needsRing implements owner: viewers that join are sent the ring by their cursors.
-func (r *Room) needsRing() bool { return len(r.current) > 0 && !r.crowd.is }
+func (r *Room) needsRing() bool { return len(r.seats.current) > 0 && !r.crowd.is }
 
-// enter makes s a member of r, if there is a place; it returns nil if there is none. The
-// caller holds h.mu.
-func (h *Hub) enter(r *Room, s *series) *member {
-	m := r.admit(h.index.key(s.labels), s.labels)
-	if m == nil || m.series == s {
-		return m
+// put adds accepted samples of a member, of the newest entry of the ring, to what the next
+// broadcast tells.
+func (r *Room) put(m *member, samples []bus.Sample, intervalChanged bool) {
+	if intervalChanged {
+		m.changed()
 	}
-	m.series = s
-	if s.interval > 0 {
-		m.interval = s.interval
-	}
-	if s.lastT > m.lastT {
-		m.lastT = s.lastT
-		r.lastT = max(r.lastT, s.lastT)
-	}
-	m.at = len(s.members)
-	s.members = append(s.members, membership{r, m})
-	return m
-}
-
-// put adds the accepted samples of a member to what the next broadcast tells.
-// The caller holds h.mu.
-func (h *Hub) put(r *Room, m *member, samples []bus.Sample, intervalChanged bool) {
-	if intervalChanged && m.series != nil && m.interval != m.series.interval {
-		m.interval = m.series.interval
-		m.announced = false // tell it again, with the interval
-	}
-	if !m.announced {
-		m.announced = true
-		r.descriptors = append(r.descriptors, m)
-	}
+	r.news.describe(m)
 	if len(samples) == 0 {
 		return
 	}
 	newest := samples[len(samples)-1].T
-	m.lastT = max(m.lastT, newest)
+	m.read(0, newest)
 	r.lastT = max(r.lastT, newest)
-	r.fromHere(h)
-	r.pending = append(r.pending, chunk{m, samples})
-	h.markDirty(r)
+	r.news.add(m, samples, r.ring.end()-1)
+	r.markDirty()
 }
 
-// fromHere notes, before the first thing of the log that the next broadcast tells,
-// which ring entry it belongs to: the last one. The caller holds h.mu.
-func (r *Room) fromHere(h *Hub) {
-	if len(r.pending) == 0 && len(r.gaps) == 0 {
-		r.from = h.ring.end() - 1
+// tell has the room told of a gap, if it concerns members. Who hears of a gap has to know whose it
+// is. The gap's entry is in the ring.
+func (r *Room) tell(g *gap) {
+	concerned := false
+	for _, m := range r.members.byKey {
+		if m.in(g) {
+			concerned = true
+			r.news.describe(m)
+		}
+	}
+	if concerned {
+		r.news.gap(g, r.ring.end()-1)
+		r.markDirty()
 	}
 }
 
-// markDirty has r flushed soon. The caller holds h.mu.
-func (h *Hub) markDirty(r *Room) {
-	if !r.dirty {
-		r.dirty = true
-		h.dirty = append(h.dirty, r)
+// markDirty has r flushed soon.
+func (r *Room) markDirty() {
+	if r.news.mark() {
+		r.flusher.add(r)
 	}
-	h.wakeFlusher()
+	r.flusher.soon()
 }
 
 // forget drops a member whose last sample is older than every window.
-// The caller holds h.mu.
-func (h *Hub) forget(r *Room, m *member) {
-	delete(r.members, m.key)
-	r.gone = append(r.gone, m.id)
-	r.tellMatched = true
+func (r *Room) forget(m *member) {
 	if s := m.series; s != nil {
-		s.leave(m)
-		s.forgotten = true
+		s.forget()
 		r.search.found.remove(s.slot)
 	}
-	h.markDirty(r)
+	r.members.drop(m)
+	r.news.forget(m)
+	r.markDirty()
 }
 
-// leave removes s's membership that m is.
-func (s *series) leave(m *member) {
-	last := len(s.members) - 1
-	moved := s.members[last]
-	s.members[m.at], moved.member.at = moved, m.at
-	s.members[last] = membership{}
-	s.members = s.members[:last]
+// forgetOld forgets the members whose last sample is in no viewer's window any
+// more, and not in the ring either: a page that resumes in this room is sent the
+// ring's samples of members only.
+func (r *Room) forgetOld(now int64) {
+	keep := r.keepsFor()
+	for _, m := range r.members.byKey {
+		seen := m.lastT
+		if m.series != nil {
+			seen = max(seen, m.series.seenAt) // by the server's clock, as the ring's age is
+		}
+		if now-seen > keep {
+			r.forget(m)
+		}
+	}
 }
 
-const (
-	// maxRooms bounds the rooms in all, those without viewers included.
-	maxRooms = 10_000
-	// maxIdleRooms is how many rooms without viewers linger.
-	maxIdleRooms = 256
-	// maxSearchCost bounds the cost of the regular expressions of all rooms and catalogues
-	// together: about 40 MB.
-	maxSearchCost = 1_000_000
-	// maxClientCost bounds the same of one connection.
-	maxClientCost = 32_000
-)
+// keepsFor returns how long r keeps a member without samples, ms.
+func (r *Room) keepsFor() int64 { return max(r.horizon, r.ring.maxAge) + staleAfter }
 
-// makeRoom closes rooms without viewers until there is room for one more with the given
-// selector, or returns why there is none. The caller holds h.mu.
-func (h *Hub) makeRoom(sel selector) error {
-	for len(h.rooms) >= maxRooms || sel.cost > 0 && h.searchCost+sel.cost > maxSearchCost {
-		if len(h.idle) > 0 {
-			h.closeRoom(h.idle[0])
+// lookBack keeps members at least for the window of a viewer, ms.
+func (r *Room) lookBack(window int64) { r.horizon = max(r.horizon, window) }
+
+// noteState has the room told of its state when that has changed. full: the disk is.
+func (r *Room) noteState(now int64, full bool) {
+	if r.encoding.tellsMore() && r.state.note(now, r.lastT, r.members.interval(r.lastT), full) {
+		r.news.tellState()
+		r.markDirty()
+	}
+}
+
+// identify gives the series of a history their places in the room, and returns
+// the descriptors that a viewer needs: of these, and of all that every current
+// viewer knows.
+func (r *Room) identify(past pastOfRoom) identified {
+	hs := past.series
+	out := identified{ids: make([]int, len(hs)), descriptors: []wire.Descriptor{}}
+	sent := map[int]bool{}
+	for i := range hs {
+		m := r.admit(r.index.key(hs[i].Labels), hs[i].Labels)
+		if m == nil {
+			out.ids[i] = -1
 			continue
 		}
-		if len(h.rooms) >= maxRooms {
-			return &wire.Error{Code: wire.CodeOverloaded, Message: fmt.Sprintf("the server has %d rooms open, and opens no more; watch what others watch, or try again later", maxRooms)}
+		if s := r.index.get(hs[i].Labels); s != nil && m.series == nil && r.search.found.has(s.slot) {
+			r.enter(s) // it had no place when it was last written to; others are found yet
 		}
-		return &wire.Error{Code: wire.CodeOverloaded, Message: "the regular expressions of all rooms together are too large; use a selector without one, or try again later"}
+		m.read(hs[i].IntervalMS, hs[i].Newest)
+		r.lastT = max(r.lastT, m.lastT)
+		out.ids[i] = m.id
+		sent[m.id] = true
+		out.descriptors = append(out.descriptors, m.descriptor())
 	}
-	return nil
-}
-
-// emptied is called when r's last viewer has left. The caller holds h.mu.
-func (h *Hub) emptied(r *Room) {
-	r.emptyAt = h.now()
-	if !r.isReady() || r.search.state == ended {
-		h.closeRoom(r) // it has nothing that a page could come back for
-		return
+	if r.crowd.sawUnseen(past.unseen) {
+		r.news.tellMatched(true)
 	}
-	h.idle = append(h.idle, r)
-	if len(h.idle) > maxIdleRooms {
-		h.closeRoom(h.idle[0])
-	}
-}
-
-// occupied is called before r's first viewer enters. The caller holds h.mu.
-func (h *Hub) occupied(r *Room) {
-	if i := slices.Index(h.idle, r); i >= 0 {
-		h.idle = slices.Delete(h.idle, i, i+1)
-	}
-}
-
-// closeRoom drops a room that nobody is in. The caller holds h.mu.
-func (h *Hub) closeRoom(r *Room) {
-	r.closed = true
-	h.occupied(r)
-	h.endSearch(r.search)
-	if !r.isReady() {
-		close(r.ready)
-	}
-	for _, m := range r.members {
-		if m.series != nil {
-			m.series.leave(m)
+	r.crowd.set(r.crowd.is || len(past.others) > 0)
+	for _, m := range r.members.byKey {
+		if m.announced && !sent[m.id] {
+			out.descriptors = append(out.descriptors, m.descriptor())
 		}
 	}
-	for _, b := range r.bootstraps {
-		h.bootstrapBytes -= b.size
-	}
-	r.bootstraps = nil
-	delete(h.rooms, r.id)
-	h.metrics.rooms.Set(float64(len(h.rooms)))
+	slices.SortFunc(out.descriptors, func(a, b wire.Descriptor) int { return a.ID - b.ID })
+	out.position = r.positionOf(past.position)
+	return out
 }

@@ -2,27 +2,66 @@ package live
 
 import (
 	"math"
-	"time"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
 
-// encodeRootBootstrap encodes what was read for namespace /: the samples of the
-// room's one member. It also returns the newest time, or math.MinInt64.
-func encodeRootBootstrap(m pastOfRoom, known identified, zone *time.Location) ([][]byte, int64) {
+// rootEncoding is that of namespace /: the ancestor's, of one series and of samples that are newer
+// than all before them.
+type rootEncoding struct {
+	*audience
+	newest int64 // newest time that viewers were sent, Unix ms; guarded by recent.mu
+}
+
+func (*rootEncoding) tellsMore() bool { return false }
+
+func (e *rootEncoding) take(j *job) {
+	j.rootFrom = e.newest
+	e.newest = newestSent(j, e.newest)
+}
+
+func (e *rootEncoding) broadcast(j *job) []Packet {
+	samples, _ := newer(j.pending, j.rootFrom)
+	return append(e.update(samples), e.gaps(j.gaps)...)
+}
+
+func (e *rootEncoding) party(_ *job, p *party) []Packet {
+	samples, _ := newer(p.chunks, p.lastT)
+	return append(e.update(samples), e.gaps(p.gaps)...)
+}
+
+func (e *rootEncoding) update(samples []bus.Sample) []Packet {
+	if len(samples) == 0 {
+		return nil
+	}
+	return []Packet{e.transport.Encode(NamespaceRoot, wire.EventUpdate, wire.AppendRoot(nil, samples, e.o.Zone))}
+}
+
+func (e *rootEncoding) bootstrap(past pastOfRoom, known identified) ([][]byte, int64) {
 	var samples []bus.Sample
-	for i := range m.series {
+	for i := range past.series {
 		if known.ids[i] >= 0 {
-			samples = samplesOf(&m.series[i])
+			samples = samplesOf(&past.series[i])
 		}
 	}
 	last := int64(math.MinInt64)
 	if n := len(samples); n > 0 {
 		last = samples[n-1].T
 	}
-	return [][]byte{wire.AppendRoot(nil, samples, zone)}, last
+	return [][]byte{wire.AppendRoot(nil, samples, e.o.Zone)}, last
+}
+
+func (e *rootEncoding) stamp(part []byte, _ string, _ int64) Packet {
+	return e.transport.Encode(NamespaceRoot, wire.EventBootstrap, part)
+}
+
+func (e *rootEncoding) gaps(gs []wire.Gap) (ps []Packet) {
+	for i := range gs {
+		ps = append(ps, e.transport.Encode(NamespaceRoot, wire.EventGap, wire.AppendRootGap(nil, &gs[i], e.o.Zone)))
+	}
+	return ps
 }
 
 // samplesOf returns a history as samples, at the places that docs/PROTOCOL.md
@@ -59,15 +98,15 @@ func newer(chunks []chunk, last int64) ([]bus.Sample, int64) {
 	return out, last
 }
 
-// newestSent returns the newest time that a viewer of r, a room of namespace /, holds
+// newestSent returns the newest time that a viewer in namespace / holds
 // after a flush: of the pending samples, and of what the joining viewers are sent.
 // Joining viewers count from this flush on and not from their bootstraps on: a sample that is
 // pending when a bootstrap with it is read would otherwise count as sent, and the
-// viewers that are there would never get it. The caller holds Hub.mu.
-func newestSent(r *Room, parties []party) int64 {
-	_, newest := newer(r.pending, r.rootT)
-	for i := range parties {
-		_, last := newer(parties[i].chunks, parties[i].lastT)
+// viewers that are there would never get it.
+func newestSent(j *job, newest int64) int64 {
+	_, newest = newer(j.pending, newest)
+	for i := range j.parties {
+		_, last := newer(j.parties[i].chunks, j.parties[i].lastT)
 		newest = max(newest, last)
 	}
 	return newest

@@ -1,15 +1,12 @@
 package live
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
-
+	"stripchart/internal/bus"
 	"stripchart/internal/store"
 )
 
@@ -25,229 +22,211 @@ const (
 // errGapsNotKept refuses a batch that was applied, and has revealed a gap.
 var errGapsNotKept = errors.New("the declared gaps could not be saved")
 
-// receipt is the acknowledgement of a batch whose gaps are not saved yet.
-type receipt struct {
-	gaps uint64 // as many of the gaps that were ever declared have to be saved first
-	done func(error)
+// saver saves what was declared, and how far the log was applied. It has a goroutine of
+// its own: a disk that hangs holds up neither batches nor what pages are told of states.
+type saver struct {
+	*applier
+	*tasks
+	wake chan struct{} // buffered, capacity 1: save before the time
+	// notes is buffered, capacity 1. Its holder writes the store's notes, so that an older version
+	// never replaces a newer one. It is taken before recent.mu.
+	notes chan struct{}
+	// saves says that progress was saved once, by this life or one before. The goroutine that
+	// applies uses it alone.
+	saves bool
 }
 
-// saver saves what was declared, and how far the log was applied. It has a goroutine of
-// its own: a disk that hangs holds up neither batches nor what the watch tells.
-func (h *Hub) saver() {
+func newSaver(f *follower) saver {
+	return saver{applier: &f.applier, tasks: f.tasks, wake: make(chan struct{}, 1), notes: make(chan struct{}, 1)}
+}
+
+func (s *saver) run() {
 	ticker := time.NewTicker(saveInterval)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-h.ctx.Done():
+		case <-s.ctx.Done():
 			return
-		case <-h.toSave:
+		case <-s.wake:
 		case <-ticker.C:
 		}
 		pace := savePace
-		if h.save() {
+		if s.save() {
 			pace = gapPace
 		}
 		select {
-		case <-h.ctx.Done():
+		case <-s.ctx.Done():
 			return
 		case <-time.After(pace):
 		}
 	}
 }
 
-// saveSoon has the saver save before its time. It never blocks.
-func (h *Hub) saveSoon() {
+// soon has the saver save before its time. It never blocks.
+func (s *saver) soon() {
 	select {
-	case h.toSave <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default:
+	}
+}
+
+// begun saves at once after the first batch of all: without that a kill before the first save
+// would make this a server that has never seen the log, and so misses nothing.
+func (s *saver) begun() {
+	if !s.saves && s.o.Replica {
+		s.saves = true
+		s.save()
 	}
 }
 
 // save keeps how far the log was applied, and the gaps that were declared on the
 // way there: the gaps first, since what lies before the saved position is not
 // judged again. It reports whether there were gaps to save.
-func (h *Hub) save() (gaps bool) {
-	h.saving <- struct{}{}
-	defer func() { <-h.saving }()
-	h.mu.Lock()
-	told := h.lossesTold
-	h.mu.Unlock()
-	b := h.progressToSave()
-	gaps, kept := h.keepGaps()
-	if !kept || b == nil && h.o.Replica {
+func (s *saver) save() (gaps bool) {
+	s.notes <- struct{}{}
+	defer func() { <-s.notes }()
+	s.mu.Lock()
+	told := s.damage.told
+	b := s.encodeProgress()
+	s.mu.Unlock()
+	gaps, kept := s.keepGaps()
+	if !kept || b == nil && s.o.Replica {
 		return gaps
 	}
 	if b != nil {
-		if err := h.store.Keep(store.Progress, b); err != nil {
+		if err := s.store.Keep(store.Progress, b); err != nil {
 			// The one before is still there: only more is read again after a start.
-			h.log.Warn("how far the log was applied could not be saved", "err", err)
+			s.log.Warn("how far the log was applied could not be saved", "err", err)
 			return gaps
 		}
 	}
 	if len(told) > 0 {
-		_ = h.store.LossesDeclared(told) // a failure is logged; they are declared again at the next start
+		_ = s.store.LossesDeclared(told) // a failure is logged; they are declared again at the next start
 	}
 	return gaps
-}
-
-// acknowledge tells the bus that a batch of s was applied, once the gaps that were
-// declared for s are saved: s says once what it has dropped, in a batch that is
-// acknowledged. The log goes on meanwhile.
-func (h *Hub) acknowledge(s *source, done func(error)) {
-	h.mu.Lock()
-	wait := s.gapsDeclared > h.gapsSaved
-	if wait {
-		h.receipts = append(h.receipts, receipt{s.gapsDeclared, done})
-	}
-	h.mu.Unlock()
-	if wait {
-		h.saveSoon()
-	} else {
-		done(nil)
-	}
 }
 
 // keepGaps keeps the declared gaps when some are not saved, without those that no
 // window reaches any more, and acknowledges the batches that have waited for it. It
 // reports whether there were any, and whether all that were declared are kept. The
-// caller holds h.saving.
-func (h *Hub) keepGaps() (some, kept bool) {
-	h.mu.Lock()
-	declared := h.gapsDeclared
-	if h.gapsSaved == declared {
-		h.mu.Unlock()
+// caller holds s.notes.
+func (s *saver) keepGaps() (some, kept bool) {
+	s.mu.Lock()
+	gs, declared, some := s.ledger.toSave(s.now() - s.judge.window)
+	s.mu.Unlock()
+	if !some {
 		return false, true
 	}
-	oldest := h.now() - h.o.Limits.Window*int64(time.Second/time.Millisecond)
-	h.gaps = slices.DeleteFunc(h.gaps, func(g *gap) bool { return g.to < oldest })
-	gs := slices.Clone(h.gaps)
-	h.mu.Unlock()
-
-	err := h.store.Keep(store.Gaps, encodeGaps(gs))
+	err := s.store.Keep(store.Gaps, encodeGaps(gs))
 	if err != nil {
-		h.log.Warn("the declared gaps could not be saved", "err", err)
+		s.log.Warn("the declared gaps could not be saved", "err", err)
 		err = errGapsNotKept
 	}
-
-	h.mu.Lock()
-	if err == nil {
-		h.gapsSaved = declared
-	}
-	n := 0
-	for n < len(h.receipts) && h.receipts[n].gaps <= declared { // they ascend but for those of copies
-		n++
-	}
-	due := h.receipts[:n:n]
-	h.receipts = h.receipts[n:]
-	h.mu.Unlock()
+	s.mu.Lock()
+	due := s.ledger.keptUpTo(declared, err == nil)
+	s.mu.Unlock()
 	for _, r := range due {
 		r.done(err)
 	}
 	return true, err == nil
 }
 
-// savedGaps is the form of store.Gaps.
-type savedGaps struct {
-	Version int        `json:"version"` // 2
-	Series  []string   `json:"series"`  // sets of series, see concern.text
-	Gaps    []savedGap `json:"gaps"`
+// savedProgress is the form of store.Progress.
+type savedProgress struct {
+	Version  int                    `json:"version"` // 1
+	Position string                 `json:"position,omitempty"`
+	Replay   string                 `json:"replay,omitempty"`
+	Sources  map[string]savedSource `json:"sources"`
+	Loss     *savedLoss             `json:"loss,omitempty"` // the newest, while it is judged or recent
+	Late     reach                  `json:"late"`           // judge.late
 }
 
-// savedGap is one of savedGaps. Version 1 was a list of them with the labels of their
-// series.
-type savedGap struct {
-	From   int64           `json:"from"` // Unix ms, as To
-	To     int64           `json:"to"`
-	Reason string          `json:"reason"`
-	Source string          `json:"source,omitempty"`
-	Of     int             `json:"of"`               // index in Series; everySaved
-	Series []labels.Labels `json:"series,omitempty"` // of version 1
-}
-
-// everySaved stands for every series in savedGap.Of.
-const everySaved = -1
-
-func encodeGaps(gs []*gap) []byte {
-	s := savedGaps{Version: 2, Series: []string{}, Gaps: make([]savedGap, 0, len(gs))}
-	at := map[*concern]int{}
-	for _, g := range gs {
-		of, there := at[g.series]
-		switch {
-		case there:
-		case g.series.every:
-			of = everySaved
-		default:
-			of = len(s.Series)
-			s.Series = append(s.Series, g.series.text())
-		}
-		at[g.series] = of
-		s.Gaps = append(s.Gaps, savedGap{From: g.from, To: g.to, Reason: g.reason, Source: g.source, Of: of})
+// encodeProgress returns nil for a log that does not outlive this process, and while
+// the saved position has to stand still. The caller holds recent.mu.
+func (s *saver) encodeProgress() []byte {
+	s.sources.forget(s.now() - sourceMemory)
+	position, replay, ok := s.progress.toSave()
+	if !ok || !s.o.Replica {
+		return nil
 	}
-	b, err := json.Marshal(s)
+	b, err := json.Marshal(savedProgress{
+		Version: 1, Position: position.String(), Replay: replay.String(),
+		Sources: s.sources.save(), Loss: s.judge.losses.save(s.progress.applied.LogTime()), Late: s.judge.late,
+	})
 	if err != nil {
-		panic(fmt.Sprintf("live: gaps: %v", err)) // our own types always have a JSON form
+		panic(fmt.Sprintf("live: progress: %v", err)) // our own types always have a JSON form
 	}
 	return b
 }
 
-// decodeGaps reads what encodeGaps wrote, now or in a version before.
-func decodeGaps(b []byte) ([]*gap, error) {
-	var s savedGaps
-	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("[")) {
-		if err := json.Unmarshal(b, &s.Gaps); err != nil {
-			return nil, err
-		}
-		var gs []*gap
-		for _, g := range s.Gaps {
-			hashes := make([]uint64, 0, len(g.Series))
-			for _, ls := range g.Series {
-				hashes = append(hashes, hashOf(ls))
-			}
-			slices.Sort(hashes)
-			gs = append(gs, &gap{from: g.From, to: g.To, reason: g.Reason, series: newConcern(slices.Compact(hashes))})
-		}
-		return gs, nil
+// restore takes up what a life before this one has saved, and returns where to
+// read the log from.
+func (s *saver) restore() (from bus.Position, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.restoreGaps(); err != nil {
+		return from, err
 	}
-	if err := json.Unmarshal(b, &s); err != nil {
-		return nil, err
+	if !s.o.Replica {
+		// A log in memory begins anew with every process. What is saved of one lags
+		// behind what was applied, so after a kill the sequence numbers would tell of gaps
+		// that are none; sources that have dropped something say so (source.recall).
+		return from, nil
 	}
-	if s.Version != 2 {
-		return nil, fmt.Errorf("version %d of the declared gaps is not known", s.Version)
+	b, err := s.store.Kept(store.Progress)
+	if err != nil {
+		return from, fmt.Errorf("read how far the log was applied: %w", err)
 	}
-	sets := make([]*concern, len(s.Series))
-	for i, text := range s.Series {
-		var err error
-		if sets[i], err = parseConcern(text); err != nil {
-			return nil, err
-		}
+	if len(b) == 0 {
+		return from, nil
 	}
-	var gs []*gap
-	for _, g := range s.Gaps {
-		series := everySeries
-		if g.Of != everySaved {
-			if g.Of < 0 || g.Of >= len(sets) {
-				return nil, errConcern
-			}
-			series = sets[g.Of]
-		}
-		gs = append(gs, &gap{from: g.From, to: g.To, reason: g.Reason, source: g.Source, series: series})
+	var p savedProgress
+	if err := json.Unmarshal(b, &p); err != nil || p.Version != 1 {
+		// Only more is read than is needed: all that the log retains.
+		s.log.Warn("it is not legible how far the log was applied; reading all of it", "file", store.Progress)
+		return from, nil
 	}
-	return gs, nil
+	s.sources.restore(p.Sources)
+	s.judge.late = p.Late
+	saved, err := bus.ParsePosition(p.Position)
+	if err != nil {
+		return from, nil
+	}
+	s.saves = true
+	s.judge.losses.restore(p.Loss, s.sources)
+	// What is not declared yet may have been lost by a life that has not read the log again.
+	intact := s.store.Intact() && len(s.store.Losses()) == 0
+	if from, err = bus.ParsePosition(p.Replay); err != nil {
+		from = bus.Position{}
+	}
+	s.progress.restore(saved, from, intact)
+	if intact {
+		return from, nil
+	}
+	s.log.Warn("the machine was restarted, or the history repaired: applying all that the log retains again")
+	// The next start must not take the history for whole because this one was
+	// interrupted.
+	p.Replay = ""
+	if b, err = json.Marshal(p); err == nil {
+		err = s.store.Keep(store.Progress, b)
+	}
+	return bus.Position{}, err
 }
 
-// restoreGaps takes up the gaps that were declared before. The caller holds h.mu.
-func (h *Hub) restoreGaps() error {
-	b, err := h.store.Kept(store.Gaps)
+// restoreGaps takes up the gaps that were declared before. The caller holds recent.mu.
+func (s *saver) restoreGaps() error {
+	b, err := s.store.Kept(store.Gaps)
 	if err != nil {
 		return fmt.Errorf("read the declared gaps: %w", err)
 	}
 	if b == nil {
 		return nil
 	}
-	if h.gaps, err = decodeGaps(b); err != nil {
-		h.log.Warn("the declared gaps are not legible; everything before now is declared a gap", "file", store.Gaps, "err", err)
-		h.declare([]*gap{gapOf(store.Loss{To: h.now()})}) // they may have been any
+	gs, err := decodeGaps(b)
+	s.ledger.restore(gs)
+	if err != nil {
+		s.log.Warn("the declared gaps are not legible; everything before now is declared a gap", "file", store.Gaps, "err", err)
+		s.ledger.declare([]*gap{gapOf(store.Loss{To: s.now()})}) // they may have been any
 	}
-	h.boundGaps()
 	return nil
 }

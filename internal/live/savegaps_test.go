@@ -58,18 +58,18 @@ func TestGapsThatAreSavedAtTheSameTimeAreAllKept(t *testing.T) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			n++
-			h.declare([]*gap{{from: ms() - 1000, to: ms(), reason: "r", series: newConcern([]uint64{n})}})
+			h.follower.ledger.declare([]*gap{{from: ms() - 1000, to: ms(), reason: "r", series: newConcern([]uint64{n})}})
 		}
 		saved := func() bool {
-			h.save()
+			h.follower.saver.save()
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			return h.gapsSaved == h.gapsDeclared
+			return h.follower.ledger.saved == h.follower.ledger.declared
 		}
 		var wg sync.WaitGroup
 		s.takes <- 3 * time.Second
 		declare()
-		wg.Go(func() { h.save() }) // as the watch does
+		wg.Go(func() { h.follower.saver.save() }) // as the watch does
 		time.Sleep(time.Second)
 		if saved() && s.gaps(t) != 1 {
 			t.Error("a gap is said to be kept that is not")
@@ -78,7 +78,7 @@ func TestGapsThatAreSavedAtTheSameTimeAreAllKept(t *testing.T) {
 
 		s.takes <- 3 * time.Second
 		declare()
-		wg.Go(func() { h.save() })
+		wg.Go(func() { h.follower.saver.save() })
 		time.Sleep(time.Second)
 		declare()
 		if !saved() || s.gaps(t) != 3 {

@@ -38,8 +38,22 @@ const (
 	maxTurns = 64
 )
 
+// matcher compares queries with series, in a goroutine of its own. recent.mu guards its fields.
+type matcher struct {
+	*recent
+	*tasks
+	metrics *metrics
+	left    func(*series) // tells the log side that a series leaves the index
+	flush   func()        // wakes the flusher
+
+	searches map[*search]struct{}
+	cost     int // of all searches
+	compiled compiled
+	wake     chan struct{} // buffered, capacity 1: there is something to do
+}
+
 // search is a query that is compared with every series: that of a room, or of a catalogue.
-// Guarded by Hub.mu, but for what is the matcher's.
+// recent.mu guards it, but for first.
 type search struct {
 	query []selector // a series that any of them matches is found; none: every series
 	cost  int
@@ -65,34 +79,34 @@ const (
 	ended                      // nobody needs it any more, or it has failed
 )
 
-// owner is what a search is for. Its methods are called under Hub.mu.
+// owner is what a search is for. Its methods are called under recent.mu.
 type owner interface {
 	// opened is called when the search has come to the end for the first time.
-	opened(h *Hub, first []*series)
+	opened(first []*series)
 	// failed is called instead when that took too long.
-	failed(h *Hub)
+	failed()
 	// appeared is called with what is found later, and what the ring has of it.
-	appeared(h *Hub, found []*series, missed *unsent)
+	appeared(found []*series, missed *unsent)
 	// vanished is called when one of the series that were found leaves the index.
-	vanished(h *Hub, s *series)
-	// isFull reports whether the owner takes nothing for now; wakeMatcher follows.
+	vanished(s *series)
+	// isFull reports whether the owner takes nothing for now; matcher.soon follows.
 	isFull() bool
 	// needsRing reports whether it has a use for what the ring has of series that appear.
 	needsRing() bool
 }
 
 // isBehind reports whether there are births that s has not looked at. The caller
-// holds Hub.mu.
+// holds recent.mu.
 func (s *search) isBehind() bool { return s.list.last() > s.next }
 
-// effort estimates what is left to do. The caller holds Hub.mu.
-func (s *search) effort(h *Hub) int {
-	left := min(int(h.index.births-s.next), len(s.list.list))
+// effort estimates what is left to do. The caller holds recent.mu.
+func (s *search) effort(births uint64) int {
+	left := min(int(births-s.next), len(s.list.list))
 	return left * (baseCost + s.cost)
 }
 
 // newSearch returns a search for the series that any of the selectors matches, or for
-// every series, for beginSearch.
+// every series, for begin.
 func newSearch(o owner, query []selector, want int) *search {
 	s := &search{query: slices.Clone(query), want: want, owner: o}
 	for i := range query {
@@ -101,104 +115,104 @@ func newSearch(o owner, query []selector, want int) *search {
 	return s
 }
 
-// beginSearch begins s. The caller holds h.mu.
-func (h *Hub) beginSearch(s *search) {
-	s.began = h.now()
-	s.list = &h.index.all
+// begin begins s. The caller holds recent.mu.
+func (x *matcher) begin(s *search) {
+	s.began = x.now()
+	s.list = &x.index.all
 	if len(s.query) == 1 && s.query[0].name != "" {
-		s.list = h.index.named(s.query[0].name)
+		s.list = x.index.named(s.query[0].name)
 	}
 	for i := range s.query {
-		s.query[i] = h.compiled.share(s.query[i])
+		s.query[i] = x.compiled.share(s.query[i])
 	}
 	s.list.searches++
-	h.searches[s] = struct{}{}
-	h.searchCost += s.cost
-	h.metrics.searchCost.Set(float64(h.searchCost))
+	x.searches[s] = struct{}{}
+	x.cost += s.cost
+	x.metrics.searchCost.Set(float64(x.cost))
 	if s.isBehind() {
-		h.wakeMatcher()
+		x.soon()
 	} else {
-		h.openSearch(s) // there is nothing to look at
+		x.open(s) // there is nothing to look at
 	}
 }
 
-// endSearch ends s; further calls do nothing. The caller holds h.mu.
-func (h *Hub) endSearch(s *search) {
-	if _, there := h.searches[s]; !there {
+// end ends s; further calls do nothing. The caller holds recent.mu.
+func (x *matcher) end(s *search) {
+	if _, there := x.searches[s]; !there {
 		return
 	}
 	s.state = ended
-	delete(h.searches, s)
+	delete(x.searches, s)
 	s.list.searches--
-	h.searchCost -= s.cost
-	h.metrics.searchCost.Set(float64(h.searchCost))
+	x.cost -= s.cost
+	x.metrics.searchCost.Set(float64(x.cost))
 	for i := range s.query {
-		h.compiled.release(s.query[i])
+		x.compiled.release(s.query[i])
 	}
 }
 
-func (h *Hub) openSearch(s *search) {
+func (x *matcher) open(s *search) {
 	s.state = open
-	s.next = h.index.births
+	s.next = x.index.births
 	first := s.first
 	s.first = nil
-	s.owner.opened(h, first)
+	s.owner.opened(first)
 }
 
-// wakeMatcher has the matcher look what there is to do. It never blocks.
-func (h *Hub) wakeMatcher() {
+// soon has the matcher look what there is to do. It never blocks.
+func (x *matcher) soon() {
 	select {
-	case h.searchable <- struct{}{}:
+	case x.wake <- struct{}{}:
 	default:
 	}
 }
 
-// matcher carries out the searches.
-func (h *Hub) matcher() {
+// run carries out the searches.
+func (x *matcher) run() {
 	for {
-		turns := h.nextSearches()
+		turns := x.next()
 		if len(turns) == 0 {
 			select {
-			case <-h.ctx.Done():
+			case <-x.ctx.Done():
 				return
-			case <-h.searchable:
+			case <-x.wake:
 			}
 			continue
 		}
 		for _, s := range turns {
-			if h.ctx.Err() != nil {
+			if x.ctx.Err() != nil {
 				return
 			}
-			h.turn(s)
+			x.turn(s)
 		}
 	}
 }
 
-// nextSearches returns the cheapest searches that are behind, and ends those that nobody
+// next returns the cheapest searches that are behind, and ends those that nobody
 // should wait for any longer.
-func (h *Hub) nextSearches() []*search {
+func (x *matcher) next() []*search {
 	type candidate struct {
 		*search
 		effort int
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	var behind []candidate
-	tooOld := h.now() - searchPatience
-	for s := range h.searches {
+	tooOld := x.now() - searchPatience
+	for s := range x.searches {
 		if !s.isBehind() || s.owner.isFull() {
 			continue
 		}
 		if s.state == opening && s.began < tooOld && !s.unlimited {
-			h.endSearch(s)
-			h.metrics.searchesFailed.Inc()
-			s.owner.failed(h)
+			x.end(s)
+			x.metrics.searchesFailed.Inc()
+			s.owner.failed()
 			continue
 		}
-		behind = append(behind, candidate{s, s.effort(h)})
+		behind = append(behind, candidate{s, s.effort(x.index.births)})
 	}
 	slices.SortFunc(behind, func(a, b candidate) int { return cmp.Compare(a.effort, b.effort) })
-	h.metrics.searching.Set(float64(len(behind)))
+	x.metrics.searching.Set(float64(len(behind)))
 	turns := make([]*search, min(len(behind), maxTurns))
 	for i := range turns {
 		turns[i] = behind[i].search
@@ -207,26 +221,26 @@ func (h *Hub) nextSearches() []*search {
 }
 
 // turn has s look at some births.
-func (h *Hub) turn(s *search) {
-	h.mu.Lock()
+func (x *matcher) turn(s *search) {
+	x.mu.Lock()
 	if s.state == ended {
-		h.mu.Unlock()
+		x.mu.Unlock()
 		return
 	}
 	todo := s.list.after(s.next)
 	todo = todo[:min(len(todo), pieceOf)]
 	needsRing := s.state == open && s.owner.needsRing()
-	h.mu.Unlock()
+	x.mu.Unlock()
 
 	hits, looked := s.look(todo)
 	var missed *unsent
 	if len(hits) > 0 && needsRing {
-		missed = h.unsentOf(hits)
+		missed = x.unsentOf(hits)
 	}
 
-	h.mu.Lock()
+	x.mu.Lock()
 	if s.state == ended {
-		h.mu.Unlock()
+		x.mu.Unlock()
 		return
 	}
 	if looked > 0 {
@@ -238,32 +252,32 @@ func (h *Hub) turn(s *search) {
 			found = append(found, b.series)
 		}
 	}
-	h.mu.did(len(hits))
+	x.mu.did(len(hits))
 	atEnd := !s.isBehind()
 	if atEnd {
-		s.next = h.index.births
+		s.next = x.index.births
 	}
 	if s.state == open {
 		if len(found) > 0 {
-			missed.complete(h)
-			s.owner.appeared(h, found, missed)
+			missed.complete(&x.ring)
+			s.owner.appeared(found, missed)
 		}
 		if atEnd {
-			h.wakeFlusher() // a room's flush may have waited for it
+			x.flush() // a room's flush may have waited for it
 		}
-		h.mu.Unlock()
+		x.mu.Unlock()
 		return
 	}
-	h.mu.Unlock()
+	x.mu.Unlock()
 
 	s.first = firstOf(append(s.first, found...), s.want, atEnd)
 	if !atEnd {
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if s.state == opening && !s.isBehind() {
-		h.openSearch(s)
+		x.open(s)
 	}
 }
 

@@ -208,7 +208,7 @@ func TestARoomDoesNotFlushWhileItsSearchIsBehind(t *testing.T) {
 		if got := p.held(a.Room).position; got != before {
 			t.Errorf("the page was told of %s while its room's search was behind", got)
 		}
-		r.hub.wakeMatcher()
+		r.hub.audience.matcher.soon()
 		if got := p.held(a.Room); got.position == before || len(got.samples[ls.String()]) != 2 {
 			t.Errorf("afterwards the page holds %v at %s", got.samples, got.position)
 		}
@@ -225,11 +225,11 @@ func TestARegularExpressionIsCompiledOnceForAllRooms(t *testing.T) {
 		p.ask(`{"query":"other{host=~\"a.*b\",x=\"1\"}"}`)
 		q.ask(`{"query":"other{host=~\"a.*b\"}"}`)
 		r.hub.mu.Lock()
-		if n := len(r.hub.compiled); n != 1 {
+		if n := len(r.hub.audience.matcher.compiled); n != 1 {
 			t.Errorf("%d expressions are held for three rooms that use the same", n)
 		}
 		used := map[*labels.Matcher]bool{}
-		for s := range r.hub.searches {
+		for s := range r.hub.audience.matcher.searches {
 			for _, m := range s.query[0].matchers {
 				if isRegex(m) {
 					used[m] = true
@@ -245,8 +245,8 @@ func TestARegularExpressionIsCompiledOnceForAllRooms(t *testing.T) {
 		time.Sleep(roomLinger + time.Minute)
 		r.hub.mu.Lock()
 		defer r.hub.mu.Unlock()
-		if len(r.hub.compiled) != 0 || r.hub.searchCost != 0 || len(r.hub.searches) != 0 {
-			t.Errorf("%d expressions of cost %d are held for no room", len(r.hub.compiled), r.hub.searchCost)
+		if len(r.hub.audience.matcher.compiled) != 0 || r.hub.audience.matcher.cost != 0 || len(r.hub.audience.matcher.searches) != 0 {
+			t.Errorf("%d expressions of cost %d are held for no room", len(r.hub.audience.matcher.compiled), r.hub.audience.matcher.cost)
 		}
 	})
 }
@@ -327,7 +327,7 @@ func TestRoomsAreBoundedInAllAndIdleOnesFew(t *testing.T) {
 			q.close()
 		}
 		r.hub.mu.Lock()
-		if n := len(r.hub.rooms); n > maxIdleRooms+1 {
+		if n := len(r.hub.audience.rooms.byID); n > maxIdleRooms+1 {
 			t.Errorf("%d rooms stay, though one has a viewer", n)
 		}
 		r.hub.mu.Unlock()
@@ -370,23 +370,23 @@ func TestBootstrapsOfClosedRoomsAreNotCounted(t *testing.T) {
 				c.Close()
 			}
 			time.Sleep(time.Minute)
-			if n := st.count() - reads; n > maxIdleRooms+r.hub.reads.Reads() {
+			if n := st.count() - reads; n > maxIdleRooms+r.hub.audience.reader.reads.Reads() {
 				t.Errorf("%d histories were read for rooms that were closed", n-maxIdleRooms)
 			}
 		}
 		p := newPage(t, r.hub, 1<<20)
 		p.ask(`{"query":"m{n=\"0\"}"}`)
 		r.hub.mu.Lock()
-		if r.hub.bootstrapBytes <= 0 {
-			t.Errorf("%d bytes are counted for a bootstrap that is shared", r.hub.bootstrapBytes)
+		if r.hub.audience.reader.cached <= 0 {
+			t.Errorf("%d bytes are counted for a bootstrap that is shared", r.hub.audience.reader.cached)
 		}
 		r.hub.mu.Unlock()
 		p.close()
 		time.Sleep(2 * time.Minute)
 		r.hub.mu.Lock()
 		defer r.hub.mu.Unlock()
-		if len(r.hub.rooms) != 0 || r.hub.bootstrapBytes != 0 {
-			t.Errorf("%d bytes are counted for bootstraps of %d rooms", r.hub.bootstrapBytes, len(r.hub.rooms))
+		if len(r.hub.audience.rooms.byID) != 0 || r.hub.audience.reader.cached != 0 {
+			t.Errorf("%d bytes are counted for bootstraps of %d rooms", r.hub.audience.reader.cached, len(r.hub.audience.rooms.byID))
 		}
 	})
 }
@@ -452,21 +452,19 @@ func TestAQueryThatTakesTooLongIsRefused(t *testing.T) {
 		defer p.close()
 		r.put(nil, seriesLabels(0, 0), bus.Sample{T: ms(), V: 1})
 		r.hub.mu.Lock()
-		slow := &Room{id: "slow", ready: make(chan struct{}), members: map[string]*member{}, limit: 1}
-		slow.search = newSearch(slow, []selector{r.hub.defaultSeries}, 1)
+		slow := newRoom(r.hub.audience, "slow", membership{selector: r.hub.audience.defaultSeries, limit: 1}, liveEncoding{r.hub.audience})
 		slow.search.began = r.hub.now() - searchPatience - 1
 		slow.search.list = &r.hub.index.all
 		slow.search.list.searches++
-		r.hub.rooms["slow"] = slow
-		r.hub.searches[slow.search] = struct{}{}
-		v := &viewer{client: p.client, room: slow, behind: &behind{reason: wire.ReasonJoin}}
-		r.hub.enroll(v)
+		r.hub.audience.rooms.byID["slow"] = slow
+		r.hub.audience.matcher.searches[slow.search] = struct{}{}
+		v := newViewer(p.client, slow, 1000, 100)
 		r.hub.mu.Unlock()
-		r.hub.wakeMatcher()
+		r.hub.audience.matcher.soon()
 		answer := make(chan []byte, 1)
 		go func() {
-			r.hub.awaitRoom(slow)
-			p.client.start(v, subscription{}, func(b []byte) { answer <- b })
+			slow.awaitReady()
+			p.client.startViewer(v, subscription{}, func(b []byte) { answer <- b })
 		}()
 		var a wire.Refused
 		decodeStub(t, <-answer, &a)
@@ -475,7 +473,7 @@ func TestAQueryThatTakesTooLongIsRefused(t *testing.T) {
 		}
 		r.hub.mu.Lock()
 		defer r.hub.mu.Unlock()
-		if r.hub.rooms["slow"] != nil || p.client.find("slow") != nil {
+		if r.hub.audience.rooms.byID["slow"] != nil || p.client.find("slow") != nil {
 			t.Error("the room is still there")
 		}
 	})

@@ -73,7 +73,7 @@ func (s selector) roomID() string {
 	return "r-" + hex.EncodeToString(sum[:8])
 }
 
-// compiled holds the regular expressions that searches use, each once. Guarded by Hub.mu.
+// compiled holds the regular expressions that searches use, each once. recent.mu guards them.
 type compiled map[string]*sharedMatcher
 
 type sharedMatcher struct {

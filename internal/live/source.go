@@ -6,10 +6,9 @@ import (
 	"slices"
 
 	"stripchart/internal/bus"
-	"stripchart/internal/wire"
 )
 
-// source is a publisher whose batches are numbered. Guarded by Hub.mu.
+// source is a publisher whose batches are numbered. recent.mu guards it.
 type source struct {
 	id       string
 	seq      uint64 // highest sequence number that was applied, in any epoch
@@ -30,38 +29,9 @@ type source struct {
 	// hole is what was missing lately. Series that the source had not written before, or
 	// not since this process began, become known as its own only when it writes them.
 	hole *hole
-	// gapsDeclared is what Hub.gapsDeclared was when its newest gap was declared.
+	// gapsDeclared is what ledger.declared was when its newest gap was declared.
 	gapsDeclared uint64
 }
-
-// hole is what a source lacked lately: of one hole, or of several in a row.
-type hole struct {
-	reason string
-	bound  int64 // as in missing; Unix ms
-	to     int64
-	// told are the series for which it was declared, by their hashes, where this process
-	// did not know the source's series before. A series that is known as the source's own
-	// has been judged with the hole.
-	told map[uint64]struct{}
-}
-
-// widen makes one hole of x, which may be nil, and of a newer one.
-func (x *hole) widen(newer *hole) *hole {
-	if x == nil || newer.bound > x.to+holePatience {
-		return newer
-	}
-	newer.bound, newer.to = min(x.bound, newer.bound), max(x.to, newer.to)
-	if x.told != nil {
-		maps.Copy(x.told, newer.told)
-		newer.told = x.told
-	}
-	return newer
-}
-
-// holePatience is how long after a hole a series that its source writes may have
-// been missing in it, in ms by the source's times: one that was not written for longer
-// is taken for a new one.
-const holePatience = 600_000
 
 // reachOfSource is for how long it counts, in ms, that the samples of a source went back or
 // lagged: a clock that was set once must not make its gaps long for days.
@@ -69,6 +39,10 @@ const reachOfSource = 600_000
 
 // sources are the publishers by their ids.
 type sources map[string]*source
+
+// sourceMemory is how long a source's sequence is remembered after its last
+// batch, in ms: longer than a spool can hold a batch back.
+const sourceMemory = 48 * 3600 * 1000
 
 // maxSources bounds the sources that are remembered: their names come from outside.
 // Those that were not heard of for the longest time go first; they are then judged
@@ -86,6 +60,60 @@ func (x sources) forget(oldest int64) {
 		delete(x, id)
 	}
 }
+
+// savedSource is a source in savedProgress. Times are Unix ms.
+type savedSource struct {
+	Seq      uint64 `json:"seq"`
+	EpochSeq uint64 `json:"epoch_seq,omitempty"`
+	SentT    *int64 `json:"sent_t,omitempty"` // absent: as LastT
+	LastT    int64  `json:"last_t"`
+	Back     reach  `json:"back"`
+	Lag      reach  `json:"lag"`
+	HeardAt  int64  `json:"heard_at"`
+
+	Hole *savedHole `json:"hole,omitempty"`
+}
+
+// savedHole is a hole in savedSource, without the series for which it was declared: the
+// next life finds them anew, and tells their gaps again.
+type savedHole struct {
+	Reason string `json:"reason"`
+	Bound  int64  `json:"bound"` // Unix ms
+	To     int64  `json:"to"`
+}
+
+// restore takes up what save has returned.
+func (x sources) restore(saved map[string]savedSource) {
+	for id, y := range saved {
+		s := &source{
+			id: id, seq: y.Seq, epochSeq: y.EpochSeq, sentT: y.LastT, lastT: y.LastT, heardAt: y.HeardAt, back: y.Back, lag: y.Lag,
+			series: map[*series]struct{}{},
+		}
+		if y.SentT != nil {
+			s.sentT = *y.SentT
+		}
+		if h := y.Hole; h != nil {
+			s.hole = &hole{reason: h.Reason, bound: h.Bound, to: h.To, told: map[uint64]struct{}{}}
+		}
+		x[id] = s
+	}
+}
+
+// save returns the sources in their saved form.
+func (x sources) save() map[string]savedSource {
+	saved := make(map[string]savedSource, len(x))
+	for id, s := range x {
+		y := savedSource{Seq: s.seq, EpochSeq: s.epochSeq, SentT: &s.sentT, LastT: s.lastT, HeardAt: s.heardAt, Back: s.back, Lag: s.lag}
+		if h := s.hole; h != nil {
+			y.Hole = &savedHole{Reason: h.reason, Bound: h.bound, To: h.to}
+		}
+		saved[id] = y
+	}
+	return saved
+}
+
+// keep puts s back, which may have been forgotten while its first batch was on its way.
+func (x sources) keep(s *source) { x[s.id] = s }
 
 // newEpoch forgets what the log held: the same batches may come again.
 func (x sources) newEpoch() {
@@ -115,21 +143,21 @@ func (x sources) of(b *bus.Batch) *source {
 	return s
 }
 
-// wroteBy notes who was the last to write s; nil: nobody with a sequence, or nobody any
-// more. The caller holds Hub.mu.
-func (s *series) wroteBy(x *source) {
-	if s.source == x {
+// wrote notes that s was the last to write x. s is nil for a writer without a sequence, and for a
+// series that leaves the index.
+func (s *source) wrote(x *series) {
+	if x.source == s {
 		return
 	}
-	if s.source != nil {
-		delete(s.source.series, s)
+	if x.source != nil {
+		delete(x.source.series, x)
 	}
-	if s.source = x; x != nil {
-		x.series[s] = struct{}{}
+	if x.by(s); s != nil {
+		s.series[x] = struct{}{}
 	}
 }
 
-// isCopy reports whether everything in b was in this epoch's log before. What
+// isDuplicate reports whether everything in b was in this epoch's log before. What
 // the log of an epoch before held is no copy in this sense: a page that comes from
 // another server, which did not see that log's end, needs it from the ring.
 //
@@ -137,7 +165,7 @@ func (s *series) wroteBy(x *source) {
 // uses numbers twice, and what it has measured since would be skipped without a
 // word: it is newer than all that was heard of it. (A copy of a spool on another
 // machine is another source: see package spool.)
-func (s *source) isCopy(b *bus.Batch) bool { return b.Seq <= s.epochSeq && newestOf(b) <= s.sentT }
+func (s *source) isDuplicate(b *bus.Batch) bool { return b.Seq <= s.epochSeq && newestOf(b) <= s.sentT }
 
 // newestOf returns the newest time in b, Unix ms; unknownTime without samples. It
 // is when the batch was measured: others in it may be late. Of a merged batch, when
@@ -172,7 +200,31 @@ func (s *source) recall(b *bus.Batch, logTime int64) {
 // arrive in order.
 func (s *source) jumps(b *bus.Batch) bool { return s.known() && b.First() > s.seq+1 }
 
-// took notes that a batch was applied. The caller holds Hub.mu.
+// lacked notes a hole in the source's numbers.
+func (s *source) lacked(x *hole) { s.hole = s.hole.widen(x) }
+
+// isHeardSince notes that the source was heard after a loss.
+func (s *source) isHeardSince(l *loss) { s.heardSince = l }
+
+// heardBy notes that the source was heard at a log time at the latest: the clock of the log before
+// was ahead.
+func (s *source) heardBy(logTime int64) { s.heardAt = min(s.heardAt, logTime) }
+
+// endHole ends the time in which a series may turn out to have been missing in the hole.
+func (s *source) endHole() { s.hole = nil }
+
+// owes notes how many gaps were declared when the newest gap of the source was.
+func (s *source) owes(declared uint64) { s.gapsDeclared = declared }
+
+// wentBack notes that the source wrote samples that are older, by so many ms, than what it had
+// written before of their series. It may be negative.
+func (s *source) wentBack(by, logTime int64) {
+	if by > 0 {
+		s.back.see(by, logTime, reachOfSource)
+	}
+}
+
+// took notes that a batch was applied. The caller holds recent.mu.
 func (s *source) took(a *application) {
 	s.epochSeq = max(s.epochSeq, a.batch.Seq)
 	s.heardAt, s.here = a.logTime, true
@@ -194,159 +246,4 @@ func (s *source) took(a *application) {
 		}
 	}
 	s.lag.see(lag, a.logTime, reachOfSource)
-}
-
-// judgeSource finds out what is missing before a batch of a source, whose number jumps.
-// Of each series it is what lies between the newest times that were accepted of it in
-// the batches before and in this one, and at these two. The newest accepted time in the
-// last batch that held the series counts, not the newest ever: the source's clock may
-// have been ahead. What was refused is not missing and bounds nothing.
-//
-// Where the batch has nothing newer of a series than what came before, it does not say
-// until when something is missing: it holds late samples only, or the clock was set
-// back. Then the log's times do. The caller holds h.mu.
-func (h *Hub) judgeSource(a *application) {
-	s, b := a.source, a.batch
-	if s == nil {
-		return
-	}
-	h.alsoMissing(a)
-	since := h.lacksFrom(a)
-	if since == unknownTime {
-		return
-	}
-	l := h.loss
-	m := absence{reason: wire.GapSourceDropped, source: b.Source}
-	// Where its source says so, it is not the log that lost them.
-	if l != nil && s.heardAt <= l.newest && (!s.known() || b.Dropped < b.First()-s.seq-1) {
-		m.reason = l.reason
-	}
-	oldest := a.logTime - h.o.Limits.Window*1000
-	bound := max(since, oldest)
-	passed := int64(0) // log time since its last batch
-	if s.known() {
-		passed = max(0, a.logTime-s.heardAt)
-	}
-	inLog := a.logTime + FutureBound + 1 // nothing in the log before b is newer
-	measured := a.newest                 // when b was, at the latest
-	if measured != unknownTime {
-		measured = min(measured+s.lag.most(), inLog-1)
-	}
-	add := func(x *series, newest int64) {
-		y := missing{hash: x.hash, labels: x.labels, after: x.last, bound: bound, early: s.back.most(), to: inLog}
-		last := y.after
-		if last == unknownTime {
-			y.bound -= s.lagAt(a, newest)
-			last = y.bound
-		}
-		switch {
-		case newest == unknownTime:
-		case newest >= last:
-			y.to = measured + 1
-		default:
-			y.bound = min(bound, newest-passed)
-		}
-		m.series = append(m.series, y)
-	}
-	m.series = make([]missing, 0, len(a.incoming)+len(s.series))
-	inBatch := make(map[*series]bool, len(a.incoming))
-	for i := range a.incoming {
-		in := &a.incoming[i]
-		newest := a.newest
-		if n := len(in.samples); n > 0 {
-			newest = in.samples[n-1].T
-		}
-		add(in.series, newest)
-		inBatch[in.series] = true
-	}
-	// A source does not write all its series every time.
-	for x := range s.series {
-		if !inBatch[x] {
-			add(x, a.newest)
-		}
-	}
-	last, first := s.seq, b.First()
-	m.declared = func() {
-		x := &hole{reason: m.reason, bound: bound, to: inLog}
-		if measured > bound {
-			x.to = measured + 1
-		}
-		if !s.here {
-			x.told = map[uint64]struct{}{}
-			for i := range m.series {
-				x.told[m.series[i].hash] = struct{}{}
-			}
-		}
-		s.hole = s.hole.widen(x)
-		h.log.Warn("batches of a source are missing", "source", b.Source, "last", last, "next", first, "reason", m.reason)
-		h.metrics.missing.Add(float64(first - last - 1))
-	}
-	a.absences = append(a.absences, m)
-}
-
-// lagAt returns by how much a series is behind the newest of its source when its newest
-// time in a batch is t: what began in a hole began earlier by that. The caller holds h.mu.
-func (s *source) lagAt(a *application, t int64) int64 {
-	if t == unknownTime {
-		return 0
-	}
-	return max(0, max(a.newest, s.lastT)-t)
-}
-
-// lacksFrom returns when what is missing before a batch of a source begins at the latest,
-// unknownTime when nothing is, or nobody knows. The caller holds h.mu.
-func (h *Hub) lacksFrom(a *application) int64 {
-	s, b, l := a.source, a.batch, h.loss
-	switch {
-	case !s.known() && l != nil && b.First() > 1 && a.logTime <= max(l.to, l.until.Ms)+holePatience:
-		// It is new since the log has lost something, and this is not its first batch.
-		return l.from - lossMargin
-	case !s.jumps(b):
-		return unknownTime
-	case s.lastT != unknownTime:
-		if b.Dropped > 0 && b.DroppedAfter != 0 {
-			return min(s.lastT, b.DroppedAfter)
-		}
-		return s.lastT
-	case s.here || b.Dropped == 0:
-		// Nothing of it was ever accepted. What is missing came after its last batch.
-		return s.heardAt - lossMargin
-	}
-	return unknownTime // it does not know since when
-}
-
-// alsoMissing finds those series of a batch that are seen only now to be its source's,
-// and so lack what it lacked when this process first heard of it. The caller holds h.mu.
-func (h *Hub) alsoMissing(a *application) {
-	s := a.source
-	if s.hole == nil {
-		return
-	}
-	if a.newest > s.hole.to+holePatience {
-		s.hole = nil
-		return
-	}
-	m := absence{reason: s.hole.reason, source: s.id}
-	for i := range a.incoming {
-		x := a.incoming[i].series
-		samples := a.incoming[i].samples
-		if _, told := s.hole.told[x.hash]; told || x.source != nil || len(samples) == 0 {
-			continue
-		}
-		m.series = append(m.series, missing{
-			hash: x.hash, labels: x.labels, after: x.last, bound: s.hole.bound - s.lagAt(a, samples[len(samples)-1].T),
-			early: s.back.most(), to: s.hole.to,
-		})
-	}
-	if len(m.series) == 0 {
-		return
-	}
-	if told := s.hole.told; told != nil {
-		m.declared = func() {
-			for i := range m.series {
-				told[m.series[i].hash] = struct{}{}
-			}
-		}
-	}
-	a.absences = append(a.absences, m)
 }

@@ -37,7 +37,7 @@ func (a Ack) refuse(err error) {
 // Subscribe joins a room, or changes window and points in it. The answer and
 // the bootstrap come later, from another goroutine.
 func (c *Client) Subscribe(arg json.RawMessage, ack Ack) {
-	req, sel, err := c.hub.readSubscribe(arg)
+	req, sel, err := c.readSubscribe(arg)
 	if err != nil {
 		ack.refuse(err)
 		return
@@ -47,62 +47,48 @@ func (c *Client) Subscribe(arg json.RawMessage, ack Ack) {
 		ack.refuse(err)
 		return
 	}
-	h := c.hub
-	h.mu.Lock()
+	c.mu.Lock()
 	quiet := len(c.late) == 0 && v.room.isReady()
-	h.mu.Unlock()
+	c.mu.Unlock()
 	if quiet {
-		c.start(v, req, ack)
+		c.startViewer(v, req, ack)
 		return
 	}
-	h.goBackground(func() {
-		if !h.awaitRoom(v.room) {
+	c.goBackground(func() {
+		if !v.room.awaitReady() {
 			return
 		}
 		c.await()
-		c.start(v, req, ack)
+		c.startViewer(v, req, ack)
 	})
 }
 
-// awaitRoom waits until r's series were looked for. It reports false when the hub is
-// closed before.
-func (h *Hub) awaitRoom(r *Room) bool {
-	select {
-	case <-r.ready:
-		return true
-	case <-h.ctx.Done():
-		return false
-	}
-}
-
-// start resumes v where that is possible, and has it bootstrapped otherwise.
-func (c *Client) start(v *viewer, req subscription, ack Ack) {
-	h := c.hub
-	h.mu.Lock()
+// startViewer resumes v where that is possible, and has it bootstrapped otherwise.
+func (c *Client) startViewer(v *viewer, req subscription, ack Ack) {
+	c.mu.Lock()
 	failed := v.state != left && v.room.search.state == ended
 	if failed {
-		h.remove(v)
 		c.drop(v)
 	}
-	h.mu.Unlock()
+	c.mu.Unlock()
 	if failed {
 		ack.refuse(tooSlow())
 		return
 	}
-	if !req.since.IsZero() && h.canResume(v, req.since) {
+	if !req.since.IsZero() && v.canResume(req.since) {
 		// The answer goes out before v is among the newcomers, so that it precedes
 		// the room's first event, and without the lock.
-		ack.answer(h.subscribed(v))
+		ack.answer(v.subscribed())
 		ack = nil
 	}
-	h.mu.Lock()
+	c.mu.Lock()
 	replaced := v.state == left // by another request of the page, while this one waited
-	if !replaced && (req.since.IsZero() || !h.resume(v, req.since)) {
-		h.goJoin(v, ack)
+	if !replaced && (req.since.IsZero() || !v.resume(req.since)) {
+		v.bootstrap(ack)
 		ack = nil
 	}
-	h.mu.Unlock()
-	ack.answer(h.subscribed(v))
+	c.mu.Unlock()
+	ack.answer(v.subscribed())
 }
 
 // subscription is a checked Subscribe.
@@ -112,20 +98,20 @@ type subscription struct {
 	since  bus.Position
 }
 
-func (h *Hub) readSubscribe(arg json.RawMessage) (subscription, selector, error) {
+func (a *audience) readSubscribe(arg json.RawMessage) (subscription, selector, error) {
 	var m wire.Subscribe
 	if err := readRequest(arg, &m); err != nil {
 		return subscription{}, selector{}, err
 	}
-	req := subscription{window: h.o.Window.Milliseconds()}
+	req := subscription{window: a.o.Window.Milliseconds()}
 	if m.Window != nil {
-		if !(*m.Window >= 1 && *m.Window <= float64(h.o.Limits.Window)) {
-			return req, selector{}, badRequest("window must be 1 to %d seconds", h.o.Limits.Window)
+		if !(*m.Window >= 1 && *m.Window <= float64(a.o.Limits.Window)) {
+			return req, selector{}, badRequest("window must be 1 to %d seconds", a.o.Limits.Window)
 		}
 		req.window = int64(math.Round(*m.Window * 1000))
 	}
 	var err error
-	if req.points, err = h.readPoints(m.Points); err != nil {
+	if req.points, err = a.readPoints(m.Points); err != nil {
 		return req, selector{}, err
 	}
 	if req.since, err = bus.ParsePosition(m.Since); err != nil {
@@ -135,12 +121,12 @@ func (h *Hub) readSubscribe(arg json.RawMessage) (subscription, selector, error)
 	return req, sel, err
 }
 
-func (h *Hub) readPoints(p *int) (int, error) {
+func (a *audience) readPoints(p *int) (int, error) {
 	if p == nil {
 		return wire.DefaultPoints, nil
 	}
-	if *p < wire.MinPoints || *p > h.o.Limits.Points {
-		return 0, badRequest("points must be %d to %d", wire.MinPoints, h.o.Limits.Points)
+	if *p < wire.MinPoints || *p > a.o.Limits.Points {
+		return 0, badRequest("points must be %d to %d", wire.MinPoints, a.o.Limits.Points)
 	}
 	return *p, nil
 }
@@ -165,104 +151,49 @@ func badRequest(format string, args ...any) error {
 
 // enter puts a viewer of the client into the room of sel, in place of one that is there.
 func (c *Client) enter(req subscription, sel selector) (*viewer, error) {
-	h := c.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c.closed || h.closed || !h.IsReady() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone || c.tasks.closed || !c.isReady() {
 		return nil, &wire.Error{Code: wire.CodeNotReady, Message: "the server is starting or stopping; try again"}
 	}
 	id := sel.roomID()
 	old := c.find(id)
 	if old == nil {
-		if len(c.viewers) >= h.o.Limits.Rooms {
-			return nil, &wire.Error{Code: wire.CodeTooManyRooms, Message: fmt.Sprintf("a connection may be in %d rooms; leave one first", h.o.Limits.Rooms)}
+		if len(c.viewers) >= c.o.Limits.Rooms {
+			return nil, &wire.Error{Code: wire.CodeTooManyRooms, Message: fmt.Sprintf("a connection may be in %d rooms; leave one first", c.o.Limits.Rooms)}
 		}
 		if err := c.affords(sel.cost); err != nil {
 			return nil, err
 		}
 	}
-	r, err := h.room(id, sel, false, h.o.Limits.Series)
+	r, err := c.rooms.open(id, membership{selector: sel, limit: c.o.Limits.Series}, liveEncoding{c.audience})
 	if err != nil {
 		return nil, err
 	}
-	v := &viewer{client: c, room: r, window: req.window, points: req.points, behind: &behind{reason: wire.ReasonJoin}}
-	h.enroll(v)
+	v := newViewer(c, r, req.window, req.points)
 	if old != nil { // only now, so that the room is not empty in between
-		h.remove(old)
 		c.drop(old)
 	}
 	return v, nil
 }
 
-// affords refuses regular expressions with which those of the connection's rooms and
-// catalogue would be too large together. The caller holds h.mu.
-func (c *Client) affords(cost int) error {
-	sum := cost
-	for _, v := range c.viewers {
-		sum += v.room.search.cost
-	}
-	if c.catalogue != nil {
-		sum += c.catalogue.feed.search.cost
-	}
-	if cost > 0 && sum > maxClientCost {
-		return &wire.Error{Code: wire.CodeTooManyRooms, Message: fmt.Sprintf("the regular expressions of this connection's rooms have about %d instructions together, and %d are allowed; leave a room first, or use simpler ones", sum, maxClientCost)}
-	}
-	return nil
-}
-
-// subscribed is the answer to a viewer's Subscribe.
-func (h *Hub) subscribed(v *viewer) wire.Subscribed {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return wire.Subscribed{OK: true, Room: v.room.id, Matched: v.room.matched(), Sent: len(v.room.members)}
-}
-
-// enroll counts v in. The caller holds h.mu.
-func (h *Hub) enroll(v *viewer) {
-	v.client.viewers = append(v.client.viewers, v)
-	if v.room.viewers == 0 {
-		h.occupied(v.room)
-	}
-	v.room.viewers++
-	v.room.horizon = max(v.room.horizon, v.window)
-	h.metrics.viewers.Inc()
-}
-
 // canResume reports whether the ring covers what came after since.
-func (h *Hub) canResume(v *viewer, since bus.Position) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, ok := h.locate(since)
-	return ok && v.state != left && !v.room.isCrowded()
+func (v *viewer) canResume(since bus.Position) bool {
+	v.room.mu.Lock()
+	defer v.room.mu.Unlock()
+	_, ok := v.room.locate(since)
+	return ok && v.state != left && !v.room.crowd.refuses()
 }
 
 // locate returns the index of the first entry after p, and whether the ring
-// covers all that came after p. The caller holds h.mu.
-func (h *Hub) locate(p bus.Position) (uint64, bool) {
+// covers all that came after p. The caller holds recent.mu.
+func (a *audience) locate(p bus.Position) (uint64, bool) {
 	// While a new epoch's log is read again, rooms are not told what is known here,
 	// and a page that comes from another server may not know it.
-	if p.Epoch != h.ring.position(h.ring.end()).Epoch || h.progress.rereading {
+	if p.Epoch != a.ring.position(a.ring.end()).Epoch || a.standing().rereading {
 		return 0, false
 	}
-	return h.ring.find(p)
-}
-
-// resume lets v continue after a position that its page has seen, if the ring
-// still covers it; otherwise the reason for its bootstrap becomes "lost".
-// The caller holds h.mu.
-func (h *Hub) resume(v *viewer, since bus.Position) bool {
-	i, ok := h.locate(since)
-	if !ok || v.room.isCrowded() {
-		v.reason = wire.ReasonLost
-		return false
-	}
-	v.reason, v.since, v.cursor = wire.ReasonResume, since.String(), i
-	v.generation = v.room.crowd.generation
-	if since.Compare(h.ring.position(h.ring.end()).Offset) > 0 {
-		v.ahead = since // another server is ahead of this one; see flush.go
-	}
-	h.welcome(v)
-	return true
+	return a.ring.find(p)
 }
 
 // Unsubscribe leaves a room.
@@ -272,34 +203,26 @@ func (c *Client) Unsubscribe(arg json.RawMessage, ack Ack) {
 		ack.refuse(err)
 		return
 	}
-	h := c.hub
-	h.mu.Lock()
+	c.mu.Lock()
 	if v := c.find(m.Room); v != nil {
-		h.remove(v)
 		c.drop(v)
 	}
-	h.mu.Unlock()
+	c.mu.Unlock()
 	ack.answer(wire.OK{OK: true})
 }
 
 // JoinRoot makes the client a viewer of the default series in namespace /.
 func (c *Client) JoinRoot() {
-	h := c.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c.closed || c.find(rootRoom) != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone || c.find(rootRoom) != nil {
 		return
 	}
-	r, err := h.room(rootRoom, h.defaultSeries, true, 1)
+	r, err := c.rooms.open(rootRoom, membership{selector: c.defaultSeries, limit: 1, operators: true}, &rootEncoding{audience: c.audience})
 	if err != nil {
 		return // it is never refused
 	}
-	v := &viewer{
-		client: c, room: r,
-		window: h.o.Window.Milliseconds(), points: h.o.Limits.Points, behind: &behind{reason: wire.ReasonJoin},
-	}
-	h.enroll(v)
-	h.goJoin(v, nil)
+	newViewer(c, r, c.o.Window.Milliseconds(), c.o.Limits.Points).bootstrap(nil)
 }
 
 // rootRoom is the id of namespace /'s room. It is never on the wire.

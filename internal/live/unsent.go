@@ -12,22 +12,22 @@ type unsent struct {
 }
 
 // unsentOf looks through the ring, without the lock but for a moment.
-func (h *Hub) unsentOf(bs []birth) *unsent {
+func (x *matcher) unsentOf(bs []birth) *unsent {
 	u := &unsent{samples: make(map[*series][][]bus.Sample, len(bs))}
-	h.mu.Lock()
-	from := h.ring.end()
+	x.mu.Lock()
+	from := x.ring.end()
 	for _, b := range bs {
 		if !b.isOver() {
 			u.samples[b.series] = nil
 			from = min(from, b.series.bornAt)
 		}
 	}
-	if !h.ring.covers(from) {
-		from, u.lost = h.ring.first, true
+	if !x.ring.covers(from) {
+		from, u.lost = x.ring.first, true
 	}
-	entries := h.ring.from(from)
-	u.upTo = h.ring.end()
-	h.mu.Unlock()
+	entries := x.ring.from(from)
+	u.upTo = x.ring.end()
+	x.mu.Unlock()
 	u.look(entries)
 	return u
 }
@@ -43,14 +43,14 @@ func (u *unsent) look(entries []entry) {
 	}
 }
 
-// complete adds what has come to the ring in the meantime. The caller holds h.mu.
-func (u *unsent) complete(h *Hub) {
+// complete adds what has come to the ring in the meantime. The caller holds recent.mu.
+func (u *unsent) complete(r *ring) {
 	if u == nil {
 		return
 	}
-	if !h.ring.covers(u.upTo) {
-		u.upTo, u.lost = h.ring.first, true
+	if !r.covers(u.upTo) {
+		u.upTo, u.lost = r.first, true
 	}
-	u.look(h.ring.from(u.upTo))
-	u.upTo = h.ring.end()
+	u.look(r.from(u.upTo))
+	u.upTo = r.end()
 }

@@ -1,63 +1,26 @@
 package live
 
 import (
-	"slices"
-
 	"stripchart/internal/bus"
 	"stripchart/internal/wire"
 )
 
-// Client is a connection's share in one namespace: its viewers, one a room.
-type Client struct {
-	hub  *Hub
-	conn Conn
-
-	// Scratch of the flusher, beside conn because it goes over all clients.
-	sent    int32 // its parcel; 0: none
-	refused bool
-
-	// Guarded by Hub.mu.
-	viewers []*viewer
-	closed  bool
-	greeted bool // is in namespace /live
-	// late are closed when what is still on its way to viewers that have left has
-	// been written: a flush, or the bootstrap of a join. Nothing is written to a new
-	// viewer before: an old update behind its bootstrap would carry the page's
-	// position beyond samples that are only on their way, and a resume from there
-	// would miss them; an old bootstrap would throw the page back.
-	late    []<-chan struct{}
-	drained uint64 // Hub.drains when Drained was called last
-
-	catalogue *watcher      // nil until asked for
-	asking    int           // histories that were asked for and not answered yet
-	turn      chan struct{} // buffered, capacity 1; see begin. Nil until it is needed
-	news      chan struct{} // closed by Drained and Close; nil while nobody waits for them
-}
-
 // viewer is one client in one room: a cursor in the ring. A client has a dozen,
 // and nearly all of them are current nearly all the time: they have little, and
-// what is in behind only while they are not.
+// what is in behind only while they are not. recent.mu guards all fields.
 type viewer struct {
 	client *Client
 	room   *Room
 	*behind
 	window int64 // ms
 	points int
-	slot   int32 // place in room.current
+	slot   int32 // place in seats.current
 	state  viewerState
 
 	partial bool // its bootstrap lacks what was shown while the disk was full
 	// generation of the room's choice of series that it was sent. Nobody is behind by so
 	// many that it comes round.
 	generation uint16
-}
-
-// seat is the place of a current viewer in its room. A flush goes over all seats
-// of a dozen rooms and needs their clients only: with those at hand it does not
-// read from memory, one by one, viewers that it then has no use for.
-type seat struct {
-	viewer *viewer
-	client *Client
 }
 
 // behind is what a viewer has while it is not current; nil while it is, when its
@@ -74,7 +37,14 @@ type behind struct {
 	lastT  int64        // of namespace /: newest time that it was sent
 }
 
-// viewerState says who moves the cursor next.
+// viewerState says which part of the program moves the cursor next. Transitions:
+//
+//	joining  -> newcomer  its bootstrap was written, or it resumes (welcome)
+//	newcomer -> current   a flush has sent it the ring from its cursor (settle)
+//	joining, newcomer, current -> lagging   its connection refused a write (lag)
+//	lagging  -> newcomer  its connection has drained, and the ring covers its cursor (proceed)
+//	newcomer, current, lagging -> joining   it is sent a bootstrap (bootstrap)
+//	any      -> left      (leave)
 type viewerState uint8
 
 const (
@@ -85,266 +55,199 @@ const (
 	left                        // not in the room any more
 )
 
-// NewClient registers a connection. Close must be called when it ends.
-func (h *Hub) NewClient(c Conn) *Client {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	client := &Client{hub: h, conn: c, closed: h.closed}
-	client.follow(h.inFlight) // the connection may have had a client before
-	if !h.closed {
-		h.clients[client] = struct{}{}
+// newViewer puts a viewer into a room. The client and the room know it from now on.
+func newViewer(c *Client, r *Room, window int64, points int) *viewer {
+	v := &viewer{client: c, room: r, window: window, points: points, behind: &behind{reason: wire.ReasonJoin}}
+	c.add(v)
+	if r.seats.enter() {
+		r.rooms.occupied(r)
 	}
-	return client
+	r.lookBack(window)
+	r.metrics.viewers.Inc()
+	return v
 }
 
-// Close leaves every room. Calls after the first do nothing.
-func (c *Client) Close() {
-	h := c.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c.closed {
-		return
-	}
-	c.closed = true
-	delete(h.clients, c)
-	for _, v := range c.viewers {
-		h.remove(v)
-	}
-	c.viewers = nil
-	c.unwatch()
-	c.tellNews()
+// bootstrap has v bootstrapped, in a goroutine of its own.
+func (v *viewer) bootstrap(ack Ack) {
+	v.state = joining
+	v.room.start(func() { v.join(ack) })
 }
 
-// Drained tells that the connection's queue has emptied after it had refused a
-// Write: its viewers continue from their cursors.
-func (c *Client) Drained() {
-	h := c.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c.closed {
-		return
+// bootstrapFor has v bootstrapped for a reason.
+func (v *viewer) bootstrapFor(reason string) {
+	v.reason, v.ahead = reason, bus.Position{}
+	v.bootstrap(nil)
+}
+
+// joinAnew has a newcomer bootstrapped because it cannot be sent the ring from its
+// cursor. The caller takes it out of the newcomers.
+func (v *viewer) joinAnew() {
+	reason := v.reason
+	switch reason {
+	case wire.ReasonResume:
+		reason = wire.ReasonLost
+	case wire.ReasonJoin:
+		reason = wire.ReasonSlow
 	}
-	c.tellNews()
-	h.drains++
-	c.drained = h.drains
-	for _, v := range c.viewers {
-		if v.state == lagging {
-			h.proceed(v)
-		}
+	v.bootstrapFor(reason)
+}
+
+// sendAway has a current viewer bootstrapped.
+func (v *viewer) sendAway() {
+	v.unsettle()
+	v.client.follow(v.room.flusher.inFlight)
+	v.bootstrapFor(wire.ReasonLost)
+}
+
+// beginAnew has v bootstrapped, whatever its state, because it lacks what has been recorded since.
+func (v *viewer) beginAnew() {
+	v.partial = false
+	switch v.state {
+	case current:
+		v.sendAway()
+	case newcomer:
+		v.room.seats.leave(v)
+		v.bootstrapFor(wire.ReasonLost)
+	case lagging:
+		v.anew = true
+	case joining, left: // see bootstrapped
 	}
 }
 
-// tellNews wakes those who wait in ready. The caller holds h.mu.
-func (c *Client) tellNews() {
-	if c.news != nil {
-		close(c.news)
-		c.news = nil
+// beginWriting notes that a bootstrap is being written, until written is closed. It returns the
+// reason that the bootstrap tells. It is false where v is not joining any more.
+func (v *viewer) beginWriting(written <-chan struct{}) (reason string, ok bool) {
+	if v.state != joining {
+		return "", false
 	}
+	v.writing = written
+	return v.reason, true
 }
 
-// begin waits for the client's turn and for its connection to take something large.
-// Bootstraps and histories are read and handed over one at a time, so that a page
-// that does not read costs one of them, and one page does not take all of maxReads.
-// It returns false when the client has closed; otherwise end ends the turn.
-func (c *Client) begin() (end func(), ok bool) {
-	c.hub.mu.Lock()
-	if c.turn == nil {
-		c.turn = make(chan struct{}, 1)
+// written takes up that a bootstrap was written, or refused. drains is clients.drains before it.
+// It reports whether v is a newcomer now.
+func (v *viewer) written(b *bootstrap, ok bool, drains uint64) bool {
+	v.writing = nil
+	if v.state != joining {
+		return false
 	}
-	turn := c.turn
-	c.hub.mu.Unlock()
-	select {
-	case turn <- struct{}{}:
-	case <-c.hub.ctx.Done():
-		return nil, false
+	v.anew = !ok
+	if !ok {
+		v.lag(drains)
+		return false
 	}
-	end = func() { <-turn }
-	if !c.ready() {
-		end()
-		return nil, false
+	v.reason, v.since, v.cursor, v.lastT, v.generation = wire.ReasonJoin, "", b.cursor, b.lastT, b.generation
+	if v.partial = b.partial; b.partial && !v.room.standing().unrecorded {
+		// What it lacks has been recorded while it was on its way.
+		v.partial = false
+		v.bootstrapFor(wire.ReasonLost)
+		return false
 	}
-	return end, true
+	v.welcome()
+	return true
 }
 
-// ready waits until the connection takes a Write of any size. It returns false when
-// the client has closed.
-func (c *Client) ready() bool {
-	for {
-		c.hub.mu.Lock()
-		if c.closed {
-			c.hub.mu.Unlock()
-			return false
-		}
-		if c.news == nil {
-			c.news = make(chan struct{})
-		}
-		news := c.news // before Ready: its Drained may come at once
-		c.hub.mu.Unlock()
-		if c.conn.Ready() {
-			return true
-		}
-		select {
-		case <-news:
-		case <-c.hub.ctx.Done():
-			return false
-		}
+// resume lets v continue after a position that its page has seen, if the ring
+// still covers it; otherwise the reason for its bootstrap becomes "lost".
+func (v *viewer) resume(since bus.Position) bool {
+	r := v.room
+	i, ok := r.locate(since)
+	if !ok || r.crowd.refuses() {
+		v.reason = wire.ReasonLost
+		return false
+	}
+	v.reason, v.since, v.cursor = wire.ReasonResume, since.String(), i
+	v.generation = r.crowd.generation
+	if since.Compare(r.ring.position(r.ring.end()).Offset) > 0 {
+		v.ahead = since // another server is ahead of this one; see newcomers.go
+	}
+	v.welcome()
+	return true
+}
+
+// reached notes that this server has come to where v was ahead: its cursor is i.
+func (v *viewer) reached(i uint64) { v.cursor, v.ahead = i, bus.Position{} }
+
+// welcome puts v among the newcomers of its room.
+func (v *viewer) welcome() {
+	v.state = newcomer
+	v.room.seats.await(v)
+	v.room.markDirty()
+}
+
+// settle makes v current, with the given seat: its cursor is the room's.
+func (v *viewer) settle(slot int32) {
+	v.state, v.slot, v.behind = current, slot, nil
+}
+
+// moved notes that v has another seat.
+func (v *viewer) moved(slot int32) { v.slot = slot }
+
+// unsettle takes v out of its room's current viewers.
+func (v *viewer) unsettle() {
+	v.room.seats.unsettle(v)
+	v.behind = &behind{}
+}
+
+// takeBack moves a current viewer whose connection refused a write back to where it stood before.
+func (v *viewer) takeBack(cursor, drains uint64) {
+	if v.state != current {
+		return // it has left meanwhile
+	}
+	v.unsettle()
+	v.cursor = cursor
+	v.lag(drains)
+}
+
+// lag parks v until its connection has drained. drains is what clients.drains was before the
+// write that was refused: if Drained was called since, nobody will call it again for that refusal.
+func (v *viewer) lag(drains uint64) {
+	v.room.metrics.dropped.Inc()
+	v.reason = wire.ReasonSlow
+	v.state = lagging
+	if v.client.drained > drains {
+		v.proceed()
 	}
 }
 
 // proceed takes up a viewer that had to wait: it is sent the ring from its
 // cursor, or everything anew when the ring has gone on. Namespace / has no
 // message to add old samples with, so it always begins anew.
-// The caller holds h.mu.
-func (h *Hub) proceed(v *viewer) {
-	if v.anew || v.room.root || !h.ring.covers(v.cursor) || v.generation != v.room.crowd.generation {
-		v.state = joining
-		h.goJoin(v, nil)
+func (v *viewer) proceed() {
+	r := v.room
+	if v.anew || !r.encoding.tellsMore() || !r.ring.covers(v.cursor) || v.generation != r.crowd.generation {
+		v.bootstrap(nil)
 		return
 	}
-	v.since = h.positionIn(v.room, h.ring.position(v.cursor))
-	h.welcome(v)
+	v.since = r.positionOf(r.ring.position(v.cursor))
+	v.welcome()
 }
 
-// welcome puts v among the newcomers of its room. The caller holds h.mu.
-func (h *Hub) welcome(v *viewer) {
-	v.state = newcomer
-	v.room.newcomers = append(v.room.newcomers, v)
-	h.markDirty(v.room)
-}
-
-// rejoinPartial has the viewers bootstrapped anew whose bootstraps lacked what
-// has been recorded since; all of them, when something was withheld from all. The
-// caller holds h.mu.
-func (h *Hub) rejoinPartial(all bool) {
-	for _, r := range h.rooms {
-		r.expire(h.ring.end())
-		for _, b := range r.bootstraps {
-			b.partial = b.partial || all // for those whose bootstrap is on its way
-		}
-	}
-	for c := range h.clients {
-		for _, v := range c.viewers {
-			if !v.partial && !all {
-				continue
-			}
-			v.partial = false
-			switch v.state {
-			case current:
-				h.unsettle(v)
-				c.follow(h.inFlight)
-				v.behind = &behind{}
-			case newcomer:
-				v.room.newcomers = slices.DeleteFunc(v.room.newcomers, func(x *viewer) bool { return x == v })
-			case joining:
-				continue // see join
-			default:
-				v.anew = true
-				continue
-			}
-			v.state, v.reason, v.ahead = joining, wire.ReasonLost, bus.Position{}
-			h.goJoin(v, nil)
-		}
-	}
-}
-
-// stall parks v until its connection has drained. The caller holds h.mu; drains
-// is what h.drains was before the Write that was refused: if the client's
-// Drained was called since, nobody will call it again for that refusal.
-func (h *Hub) stall(v *viewer, drains uint64) {
-	h.metrics.dropped.Inc()
-	v.reason = wire.ReasonSlow
-	v.state = lagging
-	if v.client.drained > drains {
-		h.proceed(v)
-	}
-}
-
-// settle makes v current: its cursor is the room's. The caller holds h.mu.
-func (h *Hub) settle(v *viewer) {
-	v.state = current
-	v.slot = int32(len(v.room.current))
-	v.behind = nil
-	v.room.current = append(v.room.current, seat{v, v.client})
-}
-
-// unsettle takes v out of its room's current viewers. The caller holds h.mu.
-func (h *Hub) unsettle(v *viewer) {
-	r := v.room
-	if r.lent { // the flush takes nobody twice, and leaves nobody out
-		r.current, r.lent = slices.Clone(r.current), false
-	}
-	last := len(r.current) - 1
-	r.current[v.slot] = r.current[last]
-	r.current[v.slot].viewer.slot = v.slot
-	r.current[last] = seat{}
-	r.current = r.current[:last]
-}
-
-// remove takes v out of its room. The caller holds h.mu and takes it out of
-// client.viewers.
-func (h *Hub) remove(v *viewer) {
+// leave takes v out of its room. The caller takes it out of the client's viewers.
+func (v *viewer) leave() {
 	r := v.room
 	switch v.state {
 	case current:
-		h.unsettle(v)
-		v.client.follow(h.inFlight)
+		r.seats.unsettle(v)
+		v.client.follow(r.flusher.inFlight)
 	case joining:
 		v.client.follow(v.writing)
 	case newcomer:
-		if i := slices.Index(r.newcomers, v); i >= 0 {
-			r.newcomers = slices.Delete(r.newcomers, i, i+1)
-		}
+		r.seats.leave(v)
 	case left:
 		return
 	}
 	v.state = left
-	if r.viewers--; r.viewers == 0 {
-		h.emptied(r)
+	if r.seats.exit(r.now()) {
+		r.rooms.emptied(r)
 	}
-	h.metrics.viewers.Dec()
+	r.metrics.viewers.Dec()
 }
 
-// follow has new viewers wait for done; nil is nothing to wait for. The caller
-// holds h.mu.
-func (c *Client) follow(done <-chan struct{}) {
-	c.late = slices.DeleteFunc(c.late, isClosed)
-	if done != nil {
-		c.late = append(c.late, done)
-	}
-}
-
-// await waits until nothing is on its way any more to viewers that have left.
-func (c *Client) await() {
-	c.hub.mu.Lock()
-	late := slices.Clone(c.late)
-	c.hub.mu.Unlock()
-	for _, done := range late {
-		<-done
-	}
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-// find returns the client's viewer of a room, or nil. The caller holds h.mu.
-func (c *Client) find(room string) *viewer {
-	for _, v := range c.viewers {
-		if v.room.id == room {
-			return v
-		}
-	}
-	return nil
-}
-
-// drop removes v from the client's list. The caller holds h.mu.
-func (c *Client) drop(v *viewer) {
-	if i := slices.Index(c.viewers, v); i >= 0 {
-		c.viewers = slices.Delete(c.viewers, i, i+1)
-	}
+// subscribed is the answer to v's Subscribe.
+func (v *viewer) subscribed() wire.Subscribed {
+	r := v.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return wire.Subscribed{OK: true, Room: r.id, Matched: r.matched(), Sent: len(r.members.byKey)}
 }

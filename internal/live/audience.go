@@ -1,0 +1,139 @@
+package live
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"stripchart/internal/wire"
+)
+
+// audience is the page side: the rooms, the viewers in them, and what sends to them. Its parts
+// have an owner each.
+type audience struct {
+	*recent
+	*tasks
+	logSide               // the follower
+	isReady   func() bool // viewers may join
+	o         *Options
+	transport Transport
+	// defaultSeries is the query of namespace /.
+	defaultSeries selector
+	log           *slog.Logger
+	metrics       *metrics
+
+	clients   clients
+	rooms     rooms
+	matcher   matcher
+	catalogue catalogue
+	flusher   flusher
+	reader    reader
+}
+
+// newAudience returns an audience without the log side, which is set before anything is called.
+func newAudience(o *Options, shared *recent, t *tasks, s Store, m *metrics) *audience {
+	a := &audience{recent: shared, tasks: t, o: o, transport: o.Transport, log: o.Log, metrics: m}
+	a.clients = clients{audience: a, all: map[*Client]struct{}{}}
+	a.rooms = rooms{audience: a, byID: map[string]*Room{}}
+	a.flusher = flusher{audience: a, wake: make(chan struct{}, 1)}
+	a.matcher = matcher{
+		recent: shared, tasks: t, metrics: m, left: func(s *series) { a.left(s) }, flush: a.flusher.soon,
+		searches: map[*search]struct{}{}, compiled: compiled{}, wake: make(chan struct{}, 1),
+	}
+	a.catalogue = catalogue{audience: a, feeds: map[string]*feed{}, listing: make(chan struct{}, 1)}
+	a.reader = reader{audience: a, store: s, reads: o.Store.PageReads()}
+	return a
+}
+
+// take implements pages.
+func (a *audience) take(e *entry, at uint64) {
+	for i := range e.parts {
+		p := &e.parts[i]
+		for _, m := range p.series.members {
+			m.room.put(m.member, e.told(p), p.series.intervalAt == at)
+		}
+	}
+	for _, g := range e.gaps {
+		for _, r := range a.rooms.byID {
+			r.tell(g)
+		}
+	}
+	if e.born {
+		a.matcher.soon()
+	}
+}
+
+// recorded implements pages.
+func (a *audience) recorded(withheld bool) {
+	for _, r := range a.rooms.byID {
+		r.shared.recorded(a.ring.end(), withheld)
+	}
+	for c := range a.clients.all {
+		for _, v := range c.viewers {
+			if v.partial || withheld {
+				v.beginAnew()
+			}
+		}
+	}
+}
+
+// outdated implements pages.
+func (a *audience) outdated() {
+	for _, r := range a.rooms.byID {
+		r.shared.expire(a.ring.end())
+	}
+}
+
+const watchInterval = 250 * time.Millisecond
+
+// watch looks after what changes with time alone: states, forgotten series,
+// rooms without viewers.
+func (a *audience) watch() {
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		a.rooms.tellStates()
+		if n%4 == 0 {
+			a.catalogue.tell()
+		}
+		if n%40 == 0 {
+			now := a.now()
+			a.rooms.tidy(now)
+			a.matcher.tidy(now)
+		}
+	}
+}
+
+// encode makes the packet of a message of /live that has no samples.
+func (a *audience) encode(event string, message any) Packet {
+	b, err := json.Marshal(message)
+	if err != nil {
+		panic(fmt.Sprintf("live: %s: %v", event, err)) // our own types always have a JSON form
+	}
+	return a.transport.Encode(NamespaceLive, event, b)
+}
+
+// goBackground runs f in a goroutine that Close waits for.
+func (a *audience) goBackground(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.start(f)
+}
+
+// bye sends what is pending, then tells every page that the server is about to stop.
+func (a *audience) bye(retry time.Duration) {
+	a.flusher.await()
+	a.mu.Lock()
+	conns := a.clients.greeted()
+	a.mu.Unlock()
+	p := a.encode(wire.EventBye, wire.Bye{RetryMS: int(retry.Milliseconds())})
+	for _, c := range conns {
+		c.Write(p)
+	}
+}

@@ -1,0 +1,205 @@
+package live
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// A bootstrap is shared while the ring covers its index, and for at most
+	// bootstrapAge, since a viewer that gets an old one is sent the ring from there as well.
+	// Its `now` is kept right to stampAge.
+	bootstrapAge = 30 * time.Second
+	stampAge     = time.Second
+	// bootstrapCache bounds the bytes of the bootstraps kept for sharing; the
+	// oldest of the room goes first.
+	bootstrapCache   = 32 << 20
+	bootstrapsOfRoom = 16
+)
+
+// bootstrap is the encoded history of a room for one window and number of
+// points, and the ring index up to which it reaches.
+type bootstrap struct {
+	window int64
+	points int
+	at     int64 // when the read began, the server's clock, Unix ms; guarded by recent.mu
+
+	done       chan struct{} // closed when the fields below are set
+	err        error
+	generation uint16 // of the room's choice of series
+	cursor     uint64
+	lastT      int64    // newest time that it holds, for namespace /
+	parts      [][]byte // messages, but for the reason at their ends
+	// partial says that what the disk had no room for is missing in it, because the
+	// ring does not go back to there. Guarded by recent.mu.
+	partial bool
+	gaps    []Packet // what is told of the gaps in the window
+	// size is the bytes of parts and of packets, as far as they are counted in
+	// reader.cached; guarded by recent.mu. Compressed copies, a tenth of it, are not counted.
+	size int
+
+	mu     sync.Mutex         // guards stamps; never held together with recent.mu
+	stamps map[string]stamped // by reason
+}
+
+// stamped is a bootstrap's packets with one value of `now`.
+type stamped struct {
+	now     int64
+	packets []Packet
+}
+
+func (b *bootstrap) isDone() bool { return isClosed(b.done) }
+
+// packets returns b's packets for a reason, with the time now or a moment before. isNew says that
+// there were none for the reason.
+func (b *bootstrap) packets(e encoding, reason string, now int64) (packets []Packet, isNew bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, there := b.stamps[reason]
+	if there && (now-s.now < stampAge.Milliseconds() || !e.tellsMore()) {
+		return s.packets, false
+	}
+	s = stamped{now: now}
+	for _, part := range b.parts {
+		s.packets = append(s.packets, e.stamp(part, reason, now))
+	}
+	s.packets = append(s.packets, b.gaps...)
+	b.stamps[reason] = s
+	return s.packets, !there
+}
+
+// bootstraps are those of one room that are shared, oldest first. recent.mu guards them.
+type bootstraps struct {
+	*reader
+	encoding encoding
+	list     []*bootstrap
+}
+
+// bootstrapFor returns a bootstrap for v's window: a shared one, or one that is
+// being read for another viewer, or a new one.
+func (x *bootstraps) bootstrapFor(v *viewer) (*bootstrap, error) {
+	x.mu.Lock()
+	b := x.find(v)
+	if b == nil {
+		b = &bootstrap{window: v.window, points: v.points, at: x.now(), done: make(chan struct{}), stamps: map[string]stamped{}}
+		x.list = append(x.list, b)
+		x.trim()
+		x.start(func() { x.read(v.room, b) })
+	}
+	x.mu.Unlock()
+	select {
+	case <-b.done:
+		return b, b.err
+	case <-x.ctx.Done():
+		return nil, x.ctx.Err()
+	}
+}
+
+// find returns a bootstrap that will do for v, or nil.
+func (x *bootstraps) find(v *viewer) *bootstrap {
+	oldest := x.now() - bootstrapAge.Milliseconds()
+	for _, b := range x.list {
+		if b.window != v.window || b.points != v.points || b.at < oldest {
+			continue
+		}
+		if !b.isDone() {
+			return b // being read
+		}
+		lacks := b.partial && !x.standing().unrecorded // what was recorded since
+		if b.err == nil && x.ring.covers(b.cursor) && b.generation == v.room.crowd.generation && !lacks {
+			return b
+		}
+	}
+	return nil
+}
+
+// trim drops the bootstraps that are of no use, and the oldest ones beyond the bounds.
+func (x *bootstraps) trim() {
+	oldest := x.now() - bootstrapAge.Milliseconds()
+	kept := x.list[:0]
+	for i, b := range x.list {
+		excess := len(x.list)-i > bootstrapsOfRoom || x.cached > bootstrapCache
+		if b.isDone() && (excess || b.err != nil || b.at < oldest || !x.ring.covers(b.cursor)) {
+			x.count(-b.size)
+			continue
+		}
+		kept = append(kept, b)
+	}
+	clear(x.list[len(kept):])
+	x.list = kept
+}
+
+// expire keeps bootstraps that reach no further than ring index i from being shared.
+func (x *bootstraps) expire(i uint64) {
+	for _, b := range x.list {
+		if b.isDone() && b.cursor <= i {
+			b.at = 0
+		}
+	}
+}
+
+// recorded does the same because everything up to i is recorded now. all: something was withheld
+// from all pages, also from those whose bootstrap is on its way.
+func (x *bootstraps) recorded(i uint64, all bool) {
+	x.expire(i)
+	for _, b := range x.list {
+		b.partial = b.partial || all
+	}
+}
+
+// close drops all.
+func (x *bootstraps) close() {
+	for _, b := range x.list {
+		x.count(-b.size)
+	}
+	x.list = nil
+}
+
+// packets returns b's packets for a reason.
+func (x *bootstraps) packets(b *bootstrap, reason string, now int64) []Packet {
+	packets, isNew := b.packets(x.encoding, reason, now)
+	if isNew {
+		x.keep(b)
+	}
+	return packets
+}
+
+// keep counts the bytes of b's parts, once more when they are encoded for another reason.
+// b is shared while it is in the list. Where all rooms together have too many bytes, the
+// bootstraps that were read before go.
+func (x *bootstraps) keep(b *bootstrap) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !slices.Contains(x.list, b) {
+		return // the room was closed meanwhile
+	}
+	for _, p := range b.parts {
+		b.size += len(p)
+		x.count(len(p))
+	}
+	if x.cached > bootstrapCache {
+		for _, r := range x.rooms.byID {
+			r.shared.trim()
+		}
+	}
+}
+
+// read fills b from the store.
+func (x *bootstraps) read(r *Room, b *bootstrap) {
+	defer close(b.done)
+	past, err := x.past(r, b)
+	if err != nil {
+		b.err = err
+		return
+	}
+	x.mu.Lock()
+	known := r.identify(past)
+	gaps := r.members.messages(r.id, past.gaps)
+	known.add(&r.members, gaps)
+	x.mu.Unlock()
+	b.parts, b.lastT = r.encoding.bootstrap(past, known)
+	b.gaps = r.encoding.gaps(gaps)
+	x.keep(b)
+	x.metrics.bootstraps.Inc()
+}

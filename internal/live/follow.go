@@ -1,0 +1,252 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+)
+
+const (
+	// retryFirst and retryMost are the pauses between two tries of what has to
+	// succeed: a commit of a batch that its source was told is in the log, a bus
+	// that is away.
+	retryFirst = 100 * time.Millisecond
+	retryMost  = time.Second
+	// catchUpLog is how often progress is logged while the server catches up.
+	catchUpLog = 5 * time.Second
+)
+
+// follower reads the log: from where the life before this one has saved, and on from wherever the
+// log or the store ask for.
+type follower struct {
+	applier
+	*tasks
+	bus   bus.Bus
+	saver saver
+	ready readiness
+}
+
+func newFollower(o *Options, shared *recent, t *tasks, s Store, m *metrics, p pages) *follower {
+	f := &follower{tasks: t, bus: o.Bus, ready: newReadiness(m)}
+	x := &f.applier
+	*x = applier{
+		recent: shared, o: o, store: s, log: o.Log, metrics: m, pages: p, turn: make(chan struct{}, 1),
+		sources: sources{}, shown: shown{most: maxShown}, doubts: doubts{times: map[*series]map[int64]struct{}{}},
+	}
+	window, accept := o.Limits.Window*1000, o.Accept.Milliseconds()
+	x.judge = judge{
+		recent: shared, store: s, progress: &x.progress, sources: x.sources, ledger: &x.ledger, log: o.Log, metrics: m,
+		window: window, accept: accept,
+	}
+	x.accept = acceptor{recent: shared, store: s, metrics: m, doubts: &x.doubts, shown: &x.shown, age: accept}
+	x.record = recorder{recent: shared, store: s, log: o.Log, metrics: m, pages: p}
+	f.saver = newSaver(f)
+	x.ledger = declaredGaps{metrics: m, saveSoon: f.saver.soon}
+	return f
+}
+
+// prepare takes up what a life before this one has saved, and returns where to read the log from.
+func (f *follower) prepare(ctx context.Context) (from bus.Position, err error) {
+	if from, err = f.saver.restore(); err != nil {
+		return from, err
+	}
+	ls := f.store.Losses()
+	f.mu.Lock()
+	f.ledger.declare(f.damage.take(ls))
+	f.mu.Unlock()
+	return from, f.loadIndex(ctx)
+}
+
+// loadIndex fills the index with the series that were written to lately, so that
+// a catalogue asked for right after a restart is whole.
+func (f *follower) loadIndex(ctx context.Context) error {
+	now := f.now()
+	every := []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+")}
+	found, err := f.store.Series(ctx, every, now-indexAge.Milliseconds(), max(now, f.index.newestT))
+	if err != nil {
+		return fmt.Errorf("list the series in the store: %w", err)
+	}
+	for piece := range slices.Chunk(found, pieceOf) {
+		f.mu.Lock()
+		for _, ls := range piece {
+			if f.index.get(ls) == nil {
+				f.index.welcome(newSeries(ls, f.index.newestT, now), f.ring.end())
+			}
+		}
+		f.metrics.series.Set(float64(len(f.index.byKey)))
+		f.mu.did(len(piece))
+		f.mu.Unlock()
+	}
+	return nil
+}
+
+// run tails the log after from until ctx ends (then it returns nil) or the bus fails for good.
+func (f *follower) run(ctx context.Context, from bus.Position) error {
+	defer f.saver.save()
+	for {
+		out, err := f.tail(ctx, from)
+		switch {
+		case ctx.Err() != nil || errors.Is(err, bus.ErrClosed):
+			return nil
+		case out == again:
+			from = f.readAgain()
+		case out == askPlace:
+			// Asked for the place itself, the bus finds that it is gone, and begins a new
+			// epoch, which every server and page notices.
+			from = f.knownPosition()
+		case errors.Is(err, bus.ErrPositionLost):
+			known := f.knownPosition()
+			from = f.leftToRead(err)
+			f.log.Warn("the log does not go on where this server was; reading what is left of it", "position", known.String(), "after", from.String(), "err", err)
+		default:
+			return fmt.Errorf("tail the log: %w", err)
+		}
+	}
+}
+
+// errEnough ends a Tail whose outcome is another one than to read on.
+var errEnough = errors.New("the log is to be read from elsewhere")
+
+// tail reads the log after from, until something stops it: out says what, or else err.
+func (f *follower) tail(ctx context.Context, from bus.Position) (out outcome, err error) {
+	end, err := f.logEnd(ctx)
+	if err != nil {
+		return readOn, err
+	}
+	if !f.begin(from, end) {
+		return askPlace, nil
+	}
+	if !f.ready.is() && !from.IsZero() {
+		f.ready.setBehind(end, from)
+	}
+	told := time.Now()
+	if from == end || from.IsZero() && end.Offset == (bus.Offset{}) {
+		f.ready.passed(end, end)
+	}
+	err = f.bus.Tail(ctx, from, func(d bus.Delivery) error {
+		var err error
+		out, err = f.apply(ctx, d)
+		if out == readOn && err == nil {
+			f.saver.begun()
+		}
+		if !f.ready.is() {
+			f.ready.passed(d.Position, end)
+			if behind, _ := f.ready.behindBy(); time.Since(told) > catchUpLog {
+				told = time.Now()
+				f.log.Info("catching up with the log", "behind", behind.Round(time.Second))
+			}
+		}
+		if out != readOn {
+			return errEnough
+		}
+		return err
+	})
+	if out != readOn {
+		err = nil
+	}
+	return out, err
+}
+
+// begin notes that a Tail begins. It reports false when the log ends before what is known: it has
+// lost its end.
+func (f *follower) begin(from, end bus.Position) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := &f.progress
+	if p.endsEarly(from, end) {
+		return false
+	}
+	if !from.IsZero() && p.applied.IsZero() {
+		f.ring.restart(from)
+	} else if f.ring.before.Epoch == "" {
+		f.ring.restart(bus.Position{Epoch: end.Epoch})
+	}
+	p.begin(from, end, f.now())
+	return true
+}
+
+// logEnd returns the log's end. A bus that outlives this process may be away for
+// a while: it is waited for.
+func (f *follower) logEnd(ctx context.Context) (bus.Position, error) {
+	told := false
+	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		end, err := f.bus.End(ctx)
+		if err == nil || !f.o.Replica || errors.Is(err, bus.ErrClosed) || errors.Is(err, bus.ErrUnusable) {
+			if err != nil {
+				err = fmt.Errorf("find the log's end: %w", err)
+			}
+			if told && err == nil {
+				f.log.Info("the bus is there")
+			}
+			return end, err
+		}
+		if !told && ctx.Err() == nil {
+			told = true
+			f.log.Warn("the bus is away; waiting for it", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return end, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// readAgain returns where the log is to be read again from.
+func (f *follower) readAgain() bus.Position {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.progress.debt.isOfAll() {
+		f.log.Warn("the history was repaired: applying all that the log retains again")
+	} else {
+		f.log.Info("recording what was only shown while the disk was full")
+	}
+	return f.progress.debt.from()
+}
+
+// knownPosition returns how far the log is known.
+func (f *follower) knownPosition() bus.Position {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.progress.known()
+}
+
+// judgeWhileIdle judges a loss of the log by the clock, while nothing is written.
+func (f *follower) judgeWhileIdle() {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-f.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		select {
+		case <-f.ctx.Done():
+			return
+		case f.turn <- struct{}{}:
+		}
+		if f.ready.is() { // before, what was retained is still being read
+			f.judgeIdle(f.ctx)
+		}
+		<-f.turn
+	}
+}
+
+// heard returns the highest sequence number of a source that was applied, and the log
+// time of its newest batch; false where the source is not known.
+func (f *follower) heard(name string) (seq uint64, at time.Time, known bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.sources[name]
+	if s == nil || !s.known() {
+		return 0, time.Time{}, false
+	}
+	return s.seq, time.UnixMilli(s.heardAt), true
+}

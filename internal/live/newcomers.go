@@ -1,0 +1,216 @@
+package live
+
+import (
+	"math"
+	"slices"
+	"sync"
+
+	"stripchart/internal/wire"
+)
+
+// maxResume is how many samples a viewer is sent from the ring; one that missed
+// more gets a bootstrap, whose size is bounded by its points.
+const maxResume = 256 << 10
+
+// party is newcomers of a room that share a cursor, so that one encoding serves
+// them all.
+type party struct {
+	viewers     []*viewer
+	cursor      uint64
+	since       string // not "": they resume, and are sent a bootstrap from there
+	reason      string
+	chunks      []chunk
+	samples     int // in chunks
+	most        int // in chunks, of one member; 0 where they do not resume
+	gaps        []wire.Gap
+	lastT       int64 // newest time of their bootstrap, for namespace /
+	descriptors []wire.Descriptor
+}
+
+// takeNewcomers groups the newcomers of r by cursor and makes them current.
+// The caller holds recent.mu.
+func (r *Room) takeNewcomers(end uint64) []party {
+	type key struct {
+		cursor uint64
+		since  string
+		reason string
+		lastT  int64
+	}
+	if len(r.seats.newcomers) == 0 {
+		return nil
+	}
+	var parties []party
+	byKey := map[key]int{}
+	missed := missedBy(r)
+	inWindow := sync.OnceValue(func() []wire.Gap { return r.members.messages(r.id, r.gapsIn(r.now()-r.horizon, math.MaxInt64)) })
+	at := r.ring.position(end)
+	var stay []*viewer
+	for _, v := range r.seats.newcomers {
+		switch {
+		case v.generation != r.crowd.generation:
+			v.bootstrapFor(wire.ReasonLost)
+			continue
+		case v.ahead.IsZero() && !r.ring.covers(v.cursor), !v.ahead.IsZero() && v.ahead.Epoch != at.Epoch:
+			v.joinAnew()
+			continue
+		case v.ahead.Compare(at.Offset) > 0:
+			// It has seen more than this server: nothing up to there is sent.
+			stay = append(stay, v)
+			continue
+		}
+		if !v.ahead.IsZero() {
+			i, covered := r.ring.find(v.ahead)
+			if !covered {
+				v.joinAnew()
+				continue
+			}
+			v.reached(i)
+		}
+		k := key{v.cursor, v.since, v.reason, v.lastT}
+		if v.since == "" {
+			k.reason = "" // the bootstrap has told it
+		}
+		i, ok := byKey[k]
+		if !ok {
+			i = len(parties)
+			byKey[k] = i
+			chunks, n := missed.from(v.cursor)
+			if n > maxResume {
+				// Bootstraps that end there would lead here again.
+				r.shared.expire(v.cursor)
+			}
+			var gaps []wire.Gap
+			if v.since != "" && v.reason == wire.ReasonResume {
+				// The server that it comes from may have found one out behind the place
+				// where this one did.
+				gaps = inWindow()
+			} else {
+				gaps = r.members.messages(r.id, missed.gapsFrom(v.cursor))
+			}
+			p := party{
+				cursor: v.cursor, since: v.since, reason: v.reason, chunks: chunks, samples: n, lastT: v.lastT,
+				gaps:        gaps,
+				descriptors: r.members.describe(chunks, gaps, v.since != ""),
+			}
+			if v.since != "" {
+				p.most = mostOfAMember(chunks)
+			}
+			parties = append(parties, p)
+		}
+		parties[i].viewers = append(parties[i].viewers, v)
+	}
+	r.seats.keep(stay)
+	for i := range parties {
+		p := &parties[i]
+		p.viewers = slices.DeleteFunc(p.viewers, func(v *viewer) bool {
+			fits := p.samples <= maxResume && p.most <= v.points
+			if fits {
+				r.seats.settle(v)
+			} else {
+				v.joinAnew()
+			}
+			return !fits
+		})
+	}
+	return slices.DeleteFunc(parties, func(p party) bool { return len(p.viewers) == 0 })
+}
+
+// mostOfAMember returns how many samples the chunks hold of the member that has most.
+func mostOfAMember(chunks []chunk) int {
+	counts := map[*member]int{}
+	most := 0
+	for _, c := range chunks {
+		counts[c.member] += len(c.samples)
+		most = max(most, counts[c.member])
+	}
+	return most
+}
+
+// missedEntries is what the ring holds of a room's members, from the oldest cursor of its
+// newcomers on.
+type missedEntries struct {
+	chunks []chunk
+	index  []uint64 // of each chunk's entry, ascending
+	total  []int    // samples up to and with each chunk
+
+	gaps   []*gap
+	gapsAt []uint64 // index of each gap's entry, ascending
+}
+
+// missedBy gathers what the newcomers of r have missed, in one pass over the ring
+// for all of them. The caller holds recent.mu.
+func missedBy(r *Room) missedEntries {
+	first := r.ring.end()
+	for _, v := range r.seats.newcomers {
+		cursor := v.cursor
+		if !v.ahead.IsZero() {
+			cursor, _ = r.ring.find(v.ahead) // of another epoch: it joins anew
+		}
+		if r.ring.covers(cursor) {
+			first = min(first, cursor)
+		}
+	}
+	var m missedEntries
+	samples := 0
+	for i, e := range r.ring.from(first) {
+		for _, g := range e.gaps {
+			m.gaps = append(m.gaps, g)
+			m.gapsAt = append(m.gapsAt, first+uint64(i))
+		}
+		for _, p := range e.parts {
+			for _, ms := range p.series.members {
+				if ms.room == r {
+					samples += len(p.samples)
+					m.chunks = append(m.chunks, chunk{ms.member, p.samples})
+					m.index = append(m.index, first+uint64(i))
+					m.total = append(m.total, samples)
+				}
+			}
+		}
+	}
+	return m
+}
+
+// from returns the chunks of entry i on, and the number of their samples.
+func (m *missedEntries) from(i uint64) ([]chunk, int) {
+	n, _ := slices.BinarySearch(m.index, i)
+	if n == len(m.chunks) {
+		return nil, 0
+	}
+	before := 0
+	if n > 0 {
+		before = m.total[n-1]
+	}
+	return m.chunks[n:], m.total[len(m.total)-1] - before
+}
+
+// gapsFrom returns the gaps that entry i and later ones have revealed.
+func (m *missedEntries) gapsFrom(i uint64) []*gap {
+	n, _ := slices.BinarySearch(m.gapsAt, i)
+	return m.gaps[n:]
+}
+
+// describe returns the descriptors of the members in chunks and, for viewers
+// that resume, of all that every current viewer knows: the ids may be new to
+// them. The caller holds recent.mu.
+func (x *members) describe(chunks []chunk, gaps []wire.Gap, resumes bool) []wire.Descriptor {
+	seen := map[int]bool{}
+	out := []wire.Descriptor{}
+	add := func(m *member) {
+		if !seen[m.id] {
+			seen[m.id] = true
+			out = append(out, m.descriptor())
+		}
+	}
+	for _, c := range chunks {
+		add(c.member)
+	}
+	concerned := idsOf(gaps)
+	for _, m := range x.byKey {
+		if resumes && m.announced || concerned[m.id] {
+			add(m)
+		}
+	}
+	slices.SortFunc(out, func(a, b wire.Descriptor) int { return a.ID - b.ID })
+	return out
+}

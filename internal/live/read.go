@@ -1,0 +1,197 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/store"
+	"stripchart/internal/wire"
+)
+
+// errRoomClosed ends a read that nobody waits for any more.
+var errRoomClosed = errors.New("the room was closed before its history was read")
+
+// reader reads history for the bootstraps of rooms, and once for a page that asks.
+type reader struct {
+	*audience
+	store  Store
+	reads  *store.Share // bounds how many histories are read at once, and for how long
+	cached int          // bytes of the bootstraps that are shared; guarded by recent.mu
+}
+
+// count counts bytes of shared bootstraps. The caller holds recent.mu.
+func (x *reader) count(n int) { x.cached += n }
+
+// pastOfRoom is what was read for a bootstrap.
+type pastOfRoom struct {
+	room     string
+	position bus.Position
+	now      int64
+	series   []store.History
+	others   []labels.Labels // that match as well, but for which the room has no place
+	unseen   int             // of others, those that only the store knows
+	gaps     []*gap
+}
+
+// past reads the history of r for b. A failure is logged.
+func (x *reader) past(r *Room, b *bootstrap) (pastOfRoom, error) {
+	m := pastOfRoom{room: r.id}
+	err := x.reads.Read(x.ctx, func(ctx context.Context) error { return x.readPast(ctx, r, b, &m) })
+	m.unseen = x.unseen(m.others)
+	if err != nil && x.ctx.Err() == nil && !errors.Is(err, errRoomClosed) {
+		x.log.Warn("history could not be read for a bootstrap", "query", r.membership.selector.canonical, "err", err)
+	}
+	return m, err
+}
+
+// readPast is the read itself. It notes the ring's end and opens the querier under the lock, then
+// reads without it. See the package comment for why this order is exact: the ring's end and the
+// querier belong together, so both are taken in one hold of the lock.
+func (x *reader) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom) error {
+	x.mu.Lock()
+	if r.closed {
+		x.mu.Unlock()
+		return errRoomClosed
+	}
+	m.now = x.now()
+	// Samples may lie a little ahead. A clock that was far ahead once must not make
+	// every column coarse.
+	from, to := m.now-b.window, min(max(m.now, x.index.newestT), m.now+FutureBound)
+	b.cursor = x.ring.end()
+	if s := x.standing(); s.unrecorded {
+		// The store lacks what came since the disk was full; the ring has it, as far
+		// as it goes back.
+		b.cursor, b.partial = max(s.since, x.ring.first), s.partial
+	}
+	m.position = x.ring.position(b.cursor)
+	m.gaps = x.gapsIn(from, to)
+	if b.partial {
+		m.gaps = append(m.gaps, x.notInRing(m.position))
+	}
+	snapshot, err := x.store.Snapshot(from, to)
+	places := r.members.places(r.crowd.is)
+	query := r.search.query[0] // with the regular expressions of others
+	b.generation = r.crowd.generation
+	x.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("open history: %w", err)
+	}
+	defer snapshot.Close()
+	err = readFitting(b.points, func(points int) error {
+		taken := *places
+		m.others = nil
+		snapshot.Only(func(ls labels.Labels) bool {
+			if taken.take(ls) {
+				return true
+			}
+			m.others = append(m.others, ls)
+			return false
+		})
+		m.series, err = snapshot.History(ctx, query.matchers, from, to, points)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read history: %w", err)
+	}
+	for _, l := range snapshot.Missing() {
+		m.gaps = append(m.gaps, gapOf(l))
+	}
+	return nil
+}
+
+// unseen returns how many of the series are not in the index.
+func (x *reader) unseen(others []labels.Labels) int {
+	n := 0
+	for piece := range slices.Chunk(others, pieceOf) {
+		x.mu.Lock()
+		for _, ls := range piece {
+			if x.index.get(ls) == nil {
+				n++
+			}
+		}
+		x.mu.did(len(piece))
+		x.mu.Unlock()
+	}
+	return n
+}
+
+// once reads a history that is not shared and has no position.
+func (x *reader) once(sel selector, from, to int64, points int) (*wire.HistoryAnswer, error) {
+	var hs []store.History
+	var gs []*gap
+	matched := 0
+	err := x.reads.Read(x.ctx, func(ctx context.Context) (err error) {
+		snapshot, err := x.store.Snapshot(from, to)
+		if err != nil {
+			return fmt.Errorf("open history: %w", err)
+		}
+		defer snapshot.Close()
+		return readFitting(points, func(points int) error {
+			matched = 0
+			snapshot.Only(func(labels.Labels) bool {
+				matched++
+				return matched <= x.o.Limits.Series
+			})
+			if hs, err = snapshot.History(ctx, sel.matchers, from, to, points); err != nil {
+				return err
+			}
+			gs = nil
+			for _, l := range snapshot.Missing() {
+				gs = append(gs, gapOf(l))
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := &wire.HistoryAnswer{OK: true, From: from, To: to, Now: x.now(), Matched: matched, Series: []wire.Descriptor{}}
+	ids := make([]int, len(hs))
+	for i := range hs {
+		ids[i] = i
+		answer.Series = append(answer.Series, wire.Descriptor{ID: i, Labels: hs[i].Labels, IntervalMS: hs[i].IntervalMS})
+	}
+	answer.Blocks = blocksOf(historyRows(hs, ids))
+	x.mu.Lock()
+	gs = append(gs, x.gapsIn(from, to)...)
+	x.mu.Unlock()
+	answer.Gaps = gapsOfHistory(gs, hs)
+	return answer, nil
+}
+
+// gapsOfHistory returns what a history's reader is told of gaps.
+func gapsOfHistory(gs []*gap, hs []store.History) (out []wire.Gap) {
+	hashes := make([]uint64, len(hs))
+	for i := range hs {
+		hashes[i] = hashOf(hs[i].Labels)
+	}
+	for _, g := range gs {
+		var ids []int
+		for i, hash := range hashes {
+			if g.series.has(hash) {
+				ids = append(ids, i)
+			}
+		}
+		if len(ids) > 0 {
+			out = append(out, wire.Gap{IDs: ids, From: g.from, To: g.to, Reason: g.reason})
+		}
+	}
+	return out
+}
+
+// readFitting calls read with fewer and fewer points, until all series together have no
+// more values than the store returns at once.
+func readFitting(points int, read func(points int) error) error {
+	for {
+		err := read(points)
+		if !errors.Is(err, store.ErrTooLarge) || points/2 < wire.MinPoints {
+			return err
+		}
+		points /= 2
+	}
+}

@@ -1,0 +1,71 @@
+package live
+
+import (
+	"math"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+)
+
+// series is one series that was written to lately. recent.mu guards it. The follower and the
+// index write what the times and the births say, the rooms write members.
+type series struct {
+	labels labels.Labels
+	hash   uint64 // of the labels, see hashOf
+
+	lastT      int64  // newest accepted time of this process, Unix ms; unknownTime before the first
+	interval   int64  // usual distance of samples in ms; 0: unknown
+	intervalAt uint64 // index of the ring entry that changed interval last
+	lastDelta  int64
+	seenAt     int64 // the server's clock at the last sample, Unix ms
+
+	written // the follower's own
+
+	members []roomPlace // the rooms that send it; their own
+
+	// The index's own.
+	slot      uint32 // its number in the searches' bitsets; another series has it once this one is gone
+	birth     uint64 // number of its newest birth; 0: none yet
+	bornAt    uint64 // index of the ring entry that it was born with
+	gone      bool   // not in the index any more
+	forgotten bool   // a room has forgotten it: it is born again when it is written to again
+}
+
+func newSeries(ls labels.Labels, floor, now int64) *series {
+	return &series{labels: ls, hash: hashOf(ls), lastT: unknownTime, written: newWritten(floor), seenAt: now}
+}
+
+// touch keeps s in the index although its newest sample is on its way only.
+func (s *series) touch(now int64) { s.seenAt = now }
+
+// forget has s born again when it is written to again.
+func (s *series) forget() { s.forgotten = true }
+
+// isBorn reports whether rooms and catalogues can find s.
+func (s *series) isBorn() bool { return s.birth > 0 && !s.forgotten }
+
+// seen notes the times of samples that were accepted in the ring entry with index at: lastT,
+// and the interval. The first distance is the interval until two in a row are alike that differ
+// from it; so an outage or a late sample changes nothing.
+func (s *series) seen(samples []bus.Sample, now int64, at uint64) {
+	s.seenAt = now
+	for _, x := range samples {
+		if x.T <= s.lastT {
+			continue
+		}
+		if s.lastT != math.MinInt64 {
+			d := x.T - s.lastT
+			if s.interval == 0 || alike(d, s.lastDelta) && !alike(d, s.interval) {
+				s.interval, s.intervalAt = d, at
+			}
+			s.lastDelta = d
+		}
+		s.lastT = x.T
+	}
+}
+
+// alike reports whether two distances differ by at most a tenth.
+func alike(a, b int64) bool {
+	return b > 0 && max(a-b, b-a) <= max(1, b/10)
+}
