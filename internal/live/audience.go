@@ -51,7 +51,8 @@ func (a *audience) take(e *entry, at uint64) {
 	for i := range e.parts {
 		p := &e.parts[i]
 		for _, m := range p.series.members {
-			m.room.put(m.member, e.told(p), p.series.intervalAt == at)
+			changed := p.series.interval > 0 && p.series.intervalAt == at // the first entry's index is 0, as is that of no change
+			m.room.put(m.member, e.told(p), changed)
 		}
 	}
 	for _, g := range e.gaps {
