@@ -9,7 +9,8 @@
 //  2. What is accepted is decided in one place (accept.go), by a rule that
 //     gives the same answer on every server and at every replay. Package ingest
 //     checks the same rule earlier, by its own clock, for batches without a number: their
-//     writers are told. Rooms are given only what was accepted. The first value of a (series, time) wins.
+//     writers are told. Rooms are given only what was accepted. The first value of a
+//     (series, time) wins.
 //  3. A viewer that joined a room is sent every accepted sample of the room's
 //     series in its window, and every one after that, until it leaves: at
 //     least once on the wire, exactly once after the upsert by (series, time),
