@@ -26,7 +26,7 @@ var (
 	// the sequence has no hole.
 	ErrNotAllWritten = errors.New("samples of the batch were refused; the rest was written")
 	// ErrTooLarge means that one batch exceeds a bound: of a bus's whole queue, of one
-	// request, or of the spool. It fits no later either; the source must split it.
+	// request, or of the spool. Waiting does not help; the source must split it.
 	ErrTooLarge = errors.New("batch is larger than the bus's queue")
 )
 

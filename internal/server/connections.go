@@ -176,7 +176,7 @@ func (a *connections) giveWay() bool {
 	return true
 }
 
-// cut closes a connection that waits. The caller holds a.mu.
+// cut closes a connection that serves no request, to make room. The caller holds a.mu.
 func (a *connections) cut(c *conn) {
 	a.full.WithLabelValues(fullIdle).Inc()
 	_ = c.TCPConn.Close() // its http.Server finds it closed, and closes it once more
