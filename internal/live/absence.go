@@ -11,8 +11,8 @@ import (
 	"stripchart/internal/wire"
 )
 
-// Gaps are made here, of an absence: what may be missing because of one event. Only those that
-// are merged are made in ledger.go.
+// A gap is made here, of an absence: what may be missing because of one event. Merged gaps are
+// made in ledger.go, and those of a life before are read in savedgaps.go.
 //
 // Clocks: S is the time of samples, as their writer measured them; L is the log's time of an
 // entry; B is FutureBound, which no sample lies further ahead of the log than. The window is the
