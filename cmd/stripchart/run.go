@@ -156,7 +156,7 @@ func (p *program) sendTheRest(sender <-chan struct{}, most time.Duration) {
 	}
 }
 
-// alive reports whether the program's heart beats: apply's lock can be taken, and
+// alive reports whether the program's heart beats: the hub's lock can be taken, and
 // the collector measures.
 func (p *program) alive() bool {
 	if p.hub != nil {

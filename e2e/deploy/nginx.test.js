@@ -107,7 +107,7 @@ test(
   scene(async scene => {
     const servers = await startTwo(scene, '200ms');
     const site = await startSite(scene, servers, await freePort());
-    for (const path of ['/api/v1/write', '/write', '/api/v2/write', '/api/v1/otlp/v1/metrics', '/metrics']) {
+    for (const path of ['/api/v1/write', '/write', '/api/v2/write', '/metrics']) {
       const stranger = await ask(site.url + path, '127.0.0.2');
       assert.equal(stranger.status, 403, path);
       assert.match(stranger.body, /nginx/, `${path} is refused before the server`);

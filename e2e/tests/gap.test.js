@@ -41,7 +41,8 @@ test(
       await page.keyboard.press('Tab');
     }
     await page.keyboard.press('Enter');
-    const why = /^samples may be missing from [\d:]{8} to [\d:]{8}: the source’s spool was full$/;
+    const why =
+      /^samples may be missing from [\d:]{8} to [\d:]{8}: the source lost samples before it could send them$/;
     assert.match(await page.locator('.gaps li').innerText(), why);
     assert.match((await page.locator('.unseen [aria-live=polite]').textContent()) ?? '', why);
     await page.evaluate(axe.source);

@@ -29,7 +29,7 @@ const farSeconds = math.MaxInt64 / 2000
 // parseTime reads Unix seconds with decimals, to the millisecond, or RFC 3339.
 func parseTime(s string) (time.Time, error) {
 	if seconds, err := strconv.ParseFloat(s, 64); err == nil {
-		if !(math.Abs(seconds) <= farSeconds) { // nor NaN
+		if !(math.Abs(seconds) <= farSeconds) { // true for NaN too
 			return time.Time{}, fmt.Errorf("%q is no time: it is too far away", s)
 		}
 		whole, part := math.Modf(seconds)

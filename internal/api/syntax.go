@@ -118,7 +118,7 @@ func selectorOf(v *parser.VectorSelector) node {
 	return n
 }
 
-// place says of which time a selector is.
+// place adds to n which time an expression refers to: its offset and its @ modifier.
 func place(n node, offset time.Duration, at *int64, startOrEnd parser.ItemType) {
 	n["offset"], n["offsetExpr"], n["timestamp"], n["startOrEnd"] = offset.Milliseconds(), nil, at, nil
 	if startOrEnd != 0 {

@@ -25,8 +25,8 @@ var (
 	// some of its samples, which were refused for good. Sources do not publish it again;
 	// the sequence has no hole.
 	ErrNotAllWritten = errors.New("samples of the batch were refused; the rest was written")
-	// ErrTooLarge means that one batch exceeds the bound of the whole queue; the source
-	// must split it.
+	// ErrTooLarge means that one batch exceeds a bound: of a bus's whole queue, of one
+	// request, or of the spool. Waiting does not help; the source must split it.
 	ErrTooLarge = errors.New("batch is larger than the bus's queue")
 )
 

@@ -11,7 +11,7 @@
 //     longer retained, it returns ErrPositionLost before it delivers anything;
 //     it never skips silently.
 //  4. Positions of one epoch are ordered. A new epoch begins whenever the log
-//     lost its past.
+//     lost its end.
 //  5. Every call honours its context. Every queue has a bound in bytes; when
 //     it is full, Publish waits for room until its context ends.
 package bus

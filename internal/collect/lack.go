@@ -37,7 +37,7 @@ func newLacks(log *slog.Logger, m *metrics) *lacks {
 // note records the outcome of a reading; err is nil when it succeeded.
 func (ls *lacks) note(ctx context.Context, probe string, err error) {
 	if ctx.Err() != nil {
-		return // it fails because the collector ends
+		return // the collector ends, so an error says nothing about the probe
 	}
 	l := ls.probes[probe]
 	if l == nil {

@@ -20,10 +20,9 @@ type entryCutter struct {
 
 func newEntryCutter(body []byte) *entryCutter { return &entryCutter{most: 3 * len(body)} }
 
-// cut finds the end of the first entry of what is left of the body. It knows what may hide a
-// line feed, which is a string in quotes, and what may hide a quote: one is a string's only
-// directly behind the = of a field. A quote that is never closed hides nothing, nor does any
-// quote once too much was cut again.
+// cut cuts off the first entry of what is left of the body. An entry ends at a line feed that is
+// not in a string. A string begins with a quote directly behind the = of a field; a quote that
+// is never closed begins none. Once too many bytes were cut again, each line is an entry.
 func (c *entryCutter) cut(body []byte) (e entry) {
 	defer func() { c.done += e.size }()
 	oneLine := c.done > c.most

@@ -12,8 +12,8 @@ import (
 // head of a request, makes a batch of the body, and words the answer. Everything else is the
 // Endpoint's, and the same for all formats.
 type format interface {
-	// open reads the head of a request. Without an exchange, the answer is sent as it is.
-	// With one, the zero answer lets the request in, and any other is worded by the exchange.
+	// open reads the head of a request. The zero answer lets the request in; any other answer
+	// refuses it. The exchange words that answer; where it is nil, the answer is sent as it is.
 	open(r *http.Request) (exchange, answer)
 }
 
@@ -24,9 +24,9 @@ type exchange interface {
 	sequence() bus.Sequence
 	// encoding returns how the body is compressed.
 	encoding() encoding
-	// decode makes a batch of a decompressed body, and keeps nothing of body. The batch keeps
-	// what bus.Batch promises, and has neither source nor sequence. The report says what the
-	// batch lacks. An error means that nothing could be read, in words for the writer;
+	// decode makes a batch of a decompressed body; nothing refers to body afterwards. The batch
+	// is as bus.Batch demands, but for source and sequence, which it lacks. The report says what
+	// the body held and the batch does not. An error means that nothing could be read, in words for the writer;
 	// bus.ErrTooLarge says that a bound was exceeded.
 	decode(body []byte) (*bus.Batch, Report, error)
 	// word returns out's answer in the words of the format, and sets the headers that only
@@ -36,7 +36,7 @@ type exchange interface {
 
 // outcome is what became of a request.
 type outcome struct {
-	answer         // as the Endpoint words it
+	answer         // as the Endpoint words it, for exchange.word
 	written int    // samples that are in the log
 	report  Report // what the request held, and is not in the log
 }

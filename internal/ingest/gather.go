@@ -55,7 +55,7 @@ func newGathering(a acceptance) *gathering {
 }
 
 // find returns the series under a key of the caller's choice; add names the labels when the
-// key is new. nil: the series is refused, and the line has been told.
+// key is new. It returns nil where the series is refused: the report names the line then.
 func (g *gathering) find(line int, key []byte, add func(*bus.LabelBuilder)) *gathered {
 	if s := g.byKey[string(key)]; s != nil {
 		return s

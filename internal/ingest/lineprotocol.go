@@ -68,9 +68,9 @@ type lineProtocolExchange struct {
 	precision int64 // ns
 }
 
-// decode implements exchange. An entry that cannot be read costs its first line: its quotes may
-// have been closed by those of other lines, which are read again by themselves. What is read
-// again is bounded; beyond that no entry has several lines.
+// decode implements exchange. Of an entry that cannot be read only the first line is refused: a
+// quote in it may have been closed by one of a later line, so the later lines are read again. The
+// entryCutter bounds what is read again; beyond that no entry has several lines.
 func (x *lineProtocolExchange) decode(body []byte) (*bus.Batch, Report, error) {
 	d := entryDecoder{gathering: newGathering(x.f.accept(time.Now())), precision: x.precision}
 	cutter := newEntryCutter(body)

@@ -115,9 +115,9 @@ func (a *admission) admit(b *bus.Batch, report *Report) admitted {
 	if short {
 		if b.Seq == 0 {
 			a.leaveOut(b, known, 0, refusedMemory, report)
-			nothing.later = shortOfMemory()
+			nothing.later = shortOfMemory("the new series were not written, and the others were")
 		} else {
-			nothing.again = shortOfMemory()
+			nothing.again = shortOfMemory("nothing was written")
 		}
 		return nothing
 	}
@@ -165,12 +165,14 @@ func (a *admission) reserve(n int, released uint64, part bool) (taken int, ok bo
 	return taken, true
 }
 
+// releasedSoFar returns how many series were ever released.
 func (a *admission) releasedSoFar() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.released
 }
 
+// release gives back the room that was reserved for n series.
 func (a *admission) release(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -183,7 +185,7 @@ func (a *admission) unreserve(n int) {
 	a.released += uint64(n)
 }
 
-// await keeps room until what it is for is counted.
+// await keeps reserved room until the series that it is for are counted; settle releases it.
 func (a *admission) await(r reservation) {
 	if r.n == 0 {
 		return
@@ -193,7 +195,7 @@ func (a *admission) await(r reservation) {
 	a.waiting = append(a.waiting, r)
 }
 
-// settle releases what is counted by now. The log is read in order, and a batch
+// settle releases the room of the series that are counted by now. The log is read in order, and a batch
 // applied at once, so the oldest come first, and of each its last series tells.
 func (a *admission) settle() {
 	for {

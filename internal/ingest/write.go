@@ -121,10 +121,11 @@ func overloaded() answer {
 	return answer{status: http.StatusTooManyRequests, code: "overloaded", message: "too many writes are under way; try again", retry: retrySoon}
 }
 
-func shortOfMemory() answer {
+// shortOfMemory answers a request with new series; written says what became of it.
+func shortOfMemory(written string) answer {
 	return answer{
 		status: http.StatusServiceUnavailable, code: "short_of_memory", retry: 10 * retrySoon,
-		message: "there are new series in the request, and the server is short of memory (--memory-limit); send the same again later. Without a sequence the others were written",
+		message: written + ": there are new series in the request, and the server is short of memory (--memory-limit); send the same again later",
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 	"stripchart/internal/wire"
 )
 
-// Every gap is made here, of an absence: what may be missing because of one event.
+// A gap is made here, of an absence: what may be missing because of one event. Merged gaps are
+// made in ledger.go, and those of a life before are read in savedgaps.go.
 //
 // Clocks: S is the time of samples, as their writer measured them; L is the log's time of an
 // entry; B is FutureBound, which no sample lies further ahead of the log than. The window is the
@@ -90,9 +91,9 @@ type missing struct {
 	to int64
 }
 
-// span returns the newest time before which nothing is missing, and the oldest one behind which
-// nothing is. A writer may publish what it measured at one time in several batches, so something
-// of the newest accepted time itself may be missing.
+// span returns the two times between which samples may be missing; both are excluded. A writer may
+// publish what it measured at one time in several batches, so samples of the newest accepted time
+// itself may be missing: from lies before it.
 func (m *missing) span() (from, to int64) {
 	from = m.bound
 	if m.after != unknownTime {

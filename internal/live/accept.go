@@ -123,9 +123,10 @@ func drop(list []incoming, ref *store.Ref) {
 	}
 }
 
-// judge applies the rule to in. A sample newer than everything that the store may hold
-// of the series is surely new. Any other one may be a duplicate (a source that resends, a log
-// that is read again), so the store is to be asked. The caller holds recent.mu.
+// judge applies the rule to the samples of one series. A sample that is newer than everything
+// that the store may hold of the series is surely new. Any other may be a duplicate (a source
+// sends it again, or the log is read again), so the store is to be asked. The caller holds
+// recent.mu.
 func (c *acceptor) judge(in *incoming, rule acceptance) {
 	in.known = max(in.series.lastT, in.series.floor)
 	late := max(in.known, c.index.newestT-lateAfter)

@@ -113,7 +113,7 @@ func (c *Client) Drained() {
 	}
 }
 
-// tellNews wakes those that wait in ready. The caller holds recent.mu.
+// tellNews wakes those that wait in awaitRoom. The caller holds recent.mu.
 func (c *Client) tellNews() {
 	if c.news != nil {
 		close(c.news)
@@ -138,16 +138,16 @@ func (c *Client) begin() (end func(), ok bool) {
 		return nil, false
 	}
 	end = func() { <-turn }
-	if !c.ready() {
+	if !c.awaitRoom() {
 		end()
 		return nil, false
 	}
 	return end, true
 }
 
-// ready waits until the connection takes a Write of any size. It returns false when
+// awaitRoom waits until the connection takes a Write of any size. It returns false when
 // the client has closed.
-func (c *Client) ready() bool {
+func (c *Client) awaitRoom() bool {
 	for {
 		c.mu.Lock()
 		if c.gone {

@@ -7,8 +7,10 @@
 //  1. A batch is acknowledged after the store has committed it (or has said
 //     that it cannot record for now, bus.ErrNotStored).
 //  2. What is accepted is decided in one place (accept.go), by a rule that
-//     gives the same answer on every server and at every replay. Rooms are
-//     given only what was accepted. The first value of a (series, time) wins.
+//     gives the same answer on every server and at every replay. Package ingest
+//     checks the same rule earlier, by its own clock, for batches without a number: their
+//     writers are told. Rooms are given only what was accepted. The first value of a
+//     (series, time) wins.
 //  3. A viewer that joined a room is sent every accepted sample of the room's
 //     series in its window, and every one after that, until it leaves: at
 //     least once on the wire, exactly once after the upsert by (series, time),
@@ -85,7 +87,8 @@
 //     count anew, the ring restarts, and the loss is noted (judge.lose).
 //  4. Up to the log's end as it was then, entries are reread: pages are told only what is new
 //     here, and no page resumes (standing.rereading). A page that had a position of the old
-//     epoch is bootstrapped anew, with the reason "lost". Pages that are there see nothing yet.
+//     epoch is bootstrapped anew, with the reason "lost". Open pages go on receiving new
+//     samples; they are told of no gap yet.
 //  5. The loss is judged. A source that comes back shows by its number which batches are missing,
 //     and its series get a gap (hole.go). Series that nobody has written to for a while get one
 //     with a later batch, or by the clock while nothing comes (loss.go). Until then positions

@@ -36,7 +36,7 @@ func (x *applier) lost(a *application, f found) {
 // one beginning of an epoch. The caller holds recent.mu.
 func (x *applier) beginEpoch(after bus.Position) {
 	known := x.progress.known()
-	x.log.Warn("the log has lost its past: a new epoch begins", "was", known.String(), "is", after.String())
+	x.log.Warn("the log has lost its end: a new epoch begins", "was", known.String(), "is", after.String())
 	x.metrics.epochs.Inc()
 	x.sources.newEpoch()
 	x.shown.clear()

@@ -126,9 +126,9 @@ type job struct {
 }
 
 // take takes what the dirty rooms have to send, moves every cursor to the
-// ring's end, and makes newcomers current. What it returns is sent by this
-// goroutine alone and before anything that comes later, so moving the cursors
-// first is safe; a refused write moves them back (takeBack).
+// ring's end, and makes newcomers current. The flusher's goroutine alone sends
+// the jobs, before anything that comes later. So it is safe to move the cursors
+// first; a refused write moves them back (takeBack).
 func (f *flusher) take(over <-chan struct{}) []job {
 	f.mu.Lock()
 	defer f.mu.Unlock()

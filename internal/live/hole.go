@@ -35,11 +35,11 @@ func (x *hole) widen(newer *hole) *hole {
 // is taken for a new one.
 const holePatience = 600_000
 
-// judgeSource finds out what is missing before a batch of a source, whose number jumps.
-// Of each series it is what lies between the newest times that were accepted of it in
-// the batches before and in this one, and at these two. The newest accepted time in the
-// last batch that held the series counts, not the newest ever: the source's clock may
-// have been ahead. What was refused is not missing and bounds nothing.
+// judgeSource finds out what is missing before a batch whose number jumps. Of each series
+// of the source that is a span from one time to another, both included: from the newest
+// time accepted in the last batch that held the series, to the newest time accepted of
+// it in this batch. The newest time ever does not count: the source's clock may have
+// been ahead. What was refused is not missing and bounds nothing.
 //
 // Where the batch has nothing newer of a series than what came before, it does not say
 // until when something is missing: it holds late samples only, or the clock was set

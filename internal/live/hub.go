@@ -137,7 +137,7 @@ func (h *Hub) Bye(retry time.Duration) { h.audience.bye(retry) }
 // NewClient registers a connection. Close must be called when it ends.
 func (h *Hub) NewClient(c Conn) *Client { return h.audience.clients.newClient(c) }
 
-// Pulse returns once apply's lock was free, or somebody has let go of it: the hub may be
+// Pulse returns once the hub's lock was free, or somebody has let go of it: the hub may be
 // busy, but it is not stuck.
 func (h *Hub) Pulse() { h.mu.awaitProgress() }
 

@@ -37,7 +37,7 @@ type loss struct {
 	// is heard after it is still there. It is a place of the log as it is since.
 	until bus.Offset
 	to    int64 // log time of the first entry after until; 0: not seen yet
-	lived int64 // for how long the log was ahead of the clock since then, in ms by the clock
+	lived int64 // for how long sources were waited for while the log's time was ahead of the clock, in ms by the clock; see lives
 	next  int64 // after how long, as waited counts, to look again which series have come back
 	over  bool  // declared for all that did not come back
 	// away says that this process has not applied what came before: only the store knows
@@ -99,8 +99,9 @@ func (x *losses) restore(l *savedLoss, sources sources) {
 	}
 }
 
-// lives counts the clock's time between two entries for the newest loss, or a second where that
-// is less: this process may have been stopped, and has not read what came meanwhile.
+// lives adds the clock's time since the entry before to the newest loss, where the log's time is
+// ahead of the clock. It adds a second at most: this process may have been stopped, and has not
+// read what came meanwhile.
 func (x *losses) lives(logTime, now, before int64) {
 	if l := x.newest; l != nil && l.to != 0 && logTime > now {
 		l.lived += max(0, min(now-before, 1000))
@@ -217,8 +218,8 @@ func (j *judge) judgeLoss(a *application) {
 	a.lacks(m)
 }
 
-// judgeIdle judges the newest loss as a batch without samples would that came into the
-// log now. It returns nil when there is nothing to judge. The caller holds recent.mu.
+// judgeIdle judges the newest loss while no batch comes, as if a batch without samples came into
+// the log now. It returns nil when there is nothing to judge. The caller holds recent.mu.
 func (j *judge) judgeIdle() *application {
 	p, l := j.progress, j.losses.newest
 	a := &application{batch: &bus.Batch{}, now: j.now(), newest: unknownTime}

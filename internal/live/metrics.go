@@ -45,7 +45,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		bootstraps: counter("stripchart_history_reads_total", "Histories read for bootstraps."),
 		copies:     counter("stripchart_batches_copied_total", "Batches that a source had published before, and that were skipped."),
 		missing:    counter("stripchart_batches_missing_total", "Batches that sources have numbered and that never came: see the declared gaps."),
-		epochs:     counter("stripchart_log_epochs_total", "Times that the log was found to have lost its past."),
+		epochs:     counter("stripchart_log_epochs_total", "Times that the log was found to have lost its end."),
 		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_gaps_total", Help: "Declared gaps, by reason.",
 		}, []string{"reason"}),

@@ -54,9 +54,9 @@ const (
 //
 // What is saved of it lags behind the commits, so that after a kill everything up
 // to the saved position is in the store. After a start the log is read from the
-// replay position, and what lies up to the saved one is applied without regard to
-// sequence numbers: the numbers that were saved are those at the saved position,
-// and would have it all skipped.
+// replay position, which lies before the saved one. Batches between the two are
+// applied without regard to sequence numbers: the saved numbers are those at the
+// saved position, so each of these batches would pass for a copy.
 type progress struct {
 	// saved is the position that a life before this one has saved; zero: none. Of the log before
 	// it the store may lack the newest unwritten ms, because the machine lost its power.
@@ -85,9 +85,10 @@ func (p *progress) known() bus.Position {
 	return p.applied
 }
 
-// skips reports whether the log has lost its end behind the back of its readers: a
-// Tail that began before what is known reaches an entry after it, and has not met
-// it. The bus only judges the place where a Tail begins, which is earlier.
+// skips reports whether the log has lost its end and the bus has not said so: a Tail
+// that began before the known position reaches an entry after that position, and has
+// not met the position itself. The bus judges only the place where a Tail begins,
+// which is earlier.
 func (p *progress) skips(at bus.Position) bool {
 	known := p.known()
 	return at.Epoch == known.Epoch && at.Compare(known.Offset) > 0 &&

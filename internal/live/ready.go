@@ -28,7 +28,7 @@ func (r *readiness) is() bool { return isClosed(r.done) }
 
 // passed notes that the Tail has come to a place.
 func (r *readiness) passed(at, end bus.Position) {
-	// Another epoch than the end's: the log has lost its past since, and its end.
+	// Another epoch than that of the end: the log has lost its end since the Tail began.
 	if at.Epoch != end.Epoch || at.Compare(end.Offset) >= 0 {
 		r.setBehind(end, end)
 		r.set()

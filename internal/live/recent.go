@@ -12,8 +12,10 @@ type recent struct {
 	// late samples are committed, while history is read, while samples are encoded, or while
 	// a connection is written to.
 	//
-	// Two other locks exist. bootstrap.mu guards the encoded forms of one bootstrap, and is
-	// never held together with mu. saver.notes is taken before mu.
+	// Other locks exist. bootstrap.mu guards the encoded forms of one bootstrap, and is never
+	// held together with mu. Three channels are locks, and are taken before mu: applier.turn
+	// while a batch is applied or an idle log judged, Client.turn while a bootstrap or a history
+	// is handed over, and saver.notes while notes are written.
 	mu    lock
 	ring  ring
 	index index

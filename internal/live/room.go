@@ -184,8 +184,9 @@ func (r *Room) put(m *member, samples []bus.Sample, intervalChanged bool) {
 	r.markDirty()
 }
 
-// tell has the room told of a gap, if it concerns members. Who hears of a gap has to know whose it
-// is. The gap's entry is in the ring.
+// tell has the next flush tell the room's pages of a gap, if the gap concerns members. It describes
+// these members to the pages too, which have to know whose gap it is. The gap's entry is in the
+// ring already.
 func (r *Room) tell(g *gap) {
 	concerned := false
 	for _, m := range r.members.byKey {

@@ -91,6 +91,7 @@ func (s *saver) save() (gaps bool) {
 	s.mu.Unlock()
 	gaps, kept := s.keepGaps()
 	if !kept || b == nil && s.o.Replica {
+		// Nothing of it counts as saved, so the losses stay noted in the store, and are declared again at the next start.
 		return gaps
 	}
 	if b != nil {

@@ -180,7 +180,7 @@ func newestOf(b *bus.Batch) int64 {
 	return newest
 }
 
-// known reports whether it is known up to where the source was heard.
+// known reports whether s.seq is known: the newest number of the source in the log, as of heardAt.
 func (s *source) known() bool { return s.heardAt > 0 }
 
 // recall takes up what b says of a source that is not known here: a log in memory

@@ -21,7 +21,7 @@ type failedCommit struct {
 }
 
 // Stalled returns why nothing can be applied, or nil. A full disk is no reason: what
-// comes is shown. It does not wait for apply's lock.
+// comes is shown. It does not wait for the hub's lock.
 func (h *Hub) Stalled() error {
 	if f := h.storeWatch.last.Load(); f != nil && time.Since(f.at) < stalledFor {
 		return f.err

@@ -10,7 +10,7 @@ type logSide interface {
 	gapsIn(from, to int64) []*gap
 	// notInRing returns the gap of what the ring lacks up to a position, while standing.partial.
 	notInRing(to bus.Position) *gap
-	// left takes a series out of what its source has written: it leaves the indef.
+	// left takes a series out of what its source has written: it leaves the index.
 	left(s *series)
 }
 

@@ -110,7 +110,7 @@ func (v *viewer) beginAnew() {
 		v.bootstrapFor(wire.ReasonLost)
 	case lagging:
 		v.anew = true
-	case joining, left: // see bootstrapped
+	case joining, left: // see written
 	}
 }
 
@@ -199,8 +199,9 @@ func (v *viewer) takeBack(cursor, drains uint64) {
 	v.lag(drains)
 }
 
-// lag parks v until its connection has drained. drains is what clients.drains was before the
-// write that was refused: if Drained was called since, nobody will call it again for that refusal.
+// lag parks v until its connection has drained. drains is the value of clients.drains before the
+// write that was refused. If the connection has drained since, nobody calls Drained again for
+// that refusal, so v proceeds at once.
 func (v *viewer) lag(drains uint64) {
 	v.room.metrics.dropped.Inc()
 	v.reason = wire.ReasonSlow

@@ -103,8 +103,8 @@ func newMeter() *meter {
 	return m
 }
 
-// inUse returns the bytes that Go has from the system, without those that it has for
-// nothing, and with the objects that the last collection found in use in place of all.
+// inUse returns the bytes that Go has from the system, less those that are released or free.
+// Of the heap's objects it counts those that the last collection found in use.
 func (m *meter) inUse() int64 {
 	metrics.Read(m.samples)
 	v := func(i int) int64 { return int64(m.samples[i].Value.Uint64()) }

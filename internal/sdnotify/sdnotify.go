@@ -37,7 +37,7 @@ type Options struct {
 	// joined, a collector measures.
 	Ready <-chan struct{}
 	// Alive reports whether the program's heart beats. It is called in a goroutine
-	// of its own, one call at a time, and may wait, as for apply's lock.
+	// of its own, one call at a time, and may wait, as for the hub's lock.
 	Alive func() bool
 	// Status is one line for `systemctl status`, such as "catching up: 120 of
 	// 3400". Empty leaves the last one; nil means that there are none.

@@ -176,7 +176,7 @@ func (a *connections) giveWay() bool {
 	return true
 }
 
-// cut closes a connection that waits. The caller holds a.mu.
+// cut closes a connection that serves no request, to make room. The caller holds a.mu.
 func (a *connections) cut(c *conn) {
 	a.full.WithLabelValues(fullIdle).Inc()
 	_ = c.TCPConn.Close() // its http.Server finds it closed, and closes it once more
@@ -295,8 +295,9 @@ func network(ip netip.Addr) netip.Addr {
 	return prefix.Addr()
 }
 
-// Accept is for socketio.Config. It refuses nothing, because guard has judged the request,
-// and counts Socket.IO connections by the same addresses as the listener.
+// Accept is the Accept of a socketio.Config. It refuses no request, because guard has judged it
+// before. The Session has the address that the listener counts by, so that both bounds of an
+// address mean the same.
 func Accept(r *http.Request) (socketio.Session, error) {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

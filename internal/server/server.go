@@ -172,7 +172,7 @@ func (s *Server) survive(next http.Handler) http.Handler {
 			}
 			if v != http.ErrAbortHandler {
 				s.panics.Inc()
-				s.o.Log.Error("a fault of the server cut off a request; please report it", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+				s.o.Log.Error("internal error: a request was aborted; please report this", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
 			}
 			panic(http.ErrAbortHandler)
 		}()

@@ -18,10 +18,10 @@ type Outgoing struct {
 	OK bool
 }
 
-// Broadcast is Conn.Write for many connections: one system call for each, made
-// by as many goroutines as there are processors. It returns when all have been
-// tried. Each connection appears at most once in out. Neighbours with the same packets are
-// cheapest. out is not kept. Two calls at the same time may reach two connections in
+// Broadcast is Conn.Write for many connections: it makes one system call for each, on as
+// many goroutines as there are processors. It returns when all have been tried, and does
+// not keep out. Each connection appears at most once in out. Neighbours in out that are sent
+// the same packets cost least. Two connections may get what two concurrent calls send in
 // different orders.
 func (s *Server) Broadcast(out []Outgoing) {
 	b := &broadcast{server: s, out: out}

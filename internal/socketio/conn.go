@@ -269,8 +269,8 @@ func cut(conn net.Conn) {
 	_ = conn.Close() // second closes are harmless
 }
 
-// spawn starts a goroutine, for which Shutdown waits, unless the connection has ended. The
-// end of a connection does the work of every f.
+// spawn runs f in a goroutine, for which Shutdown waits. It does not run f once the connection
+// has ended: finish does then what any f would have done.
 func (c *Conn) spawn(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -56,7 +56,7 @@ func forbidden(err error) refusal {
 	return refusal{status: http.StatusForbidden, reason: "Forbidden", Code: codeForbidden, Message: err.Error()}
 }
 
-// because returns the refusal with another message; its reason in Stats stays.
+// because returns e with another message for the client. Stats counts it under the reason of e.
 func (e refusal) because(message string) refusal {
 	e.Message = message
 	return e

@@ -14,7 +14,7 @@ func (c Config) slowedFor() time.Duration { return min(slowedFor, c.PingTimeout/
 type bucket struct {
 	used  float32 // messages not yet worn off
 	last  int64   // Unix nanoseconds
-	above int64   // since then the bucket was full again and again, Unix nanoseconds; 0: it is not
+	above int64   // when the bucket was full for the first time since it was half empty, Unix nanoseconds; 0: it was not full since
 }
 
 // take counts one message. If the rate exceeds perSecond in the long run, it returns how

@@ -70,8 +70,8 @@ func isLarge(ps []*Packet) bool {
 }
 
 // takes reports whether the bounds of the connection and of the server allow a Write of
-// ps; nil is a Write of any size. If not, Drained follows. c.mu is held; the state is
-// stateOpen.
+// ps; nil stands for a Write of any size. Where they do not, Drained is called once they do.
+// The caller holds c.mu; the state is stateOpen.
 func (c *Conn) takes(ps []*Packet) bool {
 	full := c.server.output.full()
 	switch {

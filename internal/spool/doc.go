@@ -9,10 +9,12 @@
 //     background once a second; power loss may cost what was appended since, unless
 //     Options.Sync is set: then Append fsyncs it first.
 //  2. Run publishes what was appended in the order of sequence numbers, one
-//     Publish in flight, and only after Append has taken it. A batch counts as
-//     sent when Publish returned nil, bus.ErrNotStored or bus.ErrNotAllWritten. Any
-//     other error but bus.ErrRefused and bus.ErrTooLarge means that it is published again,
-//     after bus.ErrUnusable by another Run, since it ends this one.
+//     Publish in flight, and only after Append has taken it. What Publish returns
+//     decides what becomes of a batch:
+//     - nil, bus.ErrNotStored, bus.ErrNotAllWritten: it counts as sent
+//     - bus.ErrRefused, bus.ErrTooLarge: it is dropped; see 8
+//     - bus.ErrUnusable: Run ends, and the next Run publishes it again
+//     - any other error: it is published again
 //  3. A sequence number is never published with two contents. After a restart
 //     the sequence goes on without a jump, also after kill -9. Only where the
 //     end of the log may be missing (power loss, damage) it goes on after the
@@ -71,10 +73,10 @@
 // two files the one with more "saves" counts. Each held batch costs one such write,
 // with fsync, before it is published. Reserving blocks of numbers there would cost
 // less, and a kill would then jump over up to a block of numbers that were never
-// used: a gap declared over time in which nothing is missing. That held batches
-// live here, and are not published by the caller past the spool, leaves the order,
-// the one Publish in flight, the merging and the resending to the one sender that
-// has them anyway. File systems that copy on write may refuse to overwrite when they
+// used: a gap declared over time in which nothing is missing. Held
+// batches are kept in the spool, and the caller does not publish them itself. So one
+// sender, which has them anyway, sees to the order, the one Publish in flight, the
+// merging and the resending. File systems that copy on write may refuse to overwrite when they
 // are full; then Append refuses, and the caller's own queue is what there is.
 //
 // wlog's own Repair deletes every segment after the damaged one. Here each segment is read

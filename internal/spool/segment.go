@@ -329,7 +329,7 @@ func (s *Spool) prune(need int64) {
 		}
 		g := s.segs[0]
 		total := s.bytes() + need
-		// By what is saved: what goes before looks dropped to the next life.
+		// The saved mark counts: after a start, what is deleted behind it would look dropped.
 		acked := g.last <= s.state.Sent && g.last < s.marks.from()
 		reason := ""
 		switch {

@@ -61,7 +61,7 @@ type sender struct {
 	s       *Spool
 	publish Publish
 	reader  *reader
-	cursor  uint64 // what is up to here is not to be sent (again)
+	cursor  uint64 // batches up to this number are not to be sent, or not again
 	alone   uint64 // up to this number batches are sent one by one
 
 	moved    bool   // something was acknowledged since the last rewind

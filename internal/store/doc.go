@@ -25,7 +25,7 @@
 //
 // Late samples: tsdb does not compare a late sample with what is there, it
 // keeps both and one of them wins. Whoever wants the first value to win asks
-// Existing before appending samples that are not newer than MaxTime.
+// LookUp before appending samples that are not newer than MaxTime.
 //
 // A data directory holds:
 //

@@ -44,11 +44,11 @@ type ending int
 
 const (
 	closed ending = iota // without an error
-	// killed: or a write failed. What was acknowledged is in the logs; behind it there may
-	// be half a write.
+	// killed: the process was killed, or a write failed. What was acknowledged is in the
+	// logs; behind it there may be half a write.
 	killed
 	// powerLoss: the machine was restarted. Each file may lack what the kernel had not
-	// written, and one may have what it refers to another for.
+	// written, so a file may refer to what another one lacks.
 	powerLoss
 )
 

@@ -36,8 +36,8 @@ type logs struct {
 type logFile struct {
 	rel  string // from the database's directory
 	late bool   // of the WBL
-	gone bool   // it is missing, with its neighbours perhaps
-	may  bool   // or may be missing, the newest of its log
+	gone bool   // the segment is missing, and perhaps its neighbours are
+	may  bool   // the segment may be missing: it would be the newest of its log
 	wlogpage.Found
 	markers bool // it has records of type MmapMarkers
 	size    int64

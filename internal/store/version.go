@@ -23,8 +23,8 @@ const (
 
 var errNoVersion = errors.New("data directory has no legible version")
 
-// checkVersion reads VERSION without touching anything: nil when it is ours, or
-// missing, which fresh tells.
+// checkVersion reads VERSION and changes nothing. It returns no error where this code reads
+// the version, and where VERSION is missing: then fresh is true.
 func checkVersion(dir string) (fresh bool, err error) {
 	path := filepath.Join(dir, versionName)
 	b, err := os.ReadFile(path)

@@ -29,10 +29,10 @@ const (
 // weighing finds out what was in the holes of damaged write logs, from what stands around
 // them.
 //
-// In-order samples: what is missing in a hole of the WAL was measured around the newest
-// samples before and behind it; by how much around, is how far behind the newest sample
-// others were logged elsewhere in the log (lag). Which series it was of nobody knows, not
-// even whether they are known.
+// In-order samples: what is missing in a hole of the WAL was measured between the newest
+// samples before and behind the hole, or up to lag earlier or later. lag is the most by
+// which a sample elsewhere in the log is older than the newest one before it. Nobody knows
+// which series the missing samples were of, not even whether these series are known.
 //
 // Series: of those whose record is lost, the samples are at hand, their labels are not.
 // They go, and their times are known.

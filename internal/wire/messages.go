@@ -121,8 +121,8 @@ type Gap struct {
 // Reasons of a Gap.
 const (
 	GapLogTrimmed    = "log_trimmed"    // a server was away for longer than the log is kept
-	GapLogLost       = "log_lost"       // the log lost its past
-	GapSourceDropped = "source_dropped" // a source's spool was full
+	GapLogLost       = "log_lost"       // the log lost its end
+	GapSourceDropped = "source_dropped" // numbers of a source are missing: a full spool, a power loss, a full queue
 	GapDamaged       = "damaged"        // files of the history were damaged
 	GapNotStored     = "not_stored"     // the disk was full; told for as long as it has not been recorded
 )

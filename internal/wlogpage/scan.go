@@ -148,8 +148,9 @@ func isShort(b []byte) bool {
 	return len(b) < headerSize || len(b) < headerSize+int(binary.BigEndian.Uint16(b[1:]))
 }
 
-// nextFragment returns where behind the first byte of b a fragment begins, -1 where
-// none does. Damage in a length hides only where the next one begins.
+// nextFragment returns the index of the first fragment that begins behind the first byte of
+// b, -1 where there is none. Where a length is damaged, only the beginning of the next
+// fragment is unknown.
 func nextFragment(b []byte) int {
 	for i := 1; i+headerSize < len(b); i++ {
 		if data, ok := fragment(b[i:]); ok && len(data) > 0 {

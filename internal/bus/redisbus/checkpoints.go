@@ -52,8 +52,8 @@ func (c *checkpoints) pass(p bus.Position, fingerprint string) {
 	c.passed = append(c.passed, checkpoint{p.Offset, fingerprint})
 }
 
-// before returns checkpoints up to p, the newest first: those 1, 3, 7, 15, ... places
-// before the newest, and the oldest.
+// before returns some of the checkpoints up to p, newest first: the newest, those 1, 3, 7,
+// 15, ... places before it, and the oldest.
 func (c *checkpoints) before(p bus.Position) (some []checkpoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -42,7 +42,7 @@
 //  4. When entries are gone (trimmed, deleted, or lost by a restart, a restore or a
 //     failover), Tail returns ErrPositionLost; it never continues behind them silently.
 //     After that, End has the epoch of the position if the log was only trimmed, and
-//     another epoch if the log lost its past. All readers find the same new epoch. A
+//     another epoch if the log lost its end. All readers find the same new epoch. A
 //     bus that was reading the log when that happened knows how much of it is still the
 //     same (docs/decisions/0011).
 //     Redis 6.2 does not count the entries ever added. So the end position of an

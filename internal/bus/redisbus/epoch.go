@@ -147,7 +147,7 @@ func (b *Bus) check(ctx context.Context, l *redislink.Link, p bus.Position, star
 			return "", err
 		}
 		b.checkpoints.end(p.Epoch)
-		return epoch, &bus.LostError{Reason: fmt.Sprintf("the log lost its past, and its epoch is %s now, not %s", epoch, p.Epoch), Since: since}
+		return epoch, &bus.LostError{Reason: fmt.Sprintf("the log lost its end, and its epoch is %s now, not %s", epoch, p.Epoch), Since: since}
 	}
 }
 

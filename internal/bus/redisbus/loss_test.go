@@ -22,7 +22,7 @@ func TestATrimmedPositionIsLostInTheSameEpoch(t *testing.T) {
 	}
 	mustLose(t, b, got[3].Position)
 	if e := end(t, b); e != got[19].Position {
-		t.Errorf("End is %v, want %v: the log did not lose its past", e, got[19].Position)
+		t.Errorf("End is %v, want %v: the log did not lose its end", e, got[19].Position)
 	}
 	if rest := read(t, b, got[15].Position, 1); rest[0].Batch.Seq != 17 {
 		t.Errorf("a position that is retained is not read from")

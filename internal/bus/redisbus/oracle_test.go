@@ -120,7 +120,7 @@ func (s *source) newest() time.Time {
 	return s.at
 }
 
-// follower reads the log as a server does: on, and when it has lost its past, from
+// follower reads the log as a server does: on, and when it has lost its end, from
 // where it is still the same.
 type follower struct {
 	mu     sync.Mutex // guards what follows

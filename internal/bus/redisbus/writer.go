@@ -22,7 +22,8 @@ const (
 	// pingEvery is how often an idle link is checked while the resend window has
 	// batches.
 	pingEvery = time.Second
-	// maxUnproven is how long a link stays unproven while there is no batch to send.
+	// maxUnproven is after how long a link proves that Redis is back although there was no
+	// batch to send; see writer.unproven.
 	maxUnproven = 5 * time.Second
 )
 
@@ -60,8 +61,8 @@ type writer struct {
 	pause  backoff.Backoff
 	away   bool // client is down
 	// unproven is when a server first replied without accepting a batch, because it is the
-	// wrong server or not ready. From then on a link alone does not prove that Redis is
-	// back; an accepted batch does. Zero: links are trusted.
+	// wrong server or not ready. From then on a new link does not prove that Redis is back:
+	// an accepted batch does, or maxUnproven without one to send. Zero: a link proves it.
 	unproven time.Time
 }
 

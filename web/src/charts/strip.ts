@@ -244,7 +244,7 @@ export class Strip {
     }
   }
 
-  /** Shows the lines of which `shown` says so, and hides the others. */
+  /** Shows the lines for which `shown` is true, and hides the others. */
   setVisible(shown: readonly boolean[]): void {
     shown.forEach((visible, i) => {
       if (this.#shown[i] === visible) return;

@@ -35,7 +35,7 @@ export interface Nothing {
 
 const WAITING: Absence = { text: 'waiting for the first sample', near: [], show: null };
 
-/** Says why there is nothing: a slip of the pen and a series that has ended are no first sample to wait for. */
+/** Says why there is nothing to draw. Nobody should wait for a first sample of a misspelt name or of a series that has ended. */
 export function absence({ panel, window, series, last, now }: Nothing): Absence {
   if (last) {
     const value = formatValue(last.value, last.unit);

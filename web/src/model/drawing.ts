@@ -128,7 +128,7 @@ function sameTimes(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
-/** Where no line is whole: what the union of all runs leaves open, from the first sample on. */
+/** The stretches without any line: what the runs of all lines together leave open, from the first run on. */
 function holes(lines: readonly Line[], strokes: readonly Stroke[], from: number, to: number): Hole[] {
   const runs = strokes.flatMap(s => s.runs).sort((a, b) => a.from - b.from);
   if (runs.length === 0) return [];

@@ -44,8 +44,8 @@ test('gaps are counted in words', () => {
 
 test.each([
   ['log_trimmed', 'this server was away for longer than the log is kept'],
-  ['source_dropped', 'the source’s spool was full'],
-  ['log_lost', 'the log lost its past'],
+  ['source_dropped', 'the source lost samples before it could send them'],
+  ['log_lost', 'the log lost samples (Redis restarted or failed over)'],
   ['damaged', 'files of this server’s history were damaged'],
   ['a_later_reason', 'a later reason'],
 ])('a gap says when and why: %s', (reason, why) => {

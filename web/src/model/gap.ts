@@ -5,8 +5,8 @@ import type { DeclaredGap, Line } from './line.ts';
 const REASONS: Readonly<Record<string, string>> = {
   damaged: 'files of this server’s history were damaged',
   log_trimmed: 'this server was away for longer than the log is kept',
-  source_dropped: 'the source’s spool was full',
-  log_lost: 'the log lost its past',
+  source_dropped: 'the source lost samples before it could send them',
+  log_lost: 'the log lost samples (Redis restarted or failed over)',
   not_stored: 'the server’s disk was full, and this is recorded when there is room',
 };
 

@@ -167,7 +167,7 @@ export class Room {
     this.#revision++;
   }
 
-  /** From here to the last part a lost connection leaves half a history, which is nothing to go on from. */
+  /** Empties the room for a new bootstrap. Until its last part there is no position: half a history is nothing to go on from. */
   #reset(): void {
     this.#lines.clear();
     this.#list = null;
