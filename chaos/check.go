@@ -47,20 +47,24 @@ func (r *rig) check(from, to int64, allowed []allowance) (verdict, error) {
 		b.rest(true)
 		defer b.rest(false)
 	}
-	var before verdict // what is found once, and not again by the next look
+	defer r.forget()
+	undue := verdict{} // gaps are judged when they are new, so by one look alone
 	for last, still := -1, 0; ; time.Sleep(300 * time.Millisecond) {
 		v, err := r.checkOnce(from, to, allowed)
-		once := verdict{Doubled: v.Doubled, Order: v.Order, Undue: v.Undue}
-		if once.faulty() { // not what is missing still
-			once.Notes = slices.DeleteFunc(slices.Clone(v.Notes), func(n string) bool { return strings.Contains(n, " lacks ") })
+		once := verdict{Undue: v.Undue}
+		if v.Undue > 0 {
+			once.Notes = slices.DeleteFunc(slices.Clone(v.Notes), func(n string) bool { return !strings.Contains(n, " which no fault explains") })
 		}
-		v.add(before)
-		before.add(once)
-		if err == nil && v.Lost == 0 {
+		v.add(undue)
+		undue.add(once)
+		// A gap is declared up to 15 s after the loss. What it explains is missing, or has
+		// another value, until then.
+		waits := v.Lost + v.Doubled + v.Order + v.Wrong
+		if err == nil && waits == 0 {
 			return v, nil
 		}
-		if still++; err == nil && v.Lost != last {
-			last, still = v.Lost, 0
+		if still++; err == nil && waits != last {
+			last, still = waits, 0
 		}
 		if still > looks {
 			return v, err
@@ -68,8 +72,24 @@ func (r *rig) check(from, to int64, allowed []allowance) (verdict, error) {
 	}
 }
 
+// forget takes what a check has judged from those who found it, so that it is not counted with
+// the next fault again.
+func (r *rig) forget() {
+	for _, v := range r.viewers {
+		v.forget()
+	}
+	for _, b := range r.guests {
+		for _, v := range b.viewers {
+			v.forget()
+		}
+	}
+	for _, v := range r.roots {
+		v.forget()
+	}
+}
+
 // looks is how often a check finds the same missing, or no answer, before it says so.
-const looks = 50
+const looks = 80
 
 // checkOnce is check without waiting.
 func (r *rig) checkOnce(from, to int64, allowed []allowance) (v verdict, err error) {
@@ -140,10 +160,22 @@ func (v *viewer) judge(known map[string]truth, from, to int64, allowed []allowan
 	defer v.mu.Unlock()
 	// A little is left to the difference of the clocks.
 	from = max(from, v.since, time.Now().UnixMilli()-v.window.Milliseconds()+500)
-	found := judge(v.held, v.owed(known), from, to, allowed)
-	// What was counted once is not counted with the next fault again.
-	v.held.changed, v.held.behind, v.held.doubled, v.held.order, v.held.notes = nil, nil, 0, 0, nil
-	return found
+	h := v.held
+	v.judged = findings{len(h.changed), len(h.behind), h.doubled, h.order, len(h.notes)}
+	return judge(h, v.owed(known), from, to, allowed)
+}
+
+// findings counts what a holding found out while it was filled.
+type findings struct{ changed, behind, doubled, order, notes int }
+
+// forget takes back what judge has counted last.
+func (v *viewer) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	h, n := v.held, v.judged
+	h.changed, h.behind, h.notes = h.changed[n.changed:], h.behind[n.behind:], h.notes[n.notes:]
+	h.doubled, h.order = h.doubled-n.doubled, h.order-n.order
+	v.judged = findings{}
 }
 
 // alsoShown lets viewers hold what was shown and could not be recorded.

@@ -257,6 +257,36 @@ func TestWhatLiesBeforeTheWindowMayComeAgain(t *testing.T) {
 	}
 }
 
+// A server that has lost a first value takes the second for it, and declares the gap up to 15 s
+// later. The check that waits for the gap must not have judged the value for good before.
+func TestASecondValueIsJudgedByTheGapThatComesLater(t *testing.T) {
+	v := newViewer("v", everySource, window)
+	at := time.Now().UnixMilli() - 5000
+	v.held.put(one, at, 1)
+	v.held.put(one, at, 2)
+	known := map[string]truth{one: {
+		possible: func(int64) bool { return true }, published: func(t int64) int64 { return t },
+		value:  func(int64) (float64, bool) { return 1, true },
+		second: func(_ int64, v float64) bool { return v == 2 },
+	}}
+	look := func() int {
+		found := v.judge(known, 0, 1<<50, nil)
+		return found.Doubled
+	}
+	if n := look(); n != 1 {
+		t.Errorf("%d doubled before the gap is told", n)
+	}
+	v.held.gaps[gap{one, at - 10, at + 10, "log_trimmed"}] = false
+	if n := look(); n != 0 {
+		t.Errorf("%d doubled in the gap", n)
+	}
+	v.forget()
+	clear(v.held.gaps)
+	if n := look(); n != 0 {
+		t.Errorf("%d are counted once more with the next fault", n)
+	}
+}
+
 func TestTablesOfSeveralRunsAddUp(t *testing.T) {
 	row := verdict{Acknowledged: 10, Lost: 1, Doubled: 2, Order: 3, Wrong: 4, Gaps: 5, Undue: 6, Gapped: 7}
 	var one, two, both Report

@@ -34,8 +34,11 @@ type rootViewer struct {
 	last   int64
 	gaps   []gap
 	wrong  verdict // what was found on the way
-	broken error
-	counts counts
+	// judged and judgedOrder are how many of its notes, and of what came out of order, the
+	// check under way has counted.
+	judged, judgedOrder int
+	broken              error
+	counts              counts
 }
 
 func newRootViewer(name string, restless bool, addresses ...string) *rootViewer {
@@ -137,7 +140,9 @@ func (v *rootViewer) take(p packet) error {
 func (v *rootViewer) judge(a *account, from, to int64) (found verdict) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	found, v.wrong = v.wrong, verdict{}
+	found, v.judged = v.wrong, len(v.wrong.Notes)
+	found.Notes = slices.Clone(found.Notes)
+	v.judgedOrder = found.Order
 	if v.held == nil {
 		return found // on its way
 	}
@@ -169,6 +174,14 @@ func (v *rootViewer) judge(a *account, from, to int64) (found verdict) {
 		}
 	}
 	return found
+}
+
+// forget takes back what judge has counted last.
+func (v *rootViewer) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.wrong.Order, v.wrong.Notes = v.wrong.Order-v.judgedOrder, v.wrong.Notes[v.judged:]
+	v.judgedOrder, v.judged = 0, 0
 }
 
 // records returns the times, in the order of their batches, that are newer than all

@@ -24,6 +24,7 @@ type viewer struct {
 	points   int
 	sent     map[string]bool // the series that the room sends, as far as it is told
 	held     *holding
+	judged   findings // what of held the check under way has counted
 	position string
 	notes    []string // what the server said that is not a sample: joins, states, refusals
 	broken   error    // the server broke the protocol
