@@ -10,6 +10,16 @@ import (
 	"stripchart/internal/store"
 )
 
+const (
+	// maxBrackets bounds how deep an expression's brackets are nested, before it is parsed.
+	maxBrackets = 100
+	// maxOperators bounds its operators, before it is parsed: the parser needs the square.
+	maxOperators = 1000
+	// maxDepth bounds the levels of an expression's tree: 1+1+1+... has one for each +.
+	// What the engine does with a tree may need the square of them, and more.
+	maxDepth = 250
+)
+
 // check refuses an expression that would cost too much before any of the engine's own
 // bounds: a large regular expression costs when it is compiled, and the steps of a subquery
 // are allocated before the first sample is counted. span is the range of the query.
@@ -18,9 +28,15 @@ func (a *API) check(expr string, span time.Duration) error {
 	if err := store.CheckRegexes(expr); err != nil {
 		return err
 	}
+	if err := checkSize(expr); err != nil {
+		return err
+	}
 	e, err := a.parser.ParseExpr(expr)
 	if err != nil {
 		return nil
+	}
+	if err := checkDepth(e); err != nil {
+		return err
 	}
 	steps := 0.0
 	parser.Inspect(e, func(n parser.Node, path []parser.Node) error {
@@ -47,5 +63,51 @@ func (a *API) check(expr string, span time.Duration) error {
 	if err == nil && (steps > float64(a.o.MaxSamples) || steps < 0) {
 		err = fmt.Errorf("the subqueries have %.0f steps; at most %d are allowed: use shorter ranges, or larger steps", steps, a.o.MaxSamples)
 	}
+	return err
+}
+
+// checkSize refuses an expression that must not be parsed: the parser and the engine walk
+// up and down its tree, whose depth the brackets and the operators are. Those in strings
+// and comments do not count, nor those of the matchers of a selector.
+func checkSize(expr string) error {
+	lexer := parser.Lex(expr)
+	depth, braces, operators := 0, 0, 0
+	for {
+		var item parser.Item
+		lexer.NextItem(&item)
+		switch item.Typ {
+		case parser.EOF, parser.ERROR:
+			return nil
+		case parser.LEFT_BRACE:
+			braces++
+		case parser.RIGHT_BRACE:
+			braces--
+		case parser.LEFT_PAREN, parser.LEFT_BRACKET:
+			depth++
+		case parser.RIGHT_PAREN, parser.RIGHT_BRACKET:
+			depth--
+		default:
+			if braces == 0 && item.Typ.IsOperator() {
+				operators++
+			}
+		}
+		switch {
+		case depth > maxBrackets:
+			return fmt.Errorf("the brackets are nested more than %d deep: leave out those that are not needed, or ask for the parts one by one", maxBrackets)
+		case operators > maxOperators:
+			return fmt.Errorf("the expression has more than %d operators: ask for the parts one by one, or use an aggregation such as sum", maxOperators)
+		}
+	}
+}
+
+// checkDepth refuses an expression whose tree has too many levels.
+func checkDepth(e parser.Expr) (err error) {
+	parser.Inspect(e, func(_ parser.Node, path []parser.Node) error {
+		if len(path) >= maxDepth {
+			err = fmt.Errorf("the expression has more than %d levels, and each operator of a chain such as a + b + c is one: "+
+				"ask for the parts one by one, or use an aggregation such as sum", maxDepth)
+		}
+		return err
+	})
 	return err
 }

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"stripchart/internal/store"
+)
+
+// What the parser and the printer do with a deep tree grows faster than the tree, and
+// cannot be stopped: such expressions are refused before.
+func TestDeepAndLongExpressionsAreRefused(t *testing.T) {
+	v := serve(t, store.Options{}, Options{})
+	nested := func(n int) string { return strings.Repeat("(", n) + "1" + strings.Repeat(")", n) }
+	for _, c := range []struct{ expr, says string }{
+		{nested(100), ""},
+		{nested(101), "brackets"},
+		{nested(8000), "brackets"},
+		{strings.Repeat("(", 8000), "brackets"},
+		{strings.Repeat("abs(", 101) + "m" + strings.Repeat(")", 101), "brackets"},
+		{`m{a="` + strings.Repeat("(", 500) + `"} # ` + strings.Repeat("[", 500), ""},
+		{"1" + strings.Repeat("+1", 200), ""},
+		{"1" + strings.Repeat("+1", 300), "levels"},
+		{strings.Repeat("-", 300) + "m", "levels"},
+		{"1" + strings.Repeat("-1", 30_000), "operators"},
+		{strings.Repeat("-", 60_000) + "m", "operators"},
+		{strings.Repeat("-", 60_000), "operators"},
+		{`{a="1"` + strings.Repeat(`,a!=""`, 1100) + "}", ""},
+		{"1" + strings.Repeat("^1", 300), "levels"},
+	} {
+		for _, path := range []string{"query", "format_query", "parse_query"} {
+			if path != "query" && len(c.expr) > maxSyntax {
+				continue
+			}
+			status, a := v.answer(t, post(path, form("query", c.expr)))
+			if refused := status == 400 && a.ErrorType == badData; refused != (c.says != "") || !strings.Contains(a.Error, c.says) {
+				t.Errorf("%s of %.20q, %d bytes: %d %s %q, want %q", path, c.expr, len(c.expr), status, a.ErrorType, a.Error, c.says)
+			}
+		}
+	}
+	// A query may be longer: it is not printed.
+	long := `m{a="` + strings.Repeat("x", 16<<10) + `"}`
+	if status, a := v.answer(t, post("query", form("query", long))); status != 200 {
+		t.Errorf("a long query: %d %s", status, a.Error)
+	}
+	for _, path := range []string{"format_query", "parse_query"} {
+		if status, a := v.answer(t, post(path, form("query", long))); status != 400 || !strings.Contains(a.Error, "at most 16384") {
+			t.Errorf("a long %s: %d %s", path, status, a.Error)
+		}
+	}
+}
+
+// Printing and parsing take a turn as queries do.
+func TestFormattingWaitsForItsTurn(t *testing.T) {
+	v := serve(t, store.Options{QueryReads: 1, QueryTimeout: 50 * time.Millisecond}, Options{})
+	occupy(t, v, func() {
+		for _, path := range []string{"format_query", "parse_query"} {
+			if status, a := v.answer(t, post(path, form("query", "1"))); status != 503 || a.ErrorType != timedOut {
+				t.Errorf("%s while the only turn is taken: %d %s %q", path, status, a.ErrorType, a.Error)
+			}
+		}
+	})
+}
+
+// occupy calls f while the only read of v's share is under way.
+func occupy(t *testing.T, v *served, f func()) {
+	t.Helper()
+	err := v.store.QueryReads().Read(t.Context(), func(context.Context) error { f(); return nil })
+	if err != nil {
+		t.Error(err)
+	}
+}
