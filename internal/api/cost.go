@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -18,6 +19,9 @@ const (
 	// maxDepth bounds the levels of an expression's tree: 1+1+1+... has one for each +.
 	// What the engine does with a tree may need the square of them, and more.
 	maxDepth = 250
+	// maxGrowth bounds how many times as long as it was a label may become: the engine
+	// counts samples, and not the bytes of their labels.
+	maxGrowth = 64
 )
 
 // check refuses an expression that would cost too much before any of the engine's own
@@ -42,10 +46,18 @@ func (a *API) check(expr string, span time.Duration) error {
 	parser.Inspect(e, func(n parser.Node, path []parser.Node) error {
 		switch n := n.(type) {
 		case *parser.Call:
+			growth := growthOf(n)
+			for _, outer := range path {
+				growth *= growthOf(outer)
+			}
+			if growth > maxGrowth {
+				err = fmt.Errorf("label_replace and label_join inside each other may make labels %.0f times as long as they are; at most %d times is allowed: "+
+					"use fewer of them, or fewer references such as $1", growth, maxGrowth)
+			}
 			if len(n.Args) < 5 || n.Func.Name != "label_replace" {
 				break
 			}
-			if regex, is := n.Args[4].(*parser.StringLiteral); is && store.RegexCost(regex.Val) > store.MaxRegexCost {
+			if regex, is := text(n.Args[4]); is && store.RegexCost(regex) > store.MaxRegexCost {
 				err = fmt.Errorf("the regular expression of label_replace is too large: use fewer repetitions {n,m} and character classes")
 			}
 		case *parser.SubqueryExpr:
@@ -110,4 +122,39 @@ func checkDepth(e parser.Expr) (err error) {
 		return err
 	})
 	return err
+}
+
+// growthOf returns how many times as long as it was a label may be in the result of n.
+func growthOf(n parser.Node) float64 {
+	call, is := n.(*parser.Call)
+	if !is {
+		return 1
+	}
+	factor := 1
+	switch call.Func.Name {
+	case "label_replace": // v, label, replacement, source, regex
+		if len(call.Args) > 2 {
+			replacement, _ := text(call.Args[2])
+			factor = strings.Count(replacement, "$")
+		}
+	case "label_join": // v, label, separator, source, ...
+		factor = len(call.Args) - 3
+	}
+	return float64(max(factor, 1))
+}
+
+// text returns the string that an argument is.
+func text(e parser.Expr) (s string, is bool) {
+	for {
+		switch inner := e.(type) {
+		case *parser.ParenExpr:
+			e = inner.Expr
+		case *parser.StepInvariantExpr:
+			e = inner.Expr
+		case *parser.StringLiteral:
+			return inner.Val, true
+		default:
+			return "", false
+		}
+	}
 }

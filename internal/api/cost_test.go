@@ -64,6 +64,30 @@ func TestFormattingWaitsForItsTurn(t *testing.T) {
 	})
 }
 
+// The engine does not count the bytes of labels: what multiplies them is refused.
+func TestLabelsDoNotGrowWithoutBound(t *testing.T) {
+	v := serve(t, store.Options{}, Options{})
+	replace := func(of, with string) string { return `label_replace(` + of + `,"a",` + with + `,"a","(.*)")` }
+	for _, c := range []struct {
+		expr    string
+		refused bool
+	}{
+		{replace(replace("m", `"$1$1$1$1$1$1$1$1"`), `"$1$1$1$1$1$1$1$1"`), false},
+		{replace(replace(replace("m", `"$1$1$1$1$1$1$1$1"`), `"$1$1$1$1$1$1$1$1"`), `"$1$1"`), true},
+		{replace("sum by (a) (("+replace("m", `("$1$1$1$1$1$1$1$1")`)+"))", `(("`+strings.Repeat("${1}", 9)+`"))`), true},
+		{replace("m", `"`+strings.Repeat("$1", 65)+`"`), true},
+		{replace(replace("m", `"`+strings.Repeat("$1", 64)+`"`), `"x"`), false},
+		{`label_join(label_join(m, "a", "", "a"` + strings.Repeat(`,"a"`, 7) + `), "a", "", "a"` + strings.Repeat(`,"a"`, 8) + ")", true},
+		{`label_join(label_join(m, "a", "", "a"` + strings.Repeat(`,"a"`, 7) + `), "a", "", "a"` + strings.Repeat(`,"a"`, 7) + ")", false},
+		{`label_join(m, "a", "-") + ` + replace("m", `"`+strings.Repeat("$1", 64)+`"`) + " + " + replace("m", `"$1$1"`), false},
+	} {
+		status, a := v.answer(t, post("query", form("query", c.expr)))
+		if (status == 400) != c.refused || strings.Contains(a.Error, "times as long") != c.refused {
+			t.Errorf("%s: %d %s", c.expr, status, a.Error)
+		}
+	}
+}
+
 // occupy calls f while the only read of v's share is under way.
 func occupy(t *testing.T, v *served, f func()) {
 	t.Helper()

@@ -41,6 +41,7 @@ func TestErrorsHavePrometheussForm(t *testing.T) {
 		{get("query", form("query", "m", "lookback_delta", "soon")), 400, badData, `"lookback_delta"`},
 		{get("query", form("query", "{n=~`\\p{L}{20}`}")), 400, badData, "regular expression"},
 		{get("query", form("query", "label_replace(m, `a`, `b`, `c`, `\\p{L}{20}`)")), 400, badData, "regular expression"},
+		{get("query", form("query", "label_replace(m, `a`, `b`, `c`, ((`\\p{L}{20}`)))")), 400, badData, "regular expression"},
 		{get("query", form("query", "m + on (n) group_right m", "time", ms(base+199_000))), 200, "", ""},
 		{get("query", form("query", `label_replace(m, "n", "x", "n", ".*")`, "time", ms(base+199_000))), 422, execution, "same labelset"},
 		{get("query", form("query", "m[1h]", "time", ms(base+199_000))), 422, execution, "too many samples"},
