@@ -42,7 +42,7 @@ func (a *API) check(expr string, span time.Duration) error {
 	if err := checkDepth(e); err != nil {
 		return err
 	}
-	steps := 0.0
+	steps, regexes := 0.0, 0
 	parser.Inspect(e, func(n parser.Node, path []parser.Node) error {
 		switch n := n.(type) {
 		case *parser.Call:
@@ -57,8 +57,10 @@ func (a *API) check(expr string, span time.Duration) error {
 			if len(n.Args) < 5 || n.Func.Name != "label_replace" {
 				break
 			}
-			if regex, is := text(n.Args[4]); is && store.RegexCost(regex) > store.MaxRegexCost {
-				err = fmt.Errorf("the regular expression of label_replace is too large: use fewer repetitions {n,m} and character classes")
+			regex, _ := text(n.Args[4])
+			cost := store.RegexCost(regex)
+			if regexes += cost; cost > store.MaxRegexCost || regexes > store.MaxRegexesCost {
+				err = fmt.Errorf("the regular expression of label_replace is too large, or those of all are together: use fewer repetitions {n,m} and character classes")
 			}
 		case *parser.SubqueryExpr:
 			all := span + n.Range

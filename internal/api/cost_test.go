@@ -2,6 +2,9 @@ package api
 
 import (
 	"context"
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +87,34 @@ func TestLabelsDoNotGrowWithoutBound(t *testing.T) {
 		status, a := v.answer(t, post("query", form("query", c.expr)))
 		if (status == 400) != c.refused || strings.Contains(a.Error, "times as long") != c.refused {
 			t.Errorf("%s: %d %s", c.expr, status, a.Error)
+		}
+	}
+}
+
+// Many regular expressions, each within its bound, are refused together.
+func TestRegularExpressionsAreBoundedTogether(t *testing.T) {
+	v := serve(t, store.Options{}, Options{})
+	const one = "\\p{L}{10}"
+	cost := store.RegexCost(one)
+	if cost > store.MaxRegexCost {
+		t.Fatalf("one alone costs %d", cost)
+	}
+	few, many := store.MaxRegexesCost/cost, store.MaxRegexesCost/cost+1
+	match := func(n int) string { return "m{" + strings.Repeat("a=~`"+one+"`,", n) + "}" }
+	replace := func(n int) string {
+		return "sum(m)" + strings.Repeat(" + sum(label_replace(m,`a`,`$1`,`b`,`"+one+"`))", n)
+	}
+	for n, refused := range map[int]bool{few: false, many: true} {
+		for _, c := range []*http.Request{
+			post("query", form("query", match(n))),
+			post("parse_query", form("query", match(n))),
+			post("query", form("query", replace(n))),
+			post("series", url.Values{"match[]": slices.Repeat([]string{match(1)}, n)}),
+			post("labels", url.Values{"match[]": slices.Repeat([]string{match(1)}, n)}),
+		} {
+			if status, a := v.answer(t, c); (status == 400) != refused || strings.Contains(a.Error, "together") != refused {
+				t.Errorf("%d in %s: %d %s", n, c.URL, status, a.Error)
+			}
 		}
 	}
 }
