@@ -119,6 +119,29 @@ func TestRegularExpressionsAreBoundedTogether(t *testing.T) {
 	}
 }
 
+// The samples of all queries together fit into half of the memory.
+func TestSamplesAreBoundedByTheMemory(t *testing.T) {
+	for _, c := range []struct {
+		memory, reads int
+		max           int
+		steps         string // of a subquery
+		status        int
+		want          float64
+	}{
+		{64 << 10, 4, 0, "100s", 200, 512},
+		{64 << 10, 4, 0, "513s", 400, 512},
+		{64 << 10, 1, 0, "1000s", 200, 2048},
+		{64 << 10, 1, 100, "101s", 400, 100},
+		{0, 4, 0, "3000s", 200, DefaultMaxSamples}, // no bound is known in tests
+	} {
+		v := serve(t, store.Options{QueryReads: c.reads}, Options{MaxSamples: c.max, MemoryLimit: int64(c.memory)})
+		status, a := v.answer(t, get("query", form("query", "count_over_time(vector(1)["+c.steps+":1s])")))
+		if got := v.api.Limits()["query_samples"]; status != c.status || got != c.want {
+			t.Errorf("%+v: %d %s, %v samples", c, status, a.Error, got)
+		}
+	}
+}
+
 // occupy calls f while the only read of v's share is under way.
 func occupy(t *testing.T, v *served, f func()) {
 	t.Helper()
