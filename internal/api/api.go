@@ -3,6 +3,7 @@ package api
 import (
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,8 @@ const (
 	// subqueryStep the step of a subquery that has none: Prometheus's defaults.
 	lookback     = 5 * time.Minute
 	subqueryStep = time.Minute
+
+	sampleBytes = 16 // that the engine needs for a sample
 )
 
 // Options of New. Store and Log are required.
@@ -27,8 +30,12 @@ type Options struct {
 	Store *store.Store
 	Log   *slog.Logger
 	// MaxSamples is how many samples a query may have in memory at once; 0 means
-	// DefaultMaxSamples.
+	// DefaultMaxSamples. It is lowered to what the memory allows, see MemoryLimit.
 	MaxSamples int
+	// MemoryLimit is how many bytes the process may use: the samples of all queries that are
+	// under way have at most half of it. 0 means the limit of Go's collector
+	// (debug.SetMemoryLimit), which internal/memory sets; without one there is none.
+	MemoryLimit int64
 	// Ready reports whether the store has caught up with the log; nil: always. Until then
 	// there are no answers, for want of what is still in the log.
 	Ready func() bool
@@ -59,6 +66,13 @@ func New(o Options) (*API, error) {
 	}
 	if o.Short == nil {
 		o.Short = func() bool { return false }
+	}
+	if o.MemoryLimit == 0 {
+		o.MemoryLimit = debug.SetMemoryLimit(-1)
+	}
+	if most := o.MemoryLimit / (2 * sampleBytes * int64(o.Store.QueryReads().Reads())); int64(o.MaxSamples) > most {
+		o.Log.Info("queries may have fewer samples at once than configured, for want of memory", "configured", o.MaxSamples, "samples", most)
+		o.MaxSamples = int(max(most, 1)) // 0 would be none
 	}
 	a := &API{o: o, store: o.Store, share: o.Store.QueryReads(), parser: parser.NewParser(parser.Options{})}
 	a.engine = promql.NewEngine(promql.EngineOpts{

@@ -41,6 +41,7 @@ func TestErrorsHavePrometheussForm(t *testing.T) {
 		{get("query", form("query", "m", "lookback_delta", "soon")), 400, badData, `"lookback_delta"`},
 		{get("query", form("query", "{n=~`\\p{L}{20}`}")), 400, badData, "regular expression"},
 		{get("query", form("query", "label_replace(m, `a`, `b`, `c`, `\\p{L}{20}`)")), 400, badData, "regular expression"},
+		{get("query", form("query", "label_replace(m, `a`, `b`, `c`, ((`\\p{L}{20}`)))")), 400, badData, "regular expression"},
 		{get("query", form("query", "m + on (n) group_right m", "time", ms(base+199_000))), 200, "", ""},
 		{get("query", form("query", `label_replace(m, "n", "x", "n", ".*")`, "time", ms(base+199_000))), 422, execution, "same labelset"},
 		{get("query", form("query", "m[1h]", "time", ms(base+199_000))), 422, execution, "too many samples"},
@@ -231,8 +232,10 @@ func TestAfterCloseTheServerIsUnavailable(t *testing.T) {
 func TestAFullDiskIsSaidInTheAnswer(t *testing.T) {
 	for free, want := range map[int64]int{0: 1, 1 << 40: 0} {
 		v := serve(t, store.Options{ReserveBytes: 1 << 20, FreeSpace: func(string) (int64, error) { return free, nil }}, Options{})
-		if status, a := v.answer(t, get("query", form("query", "m"))); status != 200 || len(a.Warnings) != want || want > 0 && !strings.Contains(a.Warnings[0], "disk is full") {
-			t.Errorf("%d bytes free: %d, warnings %q", free, status, a.Warnings)
+		for _, r := range []*http.Request{get("query", form("query", "m")), get("series", form("match[]", "m")), get("labels", form()), get("label/n/values", form())} {
+			if status, a := v.answer(t, r); status != 200 || len(a.Warnings) != want || want > 0 && !strings.Contains(a.Warnings[0], "disk is full") {
+				t.Errorf("%s, %d bytes free: %d, warnings %q", r.URL, free, status, a.Warnings)
+			}
 		}
 	}
 }

@@ -124,11 +124,11 @@ func (r *request) selectors(p parser.Parser) ([][]*labels.Matcher, error) {
 	if len(given) > maxSelectors {
 		return nil, badParameter("match[]", fmt.Errorf("%d selectors; at most %d are allowed", len(given), maxSelectors))
 	}
+	if err := store.CheckRegexes(given...); err != nil {
+		return nil, badParameter("match[]", err)
+	}
 	var all [][]*labels.Matcher
 	for _, s := range given {
-		if err := store.CheckRegexes(s); err != nil {
-			return nil, badParameter("match[]", err)
-		}
 		ms, err := p.ParseMetricSelector(s)
 		if err != nil {
 			return nil, badParameter("match[]", err)

@@ -145,6 +145,7 @@ func (a *API) list(r *request, read func(ctx context.Context, q storage.Querier,
 		return result{}, err
 	}
 	out.notes.Merge(damaged(lost))
+	out.notes.Merge(a.recorded())
 	return out, nil
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -9,39 +10,45 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// parse returns the expression of the parameter query.
-func (a *API) parse(r *request) (parser.Expr, error) {
+// maxSyntax bounds the bytes of an expression that is formatted or shown as a tree.
+const maxSyntax = 16 << 10
+
+// parse calls f with the expression of the parameter query, when it is its turn: parsing and
+// what f does need time and memory, as queries do.
+func (a *API) parse(r *request, f func(parser.Expr) error) error {
 	query := r.Form.Get("query")
-	if err := a.check(query, 0); err != nil {
-		return nil, badParameter("query", err)
+	if len(query) > maxSyntax {
+		return badParameter("query", fmt.Errorf("the expression has %d bytes; at most %d are allowed here: send its parts one by one", len(query), maxSyntax))
 	}
-	e, err := a.parser.ParseExpr(query)
-	if err != nil {
-		return nil, badParameter("query", err)
-	}
-	return e, nil
+	return a.share.Read(r.ctx, func(context.Context) error {
+		if err := a.check(query, 0); err != nil {
+			return badParameter("query", err)
+		}
+		e, err := a.parser.ParseExpr(query)
+		if err != nil {
+			return badParameter("query", err)
+		}
+		return f(e)
+	})
 }
 
 // formatQuery answers with the expression as Prometheus would write it.
-func (a *API) formatQuery(r *request) (result, error) {
-	e, err := a.parse(r)
-	if err != nil {
-		return result{}, err
-	}
-	return jsonOf(e.Pretty(0)), nil
+func (a *API) formatQuery(r *request) (out result, err error) {
+	err = a.parse(r, func(e parser.Expr) error {
+		out = jsonOf(e.Pretty(0))
+		return nil
+	})
+	return out, err
 }
 
 // parseQuery answers with the expression's syntax tree, in the form of Prometheus's page.
-func (a *API) parseQuery(r *request) (result, error) {
-	e, err := a.parse(r)
-	if err != nil {
-		return result{}, err
-	}
-	tree, err := treeOf(e)
-	if err != nil {
-		return result{}, err
-	}
-	return jsonOf(tree), nil
+func (a *API) parseQuery(r *request) (out result, err error) {
+	err = a.parse(r, func(e parser.Expr) error {
+		tree, err := treeOf(e)
+		out = jsonOf(tree)
+		return err
+	})
+	return out, err
 }
 
 type node = map[string]any

@@ -61,7 +61,12 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.refuse(w, r, http.StatusForbidden, codeHostRefused, "this server answers to loopback names only; open it as http://127.0.0.1 or http://localhost, or start it with --insecure to let every name in")
 			return
 		}
-		if from, is := cameFrom(r); is && !isOwnOrigin(from, r) {
+		from, is := cameFrom(r)
+		foreign := is && !isOwnOrigin(from, r)
+		if !foreign && isForPrograms(r.URL.Path) && isOfOtherSite(r) {
+			foreign, from = true, cmp.Or(refererOrigin(r), "another site")
+		}
+		if foreign {
 			own := cmp.Or(scheme(r), "http") + "://" + r.Host
 			s.o.Log.Warn("a page of another origin was refused; if it is this server's own, the proxy before it has to pass on Host, with its port, and X-Forwarded-Proto", "page", from, "server", own)
 			s.refuse(w, r, http.StatusForbidden, codeOriginRefused, "pages of other origins may not connect to this server. This page is of "+from+", and the request was for "+own+
@@ -102,14 +107,33 @@ func cameFrom(r *http.Request) (origin string, is bool) {
 	if origins := r.Header.Values("Origin"); len(origins) > 0 {
 		return strings.Join(origins, ", "), true
 	}
-	referer := r.Header.Get("Referer")
-	if referer == "" || !strings.HasPrefix(r.URL.Path, "/socket.io/") {
+	if !strings.HasPrefix(r.URL.Path, "/socket.io/") {
 		return "", false
 	}
-	if u, err := url.Parse(referer); err == nil {
-		return u.Scheme + "://" + u.Host, true
+	origin = refererOrigin(r)
+	return origin, origin != ""
+}
+
+// refererOrigin returns the origin in Referer; "" if there is none.
+func refererOrigin(r *http.Request) string {
+	referer := r.Header.Get("Referer")
+	if u, err := url.Parse(referer); err == nil && referer != "" {
+		return u.Scheme + "://" + u.Host
 	}
-	return referer, true
+	return referer
+}
+
+// isForPrograms reports whether path is one that costs more than a page: a page of another
+// site must not ask for it, though it cannot read the answer.
+func isForPrograms(path string) bool {
+	return strings.HasPrefix(path, "/api/") || path == "/query" || path == "/write"
+}
+
+// isOfOtherSite reports whether the browser says that a page of another origin caused r.
+// Programs do not send the header, nor do browsers over http to a name that is not loopback.
+func isOfOtherSite(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
 }
 
 // isOwnOrigin reports whether origin is the origin that r was sent to: the same scheme, host

@@ -262,6 +262,44 @@ func TestPagesOfOtherOriginsCannotWrite(t *testing.T) {
 	}
 }
 
+// A foreign page's image, frame or link has no Origin: the browser says it otherwise.
+func TestPagesOfOtherSitesCannotQuery(t *testing.T) {
+	h := newServer(t, true)
+	for _, c := range []struct {
+		path, site, referer string
+		refused             bool
+	}{
+		{"/api/v1/query?query=1", "cross-site", "", true},
+		{"/api/v1/query?query=1", "same-site", "http://127.0.0.1:8000/x", true},
+		{"/api/v1/push/a?value=1", "cross-site", "http://evil.example/", true},
+		{"/api/v2/write", "cross-site", "", true},
+		{"/query?q=x", "cross-site", "", true},
+		{"/write", "same-site", "", true},
+		{"/api/v1/query?query=1", "same-origin", "", false},
+		{"/api/v1/query?query=1", "none", "", false},
+		{"/api/v1/query?query=1", "", "http://evil.example/", false},
+		{"/", "cross-site", "", false}, // a link to the page
+		{"/healthz", "cross-site", "", false},
+	} {
+		header := map[string]string{}
+		if c.site != "" {
+			header["Sec-Fetch-Site"] = c.site
+		}
+		if c.referer != "" {
+			header["Referer"] = c.referer
+		}
+		r := ask(h, "GET", c.path, header)
+		from := "another site"
+		if c.referer != "" {
+			from = strings.TrimSuffix(strings.TrimSuffix(c.referer, "x"), "/")
+		}
+		b := body(t, r)
+		if got := r.StatusCode == 403; got != c.refused || got && (!strings.Contains(b, codeOriginRefused) || !strings.Contains(b, "This page is of "+from+", and the request was for http://127.0.0.1:5000;")) {
+			t.Errorf("%+v: %d %s", c, r.StatusCode, b)
+		}
+	}
+}
+
 func TestNobodyJoinsBeforeTheLogIsRead(t *testing.T) {
 	h := newServer(t, false)
 	for _, path := range []string{"/readyz", "/socket.io/?EIO=4&transport=polling"} {

@@ -57,11 +57,26 @@ func ParseSelector(query string) ([]*labels.Matcher, error) {
 	return v.LabelMatchers, nil
 }
 
-// CheckRegexes refuses a query with a matcher whose regular expression costs too much,
-// see MaxRegexCost. It reads
-// the query's tokens, because the parser compiles what it reads, and compiling is what
+// MaxRegexesCost bounds the RegexCost of all regular expressions of a query, or of the
+// queries of a request, together.
+const MaxRegexesCost = 10 * MaxRegexCost
+
+// CheckRegexes refuses queries with a matcher whose regular expression costs too much,
+// see MaxRegexCost, or whose regular expressions together do, see MaxRegexesCost. It reads
+// the queries' tokens, because the parser compiles what it reads, and compiling is what
 // has to be prevented. What is no query is left to the parser.
-func CheckRegexes(query string) error {
+func CheckRegexes(queries ...string) error {
+	all := 0
+	for _, query := range queries {
+		if err := checkRegexes(query, &all); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRegexes adds to all what the regular expressions of query cost.
+func checkRegexes(query string, all *int) error {
 	lexer := parser.Lex(query)
 	var operator parser.Item
 	for {
@@ -78,9 +93,14 @@ func CheckRegexes(query string) error {
 			if err != nil {
 				return nil
 			}
-			if cost := RegexCost(expression); cost > MaxRegexCost {
+			cost := RegexCost(expression)
+			if cost > MaxRegexCost {
 				return fmt.Errorf("a regular expression of the query is too large: compiled it has about %d instructions, and %d are allowed; "+
 					"use fewer repetitions {n,m} and character classes", cost, MaxRegexCost)
+			}
+			if *all += cost; *all > MaxRegexesCost {
+				return fmt.Errorf("the regular expressions are too large together: compiled they have more than %d instructions; "+
+					"use fewer of them, or fewer repetitions {n,m} and character classes", MaxRegexesCost)
 			}
 		}
 		if item.Typ != parser.COMMENT {
