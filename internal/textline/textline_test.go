@@ -41,6 +41,8 @@ func TestLines(t *testing.T) {
 		{`{"a":1`, "[]", []string{"not a JSON object"}},
 		{`{"a":1} {"b":2}`, "[]", []string{"one object a line"}},
 		{`{"a":1e999}`, "[]", []string{"larger than any"}},
+		{`{"a":1e999,"b":2,"":4,"c":3}`, "[b=2 c=3]", []string{`"a": "1e999" is larger than any`, "empty key"}},
+		{`{` + strings.Repeat(`"":1,`, 20) + `"b":2}`, "[]", []string{"", "", "", "", "", "", "", "", "the rest of the line was not read"}},
 		{`{`, "[]", []string{"not a JSON object"}},
 		{"12,3", "[]", []string{"write a point"}},
 		{"1e999", "[]", []string{"larger than any"}},
