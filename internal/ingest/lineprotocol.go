@@ -74,13 +74,13 @@ type lineProtocolExchange struct {
 func (x *lineProtocolExchange) decode(body []byte) (*bus.Batch, Report, error) {
 	d := entryDecoder{gathering: newGathering(x.f.accept(time.Now())), precision: x.precision}
 	cutter := newEntryCutter(body)
-	for number := 1; len(body) > 0; {
+	for number := 1; len(body) > 0 && !d.gathering.enough(number, body); {
 		entry := cutter.cut(body)
 		if err := d.read(entry.text); err != nil {
 			if entry.lines > 1 {
 				entry = lineEntry(body)
 			}
-			d.gathering.report.lineError(number, refusedUnreadable, unparsed(entry.text, err))
+			d.gathering.cannotRead(number, func() string { return unparsed(entry.text, err) })
 		} else {
 			d.take(number)
 		}
@@ -232,7 +232,9 @@ func toMillis(n, unit int64) int64 {
 // take brings the entry that was read last into the gathering.
 func (d *entryDecoder) take(line int) {
 	for _, s := range d.strings {
-		d.gathering.report.lineError(line, refusedString, fmt.Sprintf("field %.60q is a string, and only numbers and booleans are kept", d.bytes(s)))
+		d.gathering.report.lineError(line, refusedString, func() string {
+			return fmt.Sprintf("field %.60q is a string, and only numbers and booleans are kept", d.bytes(s))
+		})
 	}
 	d.key = d.key[:0]
 	if len(d.fields) > 0 {

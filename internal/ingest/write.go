@@ -31,7 +31,7 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 	if !place.begin() {
 		return refuse(overloaded())
 	}
-	b, size, report, a, err := e.decode(x, body, place)
+	b, size, report, a, err := e.decode(r.Context(), x, body, place)
 	if a.status != 0 {
 		return refuse(a)
 	}
@@ -73,8 +73,12 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 
 // decode decompresses and decodes a body, whose decompressed size it returns. The answer, if
 // there is one, is about the former, and the error about the latter.
-func (e *Endpoint) decode(x exchange, body []byte, p *place) (b *bus.Batch, size int, report Report, a answer, err error) {
-	e.decoding <- struct{}{}
+func (e *Endpoint) decode(ctx context.Context, x exchange, body []byte, p *place) (b *bus.Batch, size int, report Report, a answer, err error) {
+	select {
+	case e.decoding <- struct{}{}:
+	case <-ctx.Done(): // nobody waits for the answer
+		return nil, 0, Report{}, overloaded(), nil
+	}
 	defer func() { <-e.decoding }()
 	raw, done, a := e.decompress(x.encoding(), body, p)
 	if a.status != 0 {
