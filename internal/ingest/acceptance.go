@@ -42,7 +42,7 @@ func (r *Report) lineError(line int, reason string, says func() string) {
 	r.linesError(line, 1, reason, says)
 }
 
-// linesError is lineError for n lines, the first of which is named.
+// linesError is lineError for n things, the first of which stands on the line.
 func (r *Report) linesError(line, n int, reason string, says func() string) {
 	r.refuse(reason, n, func() string { return fmt.Sprintf("line %d: %s", line, says()) })
 	if len(r.Lines) < maxLines {

@@ -15,6 +15,11 @@ import (
 const (
 	maxGatheredSeries  = 100_000
 	maxGatheredSamples = 1_000_000
+	// maxGatheredBytes bounds what the names of the series occupy: a short body may spell
+	// long labels once and name many series with them.
+	maxGatheredBytes = 32 << 20
+	// maxFields bounds the fields of one line of the line protocol.
+	maxFields = 10_000
 	// maxUnreadable is how many errors of lines that cannot be read are enough.
 	maxUnreadable = 100_000
 )
@@ -36,6 +41,7 @@ type gathering struct {
 	byKey    map[string]*gathered // by the spelling of the request
 	byLabels map[string]*gathered // by labels: other spellings lead to the same series
 	samples  int
+	bytes    int // of labels and keys
 	report   Report
 
 	unreadable int // errors of lines that cannot be read
@@ -101,11 +107,24 @@ func (g *gathering) find(line int, key []byte, add func(*bus.LabelBuilder)) *gat
 			g.report.lineError(line, refusedTooMany, func() string { return fmt.Sprintf("one request may have %d series", maxGatheredSeries) })
 			return nil
 		}
+		const overhead = 64
+		size := 2*len(spelled) + len(key) + overhead
+		if g.bytes+size > maxGatheredBytes {
+			g.report.lineError(line, refusedTooMany, func() string {
+				return fmt.Sprintf("the labels of the series in one request may need %d bytes", maxGatheredBytes)
+			})
+			return nil
+		}
+		g.bytes += size
 		s = &gathered{labels: ls}
 		g.series = append(g.series, s)
 		g.byLabels[spelled] = s
+		g.byKey[string(key)] = s
+		return s
 	}
-	if len(g.byKey) < 2*maxGatheredSeries {
+	// Another spelling, which is remembered while there is room for it.
+	if len(g.byKey) < 2*maxGatheredSeries && g.bytes+len(key) <= maxGatheredBytes {
+		g.bytes += len(key)
 		g.byKey[string(key)] = s
 	}
 	return s

@@ -116,6 +116,7 @@ type entryDecoder struct {
 	tags    [][2]span
 	fields  []entryField
 	strings []span // keys of fields that are strings
+	beyond  int    // fields that follow maxFields others
 	time    int64  // Unix ms
 	timed   bool
 	key     []byte
@@ -139,7 +140,7 @@ func (d *entryDecoder) bytes(s span) []byte { return d.memory[s.from:s.to] }
 
 // read reads an entry, of one or more lines. A comment or a blank line has no fields.
 func (d *entryDecoder) read(text []byte) error {
-	d.memory, d.tags, d.fields, d.strings = d.memory[:0], d.tags[:0], d.fields[:0], d.strings[:0]
+	d.memory, d.tags, d.fields, d.strings, d.beyond = d.memory[:0], d.tags[:0], d.fields[:0], d.strings[:0], 0
 	in := lineprotocol.NewDecoderWithBytes(text)
 	if !in.Next() {
 		return nil
@@ -179,6 +180,10 @@ func (d *entryDecoder) readFields(in *lineprotocol.Decoder) error {
 		}
 		if key == nil {
 			return nil
+		}
+		if len(d.fields)+len(d.strings) == maxFields {
+			d.beyond++
+			continue
 		}
 		kept := d.keep(key)
 		var v float64
@@ -234,6 +239,11 @@ func (d *entryDecoder) take(line int) {
 	for _, s := range d.strings {
 		d.gathering.report.lineError(line, refusedString, func() string {
 			return fmt.Sprintf("field %.60q is a string, and only numbers and booleans are kept", d.bytes(s))
+		})
+	}
+	if d.beyond > 0 {
+		d.gathering.report.linesError(line, d.beyond, refusedTooMany, func() string {
+			return fmt.Sprintf("a line may have %d fields", maxFields)
 		})
 	}
 	d.key = d.key[:0]

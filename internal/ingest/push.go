@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -87,6 +88,10 @@ func (x *pushExchange) decode(body []byte) (*bus.Batch, Report, error) {
 		line, body, _ = bytes.Cut(body, []byte{'\n'})
 		l, errs := textline.Parse(line)
 		for _, err := range errs {
+			if errors.Is(err, textline.ErrTooMany) {
+				g.report.lineError(number, refusedTooMany, err.Error)
+				continue
+			}
 			g.cannotRead(number, err.Error)
 		}
 		for _, field := range l.Fields {

@@ -42,6 +42,9 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 	}
 	// A batch may be larger than the body: series share symbols there, for example.
 	if more := int64(b.Size() - size); more > 0 && !place.grow(more) {
+		if place.bytes+more > e.o.MaxInFlight { // there would be no room on an idle server either
+			return refuse(answer{status: http.StatusRequestEntityTooLarge, code: "too_large", message: fmt.Sprintf("nothing was written: with the labels of each series the request has %d bytes; send smaller requests", b.Size())})
+		}
 		return refuse(overloaded())
 	}
 	b.Sequence = sequence

@@ -47,6 +47,12 @@ type Field struct {
 // maxErrors bounds the errors of one line.
 const maxErrors = 8
 
+// maxFields bounds the numbers of one line.
+const maxFields = 10_000
+
+// ErrTooMany is the error of a line with more numbers than a line may have.
+var ErrTooMany = fmt.Errorf("a line may have %d numbers; the rest of the line was not read", maxFields)
+
 // errNotRead follows the last error of a line that has too many.
 var errNotRead = errors.New("the rest of the line was not read")
 
@@ -98,6 +104,9 @@ func (l Line) pairs(rest []byte) (Line, []error) {
 	for more := true; more; {
 		var word []byte
 		word, rest, more = cutWord(rest)
+		if len(l.Fields) == maxFields {
+			return l, append(errs, ErrTooMany)
+		}
 		key, value, is := strings.Cut(string(word), "=")
 		var err error
 		var v float64
@@ -140,6 +149,9 @@ func (l Line) object(text []byte) (Line, []error) {
 		}
 		if c := value[0]; c != '-' && (c < '0' || c > '9') {
 			continue
+		}
+		if len(l.Fields) == maxFields {
+			return l, append(errs, ErrTooMany)
 		}
 		key := token.(string)
 		v, err := parseValue(string(value))
