@@ -209,7 +209,7 @@ func parseTime(s string) (int64, error) {
 	}
 	v, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsNaN(v) || v < 0 || v >= 1e20 || strings.ContainsAny(s, "xX_") {
-		return 0, fmt.Errorf("%s is not a time: want Unix seconds, milliseconds, microseconds or nanoseconds, or 2026-11-27T19:00:00Z", quoted([]byte(s)))
+		return 0, fmt.Errorf("%s is not a time: want Unix seconds, milliseconds, microseconds or nanoseconds, or 2026-11-27T19:00:00Z; a number with a name is name=number, such as t=21.5", quoted([]byte(s)))
 	}
 	switch {
 	case v < 1e11: // seconds: to the year 5138
