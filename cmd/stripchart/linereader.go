@@ -33,6 +33,7 @@ type reading struct {
 	series *lineSeries
 	line   int
 	sample bus.Sample
+	ends   bool // the last of its line
 }
 
 // lineSeries is one series of stripchart push.
@@ -101,15 +102,19 @@ func (r *lineReader) take(number int, line []byte, stop <-chan struct{}) bool {
 	if !l.Timed {
 		now = time.Now().UnixMilli()
 	}
+	all := make([]reading, 0, len(l.Fields))
 	for _, f := range l.Fields {
 		s, err := r.find(f.Key)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		x := reading{s, number, bus.Sample{T: l.Time, V: f.Value}}
+		all = append(all, reading{series: s, line: number, sample: bus.Sample{T: l.Time, V: f.Value}})
+	}
+	for i, x := range all {
+		x.ends = i == len(all)-1
 		if !l.Timed {
-			x.sample.T = s.now(now)
+			x.sample.T = x.series.now(now)
 		}
 		if !r.hand(x, stop) {
 			return false
@@ -123,6 +128,11 @@ func (r *lineReader) take(number int, line []byte, stop <-chan struct{}) bool {
 
 // hand hands a reading on. When too many wait it waits, and says so after a while.
 func (r *lineReader) hand(x reading, stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return false
+	default:
+	}
 	select {
 	case r.readings <- x:
 		return true

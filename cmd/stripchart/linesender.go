@@ -38,6 +38,7 @@ type lineSender struct {
 
 	reached  bool         // the server has taken something
 	partly   bool         // and has not taken everything
+	lines    int          // whose last number the server has answered
 	progress atomic.Int64 // Unix ms when it last answered
 }
 
@@ -61,6 +62,22 @@ func (s *lineSender) run(ctx context.Context) error {
 		return errors.New("not every number was written; the reasons stand above")
 	}
 	return nil
+}
+
+// stopped says, once run has returned, that ctx has ended before the input. A file that was
+// pushed is not there as a whole then.
+func (s *lineSender) stopped(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	select {
+	case <-s.ended:
+		if len(s.readings) == 0 {
+			return nil
+		}
+	default:
+	}
+	return fmt.Errorf("stopped before the end of the input; %d lines were read and acknowledged", s.lines)
 }
 
 // watch gives up when, after the last line, the server has not answered for lastTries.
@@ -133,6 +150,11 @@ func (s *lineSender) deliver(tries context.Context, readings []reading) error {
 				s.say("%v", err)
 			}
 			s.reached = true
+			for _, x := range readings {
+				if x.ends {
+					s.lines++
+				}
+			}
 			s.progress.Store(time.Now().UnixMilli())
 			return nil
 		case wrongAddress && !s.reached:

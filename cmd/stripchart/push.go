@@ -74,7 +74,7 @@ func runPush(ctx context.Context, o pushing, in io.Reader, stderr io.Writer) (er
 		publish: to.Publish, readings: lines.readings, ended: lines.ended, say: say,
 		to: userInfo.ReplaceAllString(o.To, "://"),
 	}
-	errs := []error{send.run(ctx)}
+	errs := []error{send.run(ctx), send.stopped(ctx)}
 	close(stop)
 	select {
 	case <-lines.ended:

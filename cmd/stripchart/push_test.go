@@ -22,6 +22,7 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
+	"stripchart/internal/bus/rw"
 	"stripchart/internal/wire"
 )
 
@@ -207,8 +208,8 @@ func TestPushStopsWhenItIsTold(t *testing.T) {
 	if err := push.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := push.cmd.Wait(); err != nil {
-		t.Errorf("with everything sent: %v, %s", err, &push.log)
+	if err := push.cmd.Wait(); err == nil || push.log.String() != "stripchart: stopped before the end of the input; 1 lines were read and acknowledged\n" {
+		t.Errorf("with everything sent that was read: %v, %s", err, &push.log)
 	}
 	p.kill9()
 	push = startPush(t, p.url, "m")
@@ -218,6 +219,38 @@ func TestPushStopsWhenItIsTold(t *testing.T) {
 	}
 	if code, said := push.end(); code == exitOK {
 		t.Errorf("exit code %d: %s", code, said)
+	}
+}
+
+// Who pushes a file and is stopped learns that not all of it is there, and how much is.
+func TestPushSaysThatItWasStoppedBeforeTheEnd(t *testing.T) {
+	var mu sync.Mutex
+	got := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		b, _, err := rw.Decode(body, rw.Limits{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		got += b.Samples()
+		w.Header().Set(httpbus.HeaderSamplesWritten, fmt.Sprint(b.Samples()))
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	time.AfterFunc(time.Second, stop)
+	var errs bytes.Buffer
+	code := run(ctx, []string{"push", "m", "--to", server.URL}, strings.NewReader(strings.Repeat("a=1 b=2\n", 20_000)), io.Discard, &errs)
+	mu.Lock()
+	defer mu.Unlock()
+	if want := fmt.Sprintf("stripchart: stopped before the end of the input; %d lines were read and acknowledged\n", got/2); code != exitError || errs.String() != want || got == 0 {
+		t.Errorf("exit code %d, %q; want %q", code, &errs, want)
 	}
 }
 

@@ -36,10 +36,16 @@ func instant(t int64) string {
 	return time.UnixMilli(t).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// lineError counts what of one line was refused for one reason.
-func (r *Report) lineError(line int, reason, says string) {
-	r.refuse(reason, 1, func() string { return fmt.Sprintf("line %d: %s", line, says) })
+// lineError counts what of one line was refused for one reason. It asks says only while there
+// is room for the words.
+func (r *Report) lineError(line int, reason string, says func() string) {
+	r.linesError(line, 1, reason, says)
+}
+
+// linesError is lineError for n things, the first of which stands on the line.
+func (r *Report) linesError(line, n int, reason string, says func() string) {
+	r.refuse(reason, n, func() string { return fmt.Sprintf("line %d: %s", line, says()) })
 	if len(r.Lines) < maxLines {
-		r.Lines = append(r.Lines, LineError{Line: line, Reason: reason, Message: says})
+		r.Lines = append(r.Lines, LineError{Line: line, Reason: reason, Message: says()})
 	}
 }

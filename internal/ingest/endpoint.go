@@ -103,7 +103,7 @@ func New(o Options) (*Endpoint, error) {
 		decoding: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	e.mux.Handle(httpbus.WritePath, e.speaking(newRemoteWrite(cap(e.decoding), rw.Limits{})))
-	stamps := new(stamps)
+	stamps := newStamps()
 	e.mux.Handle(PushPath+"{name...}", e.speaking(&push{stamps: stamps, accept: e.acceptance}))
 	e.mux.Handle(influx1Path, e.speaking(&lineProtocol{version: 1, stamps: stamps, accept: e.acceptance}))
 	e.mux.Handle(influx2Path, e.speaking(&lineProtocol{version: 2, stamps: stamps, accept: e.acceptance}))

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -14,6 +15,13 @@ import (
 const (
 	maxGatheredSeries  = 100_000
 	maxGatheredSamples = 1_000_000
+	// maxGatheredBytes bounds what the names of the series occupy: a short body may spell
+	// long labels once and name many series with them.
+	maxGatheredBytes = 32 << 20
+	// maxFields bounds the fields of one line of the line protocol.
+	maxFields = 10_000
+	// maxUnreadable is how many errors of lines that cannot be read are enough.
+	maxUnreadable = 100_000
 )
 
 // Reasons for which a line is refused.
@@ -33,7 +41,10 @@ type gathering struct {
 	byKey    map[string]*gathered // by the spelling of the request
 	byLabels map[string]*gathered // by labels: other spellings lead to the same series
 	samples  int
+	bytes    int // of labels and keys
 	report   Report
+
+	unreadable int // errors of lines that cannot be read
 }
 
 // gathered is one series of a gathering.
@@ -54,6 +65,28 @@ func newGathering(a acceptance) *gathering {
 	}
 }
 
+// cannotRead reports an error of a line.
+func (g *gathering) cannotRead(line int, says func() string) {
+	g.unreadable++
+	g.report.lineError(line, refusedUnreadable, says)
+}
+
+// enough reports whether reading has to stop, because so much cannot be read. What is left of
+// the body, from the given line on, is refused then.
+func (g *gathering) enough(line int, left []byte) bool {
+	if g.unreadable < maxUnreadable {
+		return false
+	}
+	n := bytes.Count(left, []byte{'\n'})
+	if !bytes.HasSuffix(left, []byte{'\n'}) {
+		n++
+	}
+	g.report.linesError(line, n, refusedTooMany, func() string {
+		return fmt.Sprintf("after %d errors the rest of the body was not read", maxUnreadable)
+	})
+	return true
+}
+
 // find returns the series under a key of the caller's choice; add names the labels when the
 // key is new. It returns nil where the series is refused: the report names the line then.
 func (g *gathering) find(line int, key []byte, add func(*bus.LabelBuilder)) *gathered {
@@ -64,21 +97,34 @@ func (g *gathering) find(line int, key []byte, add func(*bus.LabelBuilder)) *gat
 	add(g.builder)
 	ls, err := g.builder.Labels()
 	if err != nil {
-		g.report.lineError(line, refusedLabels, err.Error())
+		g.report.lineError(line, refusedLabels, err.Error)
 		return nil
 	}
 	spelled := string(ls.Bytes(nil))
 	s := g.byLabels[spelled]
 	if s == nil {
 		if len(g.series) == maxGatheredSeries {
-			g.report.lineError(line, refusedTooMany, fmt.Sprintf("one request may have %d series", maxGatheredSeries))
+			g.report.lineError(line, refusedTooMany, func() string { return fmt.Sprintf("one request may have %d series", maxGatheredSeries) })
 			return nil
 		}
+		const overhead = 64
+		size := 2*len(spelled) + len(key) + overhead
+		if g.bytes+size > maxGatheredBytes {
+			g.report.lineError(line, refusedTooMany, func() string {
+				return fmt.Sprintf("the labels of the series in one request may need %d bytes", maxGatheredBytes)
+			})
+			return nil
+		}
+		g.bytes += size
 		s = &gathered{labels: ls}
 		g.series = append(g.series, s)
 		g.byLabels[spelled] = s
+		g.byKey[string(key)] = s
+		return s
 	}
-	if len(g.byKey) < 2*maxGatheredSeries {
+	// Another spelling, which is remembered while there is room for it.
+	if len(g.byKey) < 2*maxGatheredSeries && g.bytes+len(key) <= maxGatheredBytes {
+		g.bytes += len(key)
 		g.byKey[string(key)] = s
 	}
 	return s
@@ -87,7 +133,7 @@ func (g *gathering) find(line int, key []byte, add func(*bus.LabelBuilder)) *gat
 // add adds a sample to s.
 func (g *gathering) add(s *gathered, line int, t int64, v float64) {
 	if reason, says := g.accepted.refusal(t); reason != "" {
-		g.report.lineError(line, reason, instant(t)+" "+says)
+		g.report.lineError(line, reason, func() string { return instant(t) + " " + says })
 		return
 	}
 	g.append(s, line, bus.Sample{T: t, V: v})
@@ -102,7 +148,7 @@ func (g *gathering) addNow(s *gathered, line int, v float64) {
 
 func (g *gathering) append(s *gathered, line int, x bus.Sample) bool {
 	if g.samples == maxGatheredSamples {
-		g.report.lineError(line, refusedTooMany, fmt.Sprintf("one request may have %d samples", maxGatheredSamples))
+		g.report.lineError(line, refusedTooMany, func() string { return fmt.Sprintf("one request may have %d samples", maxGatheredSamples) })
 		return false
 	}
 	g.samples++
@@ -134,7 +180,9 @@ func (g *gathering) stamp(s *gathered, stamps *stamps) {
 	for i, x := range s.samples {
 		if x.T == noTime {
 			if next > last {
-				g.report.lineError(int(s.lines[i]), refusedTooFast, "a series has one sample a millisecond, and the samples without a time are ahead of the clock; write a time before each number")
+				g.report.lineError(int(s.lines[i]), refusedTooFast, func() string {
+					return "a series has one sample a millisecond, and the samples without a time are ahead of the clock; write a time before each number"
+				})
 				continue
 			}
 			x.T = next
@@ -175,7 +223,9 @@ func (g *gathering) order(s *gathered) {
 		if n := len(kept); n == 0 || kept[n-1].T != x.T {
 			kept = append(kept, x)
 		} else if math.Float64bits(kept[n-1].V) != math.Float64bits(x.V) {
-			g.report.lineError(int(s.lines[at]), refusedDuplicate, "there is another value at "+instant(x.T)+" in the request; the first is kept")
+			g.report.lineError(int(s.lines[at]), refusedDuplicate, func() string {
+				return "there is another value at " + instant(x.T) + " in the request; the first is kept"
+			})
 		}
 	}
 	s.samples = kept

@@ -74,13 +74,13 @@ type lineProtocolExchange struct {
 func (x *lineProtocolExchange) decode(body []byte) (*bus.Batch, Report, error) {
 	d := entryDecoder{gathering: newGathering(x.f.accept(time.Now())), precision: x.precision}
 	cutter := newEntryCutter(body)
-	for number := 1; len(body) > 0; {
+	for number := 1; len(body) > 0 && !d.gathering.enough(number, body); {
 		entry := cutter.cut(body)
 		if err := d.read(entry.text); err != nil {
 			if entry.lines > 1 {
 				entry = lineEntry(body)
 			}
-			d.gathering.report.lineError(number, refusedUnreadable, unparsed(entry.text, err))
+			d.gathering.cannotRead(number, func() string { return unparsed(entry.text, err) })
 		} else {
 			d.take(number)
 		}
@@ -116,6 +116,7 @@ type entryDecoder struct {
 	tags    [][2]span
 	fields  []entryField
 	strings []span // keys of fields that are strings
+	beyond  int    // fields that follow maxFields others
 	time    int64  // Unix ms
 	timed   bool
 	key     []byte
@@ -139,7 +140,7 @@ func (d *entryDecoder) bytes(s span) []byte { return d.memory[s.from:s.to] }
 
 // read reads an entry, of one or more lines. A comment or a blank line has no fields.
 func (d *entryDecoder) read(text []byte) error {
-	d.memory, d.tags, d.fields, d.strings = d.memory[:0], d.tags[:0], d.fields[:0], d.strings[:0]
+	d.memory, d.tags, d.fields, d.strings, d.beyond = d.memory[:0], d.tags[:0], d.fields[:0], d.strings[:0], 0
 	in := lineprotocol.NewDecoderWithBytes(text)
 	if !in.Next() {
 		return nil
@@ -179,6 +180,10 @@ func (d *entryDecoder) readFields(in *lineprotocol.Decoder) error {
 		}
 		if key == nil {
 			return nil
+		}
+		if len(d.fields)+len(d.strings) == maxFields {
+			d.beyond++
+			continue
 		}
 		kept := d.keep(key)
 		var v float64
@@ -232,7 +237,14 @@ func toMillis(n, unit int64) int64 {
 // take brings the entry that was read last into the gathering.
 func (d *entryDecoder) take(line int) {
 	for _, s := range d.strings {
-		d.gathering.report.lineError(line, refusedString, fmt.Sprintf("field %.60q is a string, and only numbers and booleans are kept", d.bytes(s)))
+		d.gathering.report.lineError(line, refusedString, func() string {
+			return fmt.Sprintf("field %.60q is a string, and only numbers and booleans are kept", d.bytes(s))
+		})
+	}
+	if d.beyond > 0 {
+		d.gathering.report.linesError(line, d.beyond, refusedTooMany, func() string {
+			return fmt.Sprintf("a line may have %d fields", maxFields)
+		})
 	}
 	d.key = d.key[:0]
 	if len(d.fields) > 0 {

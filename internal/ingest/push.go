@@ -2,7 +2,7 @@ package ingest
 
 import (
 	"bytes"
-	"iter"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -83,10 +83,16 @@ const maxShown = 8
 // decode implements exchange.
 func (x *pushExchange) decode(body []byte) (*bus.Batch, Report, error) {
 	g := newGathering(x.f.accept(time.Now()))
-	for number, line := range lines(body) {
+	for number := 1; len(body) > 0 && !g.enough(number, body); number++ {
+		var line []byte
+		line, body, _ = bytes.Cut(body, []byte{'\n'})
 		l, errs := textline.Parse(line)
 		for _, err := range errs {
-			g.report.lineError(number, refusedUnreadable, err.Error())
+			if errors.Is(err, textline.ErrTooMany) {
+				g.report.lineError(number, refusedTooMany, err.Error)
+				continue
+			}
+			g.cannotRead(number, err.Error)
 		}
 		for _, field := range l.Fields {
 			s := g.find(number, []byte(field.Key), func(b *bus.LabelBuilder) { x.name(b, field.Key) })
@@ -198,17 +204,4 @@ func refusedLines(r *Report) []refusedLine {
 		}
 	}
 	return all
-}
-
-// lines goes over the lines of body with their numbers, from 1.
-func lines(body []byte) iter.Seq2[int, []byte] {
-	return func(yield func(int, []byte) bool) {
-		for number := 1; len(body) > 0; number++ {
-			line, rest, _ := bytes.Cut(body, []byte{'\n'})
-			if !yield(number, line) {
-				return
-			}
-			body = rest
-		}
-	}
 }

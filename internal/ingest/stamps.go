@@ -1,18 +1,27 @@
 package ingest
 
-import "sync"
+import (
+	"maps"
+	"sync"
+	"time"
+)
 
 // stamps gives times to samples that come without one, so that two samples of a series never
 // have the same: the second would be taken for a duplicate of the first. It remembers the
-// last time of each series in a table of fixed size. Series that share a place in it are a
-// millisecond apart at times, and that is all.
+// last time of each series, by its hash.
 type stamps struct {
 	mu   sync.Mutex // guards last
-	last [4096]int64
+	last map[uint64]int64
 }
 
-// maxStampAhead is how many ms the given times may be ahead of the clock.
-const maxStampAhead = 1000
+const (
+	// maxStampAhead is how many ms the given times may be ahead of the clock.
+	maxStampAhead = 1000
+	// maxStamped bounds the series that are remembered.
+	maxStamped = 200_000
+)
+
+func newStamps() *stamps { return &stamps{last: map[uint64]int64{}} }
 
 // take returns the span of times for n samples of a series, a millisecond apart. They end now
 // where that is possible, and begin behind what the series was given before. The span is
@@ -20,12 +29,26 @@ const maxStampAhead = 1000
 func (s *stamps) take(series uint64, now int64, n int) (from, to int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last := &s.last[series%uint64(len(s.last))]
-	if *last > now+maxStampAhead {
-		*last = 0 // the clock was set back
+	last, known := s.last[series]
+	if !known && len(s.last) >= maxStamped {
+		s.forget(now)
 	}
-	from = max(now-int64(n)+1, *last+1)
+	if last > now+maxStampAhead {
+		last = 0 // the clock was set back
+	}
+	from = max(now-int64(n)+1, last+1)
 	to = min(from+int64(n)-1, now+maxStampAhead)
-	*last = max(*last, to)
+	s.last[series] = max(last, to)
 	return from, to
+}
+
+// forget makes room: it forgets the series that were given nothing for a minute, and all if
+// those are few, because looking for them at every series would take long.
+func (s *stamps) forget(now int64) {
+	maps.DeleteFunc(s.last, func(_ uint64, last int64) bool {
+		return last < now-time.Minute.Milliseconds() || last > now+maxStampAhead
+	})
+	if len(s.last) > maxStamped/2 {
+		clear(s.last)
+	}
 }

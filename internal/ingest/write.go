@@ -31,7 +31,7 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 	if !place.begin() {
 		return refuse(overloaded())
 	}
-	b, size, report, a, err := e.decode(x, body, place)
+	b, size, report, a, err := e.decode(r.Context(), x, body, place)
 	if a.status != 0 {
 		return refuse(a)
 	}
@@ -42,6 +42,9 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 	}
 	// A batch may be larger than the body: series share symbols there, for example.
 	if more := int64(b.Size() - size); more > 0 && !place.grow(more) {
+		if place.bytes+more > e.o.MaxInFlight { // there would be no room on an idle server either
+			return refuse(answer{status: http.StatusRequestEntityTooLarge, code: "too_large", message: fmt.Sprintf("nothing was written: with the labels of each series the request has %d bytes; send smaller requests", b.Size())})
+		}
 		return refuse(overloaded())
 	}
 	b.Sequence = sequence
@@ -73,8 +76,12 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 
 // decode decompresses and decodes a body, whose decompressed size it returns. The answer, if
 // there is one, is about the former, and the error about the latter.
-func (e *Endpoint) decode(x exchange, body []byte, p *place) (b *bus.Batch, size int, report Report, a answer, err error) {
-	e.decoding <- struct{}{}
+func (e *Endpoint) decode(ctx context.Context, x exchange, body []byte, p *place) (b *bus.Batch, size int, report Report, a answer, err error) {
+	select {
+	case e.decoding <- struct{}{}:
+	case <-ctx.Done(): // nobody waits for the answer
+		return nil, 0, Report{}, overloaded(), nil
+	}
 	defer func() { <-e.decoding }()
 	raw, done, a := e.decompress(x.encoding(), body, p)
 	if a.status != 0 {

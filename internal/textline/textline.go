@@ -12,7 +12,8 @@
 // Guarantees:
 //
 //  1. What cannot be read is an error that names it, in words for whoever wrote the line. A
-//     pair that cannot be read costs the other pairs of its line nothing.
+//     pair that cannot be read costs the other pairs of its line nothing, and neither does a
+//     number in a JSON object.
 //  2. Values are float64 as strconv.ParseFloat reads them, NaN and the infinities included. A
 //     number outside of float64 is an error, not an infinity.
 //  3. In a JSON object, keys whose value is no number are passed over; an object without any
@@ -46,6 +47,15 @@ type Field struct {
 // maxErrors bounds the errors of one line.
 const maxErrors = 8
 
+// maxFields bounds the numbers of one line.
+const maxFields = 10_000
+
+// ErrTooMany is the error of a line with more numbers than a line may have.
+var ErrTooMany = fmt.Errorf("a line may have %d numbers; the rest of the line was not read", maxFields)
+
+// errNotRead follows the last error of a line that has too many.
+var errNotRead = errors.New("the rest of the line was not read")
+
 // Parse reads one line, with or without its end. The fields that can be read are in the Line
 // even if others are errors. A blank line has neither.
 func Parse(line []byte) (Line, []error) {
@@ -64,12 +74,7 @@ func Parse(line []byte) (Line, []error) {
 	}
 	switch {
 	case rest[0] == '{':
-		fields, err := parseObject(rest)
-		if err != nil {
-			return l, []error{err}
-		}
-		l.Fields = fields
-		return l, nil
+		return l.object(rest)
 	case bytes.IndexByte(rest, '=') >= 0:
 		return l.pairs(rest)
 	}
@@ -99,6 +104,9 @@ func (l Line) pairs(rest []byte) (Line, []error) {
 	for more := true; more; {
 		var word []byte
 		word, rest, more = cutWord(rest)
+		if len(l.Fields) == maxFields {
+			return l, append(errs, ErrTooMany)
+		}
 		key, value, is := strings.Cut(string(word), "=")
 		var err error
 		var v float64
@@ -115,54 +123,64 @@ func (l Line) pairs(rest []byte) (Line, []error) {
 		if err == nil {
 			l.Fields = append(l.Fields, Field{key, v})
 		} else if errs = append(errs, err); len(errs) == maxErrors {
-			return l, append(errs, errors.New("the rest of the line was not read"))
+			return l, append(errs, errNotRead)
 		}
 	}
 	return l, errs
 }
 
-// parseObject reads a JSON object.
-func parseObject(text []byte) ([]Field, error) {
+// object reads a JSON object. A key with a number that cannot be kept costs the others nothing;
+// of text that is no JSON object nothing is read.
+func (l Line) object(text []byte) (Line, []error) {
+	none := Line{Time: l.Time, Timed: l.Timed}
 	d := json.NewDecoder(bytes.NewReader(text))
 	if _, err := d.Token(); err != nil { // the brace
-		return nil, badObject(err)
+		return none, badObject(err)
 	}
-	var fields []Field
+	var errs []error
 	for d.More() {
-		key, err := d.Token()
+		token, err := d.Token()
 		if err != nil {
-			return nil, badObject(err)
+			return none, badObject(err)
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			return nil, badObject(err)
+			return none, badObject(err)
 		}
 		if c := value[0]; c != '-' && (c < '0' || c > '9') {
 			continue
 		}
+		if len(l.Fields) == maxFields {
+			return l, append(errs, ErrTooMany)
+		}
+		key := token.(string)
 		v, err := parseValue(string(value))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", quoted([]byte(key.(string))), err)
+		switch {
+		case err != nil:
+			err = fmt.Errorf("%s: %w", quoted([]byte(key)), err)
+		case key == "":
+			err = errors.New("the JSON object has a number under an empty key")
 		}
-		if key == "" {
-			return nil, errors.New("the JSON object has a number under an empty key")
+		if err == nil {
+			l.Fields = append(l.Fields, Field{key, v})
+		} else if errs = append(errs, err); len(errs) == maxErrors {
+			return l, append(errs, errNotRead)
 		}
-		fields = append(fields, Field{key.(string), v})
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, badObject(err)
+		return none, badObject(err)
 	}
 	if rest := text[d.InputOffset():]; len(bytes.TrimSpace(rest)) > 0 {
-		return nil, fmt.Errorf("%s follows the JSON object; write one object a line", quoted(rest))
+		return none, []error{fmt.Errorf("%s follows the JSON object; write one object a line", quoted(rest))}
 	}
-	if len(fields) == 0 {
-		return nil, errors.New("the JSON object has no number")
+	if len(l.Fields) == 0 && len(errs) == 0 {
+		return none, []error{errors.New("the JSON object has no number")}
 	}
-	return fields, nil
+	return l, errs
 }
 
-func badObject(err error) error {
-	return fmt.Errorf("not a JSON object on one line: %w", err)
+func badObject(err error) []error {
+	return []error{fmt.Errorf("not a JSON object on one line: %w", err)}
 }
 
 // parseValue reads a number.
@@ -191,7 +209,7 @@ func parseTime(s string) (int64, error) {
 	}
 	v, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsNaN(v) || v < 0 || v >= 1e20 || strings.ContainsAny(s, "xX_") {
-		return 0, fmt.Errorf("%s is not a time: want Unix seconds, milliseconds, microseconds or nanoseconds, or 2026-11-27T19:00:00Z", quoted([]byte(s)))
+		return 0, fmt.Errorf("%s is not a time: want Unix seconds, milliseconds, microseconds or nanoseconds, or 2026-11-27T19:00:00Z; a number with a name is name=number, such as t=21.5", quoted([]byte(s)))
 	}
 	switch {
 	case v < 1e11: // seconds: to the year 5138
