@@ -80,7 +80,7 @@ test(
  * @param {string} label
  */
 async function choose(tab, label) {
-  await tab.page.getByText(label, { exact: true }).click();
+  await tab.page.getByRole('radio', { name: label, exact: true }).locator('xpath=..').click();
 }
 
 /**
