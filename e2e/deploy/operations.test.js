@@ -19,12 +19,13 @@ test(
     ];
     const there = new Set();
     for (const program of programs) {
-      // So that connections have been opened, closed and refused, and a write too.
+      // So that connections have been opened, closed and refused, and a write and a query too.
       const client = scene.client(program, '/');
       await client.event('update');
       client.close();
       await fetch(`${program.url}/socket.io/?EIO=9&transport=polling`);
       await fetch(`${program.url}/api/v1/write`, { method: 'POST' });
+      await fetch(`${program.url}/api/v1/query?query=vector(1)`);
       const figures = await (await fetch(`${program.url}/metrics`)).text();
       for (const name of figures.match(/^stripchart_\w+/gm) ?? []) there.add(name);
     }
