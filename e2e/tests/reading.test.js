@@ -26,8 +26,10 @@ for (const hasTouch of [false, true]) {
       assert.deepEqual([high - low, mid - low], [1000, 100], 'all of one time');
       const time = await table.locator('time').innerText();
       assert.match(time, /^\d\d:\d\d:\d\d$/);
-      const told = await tab.page.locator('.pointed').allInnerTexts();
-      assert.ok(told.includes(time), `every chart tells the time: ${told}`);
+      await until('every chart to tell the time', async () => {
+        const told = await tab.page.locator('.pointed').allInnerTexts();
+        return told.includes(time);
+      });
       await tab.page.screenshot({ path: scene.path('held.png') });
 
       const before = (await tab.timesOfCharts())[1]?.length ?? 0;
