@@ -2,7 +2,9 @@ package api
 
 import (
 	"compress/gzip"
+	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -14,8 +16,11 @@ const (
 	// compressFrom is the size of the smallest answer that is compressed: smaller ones fit
 	// into one packet.
 	compressFrom = 1400
-	// sendTimeout is how long a client may take to read its answer.
-	sendTimeout = time.Minute
+	// sendTimeout is how long a client may take to read its answer, and stallTimeout how long
+	// to read a piece of sendPiece bytes of what is sent.
+	sendTimeout  = time.Minute
+	stallTimeout = 10 * time.Second
+	sendPiece    = 64 << 10
 )
 
 // answers counts the bytes of answers that wait to be read.
@@ -32,15 +37,15 @@ func (a *answers) take(n int) (done func(), ok bool) {
 
 // send writes an answer. A failure means that the client is gone; nobody is left to be told.
 func send(w http.ResponseWriter, r *http.Request, status int, b []byte) {
-	// What the query took of the server's time for an answer is given back.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(sendTimeout)) // tests' writers have none
+	out := &sender{w, http.NewResponseController(w), time.Now().Add(sendTimeout)}
+	out.extend() // for what is small enough to be sent when the handler has returned
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Add("Vary", "Accept-Encoding")
 	if len(b) < compressFrom || !acceptsGzip(r) {
 		h.Set("Content-Length", strconv.Itoa(len(b)))
 		w.WriteHeader(status)
-		_, _ = w.Write(b)
+		_, _ = out.Write(b)
 		return
 	}
 	h.Set("Content-Encoding", "gzip")
@@ -48,10 +53,38 @@ func send(w http.ResponseWriter, r *http.Request, status int, b []byte) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	z, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
 	if err != nil {
 		panic(err) // the level is right
 	}
 	_, _ = z.Write(b)
 	_ = z.Close()
+}
+
+// sender writes piece by piece, each with a deadline of its own.
+type sender struct {
+	w    io.Writer
+	c    *http.ResponseController
+	last time.Time // no deadline is later
+}
+
+// extend sets the deadline of the next piece. What the query took of the server's time for an
+// answer is given back.
+func (s *sender) extend() {
+	d := time.Now().Add(stallTimeout)
+	if d.After(s.last) {
+		d = s.last
+	}
+	_ = s.c.SetWriteDeadline(d) // tests' writers have none
+}
+
+func (s *sender) Write(b []byte) (n int, err error) {
+	for piece := range slices.Chunk(b, sendPiece) {
+		s.extend()
+		m, err := s.w.Write(piece)
+		if n += m; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
