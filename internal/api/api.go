@@ -33,7 +33,7 @@ type Options struct {
 	// DefaultMaxSamples. It is lowered to what the memory allows, see MemoryLimit.
 	MaxSamples int
 	// MemoryLimit is how many bytes the process may use: the samples of all queries that are
-	// under way have at most half of it. 0 means the limit of Go's collector
+	// under way have at most half of it, and answers that wait to be read an eighth. 0 means the limit of Go's collector
 	// (debug.SetMemoryLimit), which internal/memory sets; without one there is none.
 	MemoryLimit int64
 	// Ready reports whether the store has caught up with the log; nil: always. Until then
@@ -54,6 +54,8 @@ type API struct {
 	parser  parser.Parser
 	metrics *metrics
 	waiting answers
+
+	maxAnswer int
 }
 
 // New returns an API on o.Store.
@@ -75,6 +77,8 @@ func New(o Options) (*API, error) {
 		o.MaxSamples = int(max(most, 1)) // 0 would be none
 	}
 	a := &API{o: o, store: o.Store, share: o.Store.QueryReads(), parser: parser.NewParser(parser.Options{})}
+	a.waiting.max = min(maxAnswers, o.MemoryLimit/8)
+	a.maxAnswer = int(min(maxAnswer, a.waiting.max/2))
 	a.engine = promql.NewEngine(promql.EngineOpts{
 		Logger:                   o.Log,
 		MaxSamples:               o.MaxSamples,
@@ -119,7 +123,7 @@ func (a *API) Limits() map[string]float64 {
 		"query_samples":       float64(a.o.MaxSamples),
 		"query_points":        maxPoints,
 		"query_form_bytes":    maxForm,
-		"answer_bytes":        maxAnswer,
-		"answers_total_bytes": maxAnswers,
+		"answer_bytes":        float64(a.maxAnswer),
+		"answers_total_bytes": float64(a.waiting.max),
 	}
 }

@@ -18,11 +18,21 @@ const success = "success"
 // mostNotes is how many warnings, and how many infos, an answer has.
 const mostNotes = 10
 
-var errTooLarge = &apiError{execution, fmt.Errorf("the answer has more than %d MiB; ask for fewer series, or with a larger step", maxAnswer>>20)}
+var errTooMany = &apiError{unavailable, errors.New("too many answers wait to be read; try again in a moment")}
 
-// encode makes an answer of a result.
-func encode(res result) ([]byte, error) {
-	b := append(make([]byte, 0, 512), `{"status":"success","data":`...)
+// tooLarge is the error of an answer of more than most bytes.
+func tooLarge(most int) error {
+	return &apiError{execution, fmt.Errorf("the answer has more than %d bytes; ask for fewer series, or with a larger step", most)}
+}
+
+// encode makes an answer of a result. While there is a copy of the data, it counts too.
+func (a *API) encode(res result) ([]byte, error) {
+	done, ok := a.waiting.take(2 * res.size)
+	if !ok {
+		return nil, errTooMany
+	}
+	defer done()
+	b := append(make([]byte, 0, 512+res.size), `{"status":"success","data":`...)
 	b, err := res.append(b)
 	if err != nil {
 		return nil, err
@@ -37,8 +47,8 @@ func encode(res result) ([]byte, error) {
 			b = appendStrings(b, n.notes)
 		}
 	}
-	if len(b) > maxAnswer {
-		return nil, errTooLarge
+	if len(b) > a.maxAnswer {
+		return nil, tooLarge(a.maxAnswer)
 	}
 	return append(b, '}'), nil
 }
@@ -64,8 +74,9 @@ func appendJSON(b []byte, data any) ([]byte, error) {
 	return append(b, bytes.TrimSuffix(text.Bytes(), []byte{'\n'})...), nil
 }
 
-// appendValue appends an open object with the result of a query: its } is still missing.
-func appendValue(b []byte, v parser.Value) ([]byte, error) {
+// appendValue appends an open object with the result of a query: its } is still
+// missing. It has at most about most bytes.
+func appendValue(b []byte, v parser.Value, most int) ([]byte, error) {
 	b = append(append(append(b, `{"resultType":"`...), v.Type()...), `","result":`...)
 	switch v := v.(type) {
 	case promql.Scalar:
@@ -81,8 +92,8 @@ func appendValue(b []byte, v parser.Value) ([]byte, error) {
 			}
 			b = appendMetric(b, i, v[i].Metric)
 			b = append(appendSample(append(b, `,"value":`...), v[i].T, v[i].F), '}')
-			if len(b) > maxAnswer {
-				return nil, errTooLarge
+			if len(b) > most {
+				return nil, tooLarge(most)
 			}
 		}
 		return append(b, ']'), nil
@@ -99,8 +110,8 @@ func appendValue(b []byte, v parser.Value) ([]byte, error) {
 				}
 				b = appendSample(b, p.T, p.F)
 			}
-			if b = append(b, ']', '}'); len(b) > maxAnswer {
-				return nil, errTooLarge
+			if b = append(b, ']', '}'); len(b) > most {
+				return nil, tooLarge(most)
 			}
 		}
 		return append(b, ']'), nil

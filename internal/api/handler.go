@@ -18,7 +18,8 @@ import (
 const (
 	// maxForm bounds the bytes of a request's parameters.
 	maxForm = 64 << 10
-	// maxAnswer bounds the bytes of an answer, before compression.
+	// maxAnswer bounds the bytes of an answer, before compression; half of all answers may
+	// be less.
 	maxAnswer = 64 << 20
 )
 
@@ -39,6 +40,7 @@ type request struct {
 type result struct {
 	// append appends the JSON of the data. Nothing that it needs is open any more.
 	append func([]byte) ([]byte, error)
+	size   int // the bytes that it keeps for that, if they are many
 	notes  annotations.Annotations
 	query  string // that notes may name places in
 }
@@ -95,7 +97,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, e endpoint) string {
 	if err == nil {
 		var res result
 		if res, err = e.answer(req); err == nil {
-			b, err = encode(res)
+			b, err = a.encode(res)
 		}
 	}
 	if err == nil {
@@ -104,7 +106,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, e endpoint) string {
 			send(w, r, http.StatusOK, b)
 			return success
 		}
-		err = &apiError{unavailable, errors.New("too many answers wait to be read; try again in a moment")}
+		err = errTooMany
 	}
 	ae := typed(err, a.share)
 	if statuses[ae.kind] == http.StatusServiceUnavailable {

@@ -92,7 +92,7 @@ func (a *API) evaluate(r *request, span time.Duration, prepare func(context.Cont
 		if truncate(res, limit) {
 			out.notes.Add(errTruncated)
 		}
-		b, err = appendValue(b[:0], res.Value)
+		b, err = appendValue(b[:0], res.Value, a.maxAnswer)
 		if err == nil && r.Form.Get("stats") != "" {
 			b, err = appendStats(b, q.Stats())
 		}
@@ -103,6 +103,7 @@ func (a *API) evaluate(r *request, span time.Duration, prepare func(context.Cont
 	}
 	out.notes.Merge(damaged(lost))
 	out.notes.Merge(a.recorded())
+	out.size = len(b)
 	out.append = func(to []byte) ([]byte, error) { return append(append(to, b...), '}'), nil }
 	return out, nil
 }

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// maxAnswers bounds the bytes of all answers that wait to be read.
+	// maxAnswers bounds the bytes of all answers that wait to be read, and so does the eighth
+	// part of the memory.
 	maxAnswers = 256 << 20
 	// compressFrom is the size of the smallest answer that is compressed: smaller ones fit
 	// into one packet.
@@ -24,11 +25,14 @@ const (
 )
 
 // answers counts the bytes of answers that wait to be read.
-type answers struct{ bytes atomic.Int64 }
+type answers struct {
+	max   int64
+	bytes atomic.Int64
+}
 
 // take reports whether there is room for n more; then done gives it back.
 func (a *answers) take(n int) (done func(), ok bool) {
-	if a.bytes.Add(int64(n)) > maxAnswers {
+	if a.bytes.Add(int64(n)) > a.max {
 		a.bytes.Add(int64(-n))
 		return nil, false
 	}

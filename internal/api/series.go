@@ -26,7 +26,7 @@ func (a *API) series(r *request) (result, error) {
 		return result{}, err
 	}
 	var b []byte
-	return a.list(r, func(ctx context.Context, q storage.Querier, from, to int64, limit int) (truncated bool, notes annotations.Annotations, err error) {
+	out, err := a.list(r, func(ctx context.Context, q storage.Querier, from, to int64, limit int) (truncated bool, notes annotations.Annotations, err error) {
 		hints := &storage.SelectHints{Start: from, End: to, Func: "series", Limit: oneMore(limit)}
 		sets := make([]storage.SeriesSet, 0, len(selectors))
 		for _, ms := range selectors {
@@ -49,13 +49,15 @@ func (a *API) series(r *request) (result, error) {
 			if n > 0 {
 				b = append(b, ',')
 			}
-			if b = appendLabels(b, set.At().Labels()); len(b) > maxAnswer {
-				return false, nil, errTooLarge
+			if b = appendLabels(b, set.At().Labels()); len(b) > a.maxAnswer {
+				return false, nil, tooLarge(a.maxAnswer)
 			}
 		}
 		b = append(b, ']')
 		return truncated, set.Warnings(), set.Err()
 	}, func(to []byte) ([]byte, error) { return append(to, b...), nil })
+	out.size = len(b)
+	return out, err
 }
 
 // labelNames lists the names of labels.
