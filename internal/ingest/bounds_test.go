@@ -14,7 +14,7 @@ func TestReadingStopsAfterManyUnreadableLines(t *testing.T) {
 	for path, line := range map[string]string{PushPath + "m": "x\n", influx1Path: "x\n"} {
 		var p taken
 		h := handler(t, Options{Publish: p.publish})
-		body := strings.Repeat(line, maxUnreadable+150_000) + "m value=1"
+		body := strings.Repeat(line, maxErrors+150_000) + "m value=1"
 		w := ask(h, httptest.NewRequest("POST", path, strings.NewReader(body)))
 		for _, want := range []string{"100000 unreadable", "150001 too_many (the first: line 100001: after 100000 errors the rest of the body was not read)"} {
 			if !strings.Contains(w.Body.String(), want) {
@@ -119,6 +119,17 @@ func TestABatchLargerThanAllRoomIsTooLarge(t *testing.T) {
 		w := ask(h, httptest.NewRequest("POST", influx1Path, strings.NewReader(fieldsLine(1000, c.fields))))
 		if w.Code != c.status || w.Header().Get("Retry-After") != "" {
 			t.Errorf("%d fields: %d %s", c.fields, w.Code, w.Body)
+		}
+	}
+}
+
+// Refused series cost time too: each has its labels made.
+func TestReadingStopsAfterManyRefusedSeries(t *testing.T) {
+	var p taken
+	w := ask(handler(t, Options{Publish: p.publish}), httptest.NewRequest("POST", PushPath+strings.Repeat("m", 2047), strings.NewReader(strings.Repeat("k=1\n", maxErrors+50_000))))
+	for _, want := range []string{"100000 invalid_labels", "50000 too_many (the first: line 100001: after 100000 errors"} {
+		if w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%d %.600s; want %s", w.Code, w.Body, want)
 		}
 	}
 }

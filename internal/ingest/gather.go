@@ -20,8 +20,8 @@ const (
 	maxGatheredBytes = 32 << 20
 	// maxFields bounds the fields of one line of the line protocol.
 	maxFields = 10_000
-	// maxUnreadable is how many errors of lines that cannot be read are enough.
-	maxUnreadable = 100_000
+	// maxErrors is how many lines that cannot be read, and refused series, are enough.
+	maxErrors = 100_000
 )
 
 // Reasons for which a line is refused.
@@ -44,7 +44,7 @@ type gathering struct {
 	bytes    int // of labels and keys
 	report   Report
 
-	unreadable int // errors of lines that cannot be read
+	errors int // of lines that cannot be read, and of series that are refused
 }
 
 // gathered is one series of a gathering.
@@ -66,15 +66,18 @@ func newGathering(a acceptance) *gathering {
 }
 
 // cannotRead reports an error of a line.
-func (g *gathering) cannotRead(line int, says func() string) {
-	g.unreadable++
-	g.report.lineError(line, refusedUnreadable, says)
+func (g *gathering) cannotRead(line int, says func() string) { g.refuse(line, refusedUnreadable, says) }
+
+// refuse reports what has cost time and led to nothing; see enough.
+func (g *gathering) refuse(line int, reason string, says func() string) {
+	g.errors++
+	g.report.lineError(line, reason, says)
 }
 
-// enough reports whether reading has to stop, because so much cannot be read. What is left of
+// enough reports whether reading has to stop, because so much was refused. What is left of
 // the body, from the given line on, is refused then.
 func (g *gathering) enough(line int, left []byte) bool {
-	if g.unreadable < maxUnreadable {
+	if g.errors < maxErrors {
 		return false
 	}
 	n := bytes.Count(left, []byte{'\n'})
@@ -82,7 +85,7 @@ func (g *gathering) enough(line int, left []byte) bool {
 		n++
 	}
 	g.report.linesError(line, n, refusedTooMany, func() string {
-		return fmt.Sprintf("after %d errors the rest of the body was not read", maxUnreadable)
+		return fmt.Sprintf("after %d errors the rest of the body was not read", maxErrors)
 	})
 	return true
 }
@@ -97,20 +100,20 @@ func (g *gathering) find(line int, key []byte, add func(*bus.LabelBuilder)) *gat
 	add(g.builder)
 	ls, err := g.builder.Labels()
 	if err != nil {
-		g.report.lineError(line, refusedLabels, err.Error)
+		g.refuse(line, refusedLabels, err.Error)
 		return nil
 	}
 	spelled := string(ls.Bytes(nil))
 	s := g.byLabels[spelled]
 	if s == nil {
 		if len(g.series) == maxGatheredSeries {
-			g.report.lineError(line, refusedTooMany, func() string { return fmt.Sprintf("one request may have %d series", maxGatheredSeries) })
+			g.refuse(line, refusedTooMany, func() string { return fmt.Sprintf("one request may have %d series", maxGatheredSeries) })
 			return nil
 		}
 		const overhead = 64
 		size := 2*len(spelled) + len(key) + overhead
 		if g.bytes+size > maxGatheredBytes {
-			g.report.lineError(line, refusedTooMany, func() string {
+			g.refuse(line, refusedTooMany, func() string {
 				return fmt.Sprintf("the labels of the series in one request may need %d bytes", maxGatheredBytes)
 			})
 			return nil
