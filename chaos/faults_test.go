@@ -15,7 +15,7 @@ func startRedis(t *testing.T) *redis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := newRedis("redis", dir+"/data", shim, &ports{}, dir+"/log", "appendonly", "yes", "appendfsync", "always")
+	r, err := newRedis("redis", dir+"/data", shim, dir+"/log", "appendonly", "yes", "appendfsync", "always")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestADelayedFlushCostsWhatWasAcknowledged(t *testing.T) {
 
 func TestALostReplyIsOfACommandThatWasCarriedOut(t *testing.T) {
 	r := startRedis(t)
-	n := newNetwork(&ports{})
+	n := newNetwork()
 	defer n.close()
 	l, err := n.link("client to redis", r.address)
 	if err != nil {

@@ -15,7 +15,7 @@ func (r *rig) addNginx() error {
 		fmt.Fprintf(&upstream, "server %s max_fails=1 fail_timeout=1s;\n", s.door.address)
 	}
 	var err error
-	if r.door, err = r.ports.next(); err != nil {
+	if r.door, err = freeAddress(); err != nil {
 		return err
 	}
 	dir := filepath.Join(r.dir, "nginx")

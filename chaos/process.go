@@ -137,32 +137,37 @@ func (p *process) failure() error {
 	return err
 }
 
-// ports hands out TCP ports that nothing listens on. They lie below the range from which
-// the kernel takes the ports of outgoing connections: a server that is down
-// for a moment gets its own back.
-type ports struct {
-	mu   sync.Mutex
-	used map[int]bool
-}
+// loopback is the host of what this process starts. Each process has one of its own, so that
+// runs side by side never take each other's ports: a process id has at most 22 bits, and
+// 127.128.0.0/9 leaves 23.
+var loopback = func() string {
+	id := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 128|id>>16&0x7f, id>>8&0xff, id&0xff)
+}()
 
-func (p *ports) next() (string, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+var (
+	portsMu   sync.Mutex
+	portsUsed = map[int]bool{} // guarded by portsMu
+)
+
+// freeAddress returns a host and a TCP port that nothing listens on, each once. The port lies
+// below the range from which the kernel takes those of outgoing connections: a server that is
+// down for a moment gets its own back.
+func freeAddress() (string, error) {
+	portsMu.Lock()
+	defer portsMu.Unlock()
 	for range 1000 {
 		port := 12_000 + rand.IntN(20_000)
-		if p.used[port] {
+		if portsUsed[port] {
 			continue
 		}
-		address := fmt.Sprintf("127.0.0.1:%d", port)
+		address := fmt.Sprintf("%s:%d", loopback, port)
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			continue
 		}
 		l.Close()
-		if p.used == nil {
-			p.used = map[int]bool{}
-		}
-		p.used[port] = true
+		portsUsed[port] = true
 		return address, nil
 	}
 	return "", errors.New("no free TCP port between 12000 and 32000")

@@ -23,20 +23,19 @@ type link struct {
 // network makes links.
 type network struct {
 	server *toxiproxy.ApiServer // its API is never served
-	ports  *ports
 	links  []*link
 }
 
-func newNetwork(p *ports) *network {
+func newNetwork() *network {
 	zerolog.SetGlobalLevel(zerolog.Disabled) // some toxics write to standard error whatever logger they are given
 	metrics := toxiproxy.NewMetricsContainer(prometheus.NewRegistry())
-	return &network{server: toxiproxy.NewServer(metrics, zerolog.Nop()), ports: p}
+	return &network{server: toxiproxy.NewServer(metrics, zerolog.Nop())}
 }
 
 // link makes a link to the address upstream.
 func (n *network) link(name, upstream string) (*link, error) {
 	for tries := 0; ; tries++ {
-		address, err := n.ports.next()
+		address, err := freeAddress()
 		if err != nil {
 			return nil, err
 		}

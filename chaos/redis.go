@@ -24,8 +24,8 @@ type redis struct {
 
 // newRedis prepares a server that keeps its files in dir; start starts it.
 // config are further directives, in pairs.
-func newRedis(name, dir, shim string, p *ports, log string, config ...string) (*redis, error) {
-	address, err := p.next()
+func newRedis(name, dir, shim, log string, config ...string) (*redis, error) {
+	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func newRedis(name, dir, shim string, p *ports, log string, config ...string) (*
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(address)
-	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--dbfilename", "dump.rdb",
+	args := []string{"--port", port, "--bind", loopback, "--protected-mode", "no", "--replica-announce-ip", loopback, "--dir", dir, "--dbfilename", "dump.rdb",
 		"--save", "", "--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0"}
 	for i := 0; i < len(config); i += 2 {
 		args = append(args, "--"+config[i], config[i+1])

@@ -43,7 +43,6 @@ type rig struct {
 	dir     string
 	began   time.Time
 	rand    *rand.Rand
-	ports   *ports
 	network *network
 
 	redis, spare *redis // nil without servers of their own
@@ -96,13 +95,12 @@ type kit struct {
 	source     []string // environment that makes this binary a source
 	self       string   // this binary
 	shim       string
-	ports      ports
 }
 
 // build starts a rig, in a folder of its own.
 func (k *kit) build(shape Shape, name string, random *rand.Rand) (r *rig, err error) {
-	r = &rig{shape: shape, dir: filepath.Join(k.dir, name), began: time.Now(), rand: random, disks: os.Geteuid() == 0, ports: &k.ports, leave: func() {}}
-	r.network = newNetwork(r.ports)
+	r = &rig{shape: shape, dir: filepath.Join(k.dir, name), began: time.Now(), rand: random, disks: os.Geteuid() == 0, leave: func() {}}
+	r.network = newNetwork()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -146,7 +144,7 @@ func (r *rig) addRedis(k *kit) (err error) {
 		name string
 		to   **redis
 	}{{"redis1", &r.redis}, {"redis2", &r.spare}} {
-		*at.to, err = newRedis(at.name, filepath.Join(r.dir, at.name), k.shim, r.ports, r.logOf(at.name), "appendonly", "yes", "appendfsync", "everysec")
+		*at.to, err = newRedis(at.name, filepath.Join(r.dir, at.name), k.shim, r.logOf(at.name), "appendonly", "yes", "appendfsync", "everysec")
 		if err != nil {
 			return err
 		}
@@ -191,7 +189,7 @@ func (r *rig) addServer(k *kit, n int) error {
 	if err != nil {
 		return err
 	}
-	address, err := r.ports.next()
+	address, err := freeAddress()
 	if err != nil {
 		return err
 	}

@@ -33,14 +33,14 @@ func (r *rig) addSentinels() error {
 	host, port, _ := net.SplitHostPort(r.redis.address)
 	for n := range 3 {
 		name := fmt.Sprint("sentinel", n+1)
-		address, err := r.ports.next()
+		address, err := freeAddress()
 		if err != nil {
 			return err
 		}
 		_, own, _ := net.SplitHostPort(address)
 		conf := filepath.Join(r.dir, name+".conf") // which it rewrites
 		lines := []string{
-			"port " + own, "bind 127.0.0.1", "dir " + r.dir,
+			"port " + own, "bind " + loopback, "protected-mode no", "sentinel announce-ip " + loopback, "dir " + r.dir,
 			"sentinel monitor " + masterName + " " + host + " " + port + " 2",
 			"sentinel down-after-milliseconds " + masterName + " 1000",
 			"sentinel failover-timeout " + masterName + " 3000",
