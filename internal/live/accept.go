@@ -44,7 +44,7 @@ func (a acceptance) refuses(t int64) string {
 
 // incoming is what is accepted of one series of a batch.
 type incoming struct {
-	series *series
+	series *written
 	isNew  bool         // series is not in the index yet
 	in     []bus.Sample // as it was published
 	// samples are those that the rule accepts, ascending; in itself when all are. After
@@ -91,9 +91,9 @@ func (x *acceptor) resolve(b *bus.Batch, logTime, now int64) (list []incoming, n
 		x.mu.Lock()
 		for i := at; i < min(at+resolveAtOnce, len(list)); i++ {
 			y, in := &b.Series[i], &list[i]
-			*in = incoming{in: y.Samples, series: x.index.get(y.Labels)}
+			*in = incoming{in: y.Samples, series: writtenOf(x.index.get(y.Labels))}
 			if in.isNew = in.series == nil; in.isNew {
-				in.series = newSeries(y.Labels, x.index.newestT, now)
+				in.series = newWritten(y.Labels, x.index.newestT, now)
 			}
 			x.judge(in, rule)
 			if n := len(in.samples); n > 0 {

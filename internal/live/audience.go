@@ -50,9 +50,10 @@ func newAudience(o *Options, shared *recent, t *tasks, s Store, m *metrics) *aud
 func (a *audience) take(e *entry, at uint64) {
 	for i := range e.parts {
 		p := &e.parts[i]
-		for _, m := range p.series.members {
+		for _, x := range p.series.members {
+			m := x.(*member)
 			changed := p.series.interval > 0 && p.series.intervalAt == at // the first entry's index is 0, as is that of no change
-			m.room.put(m.member, e.told(p), changed)
+			m.room.put(m, e.told(p), changed)
 		}
 	}
 	for _, g := range e.gaps {

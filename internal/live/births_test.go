@@ -38,7 +38,7 @@ func TestCompactKeepsTheOrderAndTheCursors(t *testing.T) {
 	defer h.Close()
 	var all []*series
 	for n := range 3000 {
-		s := newSeries(crowdLabels(n), 0, 0)
+		s := &newWritten(crowdLabels(n), 0, 0).series
 		h.index.add(s)
 		h.index.bear(s, 0)
 		all = append(all, s)
@@ -62,7 +62,7 @@ func TestCompactKeepsTheOrderAndTheCursors(t *testing.T) {
 	if len(before) != 1500 || before[0].series != all[1500] {
 		t.Error("what was returned before has changed")
 	}
-	if s := newSeries(crowdLabels(5000), 0, 0); true {
+	if s := &newWritten(crowdLabels(5000), 0, 0).series; true {
 		h.index.add(s)
 		if s.slot >= 3000 {
 			t.Errorf("the slots of forgotten series are not used again: %d", s.slot)

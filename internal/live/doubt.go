@@ -9,7 +9,7 @@ const maxDoubts = 1 << 16
 // same, without ever having been in the ring: when a source publishes them
 // again, they look like duplicates, but no page has them. recent.mu guards doubts.
 type doubts struct {
-	times map[*series]map[int64]struct{}
+	times map[*written]map[int64]struct{}
 	count int // a time that was tried twice counts twice
 }
 
@@ -24,20 +24,20 @@ func (d *doubts) add(parts []writing) {
 		d.count = n
 	}
 	for _, p := range parts {
-		values := d.times[p.series]
+		values := d.times[p.of]
 		if values == nil {
 			values = map[int64]struct{}{}
-			d.times[p.series] = values
+			d.times[p.of] = values
 		}
 		for _, x := range p.fresh {
 			values[x.T] = struct{}{}
-			p.series.doubt(x.T)
+			p.of.doubt(x.T)
 		}
 	}
 }
 
 // has reports whether a sample that the store has may never have been in the ring.
-func (d *doubts) has(s *series, t int64) bool {
+func (d *doubts) has(s *written, t int64) bool {
 	_, there := d.times[s][t]
 	return there
 }
@@ -48,7 +48,7 @@ func (d *doubts) settle(parts []writing) {
 		return
 	}
 	for _, p := range parts {
-		values := d.times[p.series]
+		values := d.times[p.of]
 		for _, x := range p.samples {
 			if _, there := values[x.T]; there {
 				delete(values, x.T)
@@ -56,7 +56,7 @@ func (d *doubts) settle(parts []writing) {
 			}
 		}
 		if len(values) == 0 {
-			delete(d.times, p.series)
+			delete(d.times, p.of)
 		}
 	}
 }

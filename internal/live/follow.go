@@ -37,7 +37,7 @@ func newFollower(o *Options, shared *recent, t *tasks, s Store, m *metrics, p pa
 	x := &f.applier
 	*x = applier{
 		recent: shared, o: o, store: s, log: o.Log, metrics: m, pages: p, turn: make(chan struct{}, 1),
-		sources: sources{}, shown: shown{most: maxShown}, doubts: doubts{times: map[*series]map[int64]struct{}{}},
+		sources: sources{}, shown: shown{most: maxShown}, doubts: doubts{times: map[*written]map[int64]struct{}{}},
 	}
 	window, accept := o.Limits.Window*1000, o.Accept.Milliseconds()
 	x.judge = judge{
@@ -76,7 +76,7 @@ func (f *follower) loadIndex(ctx context.Context) error {
 		f.mu.Lock()
 		for _, ls := range piece {
 			if f.index.get(ls) == nil {
-				f.index.welcome(newSeries(ls, f.index.newestT, now), f.ring.end())
+				f.index.welcome(&newWritten(ls, f.index.newestT, now).series, f.ring.end())
 			}
 		}
 		f.metrics.series.Set(float64(len(f.index.byKey)))

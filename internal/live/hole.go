@@ -71,7 +71,7 @@ func (j *judge) judgeSource(a *application) {
 	if measured != unknownTime {
 		measured = min(measured+s.lag.most(), inLog-1)
 	}
-	add := func(x *series, newest int64) {
+	add := func(x *written, newest int64) {
 		y := missing{hash: x.hash, labels: x.labels, after: x.last, bound: bound, early: s.back.most(), to: inLog}
 		last := y.after
 		if last == unknownTime {
@@ -88,7 +88,7 @@ func (j *judge) judgeSource(a *application) {
 		m.series = append(m.series, y)
 	}
 	m.series = make([]missing, 0, len(a.incoming)+len(s.series))
-	inBatch := make(map[*series]bool, len(a.incoming))
+	inBatch := make(map[*written]bool, len(a.incoming))
 	for i := range a.incoming {
 		in := &a.incoming[i]
 		newest := a.newest

@@ -90,7 +90,7 @@ func (j *judge) lateness() int64 { return max(lossMargin, j.late.most()) }
 // earlyOf returns by how much the samples of s may be older than what its writer wrote of
 // it before: what its source has shown lately, or any source while the writer of s is not
 // known, as after a restart. The caller holds recent.mu.
-func (j *judge) earlyOf(s *series) int64 {
+func (j *judge) earlyOf(s *written) int64 {
 	if s != nil && s.source != nil {
 		return s.source.back.most()
 	}
@@ -104,11 +104,11 @@ func (j *judge) earlyOf(s *series) int64 {
 // noteTimes takes up how late the samples of a part are, and the newest of them. The
 // caller holds recent.mu.
 func (j *judge) noteTimes(a *application, p *writing) {
-	switch s := p.series; {
+	switch s := p.of; {
 	case a.source == nil:
 		j.late.see(a.logTime-p.samples[0].T, a.logTime, j.accept)
 	case len(p.fresh) > 0 && s.last != unknownTime && s.source == a.source:
 		a.source.wentBack(s.last-p.fresh[0].T, a.logTime)
 	}
-	p.series.wrote(p.samples[len(p.samples)-1].T, j.losses.count)
+	p.of.wrote(p.samples[len(p.samples)-1].T, j.losses.count)
 }

@@ -177,7 +177,7 @@ func (j *judge) judgeLoss(a *application) {
 	}
 	m := absence{reason: l.reason}
 	declared := j.ledger.declaredFor(l)
-	add := func(s *series) {
+	add := func(s *written) {
 		for _, c := range declared {
 			if c.has(s.hash) {
 				return
@@ -193,7 +193,8 @@ func (j *judge) judgeLoss(a *application) {
 	over := true
 	if due {
 		l.judged(waited)
-		for _, s := range j.index.byKey {
+		for _, x := range j.index.byKey {
+			s := writtenOf(x)
 			switch {
 			case s.source != nil && s.source.heardSince == l:
 			case s.source != nil && waited < min(staleIntervals*s.interval, maxLossPatience):
@@ -248,7 +249,8 @@ func (j *judge) notRecorded(a *application, reason string, to bus.Position) {
 	after := j.progress.debt.after
 	from := min(after.LogTime(), to.LogTime()) // of an epoch whose clock was ahead, perhaps
 	m := absence{reason: reason}
-	for _, s := range j.index.byKey {
+	for _, x := range j.index.byKey {
+		s := writtenOf(x)
 		// What was accepted last may not have been recorded: the store knows what was.
 		m.series = append(m.series, missing{
 			hash: s.hash, labels: s.labels, after: unknownTime, bound: from - j.lateness(), early: j.earlyOf(s),

@@ -24,6 +24,7 @@ type members struct {
 
 // member is a series in a room.
 type member struct {
+	room     *Room
 	id       int
 	key      string
 	labels   labels.Labels
@@ -38,18 +39,12 @@ type member struct {
 	announced bool
 }
 
-// roomPlace is a series' place in a room.
-type roomPlace struct {
-	room   *Room
-	member *member
-}
-
 // free is how many places are left.
 func (x *members) free() int { return x.limit - len(x.byKey) }
 
 // add gives the series of ls a place.
-func (x *members) add(key string, ls labels.Labels) *member {
-	m := &member{id: x.nextID, key: key, labels: ls}
+func (x *members) add(r *Room, key string, ls labels.Labels) *member {
+	m := &member{room: r, id: x.nextID, key: key, labels: ls}
 	x.nextID++
 	x.byKey[key] = m
 	return m
@@ -79,14 +74,14 @@ func (x *members) close() {
 }
 
 // enter ties m to its series in the index.
-func (m *member) enter(r *Room, s *series) {
+func (m *member) enter(s *series) {
 	m.series = s
 	if s.interval > 0 {
 		m.interval = s.interval
 	}
 	m.lastT = max(m.lastT, s.lastT)
 	m.at = len(s.members)
-	s.members = append(s.members, roomPlace{r, m})
+	s.members = append(s.members, m)
 }
 
 // leave unties m from its series.
@@ -98,8 +93,8 @@ func (m *member) leave() {
 	m.series = nil
 	last := len(s.members) - 1
 	moved := s.members[last]
-	s.members[m.at], moved.member.at = moved, m.at
-	s.members[last] = roomPlace{}
+	s.members[m.at], moved.(*member).at = moved, m.at
+	s.members[last] = nil
 	s.members = s.members[:last]
 }
 

@@ -150,25 +150,25 @@ func missedBy(r *Room) missedEntries {
 			first = min(first, cursor)
 		}
 	}
-	var m missedEntries
+	var missed missedEntries
 	samples := 0
 	for i, e := range r.ring.from(first) {
 		for _, g := range e.gaps {
-			m.gaps = append(m.gaps, g)
-			m.gapsAt = append(m.gapsAt, first+uint64(i))
+			missed.gaps = append(missed.gaps, g)
+			missed.gapsAt = append(missed.gapsAt, first+uint64(i))
 		}
 		for _, p := range e.parts {
-			for _, ms := range p.series.members {
-				if ms.room == r {
+			for _, x := range p.series.members {
+				if m := x.(*member); m.room == r {
 					samples += len(p.samples)
-					m.chunks = append(m.chunks, chunk{ms.member, p.samples})
-					m.index = append(m.index, first+uint64(i))
-					m.total = append(m.total, samples)
+					missed.chunks = append(missed.chunks, chunk{m, p.samples})
+					missed.index = append(missed.index, first+uint64(i))
+					missed.total = append(missed.total, samples)
 				}
 			}
 		}
 	}
-	return m
+	return missed
 }
 
 // from returns the chunks of entry i on, and the number of their samples.

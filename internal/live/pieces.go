@@ -13,8 +13,8 @@ const (
 // writing is a part that is on its way into the store.
 type writing struct {
 	part
-	late  int // as many of fresh are committed before the others: see recordLate
-	isNew bool
+	of   *written // part.series
+	late int      // as many of fresh are committed before the others: see recordLate
 }
 
 // partsOf returns what is accepted, in parts that fit into a piece each. It uses the memory of
@@ -23,7 +23,7 @@ func partsOf(incoming []incoming, scratch []writing) []writing {
 	parts := slices.Grow(scratch[:0], len(incoming))
 	for i := range incoming {
 		in := &incoming[i]
-		p := writing{part{in.series, in.samples, in.fresh}, in.late, in.isNew}
+		p := writing{part{&in.series.series, in.samples, in.fresh}, in.series, in.late}
 		for len(p.samples) > pieceSamples {
 			var head writing
 			head, p = p.split(pieceSamples)

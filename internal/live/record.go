@@ -84,7 +84,7 @@ func (x *applier) show(a *application, parts []writing, last bool) {
 			x.shown.add(p.series.hash, p.fresh)
 		}
 		x.judge.noteTimes(a, p)
-		a.source.wrote(p.series)
+		a.source.wrote(p.of)
 	}
 }
 
@@ -252,7 +252,7 @@ func (r *recorder) inOrder(parts []writing) []store.Row {
 	r.rows = r.rows[:0]
 	for _, p := range parts {
 		if len(p.fresh) > p.late {
-			r.rows = append(r.rows, store.Row{Ref: &p.series.ref, Labels: p.series.labels, Samples: p.fresh[p.late:]})
+			r.rows = append(r.rows, store.Row{Ref: &p.of.ref, Labels: p.series.labels, Samples: p.fresh[p.late:]})
 		}
 	}
 	return r.rows

@@ -84,7 +84,7 @@ func (r *Room) admit(key []byte, ls labels.Labels) *member {
 		r.crowd.set(true)
 		return nil
 	}
-	return r.members.add(string(key), ls)
+	return r.members.add(r, string(key), ls)
 }
 
 // enter makes s a member of r, if there is a place; it returns nil if there is none.
@@ -96,7 +96,7 @@ func (r *Room) enter(s *series) *member {
 	if s.lastT > m.lastT {
 		r.lastT = max(r.lastT, s.lastT)
 	}
-	m.enter(r, s)
+	m.enter(s)
 	return m
 }
 
@@ -152,9 +152,9 @@ func (r *Room) appeared(found []*series, missed *unsent) {
 
 // vanished implements owner. A member stays while its samples are in a window.
 func (r *Room) vanished(s *series) {
-	for _, p := range s.members {
-		if p.room == r {
-			p.member.leave()
+	for _, x := range s.members {
+		if m := x.(*member); m.room == r {
+			m.leave()
 			return
 		}
 	}

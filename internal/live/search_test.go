@@ -200,7 +200,7 @@ func TestARoomDoesNotFlushWhileItsSearchIsBehind(t *testing.T) {
 		before := p.held(a.Room).position
 		r.hub.mu.Lock()
 		// A birth that the matcher does not hear of.
-		hidden := newSeries(seriesLabels(0, 1), 0, ms())
+		hidden := &newWritten(seriesLabels(0, 1), 0, ms()).series
 		r.hub.index.add(hidden)
 		r.hub.index.bear(hidden, r.hub.ring.end())
 		r.hub.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"stripchart/internal/bus"
 )
 
-// series is one series that was written to lately. recent.mu guards it. The follower and the
-// index write what the times and the births say, the rooms write members.
+// series is one series that was written to lately. recent.mu guards it. The log side
+// and the index write what the times and the births say, the page side writes members.
 type series struct {
 	labels labels.Labels
 	hash   uint64 // of the labels, see hashOf
@@ -20,9 +20,9 @@ type series struct {
 	lastDelta  int64
 	seenAt     int64 // the server's clock at the last sample, Unix ms
 
-	written // the follower's own
-
-	members []roomPlace // the rooms that send it; their own
+	// log and members are what the two sides keep of the series: each side knows its own alone.
+	log     any   // set once
+	members []any // of rooms
 
 	// The index's own.
 	slot      uint32 // its number in the searches' bitsets; another series has it once this one is gone
@@ -32,8 +32,8 @@ type series struct {
 	forgotten bool   // a room has forgotten it: it is born again when it is written to again
 }
 
-func newSeries(ls labels.Labels, floor, now int64) *series {
-	return &series{labels: ls, hash: hashOf(ls), lastT: unknownTime, written: newWritten(floor), seenAt: now}
+func newSeries(ls labels.Labels, now int64, log any) series {
+	return series{labels: ls, hash: hashOf(ls), lastT: unknownTime, seenAt: now, log: log}
 }
 
 // touch keeps s in the index although its newest sample is on its way only.

@@ -25,7 +25,7 @@ type source struct {
 	// lag is by how much a series was older than the newest one beside it in a batch: a
 	// batch that holds only the former was measured that much later than it tells.
 	lag    reach
-	series map[*series]struct{} // that it was the last to write
+	series map[*written]struct{} // that it was the last to write
 	// hole is what was missing lately. Series that the source had not written before, or
 	// not since this process began, become known as its own only when it writes them.
 	hole *hole
@@ -87,7 +87,7 @@ func (x sources) restore(saved map[string]savedSource) {
 	for id, y := range saved {
 		s := &source{
 			id: id, seq: y.Seq, epochSeq: y.EpochSeq, sentT: y.LastT, lastT: y.LastT, heardAt: y.HeardAt, back: y.Back, lag: y.Lag,
-			series: map[*series]struct{}{},
+			series: map[*written]struct{}{},
 		}
 		if y.SentT != nil {
 			s.sentT = *y.SentT
@@ -134,7 +134,7 @@ func (x sources) of(b *bus.Batch) *source {
 	}
 	s := x[b.Source]
 	if s == nil {
-		s = &source{id: b.Source, sentT: unknownTime, lastT: unknownTime, series: map[*series]struct{}{}}
+		s = &source{id: b.Source, sentT: unknownTime, lastT: unknownTime, series: map[*written]struct{}{}}
 		x[b.Source] = s
 	}
 	if s.known() && b.Seq > s.seq && b.Seq-s.seq > maxJump {
@@ -145,7 +145,7 @@ func (x sources) of(b *bus.Batch) *source {
 
 // wrote notes that s was the last to write x. s is nil for a writer without a sequence, and for a
 // series that leaves the index.
-func (s *source) wrote(x *series) {
+func (s *source) wrote(x *written) {
 	if x.source == s {
 		return
 	}

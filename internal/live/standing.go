@@ -37,4 +37,4 @@ func (f *follower) gapsIn(from, to int64) []*gap { return f.ledger.in(from, to) 
 
 func (f *follower) notInRing(to bus.Position) *gap { return f.judge.notInRing(to) }
 
-func (f *follower) left(s *series) { (*source)(nil).wrote(s) }
+func (f *follower) left(s *series) { (*source)(nil).wrote(writtenOf(s)) }

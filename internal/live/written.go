@@ -1,9 +1,14 @@
 package live
 
-import "stripchart/internal/store"
+import (
+	"github.com/prometheus/prometheus/model/labels"
 
-// written is what the follower keeps of a series. Times are Unix ms.
+	"stripchart/internal/store"
+)
+
+// written is a series with what the log side keeps of it. Times are Unix ms.
 type written struct {
+	series
 	ref store.Ref
 
 	// floor is the newest time at which the store may hold a sample of the series from before,
@@ -20,8 +25,18 @@ type written struct {
 	source *source // wrote the series last; nil: a writer without a sequence, or not known
 }
 
-func newWritten(floor int64) written {
-	return written{floor: floor, last: unknownTime, beforeLoss: unknownTime}
+func newWritten(ls labels.Labels, floor, now int64) *written {
+	w := &written{floor: floor, last: unknownTime, beforeLoss: unknownTime}
+	w.series = newSeries(ls, now, w)
+	return w
+}
+
+// writtenOf returns what the log side keeps of s; nil for nil.
+func writtenOf(s *series) *written {
+	if s == nil {
+		return nil
+	}
+	return s.log.(*written)
 }
 
 // doubt has the store asked about samples up to t.
