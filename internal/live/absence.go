@@ -3,12 +3,8 @@ package live
 import (
 	"math"
 	"math/bits"
-	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
-
-	"stripchart/internal/store"
-	"stripchart/internal/wire"
 )
 
 // A gap is made here, of an absence: what may be missing because of one event. Merged gaps are
@@ -43,18 +39,6 @@ import (
 //
 // An entry with gaps goes into the ring, so gaps are in the order of the log: a page that is sent
 // the ring from before the entry is told.
-
-// unknownTime stands for a time that is not known.
-const unknownTime = math.MinInt64
-
-// gap is a span of time in which samples may be missing; both ends are excluded.
-// Immutable once declared.
-type gap struct {
-	from, to int64 // Unix ms
-	reason   string
-	source   string // whose batches are missing; empty: those of any
-	series   *concern
-}
 
 // absence is what may be missing because of one event. It is declared as one or more gaps, as
 // soon as it is known since when.
@@ -149,17 +133,3 @@ func (m *absence) gaps(oldest, newest int64) []*gap {
 
 // gap returns the one gap of an absence with one span.
 func (m absence) gap() *gap { return m.gaps(0, 0)[0] }
-
-// gapOf returns the gap of what damage has cost the store.
-func gapOf(l store.Loss) *gap {
-	m := absence{reason: wire.GapDamaged, from: l.From, to: l.To, of: everySeries}
-	if l.Series != nil && len(l.Series) <= maxConcern {
-		hashes := make([]uint64, 0, len(l.Series))
-		for _, ls := range l.Series {
-			hashes = append(hashes, hashOf(ls))
-		}
-		slices.Sort(hashes)
-		m.of = newConcern(slices.Compact(hashes))
-	}
-	return m.gap()
-}

@@ -71,8 +71,8 @@ const (
 // applies uses it alone.
 type acceptor struct {
 	*recent
-	store   Store
-	metrics *metrics
+	store   logStore
+	metrics *logMetrics
 	doubts  *doubts
 	shown   *shown
 	age     int64 // W of the acceptance rule, ms

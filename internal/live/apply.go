@@ -47,24 +47,13 @@ const (
 	askPlace         // the log has lost its end: asked for the place itself, the bus begins a new epoch
 )
 
-// pages is the audience, as the goroutine that applies sees it. It calls all with recent.mu held.
-type pages interface {
-	// take has pages told of an entry, which is the ring's newest and has the index at.
-	take(e *entry, at uint64)
-	// recorded has pages bootstrapped anew that lack what was recorded since; all pages, where
-	// something was withheld from all.
-	recorded(withheld bool)
-	// outdated keeps what was read of the store up to now from being shared any longer.
-	outdated()
-}
-
 // applier takes batches in, in log order. Nothing else writes to the store.
 type applier struct {
 	*recent
-	o       *Options
-	store   Store
+	o       logOptions
+	store   logStore
 	log     *slog.Logger
-	metrics *metrics
+	metrics *logMetrics
 	pages   pages
 	turn    chan struct{} // buffered, capacity 1: held while a batch is applied, or an idle log judged
 
@@ -255,27 +244,6 @@ func (x *applier) try(ctx context.Context, a *application, f func() error) error
 
 // isFailure reports whether a commit may succeed another time.
 func isFailure(err error) bool { return err != nil && !errors.Is(err, store.ErrInvalidSeries) }
-
-// tellDamage declares what was lost where an Append has opened the store again and found
-// damage: pages that are there are told, and those that are joining. Where the log
-// outlives this process all of it is applied again, as after a start.
-func (x *applier) tellDamage() {
-	ls := x.store.Losses()
-	if len(ls) == 0 && len(x.damage.told) == 0 {
-		return
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	gs := x.damage.take(ls)
-	if x.ledger.declare(gs); len(gs) == 0 {
-		return
-	}
-	x.record.pass(x.ring.gapsOnly(gs, x.now()))
-	x.pages.outdated()
-	if x.o.Replica {
-		x.progress.damaged()
-	}
-}
 
 // judgeIdle judges the newest loss of the log by the clock, while nothing is written: a page
 // must not wait for the next batch to be told what it lacks. The caller holds x.turn.

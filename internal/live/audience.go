@@ -6,16 +6,30 @@ import (
 	"log/slog"
 	"time"
 
+	"stripchart/internal/bus"
 	"stripchart/internal/wire"
 )
+
+// logSide is the follower, as the audience of pages sees it. The audience calls them
+// with recent.mu held.
+type logSide interface {
+	standing() standing
+	// gapsIn returns the declared gaps that reach into a span of time, Unix ms.
+	gapsIn(from, to int64) []*gap
+	// notInRing returns the gap of what the ring lacks up to a position, while standing.partial.
+	notInRing(to bus.Position) *gap
+	// isReady reports whether viewers may join. It needs no lock.
+	isReady() bool
+	// left takes a series out of what its source has written: it leaves the index.
+	left(s *series)
+}
 
 // audience is the page side: the rooms, the viewers in them, and what sends to them. Its parts
 // have an owner each.
 type audience struct {
 	*recent
 	*tasks
-	logSide               // the follower
-	isReady   func() bool // viewers may join
+	logSide
 	o         *Options
 	transport Transport
 	// defaultSeries is the query of namespace /.
@@ -32,7 +46,8 @@ type audience struct {
 }
 
 // newAudience returns an audience without the log side, which is set before anything is called.
-func newAudience(o *Options, shared *recent, t *tasks, s Store, m *metrics) *audience {
+func newAudience(o *Options, shared *recent, t *tasks) *audience {
+	m := newMetrics(o.Registry)
 	a := &audience{recent: shared, tasks: t, o: o, transport: o.Transport, log: o.Log, metrics: m}
 	a.clients = clients{audience: a, all: map[*Client]struct{}{}}
 	a.rooms = rooms{audience: a, byID: map[string]*Room{}}
@@ -42,7 +57,7 @@ func newAudience(o *Options, shared *recent, t *tasks, s Store, m *metrics) *aud
 		searches: map[*search]struct{}{}, compiled: compiled{}, wake: make(chan struct{}, 1),
 	}
 	a.catalogue = catalogue{audience: a, feeds: map[string]*feed{}, listing: make(chan struct{}, 1)}
-	a.reader = reader{audience: a, store: s, reads: o.Store.PageReads()}
+	a.reader = reader{audience: a, store: o.Store, reads: o.Store.PageReads()}
 	return a
 }
 

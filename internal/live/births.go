@@ -16,7 +16,7 @@ type birth struct {
 func (b birth) isOver() bool { return b.series.gone || b.series.birth != b.number }
 
 // births are those of all series, or of all with one name, in their order. recent.mu guards
-// it; what after returns stays valid and unchanged without the lock.
+// them; what after returns stays valid and unchanged without the lock.
 type births struct {
 	list     []birth
 	over     int // in list, about
@@ -35,4 +35,55 @@ func (b *births) last() uint64 {
 func (b *births) after(n uint64) []birth {
 	i, _ := slices.BinarySearchFunc(b.list, n+1, func(x birth, n uint64) int { return cmp.Compare(x.number, n) })
 	return b.list[i:len(b.list):len(b.list)]
+}
+
+// count returns how many births there are, those that are over included.
+func (b *births) count() int { return len(b.list) }
+
+// hold keeps the births of a name for a search that goes through them, and release ends that.
+func (b *births) hold()    { b.searches++ }
+func (b *births) release() { b.searches-- }
+
+// compact drops births that are over. It takes the lock for a piece at a time.
+func (x *recent) compact() {
+	x.mu.Lock()
+	untidy := x.index.untidy
+	x.index.untidy = map[*births]string{}
+	x.mu.Unlock()
+	x.compactOne(&x.index.all)
+	for b, name := range untidy {
+		x.compactOne(b)
+		x.mu.Lock()
+		if b.count() == 0 && b.searches == 0 {
+			delete(x.index.byName, name)
+		}
+		x.mu.Unlock()
+	}
+}
+
+// compactOne drops the births that are over from b when they are half of it. It takes the
+// lock for a piece at a time; nobody else compacts.
+func (x *recent) compactOne(b *births) {
+	var kept []birth
+	for done := 0; ; {
+		x.mu.Lock()
+		if done == 0 && 2*b.over <= len(b.list) {
+			x.mu.Unlock()
+			return
+		}
+		piece := b.list[done:min(done+pieceOf, len(b.list))]
+		for _, birth := range piece {
+			if !birth.isOver() {
+				kept = append(kept, birth)
+			}
+		}
+		x.mu.did(len(piece))
+		if done += len(piece); done == len(b.list) {
+			b.over -= len(b.list) - len(kept)
+			b.list = kept
+			x.mu.Unlock()
+			return
+		}
+		x.mu.Unlock()
+	}
 }

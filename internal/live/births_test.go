@@ -48,7 +48,7 @@ func TestCompactKeepsTheOrderAndTheCursors(t *testing.T) {
 		h.index.remove(s)
 	}
 	h.index.bear(all[2500], 7) // born again: the first birth is over
-	h.audience.matcher.compact(&h.index.all)
+	h.compactOne(&h.index.all)
 	if n := len(h.index.all.list); n != 1000 || h.index.all.over != 0 {
 		t.Errorf("%d births are kept, %d of them over", n, h.index.all.over)
 	}

@@ -209,7 +209,7 @@ func (x *catalogue) watch(c *Client, selectors []selector) (*watcher, error) {
 	w := &watcher{client: c, feed: f}
 	f.watchers[w] = struct{}{}
 	c.watch(w)
-	x.metrics.feeds.Set(float64(len(x.feeds)))
+	x.metrics.catalogues.Set(float64(len(x.feeds)))
 	return w, nil
 }
 
@@ -225,7 +225,7 @@ func (x *catalogue) end(w *watcher) {
 		close(f.ready)
 	}
 	delete(x.feeds, f.key)
-	x.metrics.feeds.Set(float64(len(x.feeds)))
+	x.metrics.catalogues.Set(float64(len(x.feeds)))
 }
 
 // answer returns w's answer, encoded, once its feed is ready.

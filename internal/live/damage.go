@@ -4,7 +4,22 @@ import (
 	"slices"
 
 	"stripchart/internal/store"
+	"stripchart/internal/wire"
 )
+
+// gapOf returns the gap of what damage has cost the store.
+func gapOf(l store.Loss) *gap {
+	m := absence{reason: wire.GapDamaged, from: l.From, to: l.To, of: everySeries}
+	if l.Series != nil && len(l.Series) <= maxConcern {
+		hashes := make([]uint64, 0, len(l.Series))
+		for _, ls := range l.Series {
+			hashes = append(hashes, hashOf(ls))
+		}
+		slices.Sort(hashes)
+		m.of = newConcern(slices.Compact(hashes))
+	}
+	return m.gap()
+}
 
 // damage is what the store has lost, as far as gaps are declared for it. The store keeps a loss
 // until its gap is saved. The goroutine that applies changes told, and recent.mu guards it.
@@ -19,4 +34,25 @@ func (d *damage) take(ls []store.Loss) (gs []*gap) {
 	}
 	d.told = ls
 	return gs
+}
+
+// tellDamage declares what was lost where an Append has opened the store again and found
+// damage: pages that are there are told, and those that are joining. Where the log
+// outlives this process all of it is applied again, as after a start.
+func (x *applier) tellDamage() {
+	ls := x.store.Losses()
+	if len(ls) == 0 && len(x.damage.told) == 0 {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	gs := x.damage.take(ls)
+	if x.ledger.declare(gs); len(gs) == 0 {
+		return
+	}
+	x.record.pass(x.ring.gapsOnly(gs, x.now()))
+	x.pages.outdated()
+	if x.o.Replica {
+		x.progress.damaged()
+	}
 }

@@ -26,20 +26,23 @@ const (
 // log or the store ask for.
 type follower struct {
 	applier
-	*tasks
 	bus   bus.Bus
 	saver saver
 	ready readiness
+	watch storeWatch
 }
 
-func newFollower(o *Options, shared *recent, t *tasks, s Store, m *metrics, p pages) *follower {
-	f := &follower{tasks: t, bus: o.Bus, ready: newReadiness(m)}
+// newFollower returns a follower that run starts. The pages take what it adds to what is shared.
+func newFollower(o logOptions, shared *recent, p pages) *follower {
+	m := newLogMetrics(o.Registry)
+	f := &follower{bus: o.Bus, ready: newReadiness(m)}
+	s := f.watch.of(o.Store)
 	x := &f.applier
 	*x = applier{
 		recent: shared, o: o, store: s, log: o.Log, metrics: m, pages: p, turn: make(chan struct{}, 1),
 		sources: sources{}, shown: shown{most: maxShown}, doubts: doubts{times: map[*written]map[int64]struct{}{}},
 	}
-	window, accept := o.Limits.Window*1000, o.Accept.Milliseconds()
+	window, accept := o.Window.Milliseconds(), o.Accept.Milliseconds()
 	x.judge = judge{
 		recent: shared, store: s, progress: &x.progress, sources: x.sources, ledger: &x.ledger, log: o.Log, metrics: m,
 		window: window, accept: accept,
@@ -79,7 +82,7 @@ func (f *follower) loadIndex(ctx context.Context) error {
 				f.index.welcome(&newWritten(ls, f.index.newestT, now).series, f.ring.end())
 			}
 		}
-		f.metrics.series.Set(float64(len(f.index.byKey)))
+		f.publishSeries()
 		f.mu.did(len(piece))
 		f.mu.Unlock()
 	}
@@ -217,23 +220,23 @@ func (f *follower) knownPosition() bus.Position {
 	return f.progress.known()
 }
 
-// judgeWhileIdle judges a loss of the log by the clock, while nothing is written.
-func (f *follower) judgeWhileIdle() {
+// judgeWhileIdle judges a loss of the log by the clock, while nothing is written, until ctx ends.
+func (f *follower) judgeWhileIdle(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-f.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 		select {
-		case <-f.ctx.Done():
+		case <-ctx.Done():
 			return
 		case f.turn <- struct{}{}:
 		}
 		if f.ready.is() { // before, what was retained is still being read
-			f.judgeIdle(f.ctx)
+			f.judgeIdle(ctx)
 		}
 		<-f.turn
 	}
@@ -250,3 +253,38 @@ func (f *follower) heard(name string) (seq uint64, at time.Time, known bool) {
 	}
 	return s.seq, time.UnixMilli(s.heardAt), true
 }
+
+// standing returns how the log stands. The caller holds recent.mu.
+func (f *follower) standing() standing {
+	d := &f.progress.debt
+	return standing{
+		full: f.record.full, judging: f.judge.losses.isOpen(), rereading: f.progress.isRereading(),
+		unrecorded: d.isShown(), since: d.index, partial: d.isShown() && !f.ring.covers(d.index),
+	}
+}
+
+// gapsIn returns the declared gaps that reach into a span of time, Unix ms; both ends are excluded.
+// The caller holds recent.mu.
+func (f *follower) gapsIn(from, to int64) []*gap { return f.ledger.in(from, to) }
+
+// notInRing returns the gap of what the ring lacks up to a position, while standing.partial. The
+// caller holds recent.mu.
+func (f *follower) notInRing(to bus.Position) *gap { return f.judge.notInRing(to) }
+
+// left takes a series out of what its source has written: it leaves the index. The caller holds
+// recent.mu.
+func (f *follower) left(s *series) { (*source)(nil).wrote(writtenOf(s)) }
+
+// saveNotes saves what was declared, and how far the log was applied, until ctx ends.
+func (f *follower) saveNotes(ctx context.Context) { f.saver.run(ctx) }
+
+// readiness is closed once viewers may join.
+func (f *follower) readiness() <-chan struct{} { return f.ready.done }
+
+// behind returns how much of the log, in its own time, is still to be applied before
+// viewers may join. It is false while that is not known, because the bus is away or
+// nothing was read yet.
+func (f *follower) behind() (time.Duration, bool) { return f.ready.behindBy() }
+
+// isReady reports whether viewers may join.
+func (f *follower) isReady() bool { return f.ready.is() }

@@ -57,11 +57,11 @@ func TestARetryCountsNothingAgain(t *testing.T) {
 			return nil
 		}
 		r.store.mu.Unlock()
-		refused := r.hub.metrics.refused.WithLabelValues(refusedTooNew)
+		refused := r.hub.follower.metrics.refused.WithLabelValues(refusedTooNew)
 		putSeries(t, l, 1000, map[int][]int64{0: {ms() - 5000, ms(), ms() + 400_000}})
 		time.Sleep(time.Minute)
 		r.stop()
-		if n := testutil.ToFloat64(r.hub.metrics.missing); n != 998 {
+		if n := testutil.ToFloat64(r.hub.follower.metrics.missing); n != 998 {
 			t.Errorf("%v batches are counted as missing, want 998", n)
 		}
 		if n := testutil.ToFloat64(refused); n != 1 {
@@ -70,7 +70,7 @@ func TestARetryCountsNothingAgain(t *testing.T) {
 		if n := log.count("batches of a source are missing"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
-		if n := testutil.ToFloat64(r.hub.metrics.gaps.WithLabelValues(wire.GapSourceDropped)); n != 1 || len(r.hub.follower.ledger.gaps) != 1 {
+		if n := testutil.ToFloat64(r.hub.follower.metrics.gaps.WithLabelValues(wire.GapSourceDropped)); n != 1 || len(r.hub.follower.ledger.gaps) != 1 {
 			t.Errorf("%v gaps are counted, and %d kept, want one", n, len(r.hub.follower.ledger.gaps))
 		}
 		if _, there := r.store.value(seriesLabels(0, 0), ms()-60_000); !there {
@@ -238,7 +238,7 @@ func TestGapsBeyondTheBoundAreMerged(t *testing.T) {
 			t.Fatalf("what was declared of %d at %d is not any more", p.hash, p.at)
 		}
 	}
-	if n := testutil.ToFloat64(h.metrics.gapsMerged); n != 5001-maxGaps {
+	if n := testutil.ToFloat64(h.follower.metrics.gapsMerged); n != 5001-maxGaps {
 		t.Errorf("%v gaps are counted as merged", n)
 	}
 	// More series than a gap names: it is everybody's.

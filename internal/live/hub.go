@@ -78,11 +78,9 @@ func (o *Options) setDefaults() {
 type Hub struct {
 	*recent
 	*tasks
-	follower   *follower
-	audience   *audience
-	storeWatch storeWatch
-	metrics    metrics
-	o          Options
+	follower *follower
+	audience *audience
+	o        Options
 }
 
 // New returns a hub that is started by Run.
@@ -92,15 +90,13 @@ func New(o Options) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("default series %q: %w", o.DefaultSeries, err)
 	}
-	h := &Hub{
-		o: o, metrics: newMetrics(o.Registry), tasks: newTasks(),
-		recent: &recent{ring: ring{maxBytes: o.RingBytes, maxAge: o.RingAge.Milliseconds()}, index: newIndex(o.Store.MaxTime())},
-	}
-	h.mu.held = h.metrics.lockHeld
-	s := h.storeWatch.of(o.Store)
-	h.audience = newAudience(&h.o, h.recent, h.tasks, s, &h.metrics)
-	h.follower = newFollower(&h.o, h.recent, h.tasks, s, &h.metrics, h.audience)
-	h.audience.defaultSeries, h.audience.isReady, h.audience.logSide = sel, h.IsReady, h.follower
+	h := &Hub{o: o, tasks: newTasks(), recent: newRecent(o.RingBytes, o.RingAge.Milliseconds(), o.Store.MaxTime(), o.Registry)}
+	h.audience = newAudience(&h.o, h.recent, h.tasks)
+	h.follower = newFollower(logOptions{
+		Bus: o.Bus, Store: o.Store, Log: o.Log, Registry: o.Registry, Replica: o.Replica, Accept: o.Accept,
+		Window: time.Duration(o.Limits.Window) * time.Second,
+	}, h.recent, h.audience)
+	h.audience.defaultSeries, h.audience.logSide = sel, h.follower
 	return h, nil
 }
 
@@ -112,23 +108,30 @@ func (h *Hub) Run(ctx context.Context) error {
 		return err
 	}
 	h.mu.Lock()
-	for _, f := range []func(){h.audience.flusher.run, h.audience.matcher.run, h.audience.watch, h.follower.saver.run, h.follower.judgeWhileIdle} {
+	for _, f := range []func(){h.audience.flusher.run, h.audience.matcher.run, h.audience.watch} {
 		h.start(f)
+	}
+	for _, f := range []func(context.Context){h.follower.saveNotes, h.follower.judgeWhileIdle} {
+		h.start(func() { f(h.ctx) })
 	}
 	h.mu.Unlock()
 	return h.follower.run(ctx, from)
 }
 
 // Ready is closed once viewers may join.
-func (h *Hub) Ready() <-chan struct{} { return h.follower.ready.done }
+func (h *Hub) Ready() <-chan struct{} { return h.follower.readiness() }
 
 // IsReady reports whether viewers may join.
-func (h *Hub) IsReady() bool { return h.follower.ready.is() }
+func (h *Hub) IsReady() bool { return h.follower.isReady() }
 
 // Behind returns how much of the log, in its own time, is still to be applied before
 // viewers may join. It is false while that is not known, because the bus is away or
 // nothing was read yet.
-func (h *Hub) Behind() (time.Duration, bool) { return h.follower.ready.behindBy() }
+func (h *Hub) Behind() (time.Duration, bool) { return h.follower.behind() }
+
+// Stalled returns why nothing can be applied, or nil. A full disk is no reason: what
+// comes is shown. It does not wait for the hub's lock.
+func (h *Hub) Stalled() error { return h.follower.stalled() }
 
 // Bye sends what is pending, then tells every page that the server is about to
 // stop, and when to come back.

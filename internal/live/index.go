@@ -12,6 +12,9 @@ import (
 // back the index is filled from the store at the start.
 const indexAge = time.Hour
 
+// nameLabel is the label that holds a series' metric name.
+const nameLabel = "__name__"
+
 // index holds the series that were written to lately, by their labels, and in the order
 // of their births. recent.mu guards it.
 type index struct {
@@ -112,16 +115,6 @@ func (x *index) remove(s *series) {
 	x.slots[s.slot] = nil
 	x.free = append(x.free, s.slot)
 	x.over(s.labels.Get(nameLabel))
-}
-
-// matches reports whether every matcher accepts ls.
-func matches(ms []*labels.Matcher, ls labels.Labels) bool {
-	for _, m := range ms {
-		if !m.Matches(ls.Get(m.Name)) {
-			return false
-		}
-	}
-	return true
 }
 
 // eachSlot calls f with the series in the slots of a piece from `from` on, and reports

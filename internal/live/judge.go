@@ -18,12 +18,12 @@ const newestWithin = 24 * 3600 * 1000
 // once the log has lost something (loss.go). recent.mu guards its fields.
 type judge struct {
 	*recent
-	store    Store
+	store    logStore
 	progress *progress
 	sources  sources
 	ledger   *declaredGaps
 	log      *slog.Logger
-	metrics  *metrics
+	metrics  *logMetrics
 	window   int64 // the longest that a page may ask for, ms
 	accept   int64 // how old a sample may be, ms
 

@@ -15,7 +15,7 @@ const (
 
 // declaredGaps are the declared gaps, and which of them are saved. recent.mu guards it.
 type declaredGaps struct {
-	metrics  *metrics
+	metrics  *logMetrics
 	saveSoon func()
 
 	gaps     []*gap

@@ -6,13 +6,16 @@ import (
 )
 
 const (
-	// lossPatience, or three intervals where that is longer, is how long sources are
+	// lossPatience, or awayIntervals where that is longer, is how long sources are
 	// waited for after the log has lost something, in ms of log time, so that a server
 	// that has much to catch up with does not judge before it has read what they sent:
 	// those that come back tell by their numbers what is missing, of the others nothing
 	// is known. Nobody is waited for longer than maxLossPatience.
 	lossPatience    = 15_000
 	maxLossPatience = 4 * 3600 * 1000
+	// awayIntervals is how many intervals sources are waited for; as many as those after which a
+	// room is stale (staleIntervals).
+	awayIntervals = 3
 	// lossMargin is how long before the log has a sample it may have been measured, in ms,
 	// where nothing else is known of it. A source publishes within moments; what it has
 	// spooled for longer it would have sent again.
@@ -197,7 +200,7 @@ func (j *judge) judgeLoss(a *application) {
 			s := writtenOf(x)
 			switch {
 			case s.source != nil && s.source.heardSince == l:
-			case s.source != nil && waited < min(staleIntervals*s.interval, maxLossPatience):
+			case s.source != nil && waited < min(awayIntervals*s.interval, maxLossPatience):
 				over = false
 			default:
 				add(s)

@@ -11,23 +11,10 @@ import (
 // Store is what live needs of the time-series database; see package store for
 // the contracts.
 type Store interface {
-	Append(rows []store.Row) error
+	logStore
 	MaxTime() int64
-	LookUp(ctx context.Context, questions []store.Question) error
-	Series(ctx context.Context, ms []*labels.Matcher, from, to int64) ([]labels.Labels, error)
 	Snapshot(from, to int64) (Snapshot, error)
 	PageReads() *store.Share
-	Notes
-}
-
-// Notes are small files that belong to the history.
-type Notes interface {
-	Keep(n store.Note, b []byte) error
-	Kept(n store.Note) ([]byte, error)
-	Intact() bool
-	// Losses is what damage has cost, and LossesDeclared has it forgotten.
-	Losses() []store.Loss
-	LossesDeclared([]store.Loss) error
 }
 
 // Snapshot is an open querier: it sees what was committed before it was opened.

@@ -11,20 +11,27 @@ import (
 // readiness says whether viewers may join: once the log was read up to its end as seen at the
 // start. Before, a bootstrap would lack what is still to be applied.
 type readiness struct {
-	metrics *metrics
+	metrics *logMetrics
 	done    chan struct{}
 	set     func()
 	behind  *atomic.Int64 // ms of the log's time; -1: not known
 }
 
-func newReadiness(m *metrics) readiness {
+func newReadiness(m *logMetrics) readiness {
 	r := readiness{metrics: m, done: make(chan struct{}), behind: new(atomic.Int64)}
 	r.set = sync.OnceFunc(func() { close(r.done) })
 	r.behind.Store(-1)
 	return r
 }
 
-func (r *readiness) is() bool { return isClosed(r.done) }
+func (r *readiness) is() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // passed notes that the Tail has come to a place.
 func (r *readiness) passed(at, end bus.Position) {

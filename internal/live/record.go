@@ -98,7 +98,7 @@ func (x *applier) took(a *application) {
 		x.sources.keep(s)
 	}
 	x.metrics.batches.Inc()
-	x.metrics.ring(&x.ring)
+	x.publishRing()
 	x.progress.advance(a.delivery.Position)
 }
 
@@ -181,9 +181,9 @@ func (x *applier) leaveOut(a *application, err error) {
 // goroutine that applies uses it alone; recent.mu guards what it changes of others.
 type recorder struct {
 	*recent
-	store   Store
+	store   logStore
 	log     *slog.Logger
-	metrics *metrics
+	metrics *logMetrics
 	pages   pages
 
 	full bool // the last commit found the disk full; guarded by recent.mu
@@ -286,7 +286,7 @@ func (r *recorder) pass(e entry) (at uint64) {
 		r.index.wrote(p.series, p.samples, e.at, at)
 		r.metrics.samples.Add(float64(len(p.fresh)))
 	}
-	r.metrics.series.Set(float64(len(r.index.byKey)))
+	r.publishSeries()
 	r.pages.take(added, at)
 	return at
 }

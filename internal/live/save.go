@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,7 +27,6 @@ var errGapsNotKept = errors.New("the declared gaps could not be saved")
 // its own: a disk that hangs holds up neither batches nor what pages are told of states.
 type saver struct {
 	*applier
-	*tasks
 	wake chan struct{} // buffered, capacity 1: save before the time
 	// notes is buffered, capacity 1. Its holder writes the store's notes, so that an older version
 	// never replaces a newer one. It is taken before recent.mu.
@@ -37,15 +37,16 @@ type saver struct {
 }
 
 func newSaver(f *follower) saver {
-	return saver{applier: &f.applier, tasks: f.tasks, wake: make(chan struct{}, 1), notes: make(chan struct{}, 1)}
+	return saver{applier: &f.applier, wake: make(chan struct{}, 1), notes: make(chan struct{}, 1)}
 }
 
-func (s *saver) run() {
+// run saves until ctx ends.
+func (s *saver) run(ctx context.Context) {
 	ticker := time.NewTicker(saveInterval)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-s.wake:
 		case <-ticker.C:
@@ -55,7 +56,7 @@ func (s *saver) run() {
 			pace = gapPace
 		}
 		select {
-		case <-s.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-time.After(pace):
 		}

@@ -101,7 +101,7 @@ func (s *search) isBehind() bool { return s.list.last() > s.next }
 
 // effort estimates what is left to do. The caller holds recent.mu.
 func (s *search) effort(births uint64) int {
-	left := min(int(births-s.next), len(s.list.list))
+	left := min(int(births-s.next), s.list.count())
 	return left * (baseCost + s.cost)
 }
 
@@ -125,7 +125,7 @@ func (x *matcher) begin(s *search) {
 	for i := range s.query {
 		s.query[i] = x.compiled.share(s.query[i])
 	}
-	s.list.searches++
+	s.list.hold()
 	x.searches[s] = struct{}{}
 	x.cost += s.cost
 	x.metrics.searchCost.Set(float64(x.cost))
@@ -143,7 +143,7 @@ func (x *matcher) end(s *search) {
 	}
 	s.state = ended
 	delete(x.searches, s)
-	s.list.searches--
+	s.list.release()
 	x.cost -= s.cost
 	x.metrics.searchCost.Set(float64(x.cost))
 	for i := range s.query {

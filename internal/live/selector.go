@@ -15,9 +15,6 @@ import (
 // maxQueryBytes bounds a query.
 const maxQueryBytes = 4096
 
-// nameLabel is the label that holds a series' metric name.
-const nameLabel = "__name__"
-
 // selector is a parsed query.
 type selector struct {
 	matchers  []*labels.Matcher
@@ -59,6 +56,16 @@ func newSelector(ms []*labels.Matcher) selector {
 	slices.Sort(forms)
 	s.matchers, s.canonical = ms, "{"+strings.Join(slices.Compact(forms), ",")+"}"
 	return s
+}
+
+// matches reports whether every matcher accepts ls.
+func matches(ms []*labels.Matcher, ls labels.Labels) bool {
+	for _, m := range ms {
+		if !m.Matches(ls.Get(m.Name)) {
+			return false
+		}
+	}
+	return true
 }
 
 func isRegex(m *labels.Matcher) bool {

@@ -8,6 +8,9 @@ import (
 	"stripchart/internal/bus"
 )
 
+// unknownTime stands for a time that is not known.
+const unknownTime = math.MinInt64
+
 // series is one series that was written to lately. recent.mu guards it. The log side
 // and the index write what the times and the births say, the page side writes members.
 type series struct {

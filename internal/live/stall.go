@@ -20,25 +20,25 @@ type failedCommit struct {
 	err error
 }
 
-// Stalled returns why nothing can be applied, or nil. A full disk is no reason: what
-// comes is shown. It does not wait for the hub's lock.
-func (h *Hub) Stalled() error {
-	if f := h.storeWatch.last.Load(); f != nil && time.Since(f.at) < stalledFor {
+// stalled returns why nothing can be applied, or nil. A full disk is no reason: what
+// comes is shown. It does not wait for the lock.
+func (f *follower) stalled() error {
+	if f := f.watch.last.Load(); f != nil && time.Since(f.at) < stalledFor {
 		return f.err
 	}
 	return nil
 }
 
 // of returns s with its commits watched.
-func (w *storeWatch) of(s Store) Store { return watchedStore{s, w} }
+func (w *storeWatch) of(s logStore) logStore { return watchedStore{s, w} }
 
 type watchedStore struct {
-	Store
+	logStore
 	watch *storeWatch
 }
 
 func (s watchedStore) Append(rows []store.Row) error {
-	err := s.Store.Append(rows)
+	err := s.logStore.Append(rows)
 	switch {
 	case err == nil, errors.Is(err, store.ErrDiskFull):
 		s.watch.last.Store(nil)

@@ -4,7 +4,7 @@ import "stripchart/internal/wire"
 
 const (
 	// A room is stale when its newest sample is older than the larger of staleAfter
-	// and staleIntervals of its shortest interval.
+	// and staleIntervals of its shortest interval. (awayIntervals is the log side's.)
 	staleAfter     = 3000 // ms
 	staleIntervals = 3
 )

@@ -9,6 +9,15 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
+// gap is a span of time in which samples may be missing; both ends are excluded.
+// Immutable once declared.
+type gap struct {
+	from, to int64 // Unix ms
+	reason   string
+	source   string // whose batches are missing; empty: those of any
+	series   *concern
+}
+
 // maxConcern is how many series a gap names. One of more series is declared for every
 // series.
 const maxConcern = 1 << 16

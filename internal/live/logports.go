@@ -1,0 +1,70 @@
+package live
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/store"
+)
+
+// logOptions are the options of newFollower. All but Replica are required.
+type logOptions struct {
+	Bus      bus.Bus
+	Store    logStore
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+
+	// Replica says that the log outlives this process and is read by others as well:
+	// how far it was applied is saved, and a bus that is away is waited for.
+	Replica bool
+
+	Accept time.Duration // W of the acceptance rule
+	Window time.Duration // the longest that a page may ask for: no gap is older
+}
+
+// logStore is what the log side needs of the time-series database; see package store for the
+// contracts.
+type logStore interface {
+	Append(rows []store.Row) error
+	LookUp(ctx context.Context, questions []store.Question) error
+	Series(ctx context.Context, ms []*labels.Matcher, from, to int64) ([]labels.Labels, error)
+	Notes
+}
+
+// Notes are small files that belong to the history.
+type Notes interface {
+	Keep(n store.Note, b []byte) error
+	Kept(n store.Note) ([]byte, error)
+	Intact() bool
+	// Losses is what damage has cost, and LossesDeclared has it forgotten.
+	Losses() []store.Loss
+	LossesDeclared([]store.Loss) error
+}
+
+// pages is the page side, as the log side sees it. The goroutine that applies calls all with
+// recent.mu held.
+type pages interface {
+	// take has pages told of an entry, which is the ring's newest and has the index at.
+	take(e *entry, at uint64)
+	// recorded has pages bootstrapped anew that lack what was recorded since; all pages, where
+	// something was withheld from all.
+	recorded(withheld bool)
+	// outdated keeps what was read of the store up to now from being shared any longer.
+	outdated()
+}
+
+// standing is what pages have to know of how the log stands.
+type standing struct {
+	full      bool // the disk is full: what comes is shown and not recorded
+	judging   bool // a loss of the log is being judged: its gap is declared later, and only here
+	rereading bool // the log of a new epoch is being read up to its end: rooms are not told what is known here
+
+	unrecorded bool   // some of what was shown is not recorded yet,
+	since      uint64 // from this index of the ring on,
+	partial    bool   // which the ring does not cover any more
+}
