@@ -1,44 +1,24 @@
 package live
 
 import (
-	"math/rand/v2"
+	"fmt"
 	"slices"
 	"testing"
-)
 
-func TestBitsetIsASet(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	var b bitset
-	want := map[uint32]bool{}
-	for range 20_000 {
-		i := uint32(rng.IntN(5000))
-		if rng.IntN(2) == 0 {
-			if b.add(i) == want[i] {
-				t.Fatalf("add(%d) when it is there: %v", i, want[i])
-			}
-			want[i] = true
-		} else {
-			if b.remove(i) != want[i] {
-				t.Fatalf("remove(%d) when it is there: %v", i, want[i])
-			}
-			delete(want, i)
-		}
-		if b.n != len(want) || b.has(i) != want[i] {
-			t.Fatalf("%d members, want %d", b.n, len(want))
-		}
-	}
-}
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+)
 
 // Births that are over are dropped, and no search loses its place by it.
 func TestCompactKeepsTheOrderAndTheCursors(t *testing.T) {
-	h, err := New(Options{Store: newMemStore(), Transport: fakeTransport{}, DefaultSeries: "m"})
-	if err != nil {
-		t.Fatal(err)
+	h := newRecent(0, 0, 0, prometheus.NewRegistry())
+	named := func(n int) *series {
+		s := newSeries(labels.FromStrings(nameLabel, "m", "n", fmt.Sprint(n)), 0, nil)
+		return &s
 	}
-	defer h.Close()
 	var all []*series
 	for n := range 3000 {
-		s := &newWritten(crowdLabels(n), 0, 0).series
+		s := named(n)
 		h.index.add(s)
 		h.index.bear(s, 0)
 		all = append(all, s)
@@ -62,7 +42,14 @@ func TestCompactKeepsTheOrderAndTheCursors(t *testing.T) {
 	if len(before) != 1500 || before[0].series != all[1500] {
 		t.Error("what was returned before has changed")
 	}
-	if s := &newWritten(crowdLabels(5000), 0, 0).series; true {
+	for _, s := range all {
+		h.index.remove(s)
+	}
+	h.compact()
+	if len(h.index.all.list) > 0 || len(h.index.byName) > 0 {
+		t.Errorf("%d births and %d names are kept of series that are gone", len(h.index.all.list), len(h.index.byName))
+	}
+	if s := named(5000); true {
 		h.index.add(s)
 		if s.slot >= 3000 {
 			t.Errorf("the slots of forgotten series are not used again: %d", s.slot)

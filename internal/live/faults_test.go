@@ -311,9 +311,6 @@ func TestFailedCommitThatWasStoredReachesThePageWithTheNextTry(t *testing.T) {
 		if v, ok := got[x.T]; !ok || v != 2 {
 			t.Errorf("the page holds %v at %d (there: %v)", v, x.T, ok)
 		}
-		if len(r.hub.follower.doubts.times) != 0 || r.hub.follower.doubts.count != 0 {
-			t.Errorf("doubts are left: %v, %d", r.hub.follower.doubts.times, r.hub.follower.doubts.count)
-		}
 	})
 }
 

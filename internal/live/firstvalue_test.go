@@ -59,7 +59,12 @@ func TestASecondValueDoesNotWinWhileTheDiskIsFull(t *testing.T) {
 			t.Run(fmt.Sprint(room, ", forgotten ", forgets), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					l := newFakeLog()
-					r := newReplica(t, l)
+					r := &replica{t: t, log: l, store: newMemStore()}
+					if forgets {
+						r.change = func(o *Options) { o.maxShown = 4 }
+					}
+					r.start()
+					r.change = nil // the next life remembers all
 					var full atomic.Bool
 					r.fill(&full)
 					ls, other := seriesLabels(0, 0), seriesLabels(0, 1)
@@ -71,11 +76,6 @@ func TestASecondValueDoesNotWinWhileTheDiskIsFull(t *testing.T) {
 						}
 					}
 					tick(10)
-					if forgets {
-						r.hub.mu.Lock()
-						r.hub.follower.shown.most = 4
-						r.hub.mu.Unlock()
-					}
 					p := newPage(t, r.hub, 1<<20)
 					a := p.ask(`{"query":"m","window":3600}`)
 					full.Store(true)
@@ -129,25 +129,6 @@ func TestASecondValueDoesNotWinWhileTheDiskIsFull(t *testing.T) {
 				})
 			})
 		}
-	}
-}
-
-func TestWhatIsRememberedOfWhatWasShownIsBounded(t *testing.T) {
-	x := shown{most: 1000}
-	for i := range int64(10_000) {
-		x.add(uint64(i%7), []bus.Sample{{T: i, V: float64(i)}})
-		if x.count > 1000 {
-			t.Fatalf("%d are remembered", x.count)
-		}
-	}
-	if v, there, sure := x.value(9_999%7, 9_999); v != 9_999 || !there || !sure {
-		t.Errorf("the newest is %v, %v, %v", v, there, sure)
-	}
-	if _, there, sure := x.value(0, 7); there || sure || !x.withheld {
-		t.Error("what was forgotten is taken for known")
-	}
-	if _, _, sure := x.value(8, 7); !sure {
-		t.Error("a series that nothing was shown of is not sure")
 	}
 }
 
@@ -214,7 +195,7 @@ func TestServersDifferOnlyInsideOfDeclaredGaps(t *testing.T) {
 							continue
 						}
 						differ++
-						if !slices.ContainsFunc(slices.Concat(rs[0].hub.follower.ledger.gaps, rs[1].hub.follower.ledger.gaps), func(g *gap) bool {
+						if !slices.ContainsFunc(slices.Concat(declared(rs[0].hub), declared(rs[1].hub)), func(g *gap) bool {
 							return g.series.has(hashOf(ls)) && g.from < at && at < g.to
 						}) {
 							t.Errorf("seed %d: %s at %d is %v (%v) on one server and %v (%v) on the other, in no gap", seed, ls, at, a, inA, b, inB)

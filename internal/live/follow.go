@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func newFollower(o logOptions, shared *recent, p pages) *follower {
 	x := &f.applier
 	*x = applier{
 		recent: shared, o: o, store: s, log: o.Log, metrics: m, pages: p, turn: make(chan struct{}, 1),
-		sources: sources{}, shown: shown{most: maxShown}, doubts: doubts{times: map[*written]map[int64]struct{}{}},
+		sources: sources{}, shown: shown{most: cmp.Or(o.MaxShown, maxShown)}, doubts: doubts{times: map[*written]map[int64]struct{}{}},
 	}
 	window, accept := o.Window.Milliseconds(), o.Accept.Milliseconds()
 	x.judge = judge{
@@ -167,7 +168,7 @@ func (f *follower) begin(from, end bus.Position) bool {
 	}
 	if !from.IsZero() && p.applied.IsZero() {
 		f.ring.restart(from)
-	} else if f.ring.before.Epoch == "" {
+	} else if f.ring.startsAfter().Epoch == "" {
 		f.ring.restart(bus.Position{Epoch: end.Epoch})
 	}
 	p.begin(from, end, f.now())

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
@@ -57,21 +56,20 @@ func TestARetryCountsNothingAgain(t *testing.T) {
 			return nil
 		}
 		r.store.mu.Unlock()
-		refused := r.hub.follower.metrics.refused.WithLabelValues(refusedTooNew)
 		putSeries(t, l, 1000, map[int][]int64{0: {ms() - 5000, ms(), ms() + 400_000}})
 		time.Sleep(time.Minute)
 		r.stop()
-		if n := testutil.ToFloat64(r.hub.follower.metrics.missing); n != 998 {
+		if n := metric(t, r.hub, "stripchart_batches_missing_total"); n != 998 {
 			t.Errorf("%v batches are counted as missing, want 998", n)
 		}
-		if n := testutil.ToFloat64(refused); n != 1 {
+		if n := metric(t, r.hub, "stripchart_samples_refused_total"); n != 1 {
 			t.Errorf("%v samples are counted as refused, want 1", n)
 		}
 		if n := log.count("batches of a source are missing"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
-		if n := testutil.ToFloat64(r.hub.follower.metrics.gaps.WithLabelValues(wire.GapSourceDropped)); n != 1 || len(r.hub.follower.ledger.gaps) != 1 {
-			t.Errorf("%v gaps are counted, and %d kept, want one", n, len(r.hub.follower.ledger.gaps))
+		if n := metric(t, r.hub, "stripchart_gaps_total"); n != 1 || len(declared(r.hub)) != 1 {
+			t.Errorf("%v gaps are counted, and %d kept, want one", n, len(declared(r.hub)))
 		}
 		if _, there := r.store.value(seriesLabels(0, 0), ms()-60_000); !there {
 			t.Error("what was tried is not recorded")
@@ -136,6 +134,7 @@ func startAlone(t *testing.T, s Store) (bus.Bus, *Hub, func()) {
 // A source of many series that jumps with each batch costs the memory and the disk of its
 // series once.
 func TestGapsAreBoundedInBytes(t *testing.T) {
+	const maxGaps, maxGapBytes = 1000, 1 << 20 // as in docs/OPERATIONS.md
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemStore()
 		keeps := 0
@@ -169,9 +168,9 @@ func TestGapsAreBoundedInBytes(t *testing.T) {
 		wg.Wait()
 		seconds := int(time.Since(began)/time.Second) + 1
 		h.mu.Lock()
-		size, n := h.follower.ledger.size(), len(h.follower.ledger.gaps)
+		size, n := int(metric(t, h, "stripchart_gaps_bytes")), len(declared(h))
 		covered := 0
-		for _, g := range h.follower.ledger.gaps {
+		for _, g := range declared(h) {
 			if g.series.has(hashOf(all.Series[49_999].Labels)) && g.from < ms()-3000 && g.to > ms()-2000 {
 				covered++
 			}
@@ -200,99 +199,4 @@ type countedNotes struct {
 func (s *countedNotes) Keep(n store.Note, b []byte) error {
 	s.kept(n, b)
 	return s.memStore.Keep(n, b)
-}
-
-// When there are too many gaps, what was declared stays declared, and the source that has
-// most of them loses its exactness first.
-func TestGapsBeyondTheBoundAreMerged(t *testing.T) {
-	h, err := New(Options{Bus: nil, Store: newMemStore(), Transport: fakeTransport{}, DefaultSeries: "m"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	old := &gap{from: 10, to: 20, reason: wire.GapLogLost, series: newConcern([]uint64{7})}
-	h.follower.ledger.declare([]*gap{old})
-	type place struct {
-		hash uint64
-		at   int64
-	}
-	var declared []place
-	for i := range int64(5000) {
-		hashes := []uint64{uint64(i%50 + 100)}
-		h.follower.ledger.declare([]*gap{{from: i*1000 + 100, to: i*1000 + 200, reason: wire.GapSourceDropped, source: "s", series: concernOf(hashes)}})
-		declared = append(declared, place{hashes[0], i*1000 + 150})
-	}
-	if len(h.follower.ledger.gaps) > maxGaps || h.follower.ledger.size() > maxGapBytes {
-		t.Errorf("%d gaps, %d bytes", len(h.follower.ledger.gaps), h.follower.ledger.size())
-	}
-	if h.follower.ledger.gaps[0] != old {
-		t.Errorf("the gap of another source was merged: %+v", h.follower.ledger.gaps[0])
-	}
-	for _, p := range declared {
-		held := false
-		for _, g := range h.follower.ledger.gaps {
-			held = held || g.series.has(p.hash) && g.from < p.at && p.at < g.to
-		}
-		if !held {
-			t.Fatalf("what was declared of %d at %d is not any more", p.hash, p.at)
-		}
-	}
-	if n := testutil.ToFloat64(h.follower.metrics.gapsMerged); n != 5001-maxGaps {
-		t.Errorf("%v gaps are counted as merged", n)
-	}
-	// More series than a gap names: it is everybody's.
-	many := make([]uint64, maxConcern+1)
-	for i := range many {
-		many[i] = uint64(i) << 20
-	}
-	if c := concernOf(many); !c.has(12345) {
-		t.Error("a gap of too many series names some only")
-	}
-}
-
-// Gaps that were saved are the same when they are read, and those of the version before
-// are understood.
-func TestSavedGapsAreReadAgain(t *testing.T) {
-	one, two := seriesLabels(0, 0), seriesLabels(0, 1)
-	shared := newConcern([]uint64{1, 2, 3})
-	gs := []*gap{
-		{from: 1, to: 2, reason: "a", source: "s", series: shared}, {from: 3, to: 4, reason: "b", series: shared},
-		{from: 5, to: 6, reason: "c", series: everySeries}, {from: 7, to: 8, reason: "d", series: newConcern(nil)},
-	}
-	got, err := decodeGaps(encodeGaps(gs))
-	if err != nil || len(got) != len(gs) {
-		t.Fatalf("%d gaps, %v", len(got), err)
-	}
-	for i, g := range got {
-		if g.from != gs[i].from || g.to != gs[i].to || g.reason != gs[i].reason || g.source != gs[i].source || !g.series.equal(gs[i].series) {
-			t.Errorf("%+v became %+v", gs[i], g)
-		}
-	}
-	if got[0].series != got[1].series {
-		t.Error("series that gaps shared are two sets")
-	}
-	before, _ := json.Marshal([]savedGap{{From: 1, To: 2, Reason: "a", Series: []labels.Labels{one}}})
-	got, err = decodeGaps(before)
-	if err != nil || len(got) != 1 || !got[0].series.has(hashOf(one)) || got[0].series.has(hashOf(two)) {
-		t.Errorf("the version before is read as %+v, %v", got, err)
-	}
-}
-
-func FuzzDecodeGaps(f *testing.F) {
-	f.Add(encodeGaps([]*gap{{from: 1, to: 2, reason: "a", source: "s", series: newConcern([]uint64{1, 2})}, {from: 1, to: 2, series: everySeries}}))
-	f.Add([]byte(`[{"from":1,"to":2,"reason":"a","series":[{"__name__":"m"}]}]`))
-	f.Add([]byte(`{"version":2,"series":["AAAA"],"gaps":[{"of":3}]}`))
-	f.Add([]byte(`{"version":2,"gaps":[{"of":-2}]}`))
-	f.Add([]byte(`{"version":3}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		gs, err := decodeGaps(b)
-		if err != nil {
-			return
-		}
-		again, err := decodeGaps(encodeGaps(gs))
-		if err != nil || len(again) != len(gs) {
-			t.Fatalf("%d gaps became %d, %v", len(gs), len(again), err)
-		}
-	})
 }

@@ -149,7 +149,7 @@ func TestWhatATrimmedLogHeldIsInTheGapWheneverItWasMeasured(t *testing.T) {
 					}
 				}
 				r.stop()
-				if n := len(r.hub.follower.ledger.gaps); n > 6 {
+				if n := len(declared(r.hub)); n > 6 {
 					t.Errorf("%d gaps for one loss", n)
 				}
 			})
@@ -241,7 +241,7 @@ func holes(t *testing.T, during func(t *testing.T, l *fakeLog, restart func()) m
 					}
 				}
 				r.stop()
-				if n := len(r.hub.follower.ledger.gaps); n > 3 {
+				if n := len(declared(r.hub)); n > 3 {
 					t.Errorf("%d gaps for one hole", n)
 				}
 			})
@@ -372,8 +372,8 @@ func TestANumberThatIsFarAheadDoesNotSilenceItsSource(t *testing.T) {
 		at := ms()
 		putSeries(t, l, 2, map[int][]int64{0: {at}})
 		time.Sleep(time.Second)
-		if _, there := r.store.value(seriesLabels(0, 0), at); !there || len(r.hub.follower.ledger.gaps) > 0 {
-			t.Errorf("the source's next batch is there: %v; %d gaps", there, len(r.hub.follower.ledger.gaps))
+		if _, there := r.store.value(seriesLabels(0, 0), at); !there || len(declared(r.hub)) > 0 {
+			t.Errorf("the source's next batch is there: %v; %d gaps", there, len(declared(r.hub)))
 		}
 		r.stop()
 	})
@@ -399,7 +399,7 @@ func TestASourceWhoseFirstBatchIsOnItsWayIsNotForgotten(t *testing.T) {
 		putSeries(t, l, 3, map[int][]int64{0: {ms()}})
 		time.Sleep(time.Second)
 		r.stop()
-		if n := len(r.hub.follower.ledger.gaps); n != 1 {
+		if n := len(declared(r.hub)); n != 1 {
 			t.Errorf("%d gaps of a source whose numbers jump, want one", n)
 		}
 	})

@@ -39,6 +39,8 @@ type Options struct {
 	RingBytes int           // 32 MiB
 	RingAge   time.Duration // 5 min
 	Limits    wire.Limits   // 32 rooms, 200 series, 20,000 points, 30 days
+
+	maxShown int // as in apply.Options
 }
 
 func (o *Options) setDefaults() {
@@ -93,7 +95,7 @@ func New(o Options) (*Hub, error) {
 	h := &Hub{o: o, tasks: newTasks(), recent: newRecent(o.RingBytes, o.RingAge.Milliseconds(), o.Store.MaxTime(), o.Registry)}
 	h.audience = newAudience(&h.o, h.recent, h.tasks)
 	h.follower = newFollower(logOptions{
-		Bus: o.Bus, Store: o.Store, Log: o.Log, Registry: o.Registry, Replica: o.Replica, Accept: o.Accept,
+		Bus: o.Bus, Store: o.Store, Log: o.Log, Registry: o.Registry, Replica: o.Replica, Accept: o.Accept, MaxShown: o.maxShown,
 		Window: time.Duration(o.Limits.Window) * time.Second,
 	}, h.recent, h.audience)
 	h.audience.defaultSeries, h.audience.logSide = sel, h.follower

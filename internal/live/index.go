@@ -1,6 +1,8 @@
 package live
 
 import (
+	"iter"
+	"maps"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -44,6 +46,12 @@ func (x *index) key(ls labels.Labels) []byte {
 
 // get returns the series of ls, or nil.
 func (x *index) get(ls labels.Labels) *series { return x.byKey[string(x.key(ls))] }
+
+// len returns how many series there are.
+func (x *index) len() int { return len(x.byKey) }
+
+// each returns the series, in no order.
+func (x *index) each() iter.Seq[*series] { return maps.Values(x.byKey) }
 
 // add puts s into the index. It is not born yet.
 func (x *index) add(s *series) {

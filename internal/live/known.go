@@ -10,7 +10,7 @@ import (
 func (h *Hub) Series() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.index.byKey)
+	return h.index.len()
 }
 
 // knownAtOnce bounds how many series Knows looks up while it holds the lock.

@@ -46,6 +46,13 @@ func (l *lock) Unlock() {
 // did notes work under the lock. The caller holds it.
 func (l *lock) did(n int) { l.work += n }
 
+// hasWorkedEnough reports whether the hold has to end soon, so that it does not become too long.
+// The caller holds l.
+func (l *lock) hasWorkedEnough() bool { return l.work >= workOfHold }
+
+// mostWork returns the most work that was done in any hold that has ended. The caller holds l.
+func (l *lock) mostWork() int { return l.most }
+
 // awaitProgress returns once the lock was free, or somebody who held it has let go of it:
 // a lock that is busy is no lock that is stuck.
 func (l *lock) awaitProgress() {

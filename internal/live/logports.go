@@ -12,7 +12,7 @@ import (
 	"stripchart/internal/store"
 )
 
-// logOptions are the options of newFollower. All but Replica are required.
+// logOptions are the options of newFollower. All but Replica and MaxShown are required.
 type logOptions struct {
 	Bus      bus.Bus
 	Store    logStore
@@ -25,6 +25,8 @@ type logOptions struct {
 
 	Accept time.Duration // W of the acceptance rule
 	Window time.Duration // the longest that a page may ask for: no gap is older
+
+	MaxShown int // samples that are remembered of those that are shown while the disk is full; 0: 1,048,576
 }
 
 // logStore is what the log side needs of the time-series database; see package store for the

@@ -196,7 +196,7 @@ func (j *judge) judgeLoss(a *application) {
 	over := true
 	if due {
 		l.judged(waited)
-		for _, x := range j.index.byKey {
+		for x := range j.index.each() {
 			s := writtenOf(x)
 			switch {
 			case s.source != nil && s.source.heardSince == l:
@@ -252,7 +252,7 @@ func (j *judge) notRecorded(a *application, reason string, to bus.Position) {
 	after := j.progress.debt.after
 	from := min(after.LogTime(), to.LogTime()) // of an epoch whose clock was ahead, perhaps
 	m := absence{reason: reason}
-	for _, x := range j.index.byKey {
+	for x := range j.index.each() {
 		s := writtenOf(x)
 		// What was accepted last may not have been recorded: the store knows what was.
 		m.series = append(m.series, missing{

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"stripchart/internal/bus"
 )
 
 // seriesOfSource selects what a publisher of the tests writes.
@@ -114,7 +112,7 @@ func TestTheSavedPositionDoesNotOvertakeAGapThatCannotBeSaved(t *testing.T) {
 		r.start()
 		tick(1)
 		r.stop()
-		if n := len(r.hub.follower.ledger.gaps); n != 1 {
+		if n := len(declared(r.hub)); n != 1 {
 			t.Errorf("%d gaps after a kill, want the one that was declared before", n)
 		}
 	})
@@ -154,18 +152,6 @@ func TestAnInterruptedRepairGoesOnAtTheNextStart(t *testing.T) {
 	})
 }
 
-func TestTheSourcesThatAreRememberedAreBounded(t *testing.T) {
-	x := sources{}
-	for i := range maxSources + 10 {
-		s := x.of(&bus.Batch{Sequence: bus.Sequence{Source: fmt.Sprint(i), Seq: 1}})
-		s.heardAt = int64(i)
-	}
-	x.forget(5)
-	if len(x) != maxSources || x["9"] != nil || x["10"] == nil {
-		t.Errorf("%d sources are left, want the newest %d", len(x), maxSources)
-	}
-}
-
 // A batch without samples that comes after a loss does not hide it.
 func TestAnEmptyBatchDoesNotHideAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -183,7 +169,7 @@ func TestAnEmptyBatchDoesNotHideAGap(t *testing.T) {
 		one.publish(one.next(rng))
 		time.Sleep(time.Second)
 		r.stop()
-		if n := len(r.hub.follower.ledger.gaps); n != 1 {
+		if n := len(declared(r.hub)); n != 1 {
 			t.Errorf("%d gaps, want one", n)
 		}
 	})
@@ -315,7 +301,7 @@ func TestWhatWasMeasuredBeforeTheLossIsInTheGap(t *testing.T) {
 				}
 				lives.tick(rng, 60)
 				r.stop()
-				if !slices.ContainsFunc(r.hub.follower.ledger.gaps, func(g *gap) bool {
+				if !slices.ContainsFunc(declared(r.hub), func(g *gap) bool {
 					return g.series.has(hashOf(seriesLabels(1, 0))) && g.from < lost && lost < g.to
 				}) {
 					t.Errorf("what was measured at %d and lost is in no gap", lost)

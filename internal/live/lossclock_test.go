@@ -58,10 +58,10 @@ func TestASourceIsHeardWhileTheLogsTimeStandsStill(t *testing.T) {
 		p.resend(rng, 10)
 		p.tick(rng, 40)
 		r.stop()
-		if l := r.hub.follower.judge.losses.newest; l == nil || !l.over {
+		if l := r.store.savedProgress(t).Loss; l == nil || !l.Over {
 			t.Errorf("the loss is not judged after 40 s: %+v", l)
 		}
-		if n := len(r.hub.follower.ledger.gaps); n > 0 {
+		if n := len(declared(r.hub)); n > 0 {
 			t.Errorf("%d gaps are declared, and nothing is missing", n)
 		}
 	})

@@ -12,16 +12,22 @@ import (
 	"stripchart/internal/store"
 )
 
+// commitSeries and commitSamples are what the log side commits in one hold of the lock.
+const (
+	commitSeries  = 1000
+	commitSamples = 4000
+)
+
 // wideBatch is a batch of so many pieces' series, and one with more samples than a piece
 // has.
 func wideBatch(pieces int, at int64) *bus.Batch {
 	x := &bus.Batch{}
-	for n := range pieces * pieceSeries {
+	for n := range pieces * commitSeries {
 		x.Series = append(x.Series, bus.Series{Labels: wideLabels(n), Samples: []bus.Sample{{T: at, V: float64(n)}}})
 	}
 	long := bus.Series{Labels: wideLabels(-1)}
-	for k := range int64(3 * pieceSamples) {
-		long.Samples = append(long.Samples, bus.Sample{T: at - 3*pieceSamples + k, V: float64(k)})
+	for k := range int64(3 * commitSamples) {
+		long.Samples = append(long.Samples, bus.Sample{T: at - 3*commitSamples + k, V: float64(k)})
 	}
 	x.Series = append(x.Series, long)
 	return x
@@ -156,7 +162,7 @@ func TestOneCommitHoldsABoundedNumberOfSeries(t *testing.T) {
 			}
 		}
 		stop()
-		if counted.series > pieceSeries || counted.samples > 2*pieceSamples {
+		if counted.series > commitSeries || counted.samples > 2*commitSamples {
 			t.Errorf("one commit was of %d series and %d samples", counted.series, counted.samples)
 		}
 		for _, back := range []int64{0, 3600_000, 3500_000, 3600_000 + 1} {
@@ -179,50 +185,4 @@ func (s *countedAppends) Append(rows []store.Row) error {
 	}
 	s.series, s.samples = max(s.series, len(rows)), max(s.samples, n)
 	return s.memStore.Append(rows)
-}
-
-// A batch leaves the ring as a whole, and what is found by its position is what came
-// after all of it.
-func TestTheRingKeepsABatchWhole(t *testing.T) {
-	at := func(ms int64) bus.Position { return bus.Position{Epoch: "e", Offset: bus.Offset{Ms: ms}} }
-	r := ring{maxBytes: 1000, maxAge: 1 << 40}
-	r.restart(at(0))
-	add := func(ms int64, more ...bool) {
-		for _, m := range more {
-			r.add(entry{position: at(ms), size: 100, more: m})
-		}
-	}
-	add(1, false)
-	add(2, true, true, false)
-	add(3, true)
-	for i, want := range []int64{0, 1, 1, 1, 2, 2} {
-		if got := r.position(uint64(i)); got != at(want) {
-			t.Errorf("before entry %d the position is %v, want %d", i, got, want)
-		}
-	}
-	for ms, want := range []uint64{0, 1, 4} {
-		if got, covered := r.find(at(int64(ms))); got != want || !covered {
-			t.Errorf("behind %d comes entry %d (%v), want %d", ms, got, covered, want)
-		}
-	}
-	add(3, true, true, true, true, true, true, false) // 8 pieces
-	if r.first != 4 || r.before != at(2) {
-		t.Errorf("the ring begins with entry %d behind %v, want what fits: the batch of 8 pieces", r.first, r.before)
-	}
-	for range 20 {
-		add(4, true)
-	}
-	if got := r.position(r.end()); got != at(3) {
-		t.Errorf("the end is at %v, want 3", got)
-	}
-	if _, covered := r.find(at(2)); covered {
-		t.Error("a batch whose beginning is gone is covered")
-	}
-	bytes := 0
-	for _, e := range r.entries {
-		bytes += e.size
-	}
-	if bytes != r.bytes {
-		t.Errorf("%d bytes are counted, and %d are there", r.bytes, bytes)
-	}
 }

@@ -66,7 +66,7 @@ func (x *reader) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfR
 	if s := x.standing(); s.unrecorded {
 		// The store lacks what came since the disk was full; the ring has it, as far
 		// as it goes back.
-		b.cursor, b.partial = max(s.since, x.ring.first), s.partial
+		b.cursor, b.partial = max(s.since, x.ring.start()), s.partial
 	}
 	m.position = x.ring.position(b.cursor)
 	m.gaps = x.gapsIn(from, to)

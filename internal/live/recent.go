@@ -51,7 +51,7 @@ func newRecent(maxBytes int, maxAge, newestT int64, reg prometheus.Registerer) *
 func (*recent) now() int64 { return time.Now().UnixMilli() }
 
 // publishSeries publishes how many series there are. The caller holds mu.
-func (x *recent) publishSeries() { x.series.Set(float64(len(x.index.byKey))) }
+func (x *recent) publishSeries() { x.series.Set(float64(x.index.len())) }
 
 // publishRing publishes the ring's size. The caller holds mu.
 func (x *recent) publishRing() {

@@ -91,8 +91,8 @@ func TestPagesOfReplicasHoldEverything(t *testing.T) {
 			}
 			for i, r := range rs {
 				r.stop()
-				if len(r.hub.follower.ledger.gaps) > 0 {
-					t.Errorf("seed %d: server %d declared %d gaps, and nothing is missing: %+v", seed, i, len(r.hub.follower.ledger.gaps), *r.hub.follower.ledger.gaps[0])
+				if len(declared(r.hub)) > 0 {
+					t.Errorf("seed %d: server %d declared %d gaps, and nothing is missing: %+v", seed, i, len(declared(r.hub)), *declared(r.hub)[0])
 				}
 			}
 		})
@@ -298,7 +298,7 @@ func TestAGapHoldsItsEnds(t *testing.T) {
 				time.Sleep(time.Second)
 				r.stop()
 				for _, at := range []int64{first, second} {
-					if !slices.ContainsFunc(r.hub.follower.ledger.gaps, func(g *gap) bool {
+					if !slices.ContainsFunc(declared(r.hub), func(g *gap) bool {
 						return g.series.has(hashOf(seriesLabels(0, 1))) && g.from < at && at < g.to
 					}) {
 						t.Errorf("what is missing at %d is in no gap", at)
@@ -455,8 +455,8 @@ func TestLossesThatFollowQuicklyDeclareNothingThatIsThere(t *testing.T) {
 		settleReplicas(t, 0, []*page{q}, want)
 		q.close()
 		r.stop()
-		if len(r.hub.follower.ledger.gaps) > 0 {
-			t.Errorf("a gap is declared, and nothing is missing: %+v", *r.hub.follower.ledger.gaps[0])
+		if len(declared(r.hub)) > 0 {
+			t.Errorf("a gap is declared, and nothing is missing: %+v", *declared(r.hub)[0])
 		}
 	})
 }
@@ -472,10 +472,8 @@ func TestASourceIsSavedRightAfterItWasFirstHeard(t *testing.T) {
 			p := &publisher{log: l, source: n, want: want}
 			p.publish(p.next(rng))
 			time.Sleep(300 * time.Millisecond)
-			b, _ := r.store.Kept(store.Progress)
-			var s savedProgress
-			if err := json.Unmarshal(b, &s); err != nil || s.Sources[fmt.Sprint(n)].Seq != 1 {
-				t.Errorf("after 300 ms saved is %s (%v)", b, err)
+			if s := r.store.savedProgress(t); s.Sources[fmt.Sprint(n)].Seq != 1 {
+				t.Errorf("after 300 ms saved is %+v", s)
 			}
 		}
 		r.stop()

@@ -50,6 +50,16 @@ type part struct {
 	fresh   []bus.Sample // those that the store did not have; often all
 }
 
+// start returns the index of the oldest entry.
+func (r *ring) start() uint64 { return r.first }
+
+// startsAfter returns the position of the entry before the oldest one; its epoch is empty before
+// the first restart.
+func (r *ring) startsAfter() bus.Position { return r.before }
+
+// age returns for how long an entry is kept at most, in ms.
+func (r *ring) age() int64 { return r.maxAge }
+
 // end returns the index that the next entry will have.
 func (r *ring) end() uint64 { return r.first + uint64(len(r.entries)) }
 

@@ -237,7 +237,7 @@ func (r *Room) forgetOld(now int64) {
 }
 
 // keepsFor returns how long r keeps a member without samples, ms.
-func (r *Room) keepsFor() int64 { return max(r.horizon, r.ring.maxAge) + staleAfter }
+func (r *Room) keepsFor() int64 { return max(r.horizon, r.ring.age()) + staleAfter }
 
 // lookBack keeps members at least for the window of a viewer, ms.
 func (r *Room) lookBack(window int64) { r.horizon = max(r.horizon, window) }

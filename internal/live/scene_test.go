@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -12,7 +13,10 @@ import (
 	"time"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/store"
 	"stripchart/internal/wire"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // replica is a server on a log that others read as well. Its store outlives it.
@@ -236,6 +240,41 @@ func settleReplicas(t *testing.T, seed uint64, pages []*page, want *sharedTruth)
 		}
 	}
 	t.Errorf("seed %d: %v", seed, err)
+}
+
+// declared returns the gaps that a server has declared. The server was stopped, or its lock is held.
+func declared(h *Hub) []*gap { return h.follower.gapsIn(math.MinInt64, math.MaxInt64) }
+
+// metric returns a server's counter or gauge; the sum, where it has labels.
+func metric(t *testing.T, h *Hub, name string) (sum float64) {
+	t.Helper()
+	families, err := h.o.Registry.(prometheus.Gatherer).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == name {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// savedProgress returns what is saved of how far the log was applied.
+func (s *memStore) savedProgress(t *testing.T) (p struct {
+	Replay  string
+	Sources map[string]struct{ Seq uint64 }
+	Loss    *struct{ Over bool }
+}) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := json.Unmarshal(s.notes[store.Progress], &p); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // told returns the gaps that a viewer was told of. It has to know whose they are.

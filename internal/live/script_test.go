@@ -156,7 +156,7 @@ func (s *scene) do(verb string, args []string) error {
 		s.doPage(last)
 	case "expect":
 		if last == "gaps" {
-			if gs := s.server.hub.follower.ledger.gaps; len(gs) > 0 {
+			if gs := declared(s.server.hub); len(gs) > 0 {
 				return fmt.Errorf("%d gaps are declared: %+v", len(gs), *gs[0])
 			}
 			return nil

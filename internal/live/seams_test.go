@@ -26,8 +26,8 @@ func TestALongNewSeriesReachesPagesThatAreThere(t *testing.T) {
 			time.Sleep(time.Second)
 			at := ms()
 			long := bus.Series{Labels: wideLabels(-1)}
-			for k := range int64(3*pieceSamples - 10) {
-				long.Samples = append(long.Samples, bus.Sample{T: at - 3*pieceSamples + k, V: float64(k)})
+			for k := range int64(3*commitSamples - 10) {
+				long.Samples = append(long.Samples, bus.Sample{T: at - 3*commitSamples + k, V: float64(k)})
 			}
 			_ = l.Publish(t.Context(), &bus.Batch{Series: []bus.Series{long}})
 			time.Sleep(5 * time.Second)

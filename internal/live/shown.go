@@ -18,7 +18,7 @@ const maxShown = 1 << 20
 // comes then may be a copy of one that pages have, or not: it is withheld, and all
 // viewers are bootstrapped anew when everything is recorded.
 type shown struct {
-	most     int                     // that are remembered; maxShown but in tests
+	most     int                     // that are remembered
 	series   map[uint64]*shownSeries // by the hashes of their labels
 	count    int
 	withheld bool

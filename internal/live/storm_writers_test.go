@@ -159,7 +159,7 @@ func (x *lagger) tick(whole bool) {
 		b.Dropped, b.DroppedAfter = x.hasDropped, x.given
 		x.hasDropped = 0
 	}
-	if t := newestOf(b); len(b.Series) > 0 {
+	if t := newestTime(b); len(b.Series) > 0 {
 		x.given = t
 	}
 	w.send(b)
@@ -278,4 +278,14 @@ func (x *crowd) write(stop <-chan struct{}) {
 			x.w.send(b)
 		}
 	}
+}
+
+// newestTime returns the newest time in a batch that has samples, Unix ms.
+func newestTime(b *bus.Batch) (newest int64) {
+	for i := range b.Series {
+		for _, x := range b.Series[i].Samples {
+			newest = max(newest, x.T)
+		}
+	}
+	return newest
 }

@@ -9,7 +9,7 @@ func (x *matcher) tidy(now int64) {
 	x.mu.Unlock()
 	for len(all) > 0 {
 		x.mu.Lock()
-		for len(all) > 0 && x.mu.work < workOfHold {
+		for len(all) > 0 && !x.mu.hasWorkedEnough() {
 			birth := all[0]
 			all = all[1:]
 			x.mu.did(1)

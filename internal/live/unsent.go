@@ -23,7 +23,7 @@ func (x *matcher) unsentOf(bs []birth) *unsent {
 		}
 	}
 	if !x.ring.covers(from) {
-		from, u.lost = x.ring.first, true
+		from, u.lost = x.ring.start(), true
 	}
 	entries := x.ring.from(from)
 	u.upTo = x.ring.end()
@@ -49,7 +49,7 @@ func (u *unsent) complete(r *ring) {
 		return
 	}
 	if !r.covers(u.upTo) {
-		u.upTo, u.lost = r.first, true
+		u.upTo, u.lost = r.start(), true
 	}
 	u.look(r.from(u.upTo))
 	u.upTo = r.end()
