@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/api"
+	"stripchart/internal/apply"
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/membus"
@@ -166,7 +167,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	writes, err := ingest.New(ingest.Options{
 		Publish: p.bus.Publish, Writable: p.store.Writable,
 		Heard: p.hub.Heard, Series: held{p.hub, p.store}, MaxSeries: o.MaxSeries, CountsLate: o.Bus != busMemory, Short: p.memory.High,
-		Behind: acceptance, Ahead: live.FutureBound * time.Millisecond, Logger: p.log, Registerer: p.registry,
+		Behind: acceptance, Ahead: apply.FutureBound * time.Millisecond, Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {
 		return err

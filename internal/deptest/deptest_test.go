@@ -27,7 +27,9 @@ var mayImport = map[string]struct {
 }{
 	"cmd/stripchart":                  {[]string{"..."}, "main is the only place that knows every part"},
 	"internal/server":                 {[]string{"internal/live", "internal/socketio", "internal/ingest", "internal/api", "internal/store", "internal/wire", "internal/httperr", "web"}, "the server joins rooms to sockets; it is handed a bus and a collector's batches by main, not by import"},
-	"internal/live":                   {[]string{"internal/bus", "internal/store", "internal/wire"}, "apply, rooms and viewers know neither HTTP nor sockets, so that they can be tested to exhaustion without either"},
+	"internal/live":                   {[]string{"internal/apply", "internal/bus", "internal/recent", "internal/store", "internal/wire"}, "rooms and viewers know neither HTTP nor sockets, so that they can be tested to exhaustion without either"},
+	"internal/apply":                  {[]string{"internal/backoff", "internal/bus", "internal/recent", "internal/store", "internal/wire"}, "the log side knows pages by three methods only, so that what is accepted and what is missing do not depend on who watches"},
+	"internal/recent":                 {[]string{"internal/bus"}, "the ring and the index are between the log side and the page side, and know neither"},
 	"internal/api":                    {[]string{"internal/store"}, "the Prometheus API reads history and nothing else"},
 	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus", "internal/bus/rw", "internal/httperr", "internal/textline"}, "the endpoint for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
 	"internal/collect":                {[]string{"internal/backoff", "internal/bus"}, "a collector runs on machines without a server"},
@@ -135,6 +137,9 @@ func TestBrokenRulesAreFound(t *testing.T) {
 	}{
 		{"internal/live", "stripchart/internal/store", ""},
 		{"internal/live", "net/url", ""},
+		{"internal/live", "stripchart/internal/apply", ""},
+		{"internal/apply", "stripchart/internal/live", "do not depend on who watches"},
+		{"internal/recent", "stripchart/internal/apply", "know neither"},
 		{"internal/live", "github.com/prometheus/prometheus/model/labels", ""},
 		{"internal/store", "github.com/prometheus/prometheus/tsdb/chunkenc", ""},
 		{"internal/socketio", "github.com/gobwas/ws", ""},

@@ -6,30 +6,32 @@ import (
 	"log/slog"
 	"time"
 
+	"stripchart/internal/apply"
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
 
 // logSide is the follower, as the audience of pages sees it. The audience calls them
-// with recent.mu held.
+// with recent.Log.Mu held.
 type logSide interface {
-	standing() standing
-	// gapsIn returns the declared gaps that reach into a span of time, Unix ms.
-	gapsIn(from, to int64) []*gap
-	// notInRing returns the gap of what the ring lacks up to a position, while standing.partial.
-	notInRing(to bus.Position) *gap
-	// isReady reports whether viewers may join. It needs no lock.
-	isReady() bool
-	// left takes a series out of what its source has written: it leaves the index.
-	left(s *series)
+	Standing() apply.Standing
+	// GapsIn returns the declared gaps that reach into a span of time, Unix ms.
+	GapsIn(from, to int64) []*recent.Gap
+	// NotInRing returns the gap of what the ring lacks up to a position, while Standing.Partial.
+	NotInRing(to bus.Position) *recent.Gap
+	// IsReady reports whether viewers may join. It needs no lock.
+	IsReady() bool
+	// Left takes a series out of what its source has written: it leaves the index.
+	Left(s *recent.Series)
 }
 
 // audience is the page side: the rooms, the viewers in them, and what sends to them. Its parts
 // have an owner each.
 type audience struct {
-	*recent
+	recent *recent.Log
 	*tasks
-	logSide
+	follower  logSide
 	o         *Options
 	transport Transport
 	// defaultSeries is the query of namespace /.
@@ -46,14 +48,14 @@ type audience struct {
 }
 
 // newAudience returns an audience without the log side, which is set before anything is called.
-func newAudience(o *Options, shared *recent, t *tasks) *audience {
+func newAudience(o *Options, shared *recent.Log, t *tasks) *audience {
 	m := newMetrics(o.Registry)
 	a := &audience{recent: shared, tasks: t, o: o, transport: o.Transport, log: o.Log, metrics: m}
 	a.clients = clients{audience: a, all: map[*Client]struct{}{}}
 	a.rooms = rooms{audience: a, byID: map[string]*Room{}}
 	a.flusher = flusher{audience: a, wake: make(chan struct{}, 1)}
 	a.matcher = matcher{
-		recent: shared, tasks: t, metrics: m, left: func(s *series) { a.left(s) }, flush: a.flusher.soon,
+		recent: shared, tasks: t, metrics: m, left: func(s *recent.Series) { a.follower.Left(s) }, flush: a.flusher.soon,
 		searches: map[*search]struct{}{}, compiled: compiled{}, wake: make(chan struct{}, 1),
 	}
 	a.catalogue = catalogue{audience: a, feeds: map[string]*feed{}, listing: make(chan struct{}, 1)}
@@ -61,30 +63,33 @@ func newAudience(o *Options, shared *recent, t *tasks) *audience {
 	return a
 }
 
-// take implements pages.
-func (a *audience) take(e *entry, at uint64) {
-	for i := range e.parts {
-		p := &e.parts[i]
-		for _, x := range p.series.members {
+// intake is the audience, as the log side sees it.
+type intake struct{ *audience }
+
+// Take implements apply.Pages.
+func (a intake) Take(e *recent.Entry, at uint64) {
+	for i := range e.Parts {
+		p := &e.Parts[i]
+		for _, x := range p.Series.Members {
 			m := x.(*member)
-			changed := p.series.interval > 0 && p.series.intervalAt == at // the first entry's index is 0, as is that of no change
-			m.room.put(m, e.told(p), changed)
+			changed := p.Series.Interval > 0 && p.Series.IntervalAt == at // the first entry's index is 0, as is that of no change
+			m.room.put(m, e.Told(p), changed)
 		}
 	}
-	for _, g := range e.gaps {
+	for _, g := range e.Gaps {
 		for _, r := range a.rooms.byID {
 			r.tell(g)
 		}
 	}
-	if e.born {
+	if e.Born {
 		a.matcher.soon()
 	}
 }
 
-// recorded implements pages.
-func (a *audience) recorded(withheld bool) {
+// Recorded implements apply.Pages.
+func (a intake) Recorded(withheld bool) {
 	for _, r := range a.rooms.byID {
-		r.shared.recorded(a.ring.end(), withheld)
+		r.shared.recorded(a.recent.Ring.End(), withheld)
 	}
 	for c := range a.clients.all {
 		for _, v := range c.viewers {
@@ -95,10 +100,10 @@ func (a *audience) recorded(withheld bool) {
 	}
 }
 
-// outdated implements pages.
-func (a *audience) outdated() {
+// Outdated implements apply.Pages.
+func (a intake) Outdated() {
 	for _, r := range a.rooms.byID {
-		r.shared.expire(a.ring.end())
+		r.shared.expire(a.recent.Ring.End())
 	}
 }
 
@@ -120,7 +125,7 @@ func (a *audience) watch() {
 			a.catalogue.tell()
 		}
 		if n%40 == 0 {
-			now := a.now()
+			now := a.recent.Now()
 			a.rooms.tidy(now)
 			a.matcher.tidy(now)
 		}
@@ -138,17 +143,17 @@ func (a *audience) encode(event string, message any) Packet {
 
 // goBackground runs f in a goroutine that Close waits for.
 func (a *audience) goBackground(f func()) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.recent.Mu.Lock()
+	defer a.recent.Mu.Unlock()
 	a.start(f)
 }
 
 // bye sends what is pending, then tells every page that the server is about to stop.
 func (a *audience) bye(retry time.Duration) {
 	a.flusher.await()
-	a.mu.Lock()
+	a.recent.Mu.Lock()
 	conns := a.clients.greeted()
-	a.mu.Unlock()
+	a.recent.Mu.Unlock()
 	p := a.encode(wire.EventBye, wire.Bye{RetryMS: int(retry.Milliseconds())})
 	for _, c := range conns {
 		c.Write(p)

@@ -23,7 +23,7 @@ const (
 type bootstrap struct {
 	window int64
 	points int
-	at     int64 // when the read began, the server's clock, Unix ms; guarded by recent.mu
+	at     int64 // when the read began, the server's clock, Unix ms; guarded by recent.Log.Mu
 
 	done       chan struct{} // closed when the fields below are set
 	err        error
@@ -32,14 +32,14 @@ type bootstrap struct {
 	lastT      int64    // newest time that it holds, for namespace /
 	parts      [][]byte // messages, but for the reason at their ends
 	// partial says that what the disk had no room for is missing in it, because the
-	// ring does not go back to there. Guarded by recent.mu.
+	// ring does not go back to there. Guarded by recent.Log.Mu.
 	partial bool
 	gaps    []Packet // what is told of the gaps in the window
 	// size is the bytes of parts and of packets, as far as they are counted in
-	// reader.cached; guarded by recent.mu. Compressed copies, a tenth of it, are not counted.
+	// reader.cached; guarded by recent.Log.Mu. Compressed copies, a tenth of it, are not counted.
 	size int
 
-	mu     sync.Mutex         // guards stamps; never held together with recent.mu
+	mu     sync.Mutex         // guards stamps; never held together with recent.Log.Mu
 	stamps map[string]stamped // by reason
 }
 
@@ -69,7 +69,7 @@ func (b *bootstrap) packets(e encoding, reason string, now int64) (packets []Pac
 	return s.packets, !there
 }
 
-// bootstraps are those of one room that are shared, oldest first. recent.mu guards them.
+// bootstraps are those of one room that are shared, oldest first. recent.Log.Mu guards them.
 type bootstraps struct {
 	*reader
 	encoding encoding
@@ -79,15 +79,15 @@ type bootstraps struct {
 // bootstrapFor returns a bootstrap for v's window: a shared one, or one that is
 // being read for another viewer, or a new one.
 func (x *bootstraps) bootstrapFor(v *viewer) (*bootstrap, error) {
-	x.mu.Lock()
+	x.recent.Mu.Lock()
 	b := x.find(v)
 	if b == nil {
-		b = &bootstrap{window: v.window, points: v.points, at: x.now(), done: make(chan struct{}), stamps: map[string]stamped{}}
+		b = &bootstrap{window: v.window, points: v.points, at: x.recent.Now(), done: make(chan struct{}), stamps: map[string]stamped{}}
 		x.list = append(x.list, b)
 		x.trim()
 		x.start(func() { x.read(v.room, b) })
 	}
-	x.mu.Unlock()
+	x.recent.Mu.Unlock()
 	select {
 	case <-b.done:
 		return b, b.err
@@ -98,7 +98,7 @@ func (x *bootstraps) bootstrapFor(v *viewer) (*bootstrap, error) {
 
 // find returns a bootstrap that will do for v, or nil.
 func (x *bootstraps) find(v *viewer) *bootstrap {
-	oldest := x.now() - bootstrapAge.Milliseconds()
+	oldest := x.recent.Now() - bootstrapAge.Milliseconds()
 	for _, b := range x.list {
 		if b.window != v.window || b.points != v.points || b.at < oldest {
 			continue
@@ -106,8 +106,8 @@ func (x *bootstraps) find(v *viewer) *bootstrap {
 		if !b.isDone() {
 			return b // being read
 		}
-		lacks := b.partial && !x.standing().unrecorded // what was recorded since
-		if b.err == nil && x.ring.covers(b.cursor) && b.generation == v.room.crowd.generation && !lacks {
+		lacks := b.partial && !x.follower.Standing().Unrecorded // what was recorded since
+		if b.err == nil && x.recent.Ring.Covers(b.cursor) && b.generation == v.room.crowd.generation && !lacks {
 			return b
 		}
 	}
@@ -116,11 +116,11 @@ func (x *bootstraps) find(v *viewer) *bootstrap {
 
 // trim drops the bootstraps that are of no use, and the oldest ones beyond the bounds.
 func (x *bootstraps) trim() {
-	oldest := x.now() - bootstrapAge.Milliseconds()
+	oldest := x.recent.Now() - bootstrapAge.Milliseconds()
 	kept := x.list[:0]
 	for i, b := range x.list {
 		excess := len(x.list)-i > bootstrapsOfRoom || x.cached > bootstrapCache
-		if b.isDone() && (excess || b.err != nil || b.at < oldest || !x.ring.covers(b.cursor)) {
+		if b.isDone() && (excess || b.err != nil || b.at < oldest || !x.recent.Ring.Covers(b.cursor)) {
 			x.count(-b.size)
 			continue
 		}
@@ -169,8 +169,8 @@ func (x *bootstraps) packets(b *bootstrap, reason string, now int64) []Packet {
 // b is shared while it is in the list. Where all rooms together have too many bytes, the
 // bootstraps that were read before go.
 func (x *bootstraps) keep(b *bootstrap) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.recent.Mu.Lock()
+	defer x.recent.Mu.Unlock()
 	if !slices.Contains(x.list, b) {
 		return // the room was closed meanwhile
 	}
@@ -193,11 +193,11 @@ func (x *bootstraps) read(r *Room, b *bootstrap) {
 		b.err = err
 		return
 	}
-	x.mu.Lock()
+	x.recent.Mu.Lock()
 	known := r.identify(past)
 	gaps := r.members.messages(r.id, past.gaps)
 	known.add(&r.members, gaps)
-	x.mu.Unlock()
+	x.recent.Mu.Unlock()
 	b.parts, b.lastT = r.encoding.bootstrap(past, known)
 	b.gaps = r.encoding.gaps(gaps)
 	x.keep(b)

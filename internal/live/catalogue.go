@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
 
@@ -21,16 +22,16 @@ const (
 	maxFeeds = 1000
 )
 
-// catalogue tells pages which series there are, and which come and go. recent.mu guards feeds.
+// catalogue tells pages which series there are, and which come and go. recent.Log.Mu guards feeds.
 type catalogue struct {
 	*audience
 	feeds   map[string]*feed // by canonical selectors
 	listing chan struct{}    // buffered, capacity 1: held while a list is made
 }
 
-// feed is the catalogue of all who watch the same selectors. recent.mu guards it.
+// feed is the catalogue of all who watch the same selectors. recent.Log.Mu guards it.
 type feed struct {
-	*recent
+	recent   *recent.Log
 	key      string
 	search   *search
 	ready    chan struct{} // closed once the search has come to its end, or has failed
@@ -43,7 +44,7 @@ type feed struct {
 	told   uint64 // how often news was told
 }
 
-// watcher is a client that is told when series come and go. recent.mu guards it.
+// watcher is a client that is told when series come and go. recent.Log.Mu guards it.
 type watcher struct {
 	client   *Client
 	feed     *feed
@@ -101,21 +102,21 @@ func (n *catalogueNews) message() wire.CatalogueChange {
 }
 
 // opened implements owner.
-func (f *feed) opened([]*series) { close(f.ready) }
+func (f *feed) opened([]*recent.Series) { close(f.ready) }
 
 // failed implements owner.
 func (f *feed) failed() { close(f.ready) }
 
 // appeared implements owner.
-func (f *feed) appeared(found []*series, _ *unsent) {
+func (f *feed) appeared(found []*recent.Series, _ *unsent) {
 	for _, s := range found {
-		f.news.note(string(f.index.key(s.labels)), change{s.labels, true})
+		f.news.note(string(f.recent.Index.Key(s.Labels)), change{s.Labels, true})
 	}
 }
 
 // vanished implements owner.
-func (f *feed) vanished(s *series) {
-	f.news.note(string(f.index.key(s.labels)), change{s.labels, false})
+func (f *feed) vanished(s *recent.Series) {
+	f.news.note(string(f.recent.Index.Key(s.Labels)), change{s.Labels, false})
 }
 
 // isFull implements owner: new series wait until those before them were told.
@@ -163,20 +164,20 @@ func (c *Client) Catalogue(arg json.RawMessage, ack Ack) {
 		defer end()
 		answer, err := c.catalogue.answer(w)
 		if err != nil {
-			c.mu.Lock()
+			c.recent.Mu.Lock()
 			if c.watching == w {
 				c.unwatch()
 			}
-			c.mu.Unlock()
+			c.recent.Mu.Unlock()
 			ack.refuse(err)
 			return
 		}
 		if ack != nil {
 			ack(answer)
 		}
-		c.mu.Lock()
+		c.recent.Mu.Lock()
 		w.answered = true
-		c.mu.Unlock()
+		c.recent.Mu.Unlock()
 	})
 }
 
@@ -187,8 +188,8 @@ func (x *catalogue) watch(c *Client, selectors []selector) (*watcher, error) {
 		key += s.canonical + "\n"
 		cost += s.cost
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.recent.Mu.Lock()
+	defer x.recent.Mu.Unlock()
 	c.unwatch()
 	if c.gone || x.tasks.closed {
 		return nil, &wire.Error{Code: wire.CodeNotReady, Message: "the connection or the server is closing"}
@@ -213,7 +214,7 @@ func (x *catalogue) watch(c *Client, selectors []selector) (*watcher, error) {
 	return w, nil
 }
 
-// end ends a watcher. The caller holds recent.mu.
+// end ends a watcher. The caller holds recent.Log.Mu.
 func (x *catalogue) end(w *watcher) {
 	f := w.feed
 	delete(f.watchers, w)
@@ -238,9 +239,9 @@ func (x *catalogue) answer(w *watcher) ([]byte, error) {
 	case <-x.ctx.Done():
 		return nil, &wire.Error{Code: wire.CodeNotReady, Message: "the server is stopping"}
 	}
-	x.mu.Lock()
+	x.recent.Mu.Lock()
 	current, state, told, answer := w.client.watching == w, f.search.state, f.told, f.answer
-	x.mu.Unlock()
+	x.recent.Mu.Unlock()
 	switch {
 	case !current:
 		return nil, &wire.Error{Code: wire.CodeOverloaded, Message: "the catalogue was asked for anew before this answer was ready"}
@@ -250,8 +251,8 @@ func (x *catalogue) answer(w *watcher) ([]byte, error) {
 		return answer, nil
 	}
 	answer = x.list(f)
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.recent.Mu.Lock()
+	defer x.recent.Mu.Unlock()
 	if f.told == told { // otherwise w was told in w.missed what the list may lack
 		f.answer = answer
 	}
@@ -267,15 +268,15 @@ func tooSlow() error {
 // go meanwhile are in its news.
 func (x *catalogue) list(f *feed) []byte {
 	found := []labels.Labels{}
-	for slot, more := uint32(0), true; more; slot += pieceOf {
-		x.mu.Lock()
-		more = x.index.eachSlot(slot, func(s *series) {
-			if f.search.found.has(s.slot) {
-				found = append(found, s.labels)
+	for slot, more := uint32(0), true; more; slot += recent.PieceOf {
+		x.recent.Mu.Lock()
+		more = x.recent.Index.EachSlot(slot, func(s *recent.Series) {
+			if f.search.found.has(s.Slot) {
+				found = append(found, s.Labels)
 			}
 		})
-		x.mu.did(pieceOf)
-		x.mu.Unlock()
+		x.recent.Mu.Did(recent.PieceOf)
+		x.recent.Mu.Unlock()
 	}
 	slices.SortFunc(found, labels.Compare)
 	answer := wire.CatalogueAnswer{OK: true, Series: found}
@@ -294,12 +295,12 @@ func (x *catalogue) tell() {
 		news catalogueNews
 		to   []*watcher
 	}
-	x.mu.Lock()
+	x.recent.Mu.Lock()
 	feeds := slices.Collect(maps.Values(x.feeds))
-	x.mu.Unlock()
+	x.recent.Mu.Unlock()
 	for _, f := range feeds {
 		var letters []letter
-		x.mu.Lock()
+		x.recent.Mu.Lock()
 		news := f.news
 		f.answer = nil // also to bound what is kept
 		if f.news = (catalogueNews{}); !news.empty() {
@@ -318,11 +319,11 @@ func (x *catalogue) tell() {
 				common.to = append(common.to, w)
 			}
 		}
-		x.mu.did(len(f.watchers))
+		x.recent.Mu.Did(len(f.watchers))
 		if news.added >= maxCatalogue {
 			x.matcher.soon() // the feed was full
 		}
-		x.mu.Unlock()
+		x.recent.Mu.Unlock()
 		if !news.empty() && len(common.to) > 0 {
 			letters = append(letters, common)
 		}
@@ -339,8 +340,8 @@ func (x *catalogue) send(news catalogueNews, to []*watcher) {
 		if w.client.conn.Write(p) {
 			continue
 		}
-		x.mu.Lock()
+		x.recent.Mu.Lock()
 		w.missed.merge(news) // this goroutine alone tells: nothing has been missed since
-		x.mu.Unlock()
+		x.recent.Mu.Unlock()
 	}
 }

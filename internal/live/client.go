@@ -7,7 +7,7 @@ import (
 	"stripchart/internal/wire"
 )
 
-// clients are the connections of pages. recent.mu guards them.
+// clients are the connections of pages. recent.Log.Mu guards them.
 type clients struct {
 	*audience
 	all    map[*Client]struct{}
@@ -23,7 +23,7 @@ type Client struct {
 	sent    int32 // its parcel; 0: none
 	refused bool
 
-	// Guarded by recent.mu.
+	// Guarded by recent.Log.Mu.
 	viewers []*viewer
 	gone    bool
 	greeted bool // is in namespace /live
@@ -43,8 +43,8 @@ type Client struct {
 
 // newClient registers a connection.
 func (x *clients) newClient(conn Conn) *Client {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.recent.Mu.Lock()
+	defer x.recent.Mu.Unlock()
 	c := &Client{audience: x.audience, conn: conn, gone: x.tasks.closed}
 	c.follow(x.flusher.inFlight) // the connection may have had a client before
 	if !c.gone {
@@ -53,13 +53,13 @@ func (x *clients) newClient(conn Conn) *Client {
 	return c
 }
 
-// drain counts a Drained. The caller holds recent.mu.
+// drain counts a Drained. The caller holds recent.Log.Mu.
 func (x *clients) drain() uint64 {
 	x.drains++
 	return x.drains
 }
 
-// greeted returns the connections in namespace /live. The caller holds recent.mu.
+// greeted returns the connections in namespace /live. The caller holds recent.Log.Mu.
 func (x *clients) greeted() (conns []Conn) {
 	for c := range x.all {
 		if c.greeted {
@@ -71,18 +71,18 @@ func (x *clients) greeted() (conns []Conn) {
 
 // Hello greets a page in namespace /live.
 func (c *Client) Hello() {
-	c.mu.Lock()
+	c.recent.Mu.Lock()
 	c.greeted = true
-	c.mu.Unlock()
+	c.recent.Mu.Unlock()
 	c.conn.Write(c.encode(wire.EventHello, wire.Hello{
-		Protocol: wire.Protocol, Build: c.o.Build, Now: c.now(), Window: c.o.Window.Seconds(), Limits: c.o.Limits,
+		Protocol: wire.Protocol, Build: c.o.Build, Now: c.recent.Now(), Window: c.o.Window.Seconds(), Limits: c.o.Limits,
 	}))
 }
 
 // Close leaves every room. Calls after the first do nothing.
 func (c *Client) Close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.recent.Mu.Lock()
+	defer c.recent.Mu.Unlock()
 	if c.gone {
 		return
 	}
@@ -99,8 +99,8 @@ func (c *Client) Close() {
 // Drained tells that the connection's queue has emptied after it had refused a
 // Write: its viewers continue from their cursors.
 func (c *Client) Drained() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.recent.Mu.Lock()
+	defer c.recent.Mu.Unlock()
 	if c.gone {
 		return
 	}
@@ -113,7 +113,7 @@ func (c *Client) Drained() {
 	}
 }
 
-// tellNews wakes those that wait in awaitRoom. The caller holds recent.mu.
+// tellNews wakes those that wait in awaitRoom. The caller holds recent.Log.Mu.
 func (c *Client) tellNews() {
 	if c.news != nil {
 		close(c.news)
@@ -126,12 +126,12 @@ func (c *Client) tellNews() {
 // that does not read costs one of them, and one page does not take all reads.
 // It returns false when the client has closed; otherwise end ends the turn.
 func (c *Client) begin() (end func(), ok bool) {
-	c.mu.Lock()
+	c.recent.Mu.Lock()
 	if c.turn == nil {
 		c.turn = make(chan struct{}, 1)
 	}
 	turn := c.turn
-	c.mu.Unlock()
+	c.recent.Mu.Unlock()
 	select {
 	case turn <- struct{}{}:
 	case <-c.ctx.Done():
@@ -149,16 +149,16 @@ func (c *Client) begin() (end func(), ok bool) {
 // the client has closed.
 func (c *Client) awaitRoom() bool {
 	for {
-		c.mu.Lock()
+		c.recent.Mu.Lock()
 		if c.gone {
-			c.mu.Unlock()
+			c.recent.Mu.Unlock()
 			return false
 		}
 		if c.news == nil {
 			c.news = make(chan struct{})
 		}
 		news := c.news // before Ready: its Drained may come at once
-		c.mu.Unlock()
+		c.recent.Mu.Unlock()
 		if c.conn.Ready() {
 			return true
 		}
@@ -181,15 +181,15 @@ func (c *Client) ask() bool {
 
 // answered counts a history that was answered.
 func (c *Client) answered() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.recent.Mu.Lock()
+	defer c.recent.Mu.Unlock()
 	c.asking--
 }
 
 // watch notes the client's watcher; nil: none.
 func (c *Client) watch(w *watcher) { c.watching = w }
 
-// unwatch ends the client's watching. The caller holds recent.mu.
+// unwatch ends the client's watching. The caller holds recent.Log.Mu.
 func (c *Client) unwatch() {
 	if c.watching != nil {
 		c.catalogue.end(c.watching)
@@ -198,7 +198,7 @@ func (c *Client) unwatch() {
 }
 
 // follow has new viewers wait for done; nil is nothing to wait for. The caller
-// holds recent.mu.
+// holds recent.Log.Mu.
 func (c *Client) follow(done <-chan struct{}) {
 	c.late = slices.DeleteFunc(c.late, isClosed)
 	if done != nil {
@@ -208,9 +208,9 @@ func (c *Client) follow(done <-chan struct{}) {
 
 // await waits until nothing is on its way any more to viewers that have left.
 func (c *Client) await() {
-	c.mu.Lock()
+	c.recent.Mu.Lock()
 	late := slices.Clone(c.late)
-	c.mu.Unlock()
+	c.recent.Mu.Unlock()
 	for _, done := range late {
 		<-done
 	}
@@ -226,7 +226,7 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // affords refuses regular expressions with which those of the connection's rooms and
-// catalogue would be too large together. The caller holds recent.mu.
+// catalogue would be too large together. The caller holds recent.Log.Mu.
 func (c *Client) affords(cost int) error {
 	sum := cost
 	for _, v := range c.viewers {
@@ -241,7 +241,7 @@ func (c *Client) affords(cost int) error {
 	return nil
 }
 
-// find returns the client's viewer of a room, or nil. The caller holds recent.mu.
+// find returns the client's viewer of a room, or nil. The caller holds recent.Log.Mu.
 func (c *Client) find(room string) *viewer {
 	for _, v := range c.viewers {
 		if v.room.id == room {
@@ -251,10 +251,10 @@ func (c *Client) find(room string) *viewer {
 	return nil
 }
 
-// add adds v to the client's viewers. The caller holds recent.mu.
+// add adds v to the client's viewers. The caller holds recent.Log.Mu.
 func (c *Client) add(v *viewer) { c.viewers = append(c.viewers, v) }
 
-// drop has v leave its room, and takes it out of the client's viewers. The caller holds recent.mu.
+// drop has v leave its room, and takes it out of the client's viewers. The caller holds recent.Log.Mu.
 func (c *Client) drop(v *viewer) {
 	v.leave()
 	if i := slices.Index(c.viewers, v); i >= 0 {

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 )
 
 // crowding is what a room knows of series that match and have no place in it. Such a room
@@ -22,7 +23,7 @@ import (
 //     sample would come without its past. At most once a minute: a writer that lets series come
 //     and go must not have all pages begin anew all the time.
 //
-// docs/decisions/0014 has the counter-examples. recent.mu guards it.
+// docs/decisions/0014 has the counter-examples. recent.Log.Mu guards it.
 type crowding struct {
 	is         bool
 	unseen     int    // series without a place that only the store knows, as of the last read
@@ -73,18 +74,18 @@ func (c *crowding) settled() { c.rejoining = false }
 //   - in a crowded room, see above;
 //   - while a loss of the log is being judged: its gap is declared later, and only here;
 //   - while the ring lacks some of what the disk had no room for: viewers are bootstrapped
-//     anew when that has been recorded (audience.recorded), if they are still here.
+//     anew when that has been recorded (intake.Recorded), if they are still here.
 //
-// The caller holds recent.mu.
+// The caller holds recent.Log.Mu.
 func (r *Room) positionOf(p bus.Position) string {
-	if s := r.standing(); r.crowd.refuses() || s.judging || s.partial {
+	if s := r.follower.Standing(); r.crowd.refuses() || s.Judging || s.Partial {
 		p.Epoch = noEpoch
 	}
 	return p.String()
 }
 
 // rejoin has all viewers of r bootstrapped anew. Those that are current are sent away in
-// pieces, by sendAway; the others when their turn comes. The caller holds recent.mu.
+// pieces, by sendAway; the others when their turn comes. The caller holds recent.Log.Mu.
 func (r *Room) rejoin() {
 	if r.crowd.choose() {
 		r.start(func() { r.rooms.sendAway(r) })
@@ -94,19 +95,19 @@ func (r *Room) rejoin() {
 // sendAway has the current viewers of another generation join anew.
 func (x *rooms) sendAway(r *Room) {
 	for more := true; more; {
-		r.mu.Lock()
+		r.recent.Mu.Lock()
 		n := 0
-		for i := len(r.seats.current) - 1; i >= 0 && n < pieceOf/4; i-- {
+		for i := len(r.seats.current) - 1; i >= 0 && n < recent.PieceOf/4; i-- {
 			if v := r.seats.current[i].viewer; v.generation != r.crowd.generation {
 				n++
 				v.sendAway() // moves a seat that was looked at already to i
 			}
 		}
-		r.mu.did(n)
+		r.recent.Mu.Did(n)
 		if more = n > 0 && !r.tasks.closed; !more {
 			r.crowd.settled()
 		}
-		r.mu.Unlock()
+		r.recent.Mu.Unlock()
 	}
 }
 
@@ -114,27 +115,27 @@ func (x *rooms) sendAway(r *Room) {
 // labels that have none and were written to since a time, the server's clock, Unix ms. What only
 // the store knows gets what is left, with the next read.
 func (x *rooms) refill(r *Room, since int64) {
-	r.mu.Lock()
-	due := !r.closed && r.search.state == open && r.members.free() > 0 && r.crowd.isDue(r.now())
-	r.mu.Unlock()
+	r.recent.Mu.Lock()
+	due := !r.closed && r.search.state == open && r.members.free() > 0 && r.crowd.isDue(r.recent.Now())
+	r.recent.Mu.Unlock()
 	if !due {
 		return
 	}
-	var waiting []*series
-	for slot, more := uint32(0), true; more; slot += pieceOf {
-		r.mu.Lock()
-		more = r.index.eachSlot(slot, func(s *series) {
-			if r.search.found.has(s.slot) && s.seenAt >= since {
+	var waiting []*recent.Series
+	for slot, more := uint32(0), true; more; slot += recent.PieceOf {
+		r.recent.Mu.Lock()
+		more = r.recent.Index.EachSlot(slot, func(s *recent.Series) {
+			if r.search.found.has(s.Slot) && s.SeenAt >= since {
 				waiting = append(waiting, s)
 			}
 		})
-		r.mu.did(pieceOf)
-		r.mu.Unlock()
+		r.recent.Mu.Did(recent.PieceOf)
+		r.recent.Mu.Unlock()
 	}
-	slices.SortFunc(waiting, func(a, b *series) int { return labels.Compare(a.labels, b.labels) })
+	slices.SortFunc(waiting, func(a, b *recent.Series) int { return labels.Compare(a.Labels, b.Labels) })
 
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.recent.Mu.Lock()
+	defer r.recent.Mu.Unlock()
 	if r.closed {
 		return
 	}
@@ -144,7 +145,7 @@ func (x *rooms) refill(r *Room, since int64) {
 		if r.members.free() <= 0 {
 			break
 		}
-		if !s.gone && r.search.found.has(s.slot) {
+		if !s.Gone && r.search.found.has(s.Slot) {
 			r.enter(s)
 		}
 	}
@@ -153,7 +154,7 @@ func (x *rooms) refill(r *Room, since int64) {
 	// refill after its next sample: until then the room stays crowded.
 	crowded := r.matched()-unseen > n || r.members.free() <= 0 && unseen > 0
 	if r.crowd.set(crowded); n > before || !crowded && unseen > 0 {
-		r.crowd.filled(r.now())
+		r.crowd.filled(r.recent.Now())
 		r.rejoin()
 		return
 	}
@@ -164,7 +165,7 @@ func (x *rooms) refill(r *Room, since int64) {
 const maxHeld = 1 << 14
 
 // bound keeps what r has pending while its search is behind from growing for ever: its
-// viewers are bootstrapped anew. The caller holds recent.mu.
+// viewers are bootstrapped anew. The caller holds recent.Log.Mu.
 func (f *flusher) bound(r *Room) {
 	switch {
 	case len(r.seats.current) == 0:

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
 
@@ -231,7 +232,7 @@ func TestMatchedIsRightWhenSeriesAreForgotten(t *testing.T) {
 		if n := matched(7200); n != 10 {
 			t.Errorf("%d match at first", n)
 		}
-		time.Sleep(indexAge + 10*time.Minute) // the index has forgotten all, the store has them
+		time.Sleep(recent.IndexAge + 10*time.Minute) // the index has forgotten all, the store has them
 		crowdOf(t, r.bus, want, 20)
 		if n := matched(7200); n != 11 {
 			t.Errorf("%d match when ten of eleven are known to the store alone", n)

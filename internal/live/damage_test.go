@@ -156,8 +156,8 @@ func TestDamageThatIsFoundInMidLifeIsToldAtOnce(t *testing.T) {
 				if s.reads == before {
 					t.Error("a bootstrap from before the damage is shared")
 				}
-				h.mu.Lock()
-				defer h.mu.Unlock()
+				h.recent.Mu.Lock()
+				defer h.recent.Mu.Unlock()
 				if n := len(declared(h)); n != 1 || metric(t, h, "stripchart_gaps_total") != 1 {
 					t.Errorf("%d gaps of %v declared, want one", n, metric(t, h, "stripchart_gaps_total"))
 				}

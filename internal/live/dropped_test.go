@@ -11,12 +11,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/apply"
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/membus"
+	"stripchart/internal/recent"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
-
-	"github.com/prometheus/prometheus/model/labels"
 )
 
 // alone runs a server with its log in memory for as long as during takes.
@@ -157,7 +159,7 @@ func TestASeldomSourceIsWaitedForAfterALoss(t *testing.T) {
 			r.stop()
 			gaps := func(source int) (n int) {
 				for _, g := range declared(r.hub) {
-					if g.series.has(hashOf(seriesLabels(source, 0))) {
+					if g.Series.Has(recent.Hash(seriesLabels(source, 0))) {
 						n++
 					}
 				}
@@ -195,15 +197,15 @@ func TestWhatASourceDroppedIsAGapOfItsSeriesOnly(t *testing.T) {
 			give(t, b, 1, 2, 0, 0, 0)
 			time.Sleep(time.Hour)
 			give(t, b, 0, 303, 0, 0, 0, 2)
-			h.mu.Lock()
-			defer h.mu.Unlock()
+			h.recent.Mu.Lock()
+			defer h.recent.Mu.Unlock()
 			got := map[string]int{}
 			for _, g := range declared(h) {
-				if g.from != last-1 {
-					t.Errorf("a gap from %d, want %d", g.from, last-1)
+				if g.From != last-1 {
+					t.Errorf("a gap from %d, want %d", g.From, last-1)
 				}
 				for _, ls := range []labels.Labels{seriesLabels(0, 0), seriesLabels(0, 1), seriesLabels(0, 2), seriesLabels(1, 0)} {
-					if g.series.has(hashOf(ls)) {
+					if g.Series.Has(recent.Hash(ls)) {
 						got[ls.String()]++
 					}
 				}
@@ -233,10 +235,10 @@ func TestAGapStaysWithinWhatIsAcceptedAndShown(t *testing.T) {
 					if err := b.Publish(t.Context(), x); err != nil {
 						t.Error(err)
 					}
-					h.mu.Lock()
-					defer h.mu.Unlock()
-					oldest, newest := ms()-h.o.Limits.Window*1000-1000, ms()+FutureBound+1000
-					if len(declared(h)) != 1 || declared(h)[0].from < oldest || declared(h)[0].to > newest {
+					h.recent.Mu.Lock()
+					defer h.recent.Mu.Unlock()
+					oldest, newest := ms()-h.o.Limits.Window*1000-1000, ms()+apply.FutureBound+1000
+					if len(declared(h)) != 1 || declared(h)[0].From < oldest || declared(h)[0].To > newest {
 						t.Errorf("%d gaps: %+v", len(declared(h)), declared(h))
 					}
 				})

@@ -88,7 +88,7 @@ type identified struct {
 }
 
 // add adds the descriptors of the series that gaps name: they may have no samples in
-// the window. The caller holds recent.mu.
+// the window. The caller holds recent.Log.Mu.
 func (k *identified) add(x *members, gaps []wire.Gap) {
 	missing := idsOf(gaps)
 	for _, d := range k.descriptors {

@@ -7,7 +7,7 @@ type encoding interface {
 	// tellsMore reports whether viewers can be told more than new samples: the room's state, the
 	// server's clock, and samples that are older than those that they hold.
 	tellsMore() bool
-	// take takes up, with recent.mu held, what a flush will have sent once j is.
+	// take takes up, with recent.Log.Mu held, what a flush will have sent once j is.
 	take(j *job)
 	// broadcast encodes what the room's current viewers are sent.
 	broadcast(j *job) []Packet

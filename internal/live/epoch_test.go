@@ -224,7 +224,7 @@ func TestAServerIsNotReadyBeforeItHasReadTheNewEpoch(t *testing.T) {
 				l.slow.Store(int64(100 * time.Millisecond))
 				r.start() // waits until it is ready
 				end, _ := l.End(t.Context())
-				if at := r.hub.ring.position(r.hub.ring.end()); at != end {
+				if at := r.hub.recent.Ring.Position(r.hub.recent.Ring.End()); at != end {
 					t.Errorf("ready at %s, and the log ends at %s", at, end)
 				}
 				r.stop()

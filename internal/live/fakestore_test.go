@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/store"
 )
 
@@ -101,7 +102,7 @@ func (s *memStore) LookUp(_ context.Context, questions []store.Question) error {
 	defer s.mu.Unlock()
 	for i := range questions {
 		q := &questions[i]
-		q.Values, q.There, q.Newest = make([]float64, len(q.Times)), make([]bool, len(q.Times)), unknownTime
+		q.Values, q.There, q.Newest = make([]float64, len(q.Times)), make([]bool, len(q.Times)), recent.UnknownTime
 		m := s.series[q.Labels.String()]
 		if m == nil {
 			continue

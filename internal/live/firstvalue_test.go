@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/store"
 )
 
@@ -195,8 +196,8 @@ func TestServersDifferOnlyInsideOfDeclaredGaps(t *testing.T) {
 							continue
 						}
 						differ++
-						if !slices.ContainsFunc(slices.Concat(declared(rs[0].hub), declared(rs[1].hub)), func(g *gap) bool {
-							return g.series.has(hashOf(ls)) && g.from < at && at < g.to
+						if !slices.ContainsFunc(slices.Concat(declared(rs[0].hub), declared(rs[1].hub)), func(g *recent.Gap) bool {
+							return g.Series.Has(recent.Hash(ls)) && g.From < at && at < g.To
 						}) {
 							t.Errorf("seed %d: %s at %d is %v (%v) on one server and %v (%v) on the other, in no gap", seed, ls, at, a, inA, b, inB)
 						}

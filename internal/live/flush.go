@@ -16,7 +16,7 @@ type flusher struct {
 	*audience
 	wake chan struct{} // buffered, capacity 1: there is something to do
 
-	// Guarded by recent.mu.
+	// Guarded by recent.Log.Mu.
 	dirty    []*Room
 	inFlight <-chan struct{} // closed at the end of the flush under way; nil: none is
 
@@ -34,7 +34,7 @@ func (f *flusher) soon() {
 	}
 }
 
-// add adds a room to those that the next flush looks at. The caller holds recent.mu.
+// add adds a room to those that the next flush looks at. The caller holds recent.Log.Mu.
 func (f *flusher) add(r *Room) { f.dirty = append(f.dirty, r) }
 
 // run flushes the dirty rooms: at once after a pause, otherwise
@@ -66,9 +66,9 @@ func (f *flusher) run() {
 // await waits until nothing is pending, for at most a few flushes.
 func (f *flusher) await() {
 	for range 40 {
-		f.mu.Lock()
+		f.recent.Mu.Lock()
 		idle := len(f.dirty) == 0 && f.inFlight == nil
-		f.mu.Unlock()
+		f.recent.Mu.Unlock()
 		if idle {
 			return
 		}
@@ -91,12 +91,12 @@ func (f *flusher) flush() {
 	if refused {
 		f.takeBack(jobs)
 	}
-	f.mu.Lock()
+	f.recent.Mu.Lock()
 	f.inFlight = nil
 	for i := range jobs {
 		jobs[i].room.seats.giveBack()
 	}
-	f.mu.Unlock()
+	f.recent.Mu.Unlock()
 	// Clients that leave now must not be kept until the next flush.
 	for i, c := range clients {
 		c.refused = false
@@ -130,11 +130,11 @@ type job struct {
 // the jobs, before anything that comes later. So it is safe to move the cursors
 // first; a refused write moves them back (takeBack).
 func (f *flusher) take(over <-chan struct{}) []job {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.recent.Mu.Lock()
+	defer f.recent.Mu.Unlock()
 	f.inFlight = over
-	end, now := f.ring.end(), f.now()
-	position := f.ring.position(end)
+	end, now := f.recent.Ring.End(), f.recent.Now()
+	position := f.recent.Ring.Position(end)
 	jobs := make([]job, 0, len(f.dirty))
 	var behind []*Room
 	for _, r := range f.dirty {
@@ -216,8 +216,8 @@ func (f *flusher) address(jobs []job) (out []Outgoing, clients []*Client) {
 // takeBack moves the viewers of connections that refused back to where they
 // stood before the flush.
 func (f *flusher) takeBack(jobs []job) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.recent.Mu.Lock()
+	defer f.recent.Mu.Unlock()
 	back := func(v *viewer, cursor, drains uint64) {
 		if v.client.refused {
 			v.takeBack(cursor, drains)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
@@ -167,15 +168,15 @@ func TestGapsAreBoundedInBytes(t *testing.T) {
 		}
 		wg.Wait()
 		seconds := int(time.Since(began)/time.Second) + 1
-		h.mu.Lock()
+		h.recent.Mu.Lock()
 		size, n := int(metric(t, h, "stripchart_gaps_bytes")), len(declared(h))
 		covered := 0
 		for _, g := range declared(h) {
-			if g.series.has(hashOf(all.Series[49_999].Labels)) && g.from < ms()-3000 && g.to > ms()-2000 {
+			if g.Series.Has(recent.Hash(all.Series[49_999].Labels)) && g.From < ms()-3000 && g.To > ms()-2000 {
 				covered++
 			}
 		}
-		h.mu.Unlock()
+		h.recent.Mu.Unlock()
 		t.Logf("%d gaps of %d bytes; %d bytes written at most at once, %d times in %d s", n, size, largest, keeps, seconds)
 		if size > maxGapBytes || largest > maxGapBytes*3/2 || n > maxGaps {
 			t.Errorf("%d gaps of %d bytes are kept, and %d bytes were written", n, size, largest)

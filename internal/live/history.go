@@ -36,8 +36,8 @@ func (c *Client) History(arg json.RawMessage, ack Ack) {
 		ack.refuse(err)
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.recent.Mu.Lock()
+	defer c.recent.Mu.Unlock()
 	if c.gone || c.tasks.closed {
 		return
 	}

@@ -32,10 +32,10 @@ func (v *viewer) join(ack Ack) {
 	c.await()
 	written := make(chan struct{})
 	defer close(written)
-	r.mu.Lock()
+	r.recent.Mu.Lock()
 	reason, ok := v.beginWriting(written)
-	drains, now := r.clients.drains, r.now()
-	r.mu.Unlock()
+	drains, now := r.clients.drains, r.recent.Now()
+	r.recent.Mu.Unlock()
 	if !ok {
 		v.answer(ack) // it has left, or subscribed anew, in the meantime
 		return
@@ -43,9 +43,9 @@ func (v *viewer) join(ack Ack) {
 	packets := r.shared.packets(b, reason, now)
 	v.answer(ack)
 	ok = c.conn.Write(packets...)
-	r.mu.Lock()
+	r.recent.Mu.Lock()
 	joined := v.written(b, ok, drains)
-	r.mu.Unlock()
+	r.recent.Mu.Unlock()
 	if joined {
 		r.metrics.join.Observe(time.Since(began).Seconds())
 	}
@@ -60,8 +60,8 @@ func (v *viewer) answer(ack Ack) {
 
 // isOver reports whether v is not joining any more: it has left, or subscribed anew.
 func (v *viewer) isOver() bool {
-	v.room.mu.Lock()
-	defer v.room.mu.Unlock()
+	v.room.recent.Mu.Lock()
+	defer v.room.recent.Mu.Unlock()
 	return v.state != joining
 }
 
@@ -69,12 +69,12 @@ func (v *viewer) isOver() bool {
 // waiting for (it was slow, or is of namespace /) tries again later.
 func (v *viewer) joinFailed(ack Ack, err error) {
 	r := v.room
-	r.mu.Lock()
+	r.recent.Mu.Lock()
 	over := v.state != joining
 	if !over && ack != nil {
 		v.client.drop(v)
 	}
-	r.mu.Unlock()
+	r.recent.Mu.Unlock()
 	switch {
 	case ack != nil:
 		ack.refuse(readFailed(err))
@@ -99,8 +99,8 @@ func (v *viewer) joinLater() {
 		return
 	case <-time.After(time.Second):
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.recent.Mu.Lock()
+	defer r.recent.Mu.Unlock()
 	if v.state == joining {
 		v.bootstrap(nil)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"stripchart/internal/recent"
 )
 
 // seriesOfSource selects what a publisher of the tests writes.
@@ -301,8 +303,8 @@ func TestWhatWasMeasuredBeforeTheLossIsInTheGap(t *testing.T) {
 				}
 				lives.tick(rng, 60)
 				r.stop()
-				if !slices.ContainsFunc(declared(r.hub), func(g *gap) bool {
-					return g.series.has(hashOf(seriesLabels(1, 0))) && g.from < lost && lost < g.to
+				if !slices.ContainsFunc(declared(r.hub), func(g *recent.Gap) bool {
+					return g.Series.Has(recent.Hash(seriesLabels(1, 0))) && g.From < lost && lost < g.To
 				}) {
 					t.Errorf("what was measured at %d and lost is in no gap", lost)
 				}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
 
@@ -15,7 +16,7 @@ type membership struct {
 	operators bool // the query is the operator's, not a page's: it is never refused, and may take any time
 }
 
-// members are the series that a room sends. recent.mu guards them.
+// members are the series that a room sends. recent.Log.Mu guards them.
 type members struct {
 	limit  int
 	byKey  map[string]*member // by key of their labels
@@ -28,11 +29,11 @@ type member struct {
 	id       int
 	key      string
 	labels   labels.Labels
-	hash     uint64  // of labels, see hashOf; 0: not computed yet
-	series   *series // nil while only the store knows it
-	at       int     // place in series.members
-	interval int64   // as last told, ms
-	lastT    int64   // newest sample that is known, Unix ms
+	hash     uint64         // of labels, see recent.Hash; 0: not computed yet
+	series   *recent.Series // nil while only the store knows it
+	at       int            // place in series.members
+	interval int64          // as last told, ms
+	lastT    int64          // newest sample that is known, Unix ms
 
 	// announced says that every current viewer knows the descriptor: whoever was
 	// bootstrapped since has it in the bootstrap, the others in an update.
@@ -74,14 +75,14 @@ func (x *members) close() {
 }
 
 // enter ties m to its series in the index.
-func (m *member) enter(s *series) {
+func (m *member) enter(s *recent.Series) {
 	m.series = s
-	if s.interval > 0 {
-		m.interval = s.interval
+	if s.Interval > 0 {
+		m.interval = s.Interval
 	}
-	m.lastT = max(m.lastT, s.lastT)
-	m.at = len(s.members)
-	s.members = append(s.members, m)
+	m.lastT = max(m.lastT, s.LastT)
+	m.at = len(s.Members)
+	s.Members = append(s.Members, m)
 }
 
 // leave unties m from its series.
@@ -91,11 +92,11 @@ func (m *member) leave() {
 		return
 	}
 	m.series = nil
-	last := len(s.members) - 1
-	moved := s.members[last]
-	s.members[m.at], moved.(*member).at = moved, m.at
-	s.members[last] = nil
-	s.members = s.members[:last]
+	last := len(s.Members) - 1
+	moved := s.Members[last]
+	s.Members[m.at], moved.(*member).at = moved, m.at
+	s.Members[last] = nil
+	s.Members = s.Members[:last]
 }
 
 // read takes up what the store has of m.
@@ -109,8 +110,8 @@ func (m *member) read(interval, newest int64) {
 
 // changed takes up that the interval of m's series is another one.
 func (m *member) changed() {
-	if m.series != nil && m.interval != m.series.interval {
-		m.interval = m.series.interval
+	if m.series != nil && m.interval != m.series.Interval {
+		m.interval = m.series.Interval
 		m.announced = false // tell it again, with the interval
 	}
 }
@@ -128,15 +129,15 @@ func (m *member) descriptor() wire.Descriptor {
 }
 
 // in reports whether m's series is one of a gap's.
-func (m *member) in(g *gap) bool {
+func (m *member) in(g *recent.Gap) bool {
 	if m.hash == 0 {
-		m.hash = hashOf(m.labels)
+		m.hash = recent.Hash(m.labels)
 	}
-	return g.series.has(m.hash)
+	return g.Series.Has(m.hash)
 }
 
 // of returns the ids of the members that a gap concerns, ascending.
-func (x *members) of(g *gap) []int {
+func (x *members) of(g *recent.Gap) []int {
 	var ids []int
 	for _, m := range x.byKey {
 		if m.in(g) {
@@ -149,17 +150,17 @@ func (x *members) of(g *gap) []int {
 
 // messages returns what a room is told of gaps. Many gaps may have the same series, so
 // the ids of those are found once.
-func (x *members) messages(room string, gs []*gap) []wire.Gap {
+func (x *members) messages(room string, gs []*recent.Gap) []wire.Gap {
 	var out []wire.Gap
-	known := map[*concern][]int{}
+	known := map[*recent.Concern][]int{}
 	for _, g := range gs {
-		ids, there := known[g.series]
+		ids, there := known[g.Series]
 		if !there {
 			ids = x.of(g)
-			known[g.series] = ids
+			known[g.Series] = ids
 		}
 		if len(ids) > 0 {
-			out = append(out, wire.Gap{Room: room, IDs: ids, From: g.from, To: g.to, Reason: g.reason})
+			out = append(out, wire.Gap{Room: room, IDs: ids, From: g.From, To: g.To, Reason: g.Reason})
 		}
 	}
 	return out

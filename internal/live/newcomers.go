@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
 
@@ -28,7 +29,7 @@ type party struct {
 }
 
 // takeNewcomers groups the newcomers of r by cursor and makes them current.
-// The caller holds recent.mu.
+// The caller holds recent.Log.Mu.
 func (r *Room) takeNewcomers(end uint64) []party {
 	type key struct {
 		cursor uint64
@@ -42,15 +43,17 @@ func (r *Room) takeNewcomers(end uint64) []party {
 	var parties []party
 	byKey := map[key]int{}
 	missed := missedBy(r)
-	inWindow := sync.OnceValue(func() []wire.Gap { return r.members.messages(r.id, r.gapsIn(r.now()-r.horizon, math.MaxInt64)) })
-	at := r.ring.position(end)
+	inWindow := sync.OnceValue(func() []wire.Gap {
+		return r.members.messages(r.id, r.follower.GapsIn(r.recent.Now()-r.horizon, math.MaxInt64))
+	})
+	at := r.recent.Ring.Position(end)
 	var stay []*viewer
 	for _, v := range r.seats.newcomers {
 		switch {
 		case v.generation != r.crowd.generation:
 			v.bootstrapFor(wire.ReasonLost)
 			continue
-		case v.ahead.IsZero() && !r.ring.covers(v.cursor), !v.ahead.IsZero() && v.ahead.Epoch != at.Epoch:
+		case v.ahead.IsZero() && !r.recent.Ring.Covers(v.cursor), !v.ahead.IsZero() && v.ahead.Epoch != at.Epoch:
 			v.joinAnew()
 			continue
 		case v.ahead.Compare(at.Offset) > 0:
@@ -59,7 +62,7 @@ func (r *Room) takeNewcomers(end uint64) []party {
 			continue
 		}
 		if !v.ahead.IsZero() {
-			i, covered := r.ring.find(v.ahead)
+			i, covered := r.recent.Ring.Find(v.ahead)
 			if !covered {
 				v.joinAnew()
 				continue
@@ -133,35 +136,35 @@ type missedEntries struct {
 	index  []uint64 // of each chunk's entry, ascending
 	total  []int    // samples up to and with each chunk
 
-	gaps   []*gap
+	gaps   []*recent.Gap
 	gapsAt []uint64 // index of each gap's entry, ascending
 }
 
 // missedBy gathers what the newcomers of r have missed, in one pass over the ring
-// for all of them. The caller holds recent.mu.
+// for all of them. The caller holds recent.Log.Mu.
 func missedBy(r *Room) missedEntries {
-	first := r.ring.end()
+	first := r.recent.Ring.End()
 	for _, v := range r.seats.newcomers {
 		cursor := v.cursor
 		if !v.ahead.IsZero() {
-			cursor, _ = r.ring.find(v.ahead) // of another epoch: it joins anew
+			cursor, _ = r.recent.Ring.Find(v.ahead) // of another epoch: it joins anew
 		}
-		if r.ring.covers(cursor) {
+		if r.recent.Ring.Covers(cursor) {
 			first = min(first, cursor)
 		}
 	}
 	var missed missedEntries
 	samples := 0
-	for i, e := range r.ring.from(first) {
-		for _, g := range e.gaps {
+	for i, e := range r.recent.Ring.From(first) {
+		for _, g := range e.Gaps {
 			missed.gaps = append(missed.gaps, g)
 			missed.gapsAt = append(missed.gapsAt, first+uint64(i))
 		}
-		for _, p := range e.parts {
-			for _, x := range p.series.members {
+		for _, p := range e.Parts {
+			for _, x := range p.Series.Members {
 				if m := x.(*member); m.room == r {
-					samples += len(p.samples)
-					missed.chunks = append(missed.chunks, chunk{m, p.samples})
+					samples += len(p.Samples)
+					missed.chunks = append(missed.chunks, chunk{m, p.Samples})
 					missed.index = append(missed.index, first+uint64(i))
 					missed.total = append(missed.total, samples)
 				}
@@ -185,14 +188,14 @@ func (m *missedEntries) from(i uint64) ([]chunk, int) {
 }
 
 // gapsFrom returns the gaps that entry i and later ones have revealed.
-func (m *missedEntries) gapsFrom(i uint64) []*gap {
+func (m *missedEntries) gapsFrom(i uint64) []*recent.Gap {
 	n, _ := slices.BinarySearch(m.gapsAt, i)
 	return m.gaps[n:]
 }
 
 // describe returns the descriptors of the members in chunks and, for viewers
 // that resume, of all that every current viewer knows: the ids may be new to
-// them. The caller holds recent.mu.
+// them. The caller holds recent.Log.Mu.
 func (x *members) describe(chunks []chunk, gaps []wire.Gap, resumes bool) []wire.Descriptor {
 	seen := map[int]bool{}
 	out := []wire.Descriptor{}

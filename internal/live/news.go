@@ -4,14 +4,15 @@ import (
 	"slices"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
 
-// news is what the next broadcast in a room has to tell. recent.mu guards it.
+// news is what the next broadcast in a room has to tell. recent.Log.Mu guards it.
 type news struct {
 	from        uint64 // ring index of the first entry in pending and gaps
 	pending     []chunk
-	gaps        []*gap
+	gaps        []*recent.Gap
 	descriptors []*member
 	gone        []int
 	matched     bool // how many series match
@@ -53,13 +54,13 @@ func (n *news) describe(m *member) {
 }
 
 // gap adds a gap of the entry with an index.
-func (n *news) gap(g *gap, entry uint64) {
+func (n *news) gap(g *recent.Gap, entry uint64) {
 	n.at(entry)
 	n.gaps = append(n.gaps, g)
 }
 
 // has reports whether a gap is told already.
-func (n *news) has(g *gap) bool { return slices.Contains(n.gaps, g) }
+func (n *news) has(g *recent.Gap) bool { return slices.Contains(n.gaps, g) }
 
 // forget has the page forget a member.
 func (n *news) forget(m *member) {

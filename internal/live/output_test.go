@@ -98,21 +98,21 @@ func TestBootstrapsOfAllRoomsTogetherAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.mu.Lock()
-		b := &bootstrap{at: h.now(), cursor: h.ring.end(), done: make(chan struct{}), parts: [][]byte{make([]byte, bootstrapCache/4)}}
+		h.recent.Mu.Lock()
+		b := &bootstrap{at: h.recent.Now(), cursor: h.recent.Ring.End(), done: make(chan struct{}), parts: [][]byte{make([]byte, bootstrapCache/4)}}
 		room, err := h.audience.rooms.open(sel.roomID(), membership{selector: sel, limit: 1}, liveEncoding{h.audience})
 		if err != nil {
 			t.Error(err)
 		}
 		room.shared.list = []*bootstrap{b}
 		before(room)
-		h.mu.Unlock()
+		h.recent.Mu.Unlock()
 		room.shared.keep(b)
 		close(b.done)
 	}
 	held := func() (n int) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
+		h.recent.Mu.Lock()
+		defer h.recent.Mu.Unlock()
 		for _, r := range h.audience.rooms.byID {
 			for _, b := range r.shared.list {
 				n += b.size

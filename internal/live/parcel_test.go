@@ -86,8 +86,8 @@ func bytesOfAClient(t *testing.T) (each int) {
 
 // anyRoom returns the id of one of the rooms.
 func (r *rig) anyRoom() string {
-	r.hub.mu.Lock()
-	defer r.hub.mu.Unlock()
+	r.hub.recent.Mu.Lock()
+	defer r.hub.recent.Mu.Unlock()
 	for id := range r.hub.audience.rooms.byID {
 		return id
 	}

@@ -5,13 +5,14 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/apply"
 	"stripchart/internal/store"
 )
 
 // Store is what live needs of the time-series database; see package store for
 // the contracts.
 type Store interface {
-	logStore
+	apply.Store
 	MaxTime() int64
 	Snapshot(from, to int64) (Snapshot, error)
 	PageReads() *store.Share

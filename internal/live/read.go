@@ -8,7 +8,9 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/apply"
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
@@ -21,10 +23,10 @@ type reader struct {
 	*audience
 	store  Store
 	reads  *store.Share // bounds how many histories are read at once, and for how long
-	cached int          // bytes of the bootstraps that are shared; guarded by recent.mu
+	cached int          // bytes of the bootstraps that are shared; guarded by recent.Log.Mu
 }
 
-// count counts bytes of shared bootstraps. The caller holds recent.mu.
+// count counts bytes of shared bootstraps. The caller holds recent.Log.Mu.
 func (x *reader) count(n int) { x.cached += n }
 
 // pastOfRoom is what was read for a bootstrap.
@@ -35,7 +37,7 @@ type pastOfRoom struct {
 	series   []store.History
 	others   []labels.Labels // that match as well, but for which the room has no place
 	unseen   int             // of others, those that only the store knows
-	gaps     []*gap
+	gaps     []*recent.Gap
 }
 
 // past reads the history of r for b. A failure is logged.
@@ -53,31 +55,31 @@ func (x *reader) past(r *Room, b *bootstrap) (pastOfRoom, error) {
 // reads without it. See the package comment for why this order is exact: the ring's end and the
 // querier belong together, so both are taken in one hold of the lock.
 func (x *reader) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfRoom) error {
-	x.mu.Lock()
+	x.recent.Mu.Lock()
 	if r.closed {
-		x.mu.Unlock()
+		x.recent.Mu.Unlock()
 		return errRoomClosed
 	}
-	m.now = x.now()
+	m.now = x.recent.Now()
 	// Samples may lie a little ahead. A clock that was far ahead once must not make
 	// every column coarse.
-	from, to := m.now-b.window, min(max(m.now, x.index.newestT), m.now+FutureBound)
-	b.cursor = x.ring.end()
-	if s := x.standing(); s.unrecorded {
+	from, to := m.now-b.window, min(max(m.now, x.recent.Index.NewestT), m.now+apply.FutureBound)
+	b.cursor = x.recent.Ring.End()
+	if s := x.follower.Standing(); s.Unrecorded {
 		// The store lacks what came since the disk was full; the ring has it, as far
 		// as it goes back.
-		b.cursor, b.partial = max(s.since, x.ring.start()), s.partial
+		b.cursor, b.partial = max(s.Since, x.recent.Ring.Start()), s.Partial
 	}
-	m.position = x.ring.position(b.cursor)
-	m.gaps = x.gapsIn(from, to)
+	m.position = x.recent.Ring.Position(b.cursor)
+	m.gaps = x.follower.GapsIn(from, to)
 	if b.partial {
-		m.gaps = append(m.gaps, x.notInRing(m.position))
+		m.gaps = append(m.gaps, x.follower.NotInRing(m.position))
 	}
 	snapshot, err := x.store.Snapshot(from, to)
 	places := r.members.places(r.crowd.is)
 	query := r.search.query[0] // with the regular expressions of others
 	b.generation = r.crowd.generation
-	x.mu.Unlock()
+	x.recent.Mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("open history: %w", err)
 	}
@@ -99,7 +101,7 @@ func (x *reader) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfR
 		return fmt.Errorf("read history: %w", err)
 	}
 	for _, l := range snapshot.Missing() {
-		m.gaps = append(m.gaps, gapOf(l))
+		m.gaps = append(m.gaps, apply.DamageGap(l))
 	}
 	return nil
 }
@@ -107,15 +109,15 @@ func (x *reader) readPast(ctx context.Context, r *Room, b *bootstrap, m *pastOfR
 // unseen returns how many of the series are not in the index.
 func (x *reader) unseen(others []labels.Labels) int {
 	n := 0
-	for piece := range slices.Chunk(others, pieceOf) {
-		x.mu.Lock()
+	for piece := range slices.Chunk(others, recent.PieceOf) {
+		x.recent.Mu.Lock()
 		for _, ls := range piece {
-			if x.index.get(ls) == nil {
+			if x.recent.Index.Get(ls) == nil {
 				n++
 			}
 		}
-		x.mu.did(len(piece))
-		x.mu.Unlock()
+		x.recent.Mu.Did(len(piece))
+		x.recent.Mu.Unlock()
 	}
 	return n
 }
@@ -123,7 +125,7 @@ func (x *reader) unseen(others []labels.Labels) int {
 // once reads a history that is not shared and has no position.
 func (x *reader) once(sel selector, from, to int64, points int) (*wire.HistoryAnswer, error) {
 	var hs []store.History
-	var gs []*gap
+	var gs []*recent.Gap
 	matched := 0
 	err := x.reads.Read(x.ctx, func(ctx context.Context) (err error) {
 		snapshot, err := x.store.Snapshot(from, to)
@@ -142,7 +144,7 @@ func (x *reader) once(sel selector, from, to int64, points int) (*wire.HistoryAn
 			}
 			gs = nil
 			for _, l := range snapshot.Missing() {
-				gs = append(gs, gapOf(l))
+				gs = append(gs, apply.DamageGap(l))
 			}
 			return nil
 		})
@@ -150,35 +152,35 @@ func (x *reader) once(sel selector, from, to int64, points int) (*wire.HistoryAn
 	if err != nil {
 		return nil, err
 	}
-	answer := &wire.HistoryAnswer{OK: true, From: from, To: to, Now: x.now(), Matched: matched, Series: []wire.Descriptor{}}
+	answer := &wire.HistoryAnswer{OK: true, From: from, To: to, Now: x.recent.Now(), Matched: matched, Series: []wire.Descriptor{}}
 	ids := make([]int, len(hs))
 	for i := range hs {
 		ids[i] = i
 		answer.Series = append(answer.Series, wire.Descriptor{ID: i, Labels: hs[i].Labels, IntervalMS: hs[i].IntervalMS})
 	}
 	answer.Blocks = blocksOf(historyRows(hs, ids))
-	x.mu.Lock()
-	gs = append(gs, x.gapsIn(from, to)...)
-	x.mu.Unlock()
+	x.recent.Mu.Lock()
+	gs = append(gs, x.follower.GapsIn(from, to)...)
+	x.recent.Mu.Unlock()
 	answer.Gaps = gapsOfHistory(gs, hs)
 	return answer, nil
 }
 
 // gapsOfHistory returns what a history's reader is told of gaps.
-func gapsOfHistory(gs []*gap, hs []store.History) (out []wire.Gap) {
+func gapsOfHistory(gs []*recent.Gap, hs []store.History) (out []wire.Gap) {
 	hashes := make([]uint64, len(hs))
 	for i := range hs {
-		hashes[i] = hashOf(hs[i].Labels)
+		hashes[i] = recent.Hash(hs[i].Labels)
 	}
 	for _, g := range gs {
 		var ids []int
 		for i, hash := range hashes {
-			if g.series.has(hash) {
+			if g.Series.Has(hash) {
 				ids = append(ids, i)
 			}
 		}
 		if len(ids) > 0 {
-			out = append(out, wire.Gap{IDs: ids, From: g.from, To: g.to, Reason: g.reason})
+			out = append(out, wire.Gap{IDs: ids, From: g.From, To: g.To, Reason: g.Reason})
 		}
 	}
 	return out

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
@@ -298,8 +299,8 @@ func TestAGapHoldsItsEnds(t *testing.T) {
 				time.Sleep(time.Second)
 				r.stop()
 				for _, at := range []int64{first, second} {
-					if !slices.ContainsFunc(declared(r.hub), func(g *gap) bool {
-						return g.series.has(hashOf(seriesLabels(0, 1))) && g.from < at && at < g.to
+					if !slices.ContainsFunc(declared(r.hub), func(g *recent.Gap) bool {
+						return g.Series.Has(recent.Hash(seriesLabels(0, 1))) && g.From < at && at < g.To
 					}) {
 						t.Errorf("what is missing at %d is in no gap", at)
 					}

@@ -150,9 +150,9 @@ func TestEverySubscribeIsAnswered(t *testing.T) {
 		client := r.hub.NewClient(c)
 		defer client.Close()
 		written := make(chan struct{})
-		r.hub.mu.Lock()
+		r.hub.recent.Mu.Lock()
 		client.follow(written) // as if something for a viewer that has left were on its way
-		r.hub.mu.Unlock()
+		r.hub.recent.Mu.Unlock()
 		answers := make(chan []byte, 3)
 		for range cap(answers) {
 			client.Subscribe(json.RawMessage(`{"query":"m"}`), func(b []byte) { answers <- b })

@@ -6,11 +6,12 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
 
 // Room is a live query that viewers share: a membership, which says which series are sent, and an
-// encoding, which says how. recent.mu guards all fields.
+// encoding, which says how. recent.Log.Mu guards all fields.
 type Room struct {
 	*audience
 	id         string
@@ -38,7 +39,7 @@ func newRoom(a *audience, id string, m membership, e encoding) *Room {
 	r := &Room{
 		audience: a, id: id, membership: m, encoding: e, ready: make(chan struct{}),
 		members: members{limit: m.limit, byKey: map[string]*member{}}, shared: bootstraps{reader: &a.reader, encoding: e},
-		state: roomState{wire.StateLive, a.now()},
+		state: roomState{wire.StateLive, a.recent.Now()},
 	}
 	r.search = newSearch(r, []selector{m.selector}, m.limit)
 	r.search.unlimited = m.operators
@@ -88,22 +89,22 @@ func (r *Room) admit(key []byte, ls labels.Labels) *member {
 }
 
 // enter makes s a member of r, if there is a place; it returns nil if there is none.
-func (r *Room) enter(s *series) *member {
-	m := r.admit(r.index.key(s.labels), s.labels)
+func (r *Room) enter(s *recent.Series) *member {
+	m := r.admit(r.recent.Index.Key(s.Labels), s.Labels)
 	if m == nil || m.series == s {
 		return m
 	}
-	if s.lastT > m.lastT {
-		r.lastT = max(r.lastT, s.lastT)
+	if s.LastT > m.lastT {
+		r.lastT = max(r.lastT, s.LastT)
 	}
 	m.enter(s)
 	return m
 }
 
 // opened implements owner.
-func (r *Room) opened(first []*series) {
+func (r *Room) opened(first []*recent.Series) {
 	for _, s := range first {
-		if !s.gone {
+		if !s.Gone {
 			r.enter(s)
 		}
 	}
@@ -117,8 +118,8 @@ func (r *Room) failed() { close(r.ready) }
 
 // appeared implements owner: series that were born since the room was opened become members
 // as far as there are places, and the next flush sends what the ring has of them.
-func (r *Room) appeared(found []*series, missed *unsent) {
-	slices.SortFunc(found, func(a, b *series) int { return labels.Compare(a.labels, b.labels) })
+func (r *Room) appeared(found []*recent.Series, missed *unsent) {
+	slices.SortFunc(found, func(a, b *recent.Series) int { return labels.Compare(a.Labels, b.Labels) })
 	r.news.tellMatched(true)
 	entered := false
 	for _, s := range found {
@@ -130,7 +131,7 @@ func (r *Room) appeared(found []*series, missed *unsent) {
 		entered = true
 		for _, samples := range missed.samples[s] {
 			r.put(m, samples, false)
-			r.news.since(s.bornAt)
+			r.news.since(s.BornAt)
 		}
 	}
 	r.markDirty()
@@ -151,8 +152,8 @@ func (r *Room) appeared(found []*series, missed *unsent) {
 }
 
 // vanished implements owner. A member stays while its samples are in a window.
-func (r *Room) vanished(s *series) {
-	for _, x := range s.members {
+func (r *Room) vanished(s *recent.Series) {
+	for _, x := range s.Members {
 		if m := x.(*member); m.room == r {
 			m.leave()
 			return
@@ -180,14 +181,14 @@ func (r *Room) put(m *member, samples []bus.Sample, intervalChanged bool) {
 	newest := samples[len(samples)-1].T
 	m.read(0, newest)
 	r.lastT = max(r.lastT, newest)
-	r.news.add(m, samples, r.ring.end()-1)
+	r.news.add(m, samples, r.recent.Ring.End()-1)
 	r.markDirty()
 }
 
 // tell has the next flush tell the room's pages of a gap, if the gap concerns members. It describes
 // these members to the pages too, which have to know whose gap it is. The gap's entry is in the
 // ring already.
-func (r *Room) tell(g *gap) {
+func (r *Room) tell(g *recent.Gap) {
 	concerned := false
 	for _, m := range r.members.byKey {
 		if m.in(g) {
@@ -196,7 +197,7 @@ func (r *Room) tell(g *gap) {
 		}
 	}
 	if concerned {
-		r.news.gap(g, r.ring.end()-1)
+		r.news.gap(g, r.recent.Ring.End()-1)
 		r.markDirty()
 	}
 }
@@ -212,8 +213,8 @@ func (r *Room) markDirty() {
 // forget drops a member whose last sample is older than every window.
 func (r *Room) forget(m *member) {
 	if s := m.series; s != nil {
-		s.forget()
-		r.search.found.remove(s.slot)
+		s.Forget()
+		r.search.found.remove(s.Slot)
 	}
 	r.members.drop(m)
 	r.news.forget(m)
@@ -228,7 +229,7 @@ func (r *Room) forgetOld(now int64) {
 	for _, m := range r.members.byKey {
 		seen := m.lastT
 		if m.series != nil {
-			seen = max(seen, m.series.seenAt) // by the server's clock, as the ring's age is
+			seen = max(seen, m.series.SeenAt) // by the server's clock, as the ring's age is
 		}
 		if now-seen > keep {
 			r.forget(m)
@@ -237,7 +238,7 @@ func (r *Room) forgetOld(now int64) {
 }
 
 // keepsFor returns how long r keeps a member without samples, ms.
-func (r *Room) keepsFor() int64 { return max(r.horizon, r.ring.age()) + staleAfter }
+func (r *Room) keepsFor() int64 { return max(r.horizon, r.recent.Ring.Age()) + staleAfter }
 
 // lookBack keeps members at least for the window of a viewer, ms.
 func (r *Room) lookBack(window int64) { r.horizon = max(r.horizon, window) }
@@ -258,12 +259,12 @@ func (r *Room) identify(past pastOfRoom) identified {
 	out := identified{ids: make([]int, len(hs)), descriptors: []wire.Descriptor{}}
 	sent := map[int]bool{}
 	for i := range hs {
-		m := r.admit(r.index.key(hs[i].Labels), hs[i].Labels)
+		m := r.admit(r.recent.Index.Key(hs[i].Labels), hs[i].Labels)
 		if m == nil {
 			out.ids[i] = -1
 			continue
 		}
-		if s := r.index.get(hs[i].Labels); s != nil && m.series == nil && r.search.found.has(s.slot) {
+		if s := r.recent.Index.Get(hs[i].Labels); s != nil && m.series == nil && r.search.found.has(s.Slot) {
 			r.enter(s) // it had no place when it was last written to; others are found yet
 		}
 		m.read(hs[i].IntervalMS, hs[i].Newest)
@@ -284,4 +285,34 @@ func (r *Room) identify(past pastOfRoom) identified {
 	slices.SortFunc(out.descriptors, func(a, b wire.Descriptor) int { return a.ID - b.ID })
 	out.position = r.positionOf(past.position)
 	return out
+}
+
+const (
+	// A room is stale when its newest sample is older than the larger of staleAfter
+	// and staleIntervals of its shortest interval. (awayIntervals is the log side's.)
+	staleAfter     = 3000 // ms
+	staleIntervals = 3
+)
+
+// roomState is what viewers are told of a room's state. recent.Log.Mu guards it.
+type roomState struct {
+	name  string // wire.State...
+	since int64  // Unix ms
+}
+
+// note takes up how a room stands whose newest sample has a time, and whose series have a usual
+// interval. full: the disk is. It reports whether the state has changed.
+func (s *roomState) note(now, newest, interval int64, full bool) bool {
+	next := roomState{wire.StateLive, now}
+	switch limit := max(staleAfter, staleIntervals*interval); {
+	case newest > 0 && now-newest > limit:
+		next = roomState{wire.StateStale, newest}
+	case full:
+		next.name = wire.StateNotStored
+	}
+	if next.name == s.name {
+		return false
+	}
+	*s = next
+	return true
 }

@@ -13,7 +13,9 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/apply"
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
@@ -88,13 +90,13 @@ func TestAcceptanceIsByLogTime(t *testing.T) {
 		day := (24 * time.Hour).Milliseconds()
 		r.put(nil, ls,
 			bus.Sample{T: now - day - 1, V: 1}, bus.Sample{T: now - day, V: 2}, bus.Sample{T: now, V: 3},
-			bus.Sample{T: now + FutureBound, V: 4}, bus.Sample{T: now + FutureBound + 1, V: 5})
+			bus.Sample{T: now + apply.FutureBound, V: 4}, bus.Sample{T: now + apply.FutureBound + 1, V: 5})
 		a, err := p.subscribe(`m`, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := p.held(a.Room).samples[ls.String()]
-		want := map[int64]float64{now - day: 2, now: 3, now + FutureBound: 4}
+		want := map[int64]float64{now - day: 2, now: 3, now + apply.FutureBound: 4}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("accepted: %v, want %v", got, want)
 		}
@@ -388,7 +390,7 @@ func TestCatalogueTellsOfChangesOnceASecond(t *testing.T) {
 			t.Errorf("events: %+v", events)
 		}
 		p.mu.Unlock()
-		time.Sleep(indexAge + time.Minute)
+		time.Sleep(recent.IndexAge + time.Minute)
 		synctest.Wait()
 		p.mu.Lock()
 		if n := len(events); n != 2 || len(events[n-1].Gone) != 4 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
 
@@ -24,7 +25,7 @@ const (
 	roomLinger = time.Minute
 )
 
-// rooms are the open rooms. recent.mu guards them.
+// rooms are the open rooms. recent.Log.Mu guards them.
 type rooms struct {
 	*audience
 	byID map[string]*Room
@@ -32,7 +33,7 @@ type rooms struct {
 }
 
 // open returns the room with an id, which it opens when there is none. The caller holds
-// recent.mu.
+// recent.Log.Mu.
 func (x *rooms) open(id string, m membership, e encoding) (*Room, error) {
 	if r := x.byID[id]; r != nil {
 		return r, nil
@@ -49,7 +50,7 @@ func (x *rooms) open(id string, m membership, e encoding) (*Room, error) {
 }
 
 // makeRoom closes rooms without viewers until there is room for one more whose regular
-// expressions have a cost, or returns why there is none. The caller holds recent.mu.
+// expressions have a cost, or returns why there is none. The caller holds recent.Log.Mu.
 func (x *rooms) makeRoom(cost int) error {
 	for len(x.byID) >= maxRooms || cost > 0 && x.matcher.cost+cost > maxSearchCost {
 		if len(x.idle) > 0 {
@@ -64,7 +65,7 @@ func (x *rooms) makeRoom(cost int) error {
 	return nil
 }
 
-// emptied is called when r's last viewer has left. The caller holds recent.mu.
+// emptied is called when r's last viewer has left. The caller holds recent.Log.Mu.
 func (x *rooms) emptied(r *Room) {
 	if !r.isReady() || r.search.state == ended {
 		x.close(r) // it has nothing that a page could come back for
@@ -76,14 +77,14 @@ func (x *rooms) emptied(r *Room) {
 	}
 }
 
-// occupied is called before r's first viewer enters. The caller holds recent.mu.
+// occupied is called before r's first viewer enters. The caller holds recent.Log.Mu.
 func (x *rooms) occupied(r *Room) {
 	if i := slices.Index(x.idle, r); i >= 0 {
 		x.idle = slices.Delete(x.idle, i, i+1)
 	}
 }
 
-// close drops a room that nobody is in. The caller holds recent.mu.
+// close drops a room that nobody is in. The caller holds recent.Log.Mu.
 func (x *rooms) close(r *Room) {
 	x.occupied(r)
 	x.matcher.end(r.search)
@@ -94,36 +95,36 @@ func (x *rooms) close(r *Room) {
 
 // each calls f under the lock with every room there is, a few in one hold.
 func (x *rooms) each(f func(*Room)) {
-	x.mu.Lock()
+	x.recent.Mu.Lock()
 	all := slices.Collect(maps.Values(x.byID))
-	x.mu.Unlock()
-	for piece := range slices.Chunk(all, pieceOf/64) { // a room has a few hundred members
-		x.mu.Lock()
+	x.recent.Mu.Unlock()
+	for piece := range slices.Chunk(all, recent.PieceOf/64) { // a room has a few hundred members
+		x.recent.Mu.Lock()
 		for _, r := range piece {
 			if !r.closed {
 				f(r)
-				x.mu.did(1 + len(r.members.byKey))
+				x.recent.Mu.Did(1 + len(r.members.byKey))
 			}
 		}
-		x.mu.Unlock()
+		x.recent.Mu.Unlock()
 	}
 }
 
 // tellStates sends `status` where a room's state has changed.
 func (x *rooms) tellStates() {
-	now := x.now()
-	x.each(func(r *Room) { r.noteState(now, x.standing().full) })
+	now := x.recent.Now()
+	x.each(func(r *Room) { r.noteState(now, x.follower.Standing().Full) })
 }
 
 // tidy forgets what nobody needs any more.
 func (x *rooms) tidy(now int64) {
-	x.mu.Lock()
-	x.ring.expire(now) // before the members that its entries are of are forgotten
+	x.recent.Mu.Lock()
+	x.recent.Ring.Expire(now) // before the members that its entries are of are forgotten
 	for len(x.idle) > 0 && now-x.idle[0].seats.emptyAt > roomLinger.Milliseconds() {
 		x.close(x.idle[0])
 	}
-	x.mu.did(maxIdleRooms)
-	x.mu.Unlock()
+	x.recent.Mu.Did(maxIdleRooms)
+	x.recent.Mu.Unlock()
 	var crowded []*Room
 	x.each(func(r *Room) {
 		r.shared.trim()

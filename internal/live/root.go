@@ -12,7 +12,7 @@ import (
 // than all before them.
 type rootEncoding struct {
 	*audience
-	newest int64 // newest time that viewers were sent, Unix ms; guarded by recent.mu
+	newest int64 // newest time that viewers were sent, Unix ms; guarded by recent.Log.Mu
 }
 
 func (*rootEncoding) tellsMore() bool { return false }

@@ -12,11 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // replica is a server on a log that others read as well. Its store outlives it.
@@ -243,7 +244,7 @@ func settleReplicas(t *testing.T, seed uint64, pages []*page, want *sharedTruth)
 }
 
 // declared returns the gaps that a server has declared. The server was stopped, or its lock is held.
-func declared(h *Hub) []*gap { return h.follower.gapsIn(math.MinInt64, math.MaxInt64) }
+func declared(h *Hub) []*recent.Gap { return h.follower.GapsIn(math.MinInt64, math.MaxInt64) }
 
 // metric returns a server's counter or gauge; the sum, where it has labels.
 func metric(t *testing.T, h *Hub, name string) (sum float64) {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/recent"
 )
 
 // Which series match a query is found out by one goroutine, without the lock, in pieces,
@@ -38,13 +40,13 @@ const (
 	maxTurns = 64
 )
 
-// matcher compares queries with series, in a goroutine of its own. recent.mu guards its fields.
+// matcher compares queries with series, in a goroutine of its own. recent.Log.Mu guards its fields.
 type matcher struct {
-	*recent
+	recent *recent.Log
 	*tasks
 	metrics *metrics
-	left    func(*series) // tells the log side that a series leaves the index
-	flush   func()        // wakes the flusher
+	left    func(*recent.Series) // tells the log side that a series leaves the index
+	flush   func()               // wakes the flusher
 
 	searches map[*search]struct{}
 	cost     int // of all searches
@@ -53,11 +55,11 @@ type matcher struct {
 }
 
 // search is a query that is compared with every series: that of a room, or of a catalogue.
-// recent.mu guards it, but for first.
+// recent.Log.Mu guards it, but for first.
 type search struct {
 	query []selector // a series that any of them matches is found; none: every series
 	cost  int
-	list  *births
+	list  *recent.Births
 	next  uint64 // number of the newest birth that it has looked at
 	found bitset // slots of the series that are in the index and match
 	want  int    // how many of the first in the order of labels its owner is given when it opens
@@ -67,7 +69,7 @@ type search struct {
 	unlimited bool
 	owner     owner
 
-	first []*series // at least the first `want` of found; the matcher's own
+	first []*recent.Series // at least the first `want` of found; the matcher's own
 }
 
 // searchState is how far a search has come.
@@ -79,16 +81,16 @@ const (
 	ended                      // nobody needs it any more, or it has failed
 )
 
-// owner is what a search is for. Its methods are called under recent.mu.
+// owner is what a search is for. Its methods are called under recent.Log.Mu.
 type owner interface {
 	// opened is called when the search has come to the end for the first time.
-	opened(first []*series)
+	opened(first []*recent.Series)
 	// failed is called instead when that took too long.
 	failed()
 	// appeared is called with what is found later, and what the ring has of it.
-	appeared(found []*series, missed *unsent)
+	appeared(found []*recent.Series, missed *unsent)
 	// vanished is called when one of the series that were found leaves the index.
-	vanished(s *series)
+	vanished(s *recent.Series)
 	// isFull reports whether the owner takes nothing for now; matcher.soon follows.
 	isFull() bool
 	// needsRing reports whether it has a use for what the ring has of series that appear.
@@ -96,12 +98,12 @@ type owner interface {
 }
 
 // isBehind reports whether there are births that s has not looked at. The caller
-// holds recent.mu.
-func (s *search) isBehind() bool { return s.list.last() > s.next }
+// holds recent.Log.Mu.
+func (s *search) isBehind() bool { return s.list.Last() > s.next }
 
-// effort estimates what is left to do. The caller holds recent.mu.
+// effort estimates what is left to do. The caller holds recent.Log.Mu.
 func (s *search) effort(births uint64) int {
-	left := min(int(births-s.next), s.list.count())
+	left := min(int(births-s.next), s.list.Count())
 	return left * (baseCost + s.cost)
 }
 
@@ -115,17 +117,17 @@ func newSearch(o owner, query []selector, want int) *search {
 	return s
 }
 
-// begin begins s. The caller holds recent.mu.
+// begin begins s. The caller holds recent.Log.Mu.
 func (x *matcher) begin(s *search) {
-	s.began = x.now()
-	s.list = &x.index.all
+	s.began = x.recent.Now()
+	s.list = &x.recent.Index.AllBirths
 	if len(s.query) == 1 && s.query[0].name != "" {
-		s.list = x.index.named(s.query[0].name)
+		s.list = x.recent.Index.Named(s.query[0].name)
 	}
 	for i := range s.query {
 		s.query[i] = x.compiled.share(s.query[i])
 	}
-	s.list.hold()
+	s.list.Hold()
 	x.searches[s] = struct{}{}
 	x.cost += s.cost
 	x.metrics.searchCost.Set(float64(x.cost))
@@ -136,14 +138,14 @@ func (x *matcher) begin(s *search) {
 	}
 }
 
-// end ends s; further calls do nothing. The caller holds recent.mu.
+// end ends s; further calls do nothing. The caller holds recent.Log.Mu.
 func (x *matcher) end(s *search) {
 	if _, there := x.searches[s]; !there {
 		return
 	}
 	s.state = ended
 	delete(x.searches, s)
-	s.list.release()
+	s.list.Release()
 	x.cost -= s.cost
 	x.metrics.searchCost.Set(float64(x.cost))
 	for i := range s.query {
@@ -153,7 +155,7 @@ func (x *matcher) end(s *search) {
 
 func (x *matcher) open(s *search) {
 	s.state = open
-	s.next = x.index.births
+	s.next = x.recent.Index.Births
 	first := s.first
 	s.first = nil
 	s.owner.opened(first)
@@ -195,10 +197,10 @@ func (x *matcher) next() []*search {
 		*search
 		effort int
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.recent.Mu.Lock()
+	defer x.recent.Mu.Unlock()
 	var behind []candidate
-	tooOld := x.now() - searchPatience
+	tooOld := x.recent.Now() - searchPatience
 	for s := range x.searches {
 		if !s.isBehind() || s.owner.isFull() {
 			continue
@@ -209,7 +211,7 @@ func (x *matcher) next() []*search {
 			s.owner.failed()
 			continue
 		}
-		behind = append(behind, candidate{s, s.effort(x.index.births)})
+		behind = append(behind, candidate{s, s.effort(x.recent.Index.Births)})
 	}
 	slices.SortFunc(behind, func(a, b candidate) int { return cmp.Compare(a.effort, b.effort) })
 	x.metrics.searching.Set(float64(len(behind)))
@@ -222,15 +224,15 @@ func (x *matcher) next() []*search {
 
 // turn has s look at some births.
 func (x *matcher) turn(s *search) {
-	x.mu.Lock()
+	x.recent.Mu.Lock()
 	if s.state == ended {
-		x.mu.Unlock()
+		x.recent.Mu.Unlock()
 		return
 	}
-	todo := s.list.after(s.next)
-	todo = todo[:min(len(todo), pieceOf)]
+	todo := s.list.After(s.next)
+	todo = todo[:min(len(todo), recent.PieceOf)]
 	needsRing := s.state == open && s.owner.needsRing()
-	x.mu.Unlock()
+	x.recent.Mu.Unlock()
 
 	hits, looked := s.look(todo)
 	var missed *unsent
@@ -238,44 +240,44 @@ func (x *matcher) turn(s *search) {
 		missed = x.unsentOf(hits)
 	}
 
-	x.mu.Lock()
+	x.recent.Mu.Lock()
 	if s.state == ended {
-		x.mu.Unlock()
+		x.recent.Mu.Unlock()
 		return
 	}
 	if looked > 0 {
-		s.next = todo[looked-1].number
+		s.next = todo[looked-1].Number
 	}
-	var found []*series
+	var found []*recent.Series
 	for _, b := range hits {
-		if !b.isOver() && s.found.add(b.series.slot) {
-			found = append(found, b.series)
+		if !b.IsOver() && s.found.add(b.Series.Slot) {
+			found = append(found, b.Series)
 		}
 	}
-	x.mu.did(len(hits))
+	x.recent.Mu.Did(len(hits))
 	atEnd := !s.isBehind()
 	if atEnd {
-		s.next = x.index.births
+		s.next = x.recent.Index.Births
 	}
 	if s.state == open {
 		if len(found) > 0 {
-			missed.complete(&x.ring)
+			missed.complete(&x.recent.Ring)
 			s.owner.appeared(found, missed)
 		}
 		if atEnd {
 			x.flush() // a room's flush may have waited for it
 		}
-		x.mu.Unlock()
+		x.recent.Mu.Unlock()
 		return
 	}
-	x.mu.Unlock()
+	x.recent.Mu.Unlock()
 
 	s.first = firstOf(append(s.first, found...), s.want, atEnd)
 	if !atEnd {
 		return
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.recent.Mu.Lock()
+	defer x.recent.Mu.Unlock()
 	if s.state == opening && !s.isBehind() {
 		x.open(s)
 	}
@@ -283,13 +285,13 @@ func (x *matcher) turn(s *search) {
 
 // look returns those of todo that match, and at how many it has looked. It is
 // called without the lock: labels and selectors do not change.
-func (s *search) look(todo []birth) (hits []birth, looked int) {
+func (s *search) look(todo []recent.Birth) (hits []recent.Birth, looked int) {
 	began := time.Now()
 	for i, b := range todo {
 		if i > 0 && (s.cost > dearCost || i%64 == 0) && time.Since(began) > searchTime {
 			return hits, i
 		}
-		if s.wants(b.series.labels) {
+		if s.wants(b.Series.Labels) {
 			hits = append(hits, b)
 		}
 	}
@@ -302,10 +304,10 @@ func (s *search) wants(ls labels.Labels) bool {
 
 // firstOf returns the first `want` series in the order of labels, or some more while it is
 // not asked to be exact.
-func firstOf(list []*series, want int, exact bool) []*series {
-	if !exact && len(list) < 4*want+pieceOf {
+func firstOf(list []*recent.Series, want int, exact bool) []*recent.Series {
+	if !exact && len(list) < 4*want+recent.PieceOf {
 		return list
 	}
-	slices.SortFunc(list, func(a, b *series) int { return labels.Compare(a.labels, b.labels) })
+	slices.SortFunc(list, func(a, b *recent.Series) int { return labels.Compare(a.Labels, b.Labels) })
 	return list[:min(len(list), want)]
 }

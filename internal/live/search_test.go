@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
 
@@ -78,16 +79,16 @@ func TestNoHoldOfTheLockGoesOverAllSeries(t *testing.T) {
 		many(t, r, n/2)
 		time.Sleep(2 * time.Hour) // the index forgets
 		synctest.Wait()
-		r.hub.mu.Lock()
-		defer r.hub.mu.Unlock()
-		if left := r.hub.index.len(); left != 0 {
+		r.hub.recent.Mu.Lock()
+		defer r.hub.recent.Mu.Unlock()
+		if left := r.hub.recent.Index.Len(); left != 0 {
 			t.Errorf("%d series are still in the index", left)
 		}
-		if n := r.hub.index.all.count(); n > 2 {
+		if n := r.hub.recent.Index.AllBirths.Count(); n > 2 {
 			t.Errorf("%d births are kept", n)
 		}
-		if most := r.hub.mu.mostWork(); most > 2*4*pieceOf || most < pieceOf {
-			t.Errorf("a hold went over %d series, rooms and viewers, want %d at most", most, 2*4*pieceOf)
+		if most := r.hub.recent.Mu.MostWork(); most > 2*4*recent.PieceOf || most < recent.PieceOf {
+			t.Errorf("a hold went over %d series, rooms and viewers, want %d at most", most, 2*4*recent.PieceOf)
 		}
 	})
 }
@@ -198,11 +199,11 @@ func TestARoomDoesNotFlushWhileItsSearchIsBehind(t *testing.T) {
 		defer p.close()
 		a := p.ask(`{"query":"m","window":60,"points":20000}`)
 		before := p.held(a.Room).position
-		r.hub.mu.Lock()
+		r.hub.recent.Mu.Lock()
 		// A birth that the matcher does not hear of.
-		hidden := newSeries(seriesLabels(0, 1), ms(), nil)
-		r.hub.index.welcome(&hidden, r.hub.ring.end())
-		r.hub.mu.Unlock()
+		hidden := recent.NewSeries(seriesLabels(0, 1), ms(), nil)
+		r.hub.recent.Index.Welcome(&hidden, r.hub.recent.Ring.End())
+		r.hub.recent.Mu.Unlock()
 		r.put(nil, ls, bus.Sample{T: ms(), V: 2})
 		if got := p.held(a.Room).position; got != before {
 			t.Errorf("the page was told of %s while its room's search was behind", got)
@@ -223,7 +224,7 @@ func TestARegularExpressionIsCompiledOnceForAllRooms(t *testing.T) {
 		p.ask(`{"query":"m{host=~\"a.*b\"}"}`)
 		p.ask(`{"query":"other{host=~\"a.*b\",x=\"1\"}"}`)
 		q.ask(`{"query":"other{host=~\"a.*b\"}"}`)
-		r.hub.mu.Lock()
+		r.hub.recent.Mu.Lock()
 		if n := len(r.hub.audience.matcher.compiled); n != 1 {
 			t.Errorf("%d expressions are held for three rooms that use the same", n)
 		}
@@ -238,12 +239,12 @@ func TestARegularExpressionIsCompiledOnceForAllRooms(t *testing.T) {
 		if len(used) != 1 {
 			t.Errorf("%d compiled expressions are in use", len(used))
 		}
-		r.hub.mu.Unlock()
+		r.hub.recent.Mu.Unlock()
 		p.close()
 		q.close()
 		time.Sleep(roomLinger + time.Minute)
-		r.hub.mu.Lock()
-		defer r.hub.mu.Unlock()
+		r.hub.recent.Mu.Lock()
+		defer r.hub.recent.Mu.Unlock()
 		if len(r.hub.audience.matcher.compiled) != 0 || r.hub.audience.matcher.cost != 0 || len(r.hub.audience.matcher.searches) != 0 {
 			t.Errorf("%d expressions of cost %d are held for no room", len(r.hub.audience.matcher.compiled), r.hub.audience.matcher.cost)
 		}
@@ -325,11 +326,11 @@ func TestRoomsAreBoundedInAllAndIdleOnesFew(t *testing.T) {
 		for _, q := range pages {
 			q.close()
 		}
-		r.hub.mu.Lock()
+		r.hub.recent.Mu.Lock()
 		if n := len(r.hub.audience.rooms.byID); n > maxIdleRooms+1 {
 			t.Errorf("%d rooms stay, though one has a viewer", n)
 		}
-		r.hub.mu.Unlock()
+		r.hub.recent.Mu.Unlock()
 		if code := p.code(`m{n="new"}`); code != "" {
 			t.Errorf("a room is refused with %s when there is room again", code)
 		}
@@ -375,15 +376,15 @@ func TestBootstrapsOfClosedRoomsAreNotCounted(t *testing.T) {
 		}
 		p := newPage(t, r.hub, 1<<20)
 		p.ask(`{"query":"m{n=\"0\"}"}`)
-		r.hub.mu.Lock()
+		r.hub.recent.Mu.Lock()
 		if r.hub.audience.reader.cached <= 0 {
 			t.Errorf("%d bytes are counted for a bootstrap that is shared", r.hub.audience.reader.cached)
 		}
-		r.hub.mu.Unlock()
+		r.hub.recent.Mu.Unlock()
 		p.close()
 		time.Sleep(2 * time.Minute)
-		r.hub.mu.Lock()
-		defer r.hub.mu.Unlock()
+		r.hub.recent.Mu.Lock()
+		defer r.hub.recent.Mu.Unlock()
 		if len(r.hub.audience.rooms.byID) != 0 || r.hub.audience.reader.cached != 0 {
 			t.Errorf("%d bytes are counted for bootstraps of %d rooms", r.hub.audience.reader.cached, len(r.hub.audience.rooms.byID))
 		}
@@ -413,11 +414,11 @@ func TestPulseTellsBusyFromStuck(t *testing.T) {
 		if !beats() {
 			t.Error("no sign of life when nothing happens")
 		}
-		h.mu.Lock()
+		h.recent.Mu.Lock()
 		if beats() {
 			t.Error("a sign of life while the lock is held for ever")
 		}
-		h.mu.Unlock()
+		h.recent.Mu.Unlock()
 		time.Sleep(time.Second) // the pulse that was stuck goes on
 		h.Close()
 	})
@@ -432,15 +433,15 @@ func TestAQueryThatTakesTooLongIsRefused(t *testing.T) {
 		p := newPage(t, r.hub, 1<<20)
 		defer p.close()
 		r.put(nil, seriesLabels(0, 0), bus.Sample{T: ms(), V: 1})
-		r.hub.mu.Lock()
+		r.hub.recent.Mu.Lock()
 		slow := newRoom(r.hub.audience, "slow", membership{selector: r.hub.audience.defaultSeries, limit: 1}, liveEncoding{r.hub.audience})
-		slow.search.began = r.hub.now() - searchPatience - 1
-		slow.search.list = &r.hub.index.all
-		slow.search.list.hold()
+		slow.search.began = r.hub.recent.Now() - searchPatience - 1
+		slow.search.list = &r.hub.recent.Index.AllBirths
+		slow.search.list.Hold()
 		r.hub.audience.rooms.byID["slow"] = slow
 		r.hub.audience.matcher.searches[slow.search] = struct{}{}
 		v := newViewer(p.client, slow, 1000, 100)
-		r.hub.mu.Unlock()
+		r.hub.recent.Mu.Unlock()
 		r.hub.audience.matcher.soon()
 		answer := make(chan []byte, 1)
 		go func() {
@@ -452,8 +453,8 @@ func TestAQueryThatTakesTooLongIsRefused(t *testing.T) {
 		if a.Error == nil || a.Error.Code != wire.CodeOverloaded {
 			t.Errorf("answer %+v", a.Error)
 		}
-		r.hub.mu.Lock()
-		defer r.hub.mu.Unlock()
+		r.hub.recent.Mu.Lock()
+		defer r.hub.recent.Mu.Unlock()
 		if r.hub.audience.rooms.byID["slow"] != nil || p.client.find("slow") != nil {
 			t.Error("the room is still there")
 		}
@@ -485,7 +486,7 @@ func TestCatalogueLosesNoNewSeries(t *testing.T) {
 		for _, b := range s.sent(wire.EventCatalogue) {
 			var m wire.CatalogueChange
 			decodeStub(t, b, &m)
-			if len(m.Added) > maxCatalogue+pieceOf {
+			if len(m.Added) > maxCatalogue+recent.PieceOf {
 				t.Errorf("%d new series in one event", len(m.Added))
 			}
 			for _, ls := range m.Added {

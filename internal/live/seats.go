@@ -2,7 +2,7 @@ package live
 
 import "slices"
 
-// seats are the viewers of a room. recent.mu guards them.
+// seats are the viewers of a room. recent.Log.Mu guards them.
 type seats struct {
 	viewers   int       // all that are in the room, joining ones included
 	current   []seat    // they are sent the broadcast

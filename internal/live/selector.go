@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/recent"
 	"stripchart/internal/store"
 	"stripchart/internal/wire"
 )
@@ -49,7 +50,7 @@ func newSelector(ms []*labels.Matcher) selector {
 		switch {
 		case isRegex(m):
 			s.cost += store.RegexCost(m.Value)
-		case m.Type == labels.MatchEqual && m.Name == nameLabel:
+		case m.Type == labels.MatchEqual && m.Name == recent.NameLabel:
 			s.name = m.Value
 		}
 	}
@@ -80,7 +81,7 @@ func (s selector) roomID() string {
 	return "r-" + hex.EncodeToString(sum[:8])
 }
 
-// compiled holds the regular expressions that searches use, each once. recent.mu guards them.
+// compiled holds the regular expressions that searches use, each once. recent.Log.Mu guards them.
 type compiled map[string]*sharedMatcher
 
 type sharedMatcher struct {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/apply"
 	"stripchart/internal/bus"
 )
 
@@ -58,7 +59,7 @@ func (l *ledger) note(b *bus.Batch, onLog bool) {
 				a.others[x.T] = append(a.others[x.T], x.V)
 				continue
 			}
-			if x.T > now+FutureBound || x.T < now-24*3600*1000 {
+			if x.T > now+apply.FutureBound || x.T < now-24*3600*1000 {
 				continue
 			}
 			a.values[x.T], a.lost[x.T] = x.V, !onLog

@@ -47,9 +47,9 @@ func (c *Client) Subscribe(arg json.RawMessage, ack Ack) {
 		ack.refuse(err)
 		return
 	}
-	c.mu.Lock()
+	c.recent.Mu.Lock()
 	quiet := len(c.late) == 0 && v.room.isReady()
-	c.mu.Unlock()
+	c.recent.Mu.Unlock()
 	if quiet {
 		c.startViewer(v, req, ack)
 		return
@@ -65,12 +65,12 @@ func (c *Client) Subscribe(arg json.RawMessage, ack Ack) {
 
 // startViewer resumes v where that is possible, and has it bootstrapped otherwise.
 func (c *Client) startViewer(v *viewer, req subscription, ack Ack) {
-	c.mu.Lock()
+	c.recent.Mu.Lock()
 	failed := v.state != left && v.room.search.state == ended
 	if failed {
 		c.drop(v)
 	}
-	c.mu.Unlock()
+	c.recent.Mu.Unlock()
 	if failed {
 		ack.refuse(tooSlow())
 		return
@@ -81,13 +81,13 @@ func (c *Client) startViewer(v *viewer, req subscription, ack Ack) {
 		ack.answer(v.subscribed())
 		ack = nil
 	}
-	c.mu.Lock()
+	c.recent.Mu.Lock()
 	replaced := v.state == left // by another request of the page, while this one waited
 	if !replaced && (req.since.IsZero() || !v.resume(req.since)) {
 		v.bootstrap(ack)
 		ack = nil
 	}
-	c.mu.Unlock()
+	c.recent.Mu.Unlock()
 	ack.answer(v.subscribed())
 }
 
@@ -151,9 +151,9 @@ func badRequest(format string, args ...any) error {
 
 // enter puts a viewer of the client into the room of sel, in place of one that is there.
 func (c *Client) enter(req subscription, sel selector) (*viewer, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.gone || c.tasks.closed || !c.isReady() {
+	c.recent.Mu.Lock()
+	defer c.recent.Mu.Unlock()
+	if c.gone || c.tasks.closed || !c.follower.IsReady() {
 		return nil, &wire.Error{Code: wire.CodeNotReady, Message: "the server is starting or stopping; try again"}
 	}
 	id := sel.roomID()
@@ -179,21 +179,21 @@ func (c *Client) enter(req subscription, sel selector) (*viewer, error) {
 
 // canResume reports whether the ring covers what came after since.
 func (v *viewer) canResume(since bus.Position) bool {
-	v.room.mu.Lock()
-	defer v.room.mu.Unlock()
+	v.room.recent.Mu.Lock()
+	defer v.room.recent.Mu.Unlock()
 	_, ok := v.room.locate(since)
 	return ok && v.state != left && !v.room.crowd.refuses()
 }
 
 // locate returns the index of the first entry after p, and whether the ring
-// covers all that came after p. The caller holds recent.mu.
+// covers all that came after p. The caller holds recent.Log.Mu.
 func (a *audience) locate(p bus.Position) (uint64, bool) {
 	// While a new epoch's log is read again, rooms are not told what is known here,
 	// and a page that comes from another server may not know it.
-	if p.Epoch != a.ring.position(a.ring.end()).Epoch || a.standing().rereading {
+	if p.Epoch != a.recent.Ring.Position(a.recent.Ring.End()).Epoch || a.follower.Standing().Rereading {
 		return 0, false
 	}
-	return a.ring.find(p)
+	return a.recent.Ring.Find(p)
 }
 
 // Unsubscribe leaves a room.
@@ -203,18 +203,18 @@ func (c *Client) Unsubscribe(arg json.RawMessage, ack Ack) {
 		ack.refuse(err)
 		return
 	}
-	c.mu.Lock()
+	c.recent.Mu.Lock()
 	if v := c.find(m.Room); v != nil {
 		c.drop(v)
 	}
-	c.mu.Unlock()
+	c.recent.Mu.Unlock()
 	ack.answer(wire.OK{OK: true})
 }
 
 // JoinRoot makes the client a viewer of the default series in namespace /.
 func (c *Client) JoinRoot() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.recent.Mu.Lock()
+	defer c.recent.Mu.Unlock()
 	if c.gone || c.find(rootRoom) != nil {
 		return
 	}

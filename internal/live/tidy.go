@@ -1,37 +1,39 @@
 package live
 
+import "stripchart/internal/recent"
+
 // What the matcher forgets of series that were not written to lately.
 
 // tidy drops the series from the index that were not written to for indexAge.
 func (x *matcher) tidy(now int64) {
-	x.mu.Lock()
-	all := x.index.all.after(0)
-	x.mu.Unlock()
+	x.recent.Mu.Lock()
+	all := x.recent.Index.AllBirths.After(0)
+	x.recent.Mu.Unlock()
 	for len(all) > 0 {
-		x.mu.Lock()
-		for len(all) > 0 && !x.mu.hasWorkedEnough() {
+		x.recent.Mu.Lock()
+		for len(all) > 0 && !x.recent.Mu.HasWorkedEnough() {
 			birth := all[0]
 			all = all[1:]
-			x.mu.did(1)
-			if !birth.isOver() && now-birth.series.seenAt > indexAge.Milliseconds() {
-				x.remove(birth.series)
+			x.recent.Mu.Did(1)
+			if !birth.IsOver() && now-birth.Series.SeenAt > recent.IndexAge.Milliseconds() {
+				x.remove(birth.Series)
 			}
 		}
-		x.publishSeries()
-		x.mu.Unlock()
+		x.recent.PublishSeries()
+		x.recent.Mu.Unlock()
 	}
-	x.compact()
+	x.recent.Compact()
 }
 
 // remove drops s from the index and from what rooms and catalogues have found. The
-// caller holds recent.mu.
-func (x *matcher) remove(s *series) {
+// caller holds recent.Log.Mu.
+func (x *matcher) remove(s *recent.Series) {
 	for q := range x.searches {
-		if q.found.remove(s.slot) {
+		if q.found.remove(s.Slot) {
 			q.owner.vanished(s)
 		}
 	}
-	x.mu.did(len(x.searches))
+	x.recent.Mu.Did(len(x.searches))
 	x.left(s)
-	x.index.remove(s)
+	x.recent.Index.Remove(s)
 }

@@ -1,56 +1,59 @@
 package live
 
-import "stripchart/internal/bus"
+import (
+	"stripchart/internal/bus"
+	"stripchart/internal/recent"
+)
 
 // unsent is what the ring has of series since they were born: a room that has just found
 // them was not given it when it came.
 type unsent struct {
-	samples map[*series][][]bus.Sample
-	gaps    []*gap
+	samples map[*recent.Series][][]bus.Sample
+	gaps    []*recent.Gap
 	upTo    uint64 // the entries before were looked through
 	lost    bool   // the ring does not go back to all births any more
 }
 
 // unsentOf looks through the ring, without the lock but for a moment.
-func (x *matcher) unsentOf(bs []birth) *unsent {
-	u := &unsent{samples: make(map[*series][][]bus.Sample, len(bs))}
-	x.mu.Lock()
-	from := x.ring.end()
+func (x *matcher) unsentOf(bs []recent.Birth) *unsent {
+	u := &unsent{samples: make(map[*recent.Series][][]bus.Sample, len(bs))}
+	x.recent.Mu.Lock()
+	from := x.recent.Ring.End()
 	for _, b := range bs {
-		if !b.isOver() {
-			u.samples[b.series] = nil
-			from = min(from, b.series.bornAt)
+		if !b.IsOver() {
+			u.samples[b.Series] = nil
+			from = min(from, b.Series.BornAt)
 		}
 	}
-	if !x.ring.covers(from) {
-		from, u.lost = x.ring.start(), true
+	if !x.recent.Ring.Covers(from) {
+		from, u.lost = x.recent.Ring.Start(), true
 	}
-	entries := x.ring.from(from)
-	u.upTo = x.ring.end()
-	x.mu.Unlock()
+	entries := x.recent.Ring.From(from)
+	u.upTo = x.recent.Ring.End()
+	x.recent.Mu.Unlock()
 	u.look(entries)
 	return u
 }
 
-func (u *unsent) look(entries []entry) {
+func (u *unsent) look(entries []recent.Entry) {
 	for i := range entries {
-		u.gaps = append(u.gaps, entries[i].gaps...)
-		for _, p := range entries[i].parts {
-			if list, asked := u.samples[p.series]; asked {
-				u.samples[p.series] = append(list, p.samples)
+		u.gaps = append(u.gaps, entries[i].Gaps...)
+		for _, p := range entries[i].Parts {
+			if list, asked := u.samples[p.Series]; asked {
+				u.samples[p.Series] = append(list, p.Samples)
 			}
 		}
 	}
 }
 
-// complete adds what has come to the ring in the meantime. The caller holds recent.mu.
-func (u *unsent) complete(r *ring) {
+// complete adds what has come to the ring in the meantime. The caller holds recent.Log.Mu.
+func (u *unsent) complete(r *recent.Ring) {
 	if u == nil {
 		return
 	}
-	if !r.covers(u.upTo) {
-		u.upTo, u.lost = r.start(), true
+	if !r.Covers(u.upTo) {
+		u.upTo, u.lost = r.Start(), true
 	}
-	u.look(r.from(u.upTo))
-	u.upTo = r.end()
+	u.look(r.From(u.upTo))
+	u.upTo = r.End()
 }

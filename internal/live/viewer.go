@@ -7,7 +7,7 @@ import (
 
 // viewer is one client in one room: a cursor in the ring. A client has a dozen,
 // and nearly all of them are current nearly all the time: they have little, and
-// what is in behind only while they are not. recent.mu guards all fields.
+// what is in behind only while they are not. recent.Log.Mu guards all fields.
 type viewer struct {
 	client *Client
 	room   *Room
@@ -137,7 +137,7 @@ func (v *viewer) written(b *bootstrap, ok bool, drains uint64) bool {
 		return false
 	}
 	v.reason, v.since, v.cursor, v.lastT, v.generation = wire.ReasonJoin, "", b.cursor, b.lastT, b.generation
-	if v.partial = b.partial; b.partial && !v.room.standing().unrecorded {
+	if v.partial = b.partial; b.partial && !v.room.follower.Standing().Unrecorded {
 		// What it lacks has been recorded while it was on its way.
 		v.partial = false
 		v.bootstrapFor(wire.ReasonLost)
@@ -158,7 +158,7 @@ func (v *viewer) resume(since bus.Position) bool {
 	}
 	v.reason, v.since, v.cursor = wire.ReasonResume, since.String(), i
 	v.generation = r.crowd.generation
-	if since.Compare(r.ring.position(r.ring.end()).Offset) > 0 {
+	if since.Compare(r.recent.Ring.Position(r.recent.Ring.End()).Offset) > 0 {
 		v.ahead = since // another server is ahead of this one; see newcomers.go
 	}
 	v.welcome()
@@ -216,11 +216,11 @@ func (v *viewer) lag(drains uint64) {
 // message to add old samples with, so it always begins anew.
 func (v *viewer) proceed() {
 	r := v.room
-	if v.anew || !r.encoding.tellsMore() || !r.ring.covers(v.cursor) || v.generation != r.crowd.generation {
+	if v.anew || !r.encoding.tellsMore() || !r.recent.Ring.Covers(v.cursor) || v.generation != r.crowd.generation {
 		v.bootstrap(nil)
 		return
 	}
-	v.since = r.positionOf(r.ring.position(v.cursor))
+	v.since = r.positionOf(r.recent.Ring.Position(v.cursor))
 	v.welcome()
 }
 
@@ -239,7 +239,7 @@ func (v *viewer) leave() {
 		return
 	}
 	v.state = left
-	if r.seats.exit(r.now()) {
+	if r.seats.exit(r.recent.Now()) {
 		r.rooms.emptied(r)
 	}
 	r.metrics.viewers.Dec()
@@ -248,7 +248,7 @@ func (v *viewer) leave() {
 // subscribed is the answer to v's Subscribe.
 func (v *viewer) subscribed() wire.Subscribed {
 	r := v.room
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.recent.Mu.Lock()
+	defer r.recent.Mu.Unlock()
 	return wire.Subscribed{OK: true, Room: r.id, Matched: r.matched(), Sent: len(r.members.byKey)}
 }

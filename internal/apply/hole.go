@@ -1,0 +1,192 @@
+package apply
+
+import (
+	"maps"
+
+	"stripchart/internal/recent"
+	"stripchart/internal/wire"
+)
+
+// hole is what a source lacked lately: of one hole, or of several in a row.
+type hole struct {
+	reason string
+	bound  int64 // as in missing; Unix ms
+	to     int64
+	// told are the series for which it was declared, by their hashes, where this process
+	// did not know the source's series before. A series that is known as the source's own
+	// has been judged with the hole.
+	told map[uint64]struct{}
+}
+
+// widen makes one hole of x, which may be nil, and of a newer one.
+func (x *hole) widen(newer *hole) *hole {
+	if x == nil || newer.bound > x.to+holePatience {
+		return newer
+	}
+	newer.bound, newer.to = min(x.bound, newer.bound), max(x.to, newer.to)
+	if x.told != nil {
+		maps.Copy(x.told, newer.told)
+		newer.told = x.told
+	}
+	return newer
+}
+
+// holePatience is how long after a hole a series that its source writes may have
+// been missing in it, in ms by the source's times: one that was not written for longer
+// is taken for a new one.
+const holePatience = 600_000
+
+// judgeSource finds out what is missing before a batch whose number jumps. Of each series
+// of the source that is a span from one time to another, both included: from the newest
+// time accepted in the last batch that held the series, to the newest time accepted of
+// it in this batch. The newest time ever does not count: the source's clock may have
+// been ahead. What was refused is not missing and bounds nothing.
+//
+// Where the batch has nothing newer of a series than what came before, it does not say
+// until when something is missing: it holds late samples only, or the clock was set
+// back. Then the log's times do. The caller holds recent.Log.Mu.
+func (j *judge) judgeSource(a *application) {
+	s, b := a.source, a.batch
+	if s == nil {
+		return
+	}
+	j.alsoMissing(a)
+	since := j.lacksFrom(a)
+	if since == recent.UnknownTime {
+		return
+	}
+	l := j.losses.newest
+	m := absence{reason: wire.GapSourceDropped, source: b.Source}
+	// Where its source says so, it is not the log that lost them.
+	if l != nil && s.heardAt <= l.newest && (!s.known() || b.Dropped < b.First()-s.seq-1) {
+		m.reason = l.reason
+	}
+	oldest := a.logTime - j.window
+	bound := max(since, oldest)
+	passed := int64(0) // log time since its last batch
+	if s.known() {
+		passed = max(0, a.logTime-s.heardAt)
+	}
+	inLog := a.logTime + FutureBound + 1 // nothing in the log before b is newer
+	measured := a.newest                 // when b was, at the latest
+	if measured != recent.UnknownTime {
+		measured = min(measured+s.lag.most(), inLog-1)
+	}
+	add := func(x *series, newest int64) {
+		y := missing{hash: x.Hash, labels: x.Labels, after: x.last, bound: bound, early: s.back.most(), to: inLog}
+		last := y.after
+		if last == recent.UnknownTime {
+			y.bound -= s.lagAt(a, newest)
+			last = y.bound
+		}
+		switch {
+		case newest == recent.UnknownTime:
+		case newest >= last:
+			y.to = measured + 1
+		default:
+			y.bound = min(bound, newest-passed)
+		}
+		m.series = append(m.series, y)
+	}
+	m.series = make([]missing, 0, len(a.incoming)+len(s.series))
+	inBatch := make(map[*series]bool, len(a.incoming))
+	for i := range a.incoming {
+		in := &a.incoming[i]
+		newest := a.newest
+		if n := len(in.samples); n > 0 {
+			newest = in.samples[n-1].T
+		}
+		add(in.series, newest)
+		inBatch[in.series] = true
+	}
+	// A source does not write all its series every time.
+	for x := range s.series {
+		if !inBatch[x] {
+			add(x, a.newest)
+		}
+	}
+	last, first := s.seq, b.First()
+	m.declared = func() {
+		x := &hole{reason: m.reason, bound: bound, to: inLog}
+		if measured > bound {
+			x.to = measured + 1
+		}
+		if !s.here {
+			x.told = map[uint64]struct{}{}
+			for i := range m.series {
+				x.told[m.series[i].hash] = struct{}{}
+			}
+		}
+		s.lacked(x)
+		j.log.Warn("batches of a source are missing", "source", b.Source, "last", last, "next", first, "reason", m.reason)
+		j.metrics.missing.Add(float64(first - last - 1))
+	}
+	a.absences = append(a.absences, m)
+}
+
+// lagAt returns by how much a series is behind the newest of its source when its newest
+// time in a batch is t: what began in a hole began earlier by that. The caller holds recent.Log.Mu.
+func (s *source) lagAt(a *application, t int64) int64 {
+	if t == recent.UnknownTime {
+		return 0
+	}
+	return max(0, max(a.newest, s.lastT)-t)
+}
+
+// lacksFrom returns when what is missing before a batch of a source begins at the latest,
+// recent.UnknownTime when nothing is, or nobody knows. The caller holds recent.Log.Mu.
+func (j *judge) lacksFrom(a *application) int64 {
+	s, b, l := a.source, a.batch, j.losses.newest
+	switch {
+	case !s.known() && l != nil && b.First() > 1 && a.logTime <= max(l.to, l.until.Ms)+holePatience:
+		// It is new since the log has lost something, and this is not its first batch.
+		return l.from - lossMargin
+	case !s.jumps(b):
+		return recent.UnknownTime
+	case s.lastT != recent.UnknownTime:
+		if b.Dropped > 0 && b.DroppedAfter != 0 {
+			return min(s.lastT, b.DroppedAfter)
+		}
+		return s.lastT
+	case s.here || b.Dropped == 0:
+		// Nothing of it was ever accepted. What is missing came after its last batch.
+		return s.heardAt - lossMargin
+	}
+	return recent.UnknownTime // it does not know since when
+}
+
+// alsoMissing finds those series of a batch that are seen only now to be its source's,
+// and so lack what it lacked when this process first heard of it. The caller holds recent.Log.Mu.
+func (j *judge) alsoMissing(a *application) {
+	s := a.source
+	if s.hole == nil {
+		return
+	}
+	if a.newest > s.hole.to+holePatience {
+		s.endHole()
+		return
+	}
+	m := absence{reason: s.hole.reason, source: s.id}
+	for i := range a.incoming {
+		x := a.incoming[i].series
+		samples := a.incoming[i].samples
+		if _, told := s.hole.told[x.Hash]; told || x.source != nil || len(samples) == 0 {
+			continue
+		}
+		m.series = append(m.series, missing{
+			hash: x.Hash, labels: x.Labels, after: x.last, bound: s.hole.bound - s.lagAt(a, samples[len(samples)-1].T),
+			early: s.back.most(), to: s.hole.to,
+		})
+	}
+	if len(m.series) == 0 {
+		return
+	}
+	if told := s.hole.told; told != nil {
+		m.declared = func() {
+			for i := range m.series {
+				told[m.series[i].hash] = struct{}{}
+			}
+		}
+	}
+	a.absences = append(a.absences, m)
+}

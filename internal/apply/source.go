@@ -1,0 +1,271 @@
+package apply
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/recent"
+)
+
+// source is a publisher whose batches are numbered. recent.Log.Mu guards it.
+type source struct {
+	id       string
+	seq      uint64 // highest sequence number that was applied, in any epoch
+	epochSeq uint64 // highest one in this epoch of the log
+	sentT    int64  // newest time in batch seq, accepted or not, Unix ms
+	lastT    int64  // newest accepted time in the last batch that had one, Unix ms; recent.UnknownTime
+	heardAt  int64  // log time of its last batch, Unix ms
+	here     bool   // heard by this process
+	// heardSince is the newest loss of the log after which it was heard; nil: none.
+	heardSince *loss
+	// back is by how much its samples were older than what it had written before of
+	// their series: nothing, for one whose clock goes forward and that sends in order.
+	back reach
+	// lag is by how much a series was older than the newest one beside it in a batch: a
+	// batch that holds only the former was measured that much later than it tells.
+	lag    reach
+	series map[*series]struct{} // that it was the last to write
+	// hole is what was missing lately. Series that the source had not written before, or
+	// not since this process began, become known as its own only when it writes them.
+	hole *hole
+	// gapsDeclared is what ledger.declared was when its newest gap was declared.
+	gapsDeclared uint64
+}
+
+// reachOfSource is for how long it counts, in ms, that the samples of a source went back or
+// lagged: a clock that was set once must not make its gaps long for days.
+const reachOfSource = 600_000
+
+// sources are the publishers by their ids.
+type sources map[string]*source
+
+// sourceMemory is how long a source's sequence is remembered after its last
+// batch, in ms: longer than a spool can hold a batch back.
+const sourceMemory = 48 * 3600 * 1000
+
+// maxSources bounds the sources that are remembered: their names come from outside.
+// Those that were not heard of for the longest time go first; they are then judged
+// like new ones.
+const maxSources = 1 << 16
+
+// forget drops who was not heard of since oldest, and whom there is no room for.
+func (x sources) forget(oldest int64) {
+	maps.DeleteFunc(x, func(_ string, s *source) bool { return s.heardAt < oldest })
+	if len(x) <= maxSources {
+		return
+	}
+	ids := slices.SortedFunc(maps.Keys(x), func(a, b string) int { return cmp.Compare(x[a].heardAt, x[b].heardAt) })
+	for _, id := range ids[:len(ids)-maxSources] {
+		delete(x, id)
+	}
+}
+
+// savedSource is a source in savedProgress. Times are Unix ms.
+type savedSource struct {
+	Seq      uint64 `json:"seq"`
+	EpochSeq uint64 `json:"epoch_seq,omitempty"`
+	SentT    *int64 `json:"sent_t,omitempty"` // absent: as LastT
+	LastT    int64  `json:"last_t"`
+	Back     reach  `json:"back"`
+	Lag      reach  `json:"lag"`
+	HeardAt  int64  `json:"heard_at"`
+
+	Hole *savedHole `json:"hole,omitempty"`
+}
+
+// savedHole is a hole in savedSource, without the series for which it was declared: the
+// next life finds them anew, and tells their gaps again.
+type savedHole struct {
+	Reason string `json:"reason"`
+	Bound  int64  `json:"bound"` // Unix ms
+	To     int64  `json:"to"`
+}
+
+// restore takes up what save has returned.
+func (x sources) restore(saved map[string]savedSource) {
+	for id, y := range saved {
+		s := &source{
+			id: id, seq: y.Seq, epochSeq: y.EpochSeq, sentT: y.LastT, lastT: y.LastT, heardAt: y.HeardAt, back: y.Back, lag: y.Lag,
+			series: map[*series]struct{}{},
+		}
+		if y.SentT != nil {
+			s.sentT = *y.SentT
+		}
+		if h := y.Hole; h != nil {
+			s.hole = &hole{reason: h.Reason, bound: h.Bound, to: h.To, told: map[uint64]struct{}{}}
+		}
+		x[id] = s
+	}
+}
+
+// save returns the sources in their saved form.
+func (x sources) save() map[string]savedSource {
+	saved := make(map[string]savedSource, len(x))
+	for id, s := range x {
+		y := savedSource{Seq: s.seq, EpochSeq: s.epochSeq, SentT: &s.sentT, LastT: s.lastT, HeardAt: s.heardAt, Back: s.back, Lag: s.lag}
+		if h := s.hole; h != nil {
+			y.Hole = &savedHole{Reason: h.reason, Bound: h.bound, To: h.to}
+		}
+		saved[id] = y
+	}
+	return saved
+}
+
+// keep puts s back, which may have been forgotten while its first batch was on its way.
+func (x sources) keep(s *source) { x[s.id] = s }
+
+// newEpoch forgets what the log held: the same batches may come again.
+func (x sources) newEpoch() {
+	for _, s := range x {
+		s.epochSeq = 0
+	}
+}
+
+// maxJump is by how much a source's number may exceed the one before. A batch whose
+// number is further ahead is taken for one without a number: it would silence its source,
+// whose next numbers would all be taken for old ones.
+const maxJump = 1 << 40
+
+// of returns the source of b, nil for a writer without a sequence.
+func (x sources) of(b *bus.Batch) *source {
+	if b.Source == "" || b.Seq == 0 {
+		return nil
+	}
+	s := x[b.Source]
+	if s == nil {
+		s = &source{id: b.Source, sentT: recent.UnknownTime, lastT: recent.UnknownTime, series: map[*series]struct{}{}}
+		x[b.Source] = s
+	}
+	if s.known() && b.Seq > s.seq && b.Seq-s.seq > maxJump {
+		return nil
+	}
+	return s
+}
+
+// wrote notes that s was the last to write x. s is nil for a writer without a sequence, and for a
+// series that leaves the index.
+func (s *source) wrote(x *series) {
+	if x.source == s {
+		return
+	}
+	if x.source != nil {
+		delete(x.source.series, x)
+	}
+	if x.by(s); s != nil {
+		s.series[x] = struct{}{}
+	}
+}
+
+// isDuplicate reports whether everything in b was in this epoch's log before. What
+// the log of an epoch before held is no copy in this sense: a page that comes from
+// another server, which did not see that log's end, needs it from the ring.
+//
+// The number alone does not tell. A source whose spool was restored from a backup
+// uses numbers twice, and what it has measured since would be skipped without a
+// word: it is newer than all that was heard of it. (A copy of a spool on another
+// machine is another source: see package spool.)
+func (s *source) isDuplicate(b *bus.Batch) bool { return b.Seq <= s.epochSeq && newestOf(b) <= s.sentT }
+
+// newestOf returns the newest time in b, Unix ms; recent.UnknownTime without samples. It
+// is when the batch was measured: others in it may be late. Of a merged batch, when
+// the last was.
+func newestOf(b *bus.Batch) int64 {
+	newest := int64(recent.UnknownTime)
+	for i := range b.Series {
+		if n := len(b.Series[i].Samples); n > 0 {
+			newest = max(newest, b.Series[i].Samples[n-1].T)
+		}
+	}
+	return newest
+}
+
+// known reports whether s.seq is known: the newest number of the source in the log, as of heardAt.
+func (s *source) known() bool { return s.heardAt > 0 }
+
+// recall takes up what b says of a source that is not known here: a log in memory
+// has begun anew, and its source dropped batches before it could send again. Without
+// that a source may have begun anywhere.
+func (s *source) recall(b *bus.Batch, logTime int64) {
+	if s.known() || b.Dropped == 0 || b.Dropped >= b.First() {
+		return
+	}
+	s.seq, s.heardAt = b.First()-b.Dropped-1, logTime
+	if b.DroppedAfter != 0 { // known
+		s.lastT = b.DroppedAfter
+	}
+}
+
+// jumps reports whether batches before b are missing for good: those of one source
+// arrive in order.
+func (s *source) jumps(b *bus.Batch) bool { return s.known() && b.First() > s.seq+1 }
+
+// lacked notes a hole in the source's numbers.
+func (s *source) lacked(x *hole) { s.hole = s.hole.widen(x) }
+
+// isHeardSince notes that the source was heard after a loss.
+func (s *source) isHeardSince(l *loss) { s.heardSince = l }
+
+// heardBy notes that the source was heard at a log time at the latest: the clock of the log before
+// was ahead.
+func (s *source) heardBy(logTime int64) { s.heardAt = min(s.heardAt, logTime) }
+
+// endHole ends the time in which a series may turn out to have been missing in the hole.
+func (s *source) endHole() { s.hole = nil }
+
+// owes notes how many gaps were declared when the newest gap of the source was.
+func (s *source) owes(declared uint64) { s.gapsDeclared = declared }
+
+// wentBack notes that the source wrote samples that are older, by so many ms, than what it had
+// written before of their series. It may be negative.
+func (s *source) wentBack(by, logTime int64) {
+	if by > 0 {
+		s.back.see(by, logTime, reachOfSource)
+	}
+}
+
+// took notes that a batch was applied. The caller holds recent.Log.Mu.
+func (s *source) took(a *application) {
+	s.epochSeq = max(s.epochSeq, a.batch.Seq)
+	s.heardAt, s.here = a.logTime, true
+	if a.batch.Seq < s.seq {
+		return
+	}
+	s.seq = a.batch.Seq
+	if t := newestOf(a.batch); t != recent.UnknownTime {
+		s.sentT = t
+	}
+	if a.newest == recent.UnknownTime {
+		return
+	}
+	s.lastT = a.newest
+	lag := int64(0)
+	for i := range a.incoming {
+		if x := a.incoming[i].samples; len(x) > 0 {
+			lag = max(lag, a.newest-x[len(x)-1].T)
+		}
+	}
+	s.lag.see(lag, a.logTime, reachOfSource)
+}
+
+// reach is the greatest distance of two times that was seen lately, in ms: in the last
+// span w, and at most two of them back.
+type reach struct {
+	Now    int64 `json:"now"`
+	Before int64 `json:"before,omitempty"` // in the w before Since
+	Since  int64 `json:"since"`            // log time, Unix ms
+}
+
+// see takes up a distance that was seen at a log time.
+func (r *reach) see(distance, logTime, w int64) {
+	if age := logTime - r.Since; age >= 2*w {
+		*r = reach{Since: logTime}
+	} else if age >= w {
+		*r = reach{Before: r.Now, Since: logTime}
+	}
+	r.Now = max(r.Now, distance)
+}
+
+// most returns the greatest distance.
+func (r *reach) most() int64 { return max(r.Now, r.Before) }

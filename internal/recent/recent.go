@@ -1,0 +1,74 @@
+// Package recent is what the log side (package apply) and the page side (package live) share: the
+// newest entries of the log, the series in them, and the lock of both. What passes from the log side
+// to the page side is an entry of the ring.
+//
+// Guarantees:
+//
+//  1. An entry does not change once it is in the ring, nor does a slice of entries or births that was
+//     returned: both are read without the lock.
+//  2. Entries are in the order of the log. A batch of several entries leaves the ring as a whole, and
+//     no position lies within one.
+//  3. A search that goes through the births of series in their order, from the number that it has
+//     looked at last, misses no series, however many come and go meanwhile.
+//  4. The ring is bounded in bytes and in age. The index holds the series that were written to in the
+//     last hour (IndexAge); there is no bound on their number.
+//
+// A join is exact because both sides take the same lock: see package live.
+package recent
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Log is the newest part of the log. It has one owner for each field: the ring and the index change
+// what is theirs, under the lock that the caller holds.
+type Log struct {
+	// Mu is held for a commit of samples in order, for opening a querier, and for taking what
+	// a flush sends. It is never held while the store is asked which samples it has, while
+	// late samples are committed, while history is read, while samples are encoded, or while
+	// a connection is written to.
+	//
+	// Other locks exist. bootstrap.mu in package live guards the encoded forms of one bootstrap, and
+	// is never held together with Mu. Three channels are locks, and are taken before Mu:
+	// applier.turn while a batch is applied or an idle log judged, Client.turn while a bootstrap or
+	// a history is handed over, and saver.notes while notes are written.
+	Mu    Lock
+	Ring  Ring
+	Index Index
+
+	series, ringBatches, ringBytes prometheus.Gauge
+}
+
+// New returns an empty ring and index. The ring is bounded by bytes, and by an age in ms.
+// newestT is the newest time in the store, Unix ms.
+func New(maxBytes int, maxAge, newestT int64, reg prometheus.Registerer) *Log {
+	with := promauto.With(reg)
+	gauge := func(name, help string) prometheus.Gauge {
+		return with.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	return &Log{
+		Mu: Lock{held: with.NewHistogram(prometheus.HistogramOpts{
+			Name: "stripchart_lock_held_seconds", Help: "Time for which the lock that all updates and writes wait for was held.",
+			Buckets: prometheus.ExponentialBuckets(0.00001, 4, 9),
+		})},
+		Ring: Ring{maxBytes: maxBytes, maxAge: maxAge}, Index: newIndex(newestT),
+		series:      gauge("stripchart_series", "Series written to in the last hour."),
+		ringBatches: gauge("stripchart_ring_batches", "Batches in the ring."),
+		ringBytes:   gauge("stripchart_ring_bytes", "Bytes in the ring."),
+	}
+}
+
+// Now is the server's clock in Unix ms.
+func (*Log) Now() int64 { return time.Now().UnixMilli() }
+
+// PublishSeries publishes how many series there are. The caller holds Mu.
+func (x *Log) PublishSeries() { x.series.Set(float64(x.Index.Len())) }
+
+// PublishRing publishes the ring's size. The caller holds Mu.
+func (x *Log) PublishRing() {
+	x.ringBatches.Set(float64(len(x.Ring.entries)))
+	x.ringBytes.Set(float64(x.Ring.bytes))
+}
