@@ -275,7 +275,7 @@ func (f *Follower) NotInRing(to bus.Position) *recent.Gap { return f.judge.notIn
 
 // Left takes a series out of what its source has written: it leaves the index. The caller holds
 // recent.Log.Mu.
-func (f *Follower) Left(s *recent.Series) { (*source)(nil).wrote(seriesOf(s)) }
+func (f *Follower) Left(s *recent.Series) { (*source)(nil).has(seriesOf(s)) }
 
 // SaveNotes saves what was declared, and how far the log was applied, until ctx ends.
 func (f *Follower) SaveNotes(ctx context.Context) { f.saver.run(ctx) }

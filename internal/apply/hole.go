@@ -7,7 +7,7 @@ import (
 	"stripchart/internal/wire"
 )
 
-// hole is what a source lacked lately: of one hole, or of several in a row.
+// hole is what a source lacked lately: of one hole, or of several that touch.
 type hole struct {
 	reason string
 	bound  int64 // as in missing; Unix ms
@@ -18,11 +18,23 @@ type hole struct {
 	told map[uint64]struct{}
 }
 
-// widen makes one hole of x, which may be nil, and of a newer one.
-func (x *hole) widen(newer *hole) *hole {
-	if x == nil || newer.bound > x.to+holePatience {
-		return newer
+// maxHoles bounds the holes of one source that are remembered.
+const maxHoles = 8
+
+// lacked notes a hole in the source's numbers. Holes that touch become one. So do the two oldest
+// where there are too many, with what lies between them.
+func (s *source) lacked(newer *hole) {
+	if n := len(s.holes); n > 0 && newer.bound <= s.holes[n-1].to {
+		newer = s.holes[n-1].widen(newer)
+		s.holes = s.holes[:n-1]
 	}
+	if s.holes = append(s.holes, newer); len(s.holes) > maxHoles {
+		s.holes = append([]*hole{s.holes[0].widen(s.holes[1])}, s.holes[2:]...)
+	}
+}
+
+// widen makes one hole of x and of a newer one.
+func (x *hole) widen(newer *hole) *hole {
 	newer.bound, newer.to = min(x.bound, newer.bound), max(x.to, newer.to)
 	if x.told != nil {
 		maps.Copy(x.told, newer.told)
@@ -99,10 +111,16 @@ func (j *judge) judgeSource(a *application) {
 		add(in.series, newest)
 		inBatch[in.series] = true
 	}
-	// A source does not write all its series every time.
-	for x := range s.series {
-		if !inBatch[x] {
-			add(x, a.newest)
+	// A source does not write all its series every time. Where sources write the same series, what
+	// is missing may be of a series that another one was the last to write.
+	for _, y := range j.sources {
+		if y != s && !(y.shares(a.logTime) && s.shares(a.logTime)) {
+			continue
+		}
+		for x := range y.series {
+			if !inBatch[x] {
+				add(x, a.newest)
+			}
 		}
 	}
 	last, first := s.seq, b.First()
@@ -159,34 +177,30 @@ func (j *judge) lacksFrom(a *application) int64 {
 // and so lack what it lacked when this process first heard of it. The caller holds recent.Log.Mu.
 func (j *judge) alsoMissing(a *application) {
 	s := a.source
-	if s.hole == nil {
-		return
-	}
-	if a.newest > s.hole.to+holePatience {
-		s.endHole()
-		return
-	}
-	m := absence{reason: s.hole.reason, source: s.id}
-	for i := range a.incoming {
-		x := a.incoming[i].series
-		samples := a.incoming[i].samples
-		if _, told := s.hole.told[x.Hash]; told || x.source != nil || len(samples) == 0 {
+	s.endHoles(a.newest - holePatience)
+	for _, h := range s.holes {
+		m := absence{reason: h.reason, source: s.id}
+		for i := range a.incoming {
+			x := a.incoming[i].series
+			samples := a.incoming[i].samples
+			if _, told := h.told[x.Hash]; told || x.source != nil || len(samples) == 0 {
+				continue
+			}
+			m.series = append(m.series, missing{
+				hash: x.Hash, labels: x.Labels, after: x.last, bound: h.bound - s.lagAt(a, samples[len(samples)-1].T),
+				early: s.back.most(), to: h.to,
+			})
+		}
+		if len(m.series) == 0 {
 			continue
 		}
-		m.series = append(m.series, missing{
-			hash: x.Hash, labels: x.Labels, after: x.last, bound: s.hole.bound - s.lagAt(a, samples[len(samples)-1].T),
-			early: s.back.most(), to: s.hole.to,
-		})
-	}
-	if len(m.series) == 0 {
-		return
-	}
-	if told := s.hole.told; told != nil {
-		m.declared = func() {
-			for i := range m.series {
-				told[m.series[i].hash] = struct{}{}
+		if h.told != nil {
+			m.declared = func() {
+				for i := range m.series {
+					h.told[m.series[i].hash] = struct{}{}
+				}
 			}
 		}
+		a.absences = append(a.absences, m)
 	}
-	a.absences = append(a.absences, m)
 }

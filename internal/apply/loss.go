@@ -188,7 +188,7 @@ func (j *judge) judgeLoss(a *application) {
 			}
 		}
 		x := missing{hash: s.Hash, labels: s.Labels, after: s.before(j.losses.count), bound: l.from - j.lateness(), to: l.reach()}
-		if s.source != nil {
+		if s.source != nil && !s.source.shares(l.from) {
 			x.bound = l.from - lossMargin
 		}
 		x.early = j.earlyOf(s)
@@ -200,7 +200,7 @@ func (j *judge) judgeLoss(a *application) {
 		for x := range j.recent.Index.Each() {
 			s := seriesOf(x)
 			switch {
-			case s.source != nil && s.source.heardSince == l:
+			case s.source != nil && s.source.heardSince == l && !s.source.shares(l.from):
 			case s.source != nil && waited < min(awayIntervals*s.Interval, maxLossPatience):
 				over = false
 			default:

@@ -84,8 +84,9 @@ func (x *applier) show(a *application, parts []writing, last bool) {
 		if onlyShown {
 			x.shown.add(p.Series.Hash, p.Fresh)
 		}
+		known := p.of.last != recent.UnknownTime
 		x.judge.noteTimes(a, p)
-		a.source.wrote(p.of)
+		a.source.wrote(p.of, a.logTime, known)
 	}
 }
 

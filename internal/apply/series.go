@@ -65,5 +65,5 @@ func (w *series) wrote(newest int64, losses int) {
 }
 
 // by notes the source that wrote the series last; nil: a writer without a sequence, or none any
-// more. The source notes it as well, see source.wrote.
+// more. The source notes it as well, see source.has.
 func (w *series) by(x *source) { w.source = x }

@@ -27,9 +27,12 @@ type source struct {
 	// batch that holds only the former was measured that much later than it tells.
 	lag    reach
 	series map[*series]struct{} // that it was the last to write
-	// hole is what was missing lately. Series that the source had not written before, or
-	// not since this process began, become known as its own only when it writes them.
-	hole *hole
+	// sharedAt is the log time of the newest batch with a series that the source and another writer
+	// write; 0: none. Its numbers alone then do not tell what is missing of its series.
+	sharedAt int64
+	// holes are what was missing lately, the newest last. Series that the source had not written
+	// before, or not since this process began, become known as its own only when it writes them.
+	holes []*hole
 	// gapsDeclared is what ledger.declared was when its newest gap was declared.
 	gapsDeclared uint64
 }
@@ -72,7 +75,8 @@ type savedSource struct {
 	Lag      reach  `json:"lag"`
 	HeardAt  int64  `json:"heard_at"`
 
-	Hole *savedHole `json:"hole,omitempty"`
+	SharedAt int64       `json:"shared_at,omitempty"`
+	Holes    []savedHole `json:"holes,omitempty"`
 }
 
 // savedHole is a hole in savedSource, without the series for which it was declared: the
@@ -88,13 +92,13 @@ func (x sources) restore(saved map[string]savedSource) {
 	for id, y := range saved {
 		s := &source{
 			id: id, seq: y.Seq, epochSeq: y.EpochSeq, sentT: y.LastT, lastT: y.LastT, heardAt: y.HeardAt, back: y.Back, lag: y.Lag,
-			series: map[*series]struct{}{},
+			sharedAt: y.SharedAt, series: map[*series]struct{}{},
 		}
 		if y.SentT != nil {
 			s.sentT = *y.SentT
 		}
-		if h := y.Hole; h != nil {
-			s.hole = &hole{reason: h.Reason, bound: h.Bound, to: h.To, told: map[uint64]struct{}{}}
+		for _, h := range y.Holes {
+			s.holes = append(s.holes, &hole{reason: h.Reason, bound: h.Bound, to: h.To, told: map[uint64]struct{}{}})
 		}
 		x[id] = s
 	}
@@ -104,9 +108,9 @@ func (x sources) restore(saved map[string]savedSource) {
 func (x sources) save() map[string]savedSource {
 	saved := make(map[string]savedSource, len(x))
 	for id, s := range x {
-		y := savedSource{Seq: s.seq, EpochSeq: s.epochSeq, SentT: &s.sentT, LastT: s.lastT, HeardAt: s.heardAt, Back: s.back, Lag: s.lag}
-		if h := s.hole; h != nil {
-			y.Hole = &savedHole{Reason: h.reason, Bound: h.bound, To: h.to}
+		y := savedSource{Seq: s.seq, EpochSeq: s.epochSeq, SentT: &s.sentT, LastT: s.lastT, HeardAt: s.heardAt, Back: s.back, Lag: s.lag, SharedAt: s.sharedAt}
+		for _, h := range s.holes {
+			y.Holes = append(y.Holes, savedHole{Reason: h.reason, Bound: h.bound, To: h.to})
 		}
 		saved[id] = y
 	}
@@ -144,12 +148,22 @@ func (x sources) of(b *bus.Batch) *source {
 	return s
 }
 
-// wrote notes that s was the last to write x. s is nil for a writer without a sequence, and for a
-// series that leaves the index.
-func (s *source) wrote(x *series) {
+// wrote notes that s was the last to write x, at a log time. s is nil for a writer without a
+// sequence. known says that this process knows who wrote x before.
+func (s *source) wrote(x *series, at int64, known bool) {
 	if x.source == s {
 		return
 	}
+	if known {
+		s.shared(at)
+		x.source.shared(at)
+	}
+	s.has(x)
+}
+
+// has notes that x is a series of s, and of no other source; s is nil for a series that leaves the
+// index.
+func (s *source) has(x *series) {
 	if x.source != nil {
 		delete(x.source.series, x)
 	}
@@ -201,9 +215,6 @@ func (s *source) recall(b *bus.Batch, logTime int64) {
 // arrive in order.
 func (s *source) jumps(b *bus.Batch) bool { return s.known() && b.First() > s.seq+1 }
 
-// lacked notes a hole in the source's numbers.
-func (s *source) lacked(x *hole) { s.hole = s.hole.widen(x) }
-
 // isHeardSince notes that the source was heard after a loss.
 func (s *source) isHeardSince(l *loss) { s.heardSince = l }
 
@@ -211,8 +222,21 @@ func (s *source) isHeardSince(l *loss) { s.heardSince = l }
 // was ahead.
 func (s *source) heardBy(logTime int64) { s.heardAt = min(s.heardAt, logTime) }
 
-// endHole ends the time in which a series may turn out to have been missing in the hole.
-func (s *source) endHole() { s.hole = nil }
+// endHoles ends the time in which a series may turn out to have been missing in a hole that was
+// over before oldest.
+func (s *source) endHoles(oldest int64) {
+	s.holes = slices.DeleteFunc(s.holes, func(h *hole) bool { return h.to < oldest })
+}
+
+// shared notes that another writer writes a series of the source too. s may be nil.
+func (s *source) shared(at int64) {
+	if s != nil {
+		s.sharedAt = max(s.sharedAt, at)
+	}
+}
+
+// shares reports whether other writers have written series of the source lately, at a log time.
+func (s *source) shares(at int64) bool { return s.sharedAt > at-holePatience }
 
 // owes notes how many gaps were declared when the newest gap of the source was.
 func (s *source) owes(declared uint64) { s.gapsDeclared = declared }

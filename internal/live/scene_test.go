@@ -102,6 +102,7 @@ func (s *memStore) forget(n int) {
 type publisher struct {
 	log    *fakeLog
 	source int
+	apart  int // the number of the source whose series it writes, less its own
 	seq    uint64
 	sent   []*bus.Batch
 	want   *sharedTruth
@@ -112,7 +113,7 @@ func (p *publisher) next(rng *rand.Rand) *bus.Batch {
 	b := &bus.Batch{Sequence: bus.Sequence{Source: fmt.Sprint(p.source), Seq: p.seq}}
 	now := ms()
 	for n := range 3 {
-		x := bus.Series{Labels: seriesLabels(p.source, n), Samples: []bus.Sample{{T: now, V: float64(p.seq)}}}
+		x := bus.Series{Labels: seriesLabels(p.source+p.apart, n), Samples: []bus.Sample{{T: now, V: float64(p.seq)}}}
 		if rng.IntN(10) == 0 { // late, perhaps a copy with another value
 			x.Samples = slices.Insert(x.Samples, 0, bus.Sample{T: now - int64(rng.IntN(500)+1), V: rng.Float64()})
 		}

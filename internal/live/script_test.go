@@ -22,6 +22,7 @@ import (
 //	drop N [S]          source S measures N batches, one a second, that never come to the log
 //	resend N [S...]     they publish their newest N batches again
 //	number N [S]        the next batch of source S has number N+1
+//	series N S          source S writes the series of source N from now on
 //	write N             a writer without numbers writes N times, one a second, to a series of source 0
 //	lose N [unseen]     the log loses its newest N entries; unseen: nobody has noticed yet
 //	trim N              the log keeps its newest N entries
@@ -37,6 +38,7 @@ import (
 //	page resumes        on another connection
 //	page holds all      that was ever published of source 0
 //	expect no gaps      are declared
+//	expect clear NAME   a new viewer of all series is told of no gap with that moment in it
 //	expect gap [S=N] [after=D] [reason=R] [series=N] [from<=T] [from>=T] [to<=T] [to>=T]
 //	                    a new viewer of the series of source N, or of all, that stays for D, or for a
 //	                    second, is told of one gap; T is a name, or a name with + or - a duration
@@ -122,6 +124,9 @@ func (s *scene) do(verb string, args []string) error {
 		}
 	case "number":
 		s.from(args[1:])[0].seq = uint64(n)
+	case "series":
+		p := s.from(args[1:])[0]
+		p.apart = n - p.source
 	case "write":
 		for range n {
 			say(s.t, s.log, seriesLabels(0, 0), ms(), 1)
@@ -160,6 +165,9 @@ func (s *scene) do(verb string, args []string) error {
 				return fmt.Errorf("%d gaps are declared: %+v", len(gs), *gs[0])
 			}
 			return nil
+		}
+		if args[0] == "clear" {
+			return s.expectClear(last)
 		}
 		return s.expectGap(args[1:])
 	default:
@@ -213,19 +221,37 @@ func (s *scene) expectGap(conditions []string) error {
 			stays, _ = time.ParseDuration(d)
 		}
 	}
-	c := &stub{}
-	client := s.server.hub.NewClient(c)
-	defer client.Close()
-	arg, _ := json.Marshal(map[string]any{"query": query, "window": 3600})
-	client.Subscribe(arg, nil)
-	time.Sleep(stays)
-	gs := told(s.t, c)
+	gs := s.toldOf(query, stays)
 	if len(gs) != 1 {
 		return fmt.Errorf("told of %+v, want one gap", gs)
 	}
 	for _, c := range conditions {
 		if !s.meets(&gs[0], c) {
 			return fmt.Errorf("told of %+v, which is not %s; marks %v", gs[0], c, s.marks)
+		}
+	}
+	return nil
+}
+
+// toldOf returns the gaps that a new viewer is told of while it stays.
+func (s *scene) toldOf(query string, stays time.Duration) []wire.Gap {
+	c := &stub{}
+	client := s.server.hub.NewClient(c)
+	defer client.Close()
+	arg, _ := json.Marshal(map[string]any{"query": query, "window": 3600})
+	client.Subscribe(arg, nil)
+	time.Sleep(stays)
+	return told(s.t, c)
+}
+
+func (s *scene) expectClear(mark string) error {
+	at, ok := s.marks[mark]
+	if !ok {
+		return fmt.Errorf("no moment has the name %q", mark)
+	}
+	for _, g := range s.toldOf("m", time.Second) {
+		if g.From < at && at < g.To {
+			return fmt.Errorf("told of %+v, which holds %d", g, at)
 		}
 	}
 	return nil
