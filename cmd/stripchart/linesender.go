@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"stripchart/internal/backoff"
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 )
@@ -22,8 +23,6 @@ const (
 	// stopTries once somebody has stopped the program.
 	lastTries = time.Minute
 	stopTries = 5 * time.Second
-	// firstPause is the wait before a second try; it doubles up to maxPause.
-	firstPause, maxPause = 100 * time.Millisecond, 2 * time.Second
 )
 
 // lineSender sends readings: at once what is there, and while that is under way the next
@@ -134,8 +133,9 @@ func (s *lineSender) next(ctx context.Context) (batch []reading, more bool) {
 func (s *lineSender) deliver(tries context.Context, readings []reading) error {
 	b := s.batch(readings)
 	away := false
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		// The bus owns what it is given, so every try has its own.
+	pause := backoff.Backoff{First: 100 * time.Millisecond, Max: 2 * time.Second}
+	for {
+		// The bus owns the batch that it is given, so every try has a batch of its own.
 		err := s.publish(tries, &bus.Batch{Series: b.Series})
 		wrongAddress := errors.Is(err, httpbus.ErrWrongAddress)
 		switch {
@@ -165,10 +165,7 @@ func (s *lineSender) deliver(tries context.Context, readings []reading) error {
 			s.say("%s does not take numbers: %v. They wait, at most %d, and are sent when it does", s.to, err, maxWaiting)
 			away = true
 		}
-		select {
-		case <-time.After(pause):
-		case <-tries.Done():
-		}
+		pause.Wait(tries)
 	}
 }
 

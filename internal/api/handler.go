@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"stripchart/internal/httperr"
 	"stripchart/internal/store"
 )
 
@@ -120,12 +121,12 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, e endpoint) string {
 func (a *API) read(w http.ResponseWriter, r *http.Request, e endpoint) (*request, error) {
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		leaveBody(w, r)
+		httperr.LeaveBody(w, r, httperr.Linger)
 	case r.Method == http.MethodPost && e.form:
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if r.ContentLength != 0 && (err != nil || kind != "application/x-www-form-urlencoded") {
-			leaveBody(w, r)
+			httperr.LeaveBody(w, r, httperr.Linger)
 			return nil, bad(errors.New("send the parameters as application/x-www-form-urlencoded, or in the URL of a GET"))
 		}
 	default:
@@ -134,7 +135,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, e endpoint) (*request
 			allowed += ", POST"
 		}
 		w.Header().Set("Allow", allowed)
-		leaveBody(w, r)
+		httperr.LeaveBody(w, r, httperr.Linger)
 		return nil, &apiError{notAllowed, errors.New("use GET")}
 	}
 	if err := r.ParseForm(); err != nil {
@@ -150,19 +151,6 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, e endpoint) (*request
 		return nil, &apiError{unavailable, errors.New("the log has not been read to its end yet; try again in a moment")}
 	}
 	return &request{r, r.Context()}, nil
-}
-
-// lingering is how long a client may go on sending a body that nobody reads.
-const lingering = time.Second
-
-// leaveBody says that nobody reads r's body, if it has one: the answer goes out at once,
-// and the connection ends behind it.
-func leaveBody(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		w.Header().Set("Connection", "close")
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingering)) // tests' writers have none
-		r.Body = http.NoBody
-	}
 }
 
 // typed returns err with its type.

@@ -1,4 +1,4 @@
-// Package httperr is the form of an error in HTTP responses: JSON with a stable code,
+// Package httperr is how HTTP requests are refused. An error is JSON with a stable code,
 // for programs, and a message that says what to do, for people.
 //
 //	{"error":{"code":"too_large","message":"nothing was written: ...; send smaller requests"}}

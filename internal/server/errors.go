@@ -8,24 +8,17 @@ import (
 	"stripchart/internal/httperr"
 )
 
-// lingering is how long a client may go on sending a body that is not read. Closing at once
-// would reset the connection, and the client would not read the response.
-const lingering = time.Second
+// lingerProbe takes the place of httperr.Linger on the connections of spareForProbes, which
+// are few.
+const lingerProbe = 50 * time.Millisecond
 
-// lingeringProbe is lingering for the connections of spareForProbes, whose places are scarce.
-const lingeringProbe = 50 * time.Millisecond
-
-// leaveBody says that r's body, if it has one, will not be read. The response is sent at
-// once, without waiting for the body, and the connection ends after it.
+// leaveBody makes the response to r go out without r's body being read.
 func leaveBody(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		w.Header().Set("Connection", "close")
-		wait := lingering
-		if connOf(r).probesOnly {
-			wait = lingeringProbe
-		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(wait)) // httptest's writers have none
+	linger := httperr.Linger
+	if connOf(r).probesOnly {
+		linger = lingerProbe
 	}
+	httperr.LeaveBody(w, r, linger)
 }
 
 // fail answers with a stable code and a sentence that says what to do.

@@ -94,7 +94,7 @@ func (s *Store) mapChunks() {
 	s.mu.RLock()
 	eng := s.eng
 	s.mu.RUnlock()
-	if eng != nil && s.recovery.failures == 0 {
+	if eng != nil && !s.recovery.isNeeded() {
 		eng.db.ForceHeadMMap()
 	}
 }

@@ -214,7 +214,7 @@ func TestAppendIsAllOrNothing(t *testing.T) {
 	if got := history(t, s, base, base); len(got) != 0 {
 		t.Errorf("stored %v", got)
 	}
-	if s.recovery.failures != 0 {
+	if s.recovery.isNeeded() {
 		t.Error("a bad label set counts as a failure of the disk")
 	}
 	appendRows(t, s, row(series("good"), bus.Sample{T: base, V: 1}))

@@ -6,34 +6,34 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"stripchart/internal/backoff"
 )
 
-// recovery is what the store knows about failed commits. After one the database
-// is opened again before the next: it goes on after a failed write of its log
-// as if nothing had happened, and a later repair then deletes what it
-// acknowledged. The first time at once; when that did not help, after a pause
-// that doubles, because opening reads the whole log.
+// recovery is the state of the store after a failed commit. The database is opened again
+// before the next commit: after a failed write of its log, tsdb goes on as if nothing had
+// happened, and a later repair deletes samples that it acknowledged. The first attempt is
+// made at once. Each further attempt waits for a pause, because opening reads the whole log.
+// The zero value is a store that needs no recovery.
 type recovery struct {
-	failures int   // in a row; 0: nothing to recover from
-	err      error // of the newest
-	next     time.Time
+	err   error // of the newest attempt; nil: no recovery is needed
+	pause backoff.Backoff
+	next  time.Time // no attempt before
 }
 
-const (
-	firstPause = time.Second
-	maxPause   = time.Minute
-)
+func (r *recovery) isNeeded() bool { return r.err != nil }
 
 func (r *recovery) failed(err error) {
-	r.err = err
-	if r.failures > 0 {
-		r.next = time.Now().Add(min(firstPause<<min(r.failures-1, 10), maxPause))
+	if r.isNeeded() {
+		r.next = time.Now().Add(r.pause.Next())
+	} else {
+		r.pause = backoff.Backoff{First: time.Second, Max: time.Minute}
 	}
-	r.failures++
+	r.err = err
 }
 
-// writable returns the database to commit to, opened again where the newest
-// commit failed. s.appendMu is held.
+// writable returns the database to commit to. If the newest commit failed, the database is
+// opened again first. s.appendMu is held.
 func (s *Store) writable() (*engine, error) {
 	s.mu.RLock()
 	eng, closed := s.eng, s.closed
@@ -41,7 +41,7 @@ func (s *Store) writable() (*engine, error) {
 	if closed {
 		return nil, ErrClosed
 	}
-	if s.recovery.failures == 0 {
+	if !s.recovery.isNeeded() {
 		return eng, nil
 	}
 	if wait := time.Until(s.recovery.next); wait > 0 {

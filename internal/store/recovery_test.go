@@ -207,13 +207,19 @@ func TestFailedReopeningIsTriedAgainWithPauses(t *testing.T) {
 	if !r.next.IsZero() {
 		t.Error("the first attempt waits")
 	}
-	var last = r.next
+	r.failed(errors.New("two"))
+	if wait := time.Until(r.next); wait <= 0 || wait > time.Second {
+		t.Errorf("the second attempt waits %s", wait)
+	}
 	for range 20 {
+		before := time.Now()
 		r.failed(errors.New("more"))
-		if !r.next.After(last) {
-			t.Error("the pause shrinks")
+		if wait := r.next.Sub(before); wait <= 0 {
+			t.Errorf("an attempt waits %s", wait)
 		}
-		last = r.next
+	}
+	if wait := time.Until(r.next); wait < 20*time.Second || wait > time.Minute {
+		t.Errorf("after many failures an attempt waits %s", wait)
 	}
 }
 
