@@ -13,6 +13,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"stripchart/internal/testkit"
 )
 
 // client is a Socket.IO client in namespace /live, in as much as a test needs.
@@ -26,7 +28,7 @@ type client struct {
 // dial connects; url is http://host:port.
 func dial(t testing.TB, url string) *client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 	defer cancel()
 	address := "ws" + strings.TrimPrefix(url, "http") + "/socket.io/?EIO=4&transport=websocket"
 	conn, buffered, _, err := ws.Dial(ctx, address)
@@ -50,7 +52,7 @@ func dial(t testing.TB, url string) *client {
 
 func (c *client) write(s string) {
 	c.t.Helper()
-	_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
+	_ = c.conn.SetWriteDeadline(time.Now().Add(testkit.Patience))
 	if err := wsutil.WriteClientText(c.conn, []byte(s)); err != nil {
 		c.t.Fatalf("write: %v", err)
 	}
@@ -60,7 +62,7 @@ func (c *client) write(s string) {
 func (c *client) read() string {
 	c.t.Helper()
 	for {
-		_ = c.conn.SetReadDeadline(time.Now().Add(patience))
+		_ = c.conn.SetReadDeadline(time.Now().Add(testkit.Patience))
 		b, err := wsutil.ReadServerText(struct {
 			io.Reader
 			io.Writer

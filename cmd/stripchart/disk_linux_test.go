@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
 
@@ -52,13 +53,13 @@ func TestACollectorOnAFullDiskIsSeenLive(t *testing.T) {
 			})
 			seen := func(when string, since time.Time, n int) {
 				t.Helper()
-				eventually(t, when, func() bool { return server.history().between(since.UnixMilli(), 1<<62) >= n })
+				testkit.Eventually(t, when, func() bool { return server.history().between(since.UnixMilli(), 1<<62) >= n })
 			}
 			collector := startCollector(t, dir, bus)
 			seen("samples", time.Now(), 10)
 
 			fill(t, filepath.Join(dir, "filler"))
-			eventually(t, "the disk is full", func() bool { return strings.Contains(collector.log.String(), "Make room") })
+			testkit.Eventually(t, "the disk is full", func() bool { return strings.Contains(collector.log.String(), "Make room") })
 			seen("samples while the disk is full", time.Now(), 20)
 			collector.kill9()
 			source := spoolOf(t, dir)
@@ -158,13 +159,13 @@ func TestAHostThatIsRenamedLosesNothing(t *testing.T) {
 	server := startServer(t, t.TempDir(), redis.URL)
 	dir := t.TempDir()
 	collector := startCollector(t, dir, redis.URL)
-	eventually(t, "samples", func() bool { return len(server.history()) >= 20 })
+	testkit.Eventually(t, "samples", func() bool { return len(server.history()) >= 20 })
 	collector.kill9() // with what it had not sent
 	before := spoolOf(t, dir)
 	renamed := startCommand(t, "program", exec.Command("unshare", "--uts", "sh", "-c", `echo web2 >/proc/sys/kernel/hostname && exec "$@"`, "sh",
 		os.Args[0], "collect", "--bus", redis.URL, "--data-dir", dir, "--interval", "50ms"))
 	at := time.Now().UnixMilli()
-	eventually(t, "samples of the renamed host", func() bool { return server.history().between(at, 1<<62) >= 20 })
+	testkit.Eventually(t, "samples of the renamed host", func() bool { return server.history().between(at, 1<<62) >= 20 })
 	renamed.stop()
 	if now := spoolOf(t, dir); now == before || !strings.Contains(now, "web2") {
 		t.Errorf("the source was %s and is %s", before, now)
@@ -173,7 +174,7 @@ func TestAHostThatIsRenamedLosesNothing(t *testing.T) {
 		t.Errorf("it says:\n%s", renamed.log)
 	}
 	log := readLog(t, redis.URL)
-	eventually(t, "the last sample", func() bool { return len(server.history()) >= len(log.samples) })
+	testkit.Eventually(t, "the last sample", func() bool { return len(server.history()) >= len(log.samples) })
 	server.history().mustHold(t, "the server", log.samples)
 	server.mustNotHaveLost()
 }
@@ -197,7 +198,7 @@ func TestAHostOfAnyNameIsSeen(t *testing.T) {
 		for url, server := range servers {
 			c := startCommand(t, "program", exec.Command("unshare", "--uts", "sh", "-c", `printf "$1" >/proc/sys/kernel/hostname; shift; exec "$@"`, "sh", host,
 				os.Args[0], "collect", "--bus", url, "--data-dir", t.TempDir(), "--interval", "50ms"))
-			eventually(t, "samples of the host "+host+" by "+url, func() bool {
+			testkit.Eventually(t, "samples of the host "+host+" by "+url, func() bool {
 				return len(server.historyOf("load1{host="+strconv.Quote(label)+"}")) >= 3
 			})
 			c.stop()

@@ -19,6 +19,7 @@ import (
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus"
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
 
@@ -27,10 +28,6 @@ import (
 
 // measured is what the tests look at: every collector has it, at every tick.
 const measured = `cpu_usage_percent{cpu="total"}`
-
-// patience bounds every wait for something that takes moments on a machine at rest: it ends
-// a test that would wait for ever, and says nothing of how fast the program is.
-const patience = 2 * time.Minute
 
 func startServer(t *testing.T, dir, busURL string, args ...string) *process {
 	t.Helper()
@@ -44,15 +41,6 @@ func startServer(t *testing.T, dir, busURL string, args ...string) *process {
 func startCollector(t *testing.T, dir, busURL string) *process {
 	t.Helper()
 	return start(t, "program", "collect", "--bus", busURL, "--data-dir", dir, "--interval", "50ms")
-}
-
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !f(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("did not happen: %s", what)
-		}
-	}
 }
 
 // untilMeasured waits until a collector that cannot send has put several measurements into
@@ -73,13 +61,13 @@ func untilMeasured(t *testing.T, dir string) {
 	}
 	for range 10 {
 		before := size()
-		eventually(t, "the spool grows", func() bool { return size() > before })
+		testkit.Eventually(t, "the spool grows", func() bool { return size() > before })
 	}
 }
 
 func (p *process) untilReady() {
 	p.t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(testkit.Patience); ; time.Sleep(5 * time.Millisecond) {
 		code, body := get(p.t, p.url+"/readyz")
 		if code == 200 {
 			return
@@ -222,13 +210,13 @@ func TestServersShowTheSameAndCatchUpBeforeTheyAreReady(t *testing.T) {
 	servers := [2]*process{startServer(t, dirs[0], redis.URL), startServer(t, dirs[1], redis.URL)}
 	collector := startCollector(t, t.TempDir(), redis.URL)
 	for _, s := range servers {
-		eventually(t, "ten samples", func() bool { return len(s.history()) >= 10 })
+		testkit.Eventually(t, "ten samples", func() bool { return len(s.history()) >= 10 })
 	}
 
 	servers[0].kill9()
 	servers[1].stop()
 	away := time.Now().UnixMilli()
-	eventually(t, "ten samples while no server is there", func() bool {
+	testkit.Eventually(t, "ten samples while no server is there", func() bool {
 		return readLog(t, redis.URL).samples.between(away, 1<<62) >= 10
 	})
 	for n, dir := range dirs {
@@ -241,7 +229,7 @@ func TestServersShowTheSameAndCatchUpBeforeTheyAreReady(t *testing.T) {
 	collector.stop()
 	end := readLog(t, redis.URL)
 	for _, s := range servers {
-		eventually(t, "the last sample", func() bool { return len(s.history()) >= len(end.samples) })
+		testkit.Eventually(t, "the last sample", func() bool { return len(s.history()) >= len(end.samples) })
 		if got := s.history(); !maps.Equal(got, end.samples) {
 			t.Errorf("a server has %d samples, the log %d, or others", len(got), len(end.samples))
 		}
@@ -269,7 +257,7 @@ func TestACollectorKilledWhileRedisIsAwaySendsItsSpool(t *testing.T) {
 	server := startServer(t, t.TempDir(), redis.URL)
 	dir := t.TempDir()
 	collector := startCollector(t, dir, redis.URL)
-	eventually(t, "ten samples", func() bool { return len(server.history()) >= 10 })
+	testkit.Eventually(t, "ten samples", func() bool { return len(server.history()) >= 10 })
 
 	redis.Kill9()
 	away := time.Now().UnixMilli()
@@ -282,11 +270,11 @@ func TestACollectorKilledWhileRedisIsAwaySendsItsSpool(t *testing.T) {
 	if spoolOf(t, dir) != source {
 		t.Errorf("the collector's source was %s and is %s", source, spoolOf(t, dir))
 	}
-	eventually(t, "samples of the collector's second life", func() bool { return server.history().between(killed, 1<<62) >= 5 })
+	testkit.Eventually(t, "samples of the collector's second life", func() bool { return server.history().between(killed, 1<<62) >= 5 })
 	collector.stop()
 
 	end := readLog(t, redis.URL)
-	eventually(t, "the last sample", func() bool { return len(server.history()) >= len(end.samples) })
+	testkit.Eventually(t, "the last sample", func() bool { return len(server.history()) >= len(end.samples) })
 	server.history().mustHold(t, "the server", end.samples)
 	if n := end.samples.between(away, killed); n < 5 {
 		t.Errorf("%d samples of the time in which Redis was away", n)
@@ -303,18 +291,18 @@ func TestARedisRestartedWithoutItsDataCostsNothing(t *testing.T) {
 	servers := [2]*process{startServer(t, t.TempDir(), redis.URL), startServer(t, t.TempDir(), redis.URL)}
 	collector := startCollector(t, t.TempDir(), redis.URL)
 	for _, s := range servers {
-		eventually(t, "ten samples", func() bool { return len(s.history()) >= 10 })
+		testkit.Eventually(t, "ten samples", func() bool { return len(s.history()) >= 10 })
 	}
 	before := readLog(t, redis.URL)
 	redis.Restart(t, false)
 	restarted := time.Now().UnixMilli()
 	for _, s := range servers {
-		eventually(t, "samples after the restart", func() bool { return s.history().between(restarted, 1<<62) >= 5 })
+		testkit.Eventually(t, "samples after the restart", func() bool { return s.history().between(restarted, 1<<62) >= 5 })
 	}
 	collector.stop()
 	after := readLog(t, redis.URL)
 	for _, s := range servers {
-		eventually(t, "the last samples", func() bool { return s.history().between(restarted, 1<<62) >= after.samples.between(restarted, 1<<62) })
+		testkit.Eventually(t, "the last samples", func() bool { return s.history().between(restarted, 1<<62) >= after.samples.between(restarted, 1<<62) })
 		s.history().mustHold(t, "a server", before.samples)
 		s.history().mustHold(t, "a server", after.samples)
 		s.mustNotHaveLost()
@@ -332,14 +320,14 @@ func TestACollectorPushesToAServerThatRestarts(t *testing.T) {
 	server := startServer(t, dir, "memory")
 	spool := t.TempDir()
 	collector := startCollector(t, spool, server.url)
-	eventually(t, "ten samples", func() bool { return len(server.history()) >= 10 })
+	testkit.Eventually(t, "ten samples", func() bool { return len(server.history()) >= 10 })
 	before := server.history()
 	server.kill9()
 	away := time.Now().UnixMilli()
 	untilMeasured(t, spool)
 	back := time.Now().UnixMilli()
 	server = startServer(t, dir, "memory", "--listen", strings.TrimPrefix(server.url, "http://"))
-	eventually(t, "samples after the restart", func() bool { return server.history().between(back, 1<<62) >= 5 })
+	testkit.Eventually(t, "samples after the restart", func() bool { return server.history().between(back, 1<<62) >= 5 })
 	collector.stop()
 	after := server.history()
 	after.mustHold(t, "the server", before)
@@ -386,21 +374,21 @@ func TestARedisThatTurnsOldCostsNothing(t *testing.T) {
 	server := startServer(t, t.TempDir(), redis.URL)
 	spool := t.TempDir()
 	collector := startCollector(t, spool, redis.URL)
-	eventually(t, "ten samples", func() bool { return len(server.history()) >= 10 })
+	testkit.Eventually(t, "ten samples", func() bool { return len(server.history()) >= 10 })
 	redis.Kill9()
 	_, stop := redistest.Old(t, redis.Addr, "6.0.20")
 	away := time.Now().UnixMilli()
 	for _, p := range []*process{server, collector} {
-		eventually(t, "it is said", func() bool { return strings.Contains(p.log.String(), "this is Redis 6.0.20; upgrade it") })
+		testkit.Eventually(t, "it is said", func() bool { return strings.Contains(p.log.String(), "this is Redis 6.0.20; upgrade it") })
 	}
 	untilMeasured(t, spool)
 	back := time.Now().UnixMilli()
 	stop()
 	redis.Restart(t, true)
-	eventually(t, "samples afterwards", func() bool { return server.history().between(back, 1<<62) >= 5 })
+	testkit.Eventually(t, "samples afterwards", func() bool { return server.history().between(back, 1<<62) >= 5 })
 	collector.stop()
 	end := readLog(t, redis.URL)
-	eventually(t, "the last sample", func() bool { return len(server.history()) >= len(end.samples) })
+	testkit.Eventually(t, "the last sample", func() bool { return len(server.history()) >= len(end.samples) })
 	server.history().mustHold(t, "the server", end.samples)
 	if n := end.samples.between(away, back); n < 5 {
 		t.Errorf("%d samples of the time in which Redis was old", n)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
 
@@ -34,7 +35,7 @@ func hold(t testing.TB, p *process, n int, heads ...string) <-chan struct{} {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		_ = c.SetDeadline(time.Now().Add(patience))
+		_ = c.SetDeadline(time.Now().Add(testkit.Patience))
 		_, _ = io.WriteString(c, heads[i%len(heads)]) // it may be refused already
 		wait.Go(func() {
 			// Ended by the server: a reset too, where it had not read everything.
@@ -70,7 +71,7 @@ func TestRequestsThatNeverEndStopNothing(t *testing.T) {
 		"GET / HTTP/1.1\r\nHo",
 		"",
 	)
-	probes := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	probes := &http.Client{Timeout: testkit.Patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	newest := int64(0)
 	for i := 0; i < 50; { // so many ticks: five seconds in which all are held, or refused
 		var u wire.Update

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stripchart/internal/testkit"
 )
 
 // fileServer is a filesystem of the kernel's kind for servers in user space. While
@@ -124,7 +126,7 @@ func (f *fileServer) startBehind() (p *process, mountpoint string) {
 	if p.url == "" {
 		f.t.Fatalf("the program did not start:\n%s", p.log)
 	}
-	eventually(f.t, "a round without the filesystem", func() bool { return strings.Contains(p.log.String(), mountpoint+": no answer") })
+	testkit.Eventually(f.t, "a round without the filesystem", func() bool { return strings.Contains(p.log.String(), mountpoint+": no answer") })
 	return p, mountpoint
 }
 
@@ -132,7 +134,7 @@ func (f *fileServer) startBehind() (p *process, mountpoint string) {
 func (p *process) ticks(n int) {
 	p.t.Helper()
 	began := time.Now().UnixMilli()
-	eventually(p.t, "it goes on measuring", func() bool { return p.history().between(began, 1<<62) >= n })
+	testkit.Eventually(p.t, "it goes on measuring", func() bool { return p.history().between(began, 1<<62) >= n })
 }
 
 // sizes returns what the history has of the size of a filesystem, by time.
@@ -156,7 +158,7 @@ func TestAFileServerThatHangs(t *testing.T) {
 		}
 
 		f.answers.Store(true)
-		eventually(t, "the filesystem is measured", func() bool { return len(p.sizes(mountpoint)) > 0 })
+		testkit.Eventually(t, "the filesystem is measured", func() bool { return len(p.sizes(mountpoint)) > 0 })
 		for at, size := range p.sizes(mountpoint) {
 			if size != fileServerSize {
 				t.Errorf("at %d its size is %v", at, size)
@@ -164,7 +166,7 @@ func TestAFileServerThatHangs(t *testing.T) {
 		}
 		// The question that hung, and one for each sample: no thread for every round.
 		// An answer may be on its way.
-		eventually(t, "a sample for each question but one", func() bool { return int(f.asked.Load()) == len(p.sizes(mountpoint))+1 })
+		testkit.Eventually(t, "a sample for each question but one", func() bool { return int(f.asked.Load()) == len(p.sizes(mountpoint))+1 })
 		p.stop()
 	})
 	t.Run("may fail at last", func(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"stripchart/internal/socketio"
+	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
 
@@ -52,7 +53,7 @@ func metric(t testing.TB, p *process, name string) float64 {
 // counted waits for a counter, which may be behind what a client sees.
 func counted(t testing.TB, p *process, name string, want float64) {
 	t.Helper()
-	for end := time.Now().Add(patience); metric(t, p, name) != want; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(testkit.Patience); metric(t, p, name) != want; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s is %v, want %v", name, metric(t, p, name), want)
 		}
@@ -75,13 +76,13 @@ func openSocket(p *process, from string) (net.Conn, io.Reader, error) {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 		return d.DialContext(ctx, network, address)
 	}}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 	defer cancel()
 	conn, buffered, _, err := dialer.Dial(ctx, "ws"+strings.TrimPrefix(p.url, "http")+"/socket.io/?EIO=4&transport=websocket")
 	if err != nil {
 		return nil, nil, err
 	}
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(testkit.Patience))
 	if buffered != nil {
 		return conn, buffered, nil
 	}
@@ -119,7 +120,7 @@ func refusedFrom(t *testing.T, p *process, from string) {
 		DisableKeepAlives: true,
 		DialContext:       (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext,
 	}
-	r, err := (&http.Client{Timeout: patience, Transport: transport}).Get(p.url + "/socket.io/?EIO=4&transport=polling")
+	r, err := (&http.Client{Timeout: testkit.Patience, Transport: transport}).Get(p.url + "/socket.io/?EIO=4&transport=polling")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +228,7 @@ func TestOutputIsLimitedByAFlag(t *testing.T) {
 		t.Fatalf("answers %+v, %+v", watched, all)
 	}
 	// Answers fill the socket sooner than updates alone.
-	for end := time.Now().Add(patience); metric(t, p, metricDropped) == 0; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(testkit.Patience); metric(t, p, metricDropped) == 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("nothing was dropped")
 		}

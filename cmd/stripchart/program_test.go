@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,13 +14,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
 
@@ -45,26 +46,8 @@ type process struct {
 	cmd    *exec.Cmd
 	stdout io.Reader
 	url    string // where it listens, once it has said so
-	log    *safeBuffer
+	log    *testkit.Log
 	done   chan error // of one: how it ended
-}
-
-// safeBuffer keeps what is written, for several goroutines.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) add(line string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.b.WriteString(line + "\n")
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // start runs the program and waits until it says where it listens, or, as a
@@ -77,7 +60,7 @@ func start(t testing.TB, as string, args ...string) *process {
 // startCommand is start by a command that becomes the program.
 func startCommand(t testing.TB, as string, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{t: t, cmd: cmd, log: &safeBuffer{}, done: make(chan error, 1)}
+	p := &process{t: t, cmd: cmd, log: &testkit.Log{}, done: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), actAs+"="+as)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -96,7 +79,7 @@ func startCommand(t testing.TB, as string, cmd *exec.Cmd) *process {
 		find := regexp.MustCompile(`url=(http://\S+)|spool=`)
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
-			p.log.add(lines.Text())
+			fmt.Fprintln(p.log, lines.Text())
 			if m := find.FindStringSubmatch(lines.Text()); m != nil {
 				select {
 				case listening <- m[1]:
@@ -115,7 +98,7 @@ func startCommand(t testing.TB, as string, cmd *exec.Cmd) *process {
 	select {
 	case p.url = <-listening:
 	case <-read:
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		t.Fatalf("the program did not start:\n%s", p.log)
 	}
 	return p
@@ -127,7 +110,7 @@ func (p *process) end() int {
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		p.t.Fatalf("the program did not end:\n%s", p.log)
 		return 0
 	}
@@ -135,7 +118,7 @@ func (p *process) end() int {
 
 func get(t testing.TB, url string) (int, string) {
 	t.Helper()
-	c := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	c := http.Client{Timeout: testkit.Patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := c.Get(url)
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/rw"
+	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
 
@@ -62,7 +63,7 @@ func (p *pushProcess) line(format string, args ...any) {
 func (p *pushProcess) end() (int, string) {
 	p.t.Helper()
 	_ = p.stdin.Close()
-	stuck := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	stuck := time.AfterFunc(testkit.Patience, func() { _ = p.cmd.Process.Kill() })
 	defer stuck.Stop()
 	_ = p.cmd.Wait() // the exit code says it
 	return p.cmd.ProcessState.ExitCode(), p.log.String()
@@ -88,10 +89,7 @@ func (p *process) values(query string) []float64 {
 func TestALineIsOnAnOpenPageWhilePushGoesOnReading(t *testing.T) {
 	p := start(t, "program", "serve", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")
 	p.untilReady()
-	page := dial(t, p.url)
-	var joined wire.Subscribed
-	page.ask(wire.EventSubscribe, wire.Subscribe{Query: `rtt_ms{to="lab",empty=""}`}, &joined)
-	page.next(wire.EventBootstrap)
+	page := watch(t, p, `rtt_ms{to="lab",empty=""}`)
 	push := startPush(t, p.url, "rtt_ms", "--label", "to=lab", "--label", "empty=")
 	for _, line := range []string{"1.5", "2.5"} {
 		push.line("%s", line)
@@ -119,7 +117,7 @@ func TestPushLosesNothingWhenTheServerRestarts(t *testing.T) {
 		}
 	}
 	lines(100)
-	eventually(t, "the first lines are there", func() bool { return len(p.values("n")) >= 50 })
+	testkit.Eventually(t, "the first lines are there", func() bool { return len(p.values("n")) >= 50 })
 	lines(50)
 	p.kill9()
 	lines(100)
@@ -204,7 +202,7 @@ func TestPushStopsWhenItIsTold(t *testing.T) {
 	p.untilReady()
 	push := startPush(t, p.url, "m")
 	push.line("1")
-	eventually(t, "the line is there", func() bool { return len(p.values("m")) == 1 })
+	testkit.Eventually(t, "the line is there", func() bool { return len(p.values("m")) == 1 })
 	if err := push.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -7,26 +7,16 @@ import (
 	"strings"
 	"testing"
 
-	"stripchart/internal/bus/redisbus/redistest"
 	"stripchart/internal/wire"
 )
 
 // A sample is in the answer of the Prometheus HTTP API as soon as a page has it, with its
 // value and time, whatever the bus is.
 func TestASampleThatAPageHasIsInTheAnswerOfAQuery(t *testing.T) {
-	redis := redistest.Start(t, redistest.Options{})
-	for _, args := range [][]string{
-		{"--interval", "1h"},
-		{"serve", "--bus", redis.URL},
-	} {
-		p := start(t, "program", append(args, "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")...)
-		p.untilReady()
-		page := dial(t, p.url)
-		var joined wire.Subscribed
-		page.ask(wire.EventSubscribe, wire.Subscribe{Query: "room_celsius"}, &joined)
-		page.next(wire.EventBootstrap)
+	onEachBus(t, func(t *testing.T, p *process) {
+		page := watch(t, p, "room_celsius")
 		if status, answer := sendText(t, p.url+"/api/v1/push/room_celsius?room=lab", "21.700000000000003"); status != 200 {
-			t.Fatalf("%v: %d %s", args, status, answer)
+			t.Fatalf("%d %s", status, answer)
 		}
 		var update struct {
 			Blocks []struct{ X []int64 }
@@ -50,10 +40,9 @@ func TestASampleThatAPageHasIsInTheAnswerOfAQuery(t *testing.T) {
 		r := answer.Data.Result
 		if len(r) != 1 || r[0].Metric["room"] != "lab" || len(r[0].Values) != 1 ||
 			r[0].Values[0] != [2]any{float64(at) / 1000, "21.700000000000003"} {
-			t.Errorf("%v: %s, want a sample at %d", args, text, at)
+			t.Errorf("%s, want a sample at %d", text, at)
 		}
-		p.stop()
-	}
+	})
 }
 
 func TestQueriesHaveTheirLimits(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"stripchart/internal/bus/redisbus/redistest"
 	"stripchart/internal/bus/rw"
 	"stripchart/internal/spool"
+	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
 
@@ -70,7 +71,7 @@ func (h *host) measures(at int64) {
 
 func (h *host) caughtUp() {
 	h.t.Helper()
-	eventually(h.t, h.name+" has sent everything", func() bool { return h.spool.Waiting() == 0 })
+	testkit.Eventually(h.t, h.name+" has sent everything", func() bool { return h.spool.Waiting() == 0 })
 }
 
 // copied returns what a server's history has of a host.
@@ -149,7 +150,7 @@ func TestTwoMachinesWithACopyOfOneSpoolLoseNothing(t *testing.T) {
 				clone.caughtUp()
 			}
 			for _, h := range []*host{original, clone} {
-				eventually(t, "all of "+h.name, func() bool { return len(server.copied(h.name)) >= len(h.sent) })
+				testkit.Eventually(t, "all of "+h.name, func() bool { return len(server.copied(h.name)) >= len(h.sent) })
 				if got := server.copied(h.name); !maps.Equal(got, h.sent) {
 					t.Errorf("of %s there are %d samples, it sent %d, or others", h.name, len(got), len(h.sent))
 				}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
 
@@ -29,28 +30,44 @@ func sendText(t testing.TB, url, body string) (status int, answer string) {
 	return r.StatusCode, string(text)
 }
 
-// What is written under one name comes to an open page, and is in the history, whatever
-// the bus is.
-func TestANumberThatIsPushedIsOnAnOpenPage(t *testing.T) {
+// onEachBus runs a test with the program and its own bus, and with a server on Redis. The
+// program collects nothing while the test runs.
+func onEachBus(t *testing.T, test func(*testing.T, *process)) {
 	redis := redistest.Start(t, redistest.Options{})
-	for _, args := range [][]string{
-		{"--interval", "1h"},
-		{"serve", "--bus", redis.URL},
+	for name, args := range map[string][]string{
+		"own bus": {"--interval", "1h"},
+		"Redis":   {"serve", "--bus", redis.URL},
 	} {
-		p := start(t, "program", append(args, "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")...)
-		p.untilReady()
-		page := dial(t, p.url)
-		var joined wire.Subscribed
-		page.ask(wire.EventSubscribe, wire.Subscribe{Query: "room_celsius"}, &joined)
-		page.next(wire.EventBootstrap)
+		t.Run(name, func(t *testing.T) {
+			p := start(t, "program", append(args, "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")...)
+			p.untilReady()
+			test(t, p)
+			p.stop()
+		})
+	}
+}
 
+// watch returns a page that has joined the room of a query.
+func watch(t *testing.T, p *process, query string) *client {
+	t.Helper()
+	page := dial(t, p.url)
+	var joined wire.Subscribed
+	page.ask(wire.EventSubscribe, wire.Subscribe{Query: query}, &joined)
+	page.next(wire.EventBootstrap)
+	return page
+}
+
+// A number that is pushed comes to an open page and is in the history, whatever the bus is.
+func TestANumberThatIsPushedIsOnAnOpenPage(t *testing.T) {
+	onEachBus(t, func(t *testing.T, p *process) {
+		page := watch(t, p, "room_celsius")
 		status, answer := sendText(t, p.url+"/api/v1/push/room_celsius?room=lab", "21.5")
 		var said struct {
 			Written int
 			Show    string
 		}
 		if err := json.Unmarshal([]byte(answer), &said); err != nil || status != 200 || said.Written != 1 {
-			t.Fatalf("%v: %d %s %v", args, status, answer, err)
+			t.Fatalf("%d %s %v", status, answer, err)
 		}
 		var update struct {
 			Series []struct{ Labels map[string]string }
@@ -63,12 +80,12 @@ func TestANumberThatIsPushedIsOnAnOpenPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(update.Series) != 1 || update.Series[0].Labels["room"] != "lab" || len(update.Blocks) != 1 || update.Blocks[0].Y[0][0] != 21.5 {
-			t.Errorf("%v: the page was sent %+v", args, update)
+			t.Errorf("the page was sent %+v", update)
 		}
 		if status, answer := sendText(t, p.url+"/write?db=x", "room,room=lab humidity=40i"); status != 204 {
-			t.Errorf("%v: line protocol: %d %s", args, status, answer)
+			t.Errorf("line protocol: %d %s", status, answer)
 		}
-		eventually(t, "the line protocol's sample is in the history", func() bool {
+		testkit.Eventually(t, "the line protocol's sample is in the history", func() bool {
 			return fmt.Sprint(p.values(`room_humidity{room="lab"}`)) == "[40]"
 		})
 		link, err := url.Parse(said.Show)
@@ -76,15 +93,14 @@ func TestANumberThatIsPushedIsOnAnOpenPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got samples
-		eventually(t, "the sample is in the history", func() bool {
+		testkit.Eventually(t, "the sample is in the history", func() bool {
 			got = p.historyOf(link.Query().Get("chart"))
 			return len(got) > 0
 		})
 		for at, v := range got {
 			if age := time.Now().UnixMilli() - at; v != 21.5 || age < 0 || age > 60_000 {
-				t.Errorf("%v: %v, %d ms ago", args, v, age)
+				t.Errorf("%v, %d ms ago", v, age)
 			}
 		}
-		p.stop()
-	}
+	})
 }

@@ -17,6 +17,7 @@ import (
 
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
 
@@ -151,9 +152,9 @@ func TestSeriesAreLimitedByAFlag(t *testing.T) {
 			}
 		}
 		write(1, 40, 204, "")
-		eventually(t, "the series are counted", func() bool { return metric(t, p, "stripchart_write_series") == 40 })
+		testkit.Eventually(t, "the series are counted", func() bool { return metric(t, p, "stripchart_write_series") == 40 })
 		write(31, 60, 400, `samples written: 20; not written: 10 max_series (the first: {__name__=\"m\", n=\"51\"} is a new series`)
-		eventually(t, "the series are counted", func() bool { return metric(t, p, "stripchart_write_series") == 50 })
+		testkit.Eventually(t, "the series are counted", func() bool { return metric(t, p, "stripchart_write_series") == 50 })
 		write(1, 50, 204, "")
 		write(100, 100, 400, "samples written: 0")
 		write(1, 50, 204, "")

@@ -1,7 +1,6 @@
 package collect
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/testkit"
 )
 
 // fakeHost is a machine with two cores, of which the second is busy, a disk
@@ -146,28 +146,10 @@ func (f *fakeBus) seqs() (seqs []uint64) {
 	return seqs
 }
 
-// lockedBuffer is a log that can be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // rig is a collector of a fake host, running.
 type rig struct {
 	*Collector
-	logged  *lockedBuffer
+	logged  *testkit.Log
 	metrics *prometheus.Registry
 	// stop ends the context of Run and returns what Run returns.
 	stop func() error
@@ -175,7 +157,7 @@ type rig struct {
 
 func start(t *testing.T, h machine, publish func(context.Context, *bus.Batch) error, interval time.Duration) *rig {
 	t.Helper()
-	r := &rig{logged: new(lockedBuffer), metrics: prometheus.NewRegistry()}
+	r := &rig{logged: new(testkit.Log), metrics: prometheus.NewRegistry()}
 	c, err := newCollector(Options{
 		Interval:   interval,
 		Host:       "h",

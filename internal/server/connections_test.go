@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"stripchart/internal/testkit"
 	"stripchart/web"
 )
 
@@ -43,24 +44,12 @@ const (
 	// shortly is a deadline that tests wait for, and never one that nothing may reach.
 	shortly = 300 * time.Millisecond
 	never   = time.Hour
-	// patience is how long a test waits for something that takes moments on a machine at rest.
-	patience = 2 * time.Minute
 )
-
-// eventually waits until ok; what says what it waits for.
-func (s *served) eventually(what string, ok func() bool) {
-	s.t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatalf("did not happen: %s", what)
-		}
-	}
-}
 
 // idle waits until n connections are known to wait for their next request.
 func (s *served) idle(n int) {
 	s.t.Helper()
-	s.eventually(fmt.Sprintf("%d connections wait for a request", n), func() bool {
+	testkit.Eventually(s.t, fmt.Sprintf("%d connections wait for a request", n), func() bool {
 		s.connections.mu.Lock()
 		defer s.connections.mu.Unlock()
 		return s.connections.idle.Len() == n
@@ -105,7 +94,7 @@ func (s *served) dial(from string) net.Conn {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(testkit.Patience))
 	return c
 }
 
@@ -130,7 +119,7 @@ func (s *served) answer(c net.Conn) (*http.Response, string) {
 // open waits until n connections are open.
 func (s *served) open(n int) {
 	s.t.Helper()
-	s.eventually(fmt.Sprintf("%d connections are open", n), func() bool {
+	testkit.Eventually(s.t, fmt.Sprintf("%d connections are open", n), func() bool {
 		s.connections.mu.Lock()
 		defer s.connections.mu.Unlock()
 		return s.connections.open == n && (n > 0 || len(s.connections.byAddress) == 0)
@@ -215,7 +204,7 @@ func TestAnAnswerThatNobodyReadsIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.eventually("all are admitted", func() bool { return s.listener.asked.Load() > 20 })
+	testkit.Eventually(s.t, "all are admitted", func() bool { return s.listener.asked.Load() > 20 })
 	s.open(0) // though none has been closed by its client
 }
 
@@ -258,7 +247,7 @@ func TestIdleConnectionsGiveWayAndTheRestIsBounded(t *testing.T) {
 		busy = append(busy, begin())
 	}
 	// Eight are open before all of the idle ones have given way, too.
-	s.eventually("three idle ones were closed", func() bool { return s.full(fullIdle) == 3 })
+	testkit.Eventually(s.t, "three idle ones were closed", func() bool { return s.full(fullIdle) == 3 })
 	s.open(8)
 
 	// Full. A page is told; a probe is answered; and neither stays.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"stripchart/internal/testkit"
 )
 
 func diskUsage(t *testing.T, dir string) (n int64) {
@@ -27,7 +29,7 @@ func diskUsage(t *testing.T, dir string) (n int64) {
 }
 
 func TestAFullSpoolDropsTheOldestAndSaysSo(t *testing.T) {
-	var logged output
+	var logged testkit.Log
 	o := options(t.TempDir())
 	o.MaxBytes = MinMaxBytes
 	o.Logger = slog.New(slog.NewTextHandler(&logged, nil))

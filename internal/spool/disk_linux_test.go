@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/testkit"
 )
 
 // limitFiles makes every write beyond size bytes of a file fail, by half where
@@ -103,7 +104,7 @@ func TestAFullDiskDoesNotStopTheStream(t *testing.T) {
 	if d == nil {
 		return
 	}
-	var logged output
+	var logged testkit.Log
 	o := options(d.spool())
 	o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	registry := prometheus.NewRegistry()
@@ -132,7 +133,7 @@ func TestAFullDiskDoesNotStopTheStream(t *testing.T) {
 	if n := strings.Count(logged.String(), "level=ERROR"); n != 1 || !strings.Contains(logged.String(), "Make room") {
 		t.Errorf("%d errors logged:\n%s", n, &logged)
 	}
-	eventually(t, func() bool { return strings.Contains(logged.String(), "can be written again") })
+	testkit.Eventually(t, "the log says that the spool can be written again", func() bool { return strings.Contains(logged.String(), "can be written again") })
 	if n := figure(t, registry, "stripchart_spool_held_since_seconds"); n != 0 {
 		t.Errorf("held since %v", n)
 	}
@@ -145,15 +146,6 @@ func TestAFullDiskDoesNotStopTheStream(t *testing.T) {
 	send(t, s, v)
 	v.check(t, 1, 5+3*70+1)
 	shut(t, s)
-}
-
-func eventually(t *testing.T, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !f(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it does not happen")
-		}
-	}
 }
 
 func figure(t *testing.T, registry *prometheus.Registry, name string) float64 {
@@ -219,7 +211,7 @@ func TestWithoutDiskAndBusBatchesWaitInMemoryUpToABound(t *testing.T) {
 	// Append, and survives a kill.
 	hold(t, s, 30)
 	d.free(t)
-	eventually(t, func() bool { return s.held() == 0 })
+	testkit.Eventually(t, "the spool is empty", func() bool { return s.held() == 0 })
 	last := int(s.NextSeq() - 1)
 	killed := o
 	killed.Dir, killed.Registerer = snapshot(t, o.Dir), nil
@@ -332,7 +324,7 @@ func TestAStartOnAFullDisk(t *testing.T) {
 			}
 		}
 		d.fill(t)
-		var logged output
+		var logged testkit.Log
 		o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 		s = open(t, o)
 		v := newServer()

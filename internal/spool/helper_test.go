@@ -95,30 +95,6 @@ func put(t testing.TB, s *Spool, n, pad int) {
 	}
 }
 
-// output is a log that may be read while it is written.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-func (o *output) reset() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.b.Reset()
-}
-
 // server is a reader of the bus: it skips what it has seen, and notes gaps.
 type server struct {
 	mu        sync.Mutex

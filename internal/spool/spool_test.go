@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/wlog"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/testkit"
 )
 
 func TestSequenceGoesOnAfterAnEnd(t *testing.T) {
@@ -104,7 +105,7 @@ func TestUnfinishedRecordIsCutWithoutAJump(t *testing.T) {
 			if err := os.Truncate(wlog.SegmentName(filepath.Join(again, "log"), 0), info.Size()-cut); err != nil {
 				t.Fatal(err)
 			}
-			var logged output
+			var logged testkit.Log
 			o := options(again)
 			o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 			s := open(t, o)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"stripchart/internal/testkit"
 )
 
 // noReplacing makes it impossible to replace source.json in dir, as a full disk
@@ -131,7 +133,7 @@ func TestASpoolOnAnotherMachineIsANewSource(t *testing.T) {
 		{"a system that says nothing", "web1", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var logged output
+			var logged testkit.Log
 			o := options(t.TempDir())
 			o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 			o.Machine = func() string { return "web1" }
@@ -161,7 +163,7 @@ func TestASpoolOnAnotherMachineIsANewSource(t *testing.T) {
 			w.check(t, 21, 34) // what waits, and the last 10 s before it
 			shut(t, s)
 			// Once is enough, and the machine stays known where the system says nothing.
-			logged.reset()
+			logged.Reset()
 			s = open(t, o)
 			if st := s.state; s.Source() != want || c.is != "" && st.Machine != c.is || c.is == "" && st.Machine != c.was {
 				t.Errorf("source %q, state %+v", s.Source(), st)

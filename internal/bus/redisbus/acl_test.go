@@ -12,12 +12,13 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 // The two users that docs/OPERATIONS.md gives to sources and to servers may do all
 // that these do, also when links and the log are lost. Redis notes each refusal.
 func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	admin := s.Client(t)
 	users := documented(t, s, "")
 	source := open(t, Options{URL: "redis://" + users[0] + "@" + s.Addr + "/0"})
@@ -68,9 +69,9 @@ func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
 
 // In a cluster they need one command more, behind sentinels none.
 func TestTheUsersOfTheDocumentSufficeBehindSentinelsAndInAClusterToo(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	_, port, _ := strings.Cut(s.Addr, ":")
-	watch := start(t, redistest.Options{Sentinel: []string{"sentinel monitor mine 127.0.0.1 " + port + " 1"}})
+	watch := redistest.Start(t, redistest.Options{Sentinel: []string{"sentinel monitor mine 127.0.0.1 " + port + " 1"}})
 	node := redistest.StartClusterOfOne(t, redistest.Options{})
 	for where, users := range map[string][]string{
 		"redis+sentinel://" + watch.Addr + "?master_name=mine&username=%s&password=%s": documented(t, s, ""),
@@ -128,5 +129,5 @@ func refusedNothing(t *testing.T, s *redistest.Server) {
 // trim trims now, as every few seconds.
 func trim(t *testing.T, b *Bus) {
 	t.Helper()
-	eventually(t, "a round of trimming", func() bool { return b.trimOnce(t.Context()) == nil })
+	testkit.Eventually(t, "a round of trimming", func() bool { return b.trimOnce(t.Context()) == nil })
 }

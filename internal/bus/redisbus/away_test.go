@@ -14,12 +14,13 @@ import (
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus/redistest"
 	"stripchart/internal/bus/redislink"
+	"stripchart/internal/testkit"
 )
 
 func TestTailWaitsAndPublishFailsWhileRedisIsAway(t *testing.T) {
-	s := start(t, redistest.Options{Persist: true})
-	var log lines
-	b := open(t, Options{URL: s.URL, Logger: log.logger()})
+	s := redistest.Start(t, redistest.Options{Persist: true})
+	var log testkit.Log
+	b := open(t, Options{URL: s.URL, Logger: log.Logger()})
 	r := tail(t, b, bus.Position{})
 	publish(t, b, sequence("a", 1, 3)...)
 	r.wait(t, 3)
@@ -32,12 +33,12 @@ func TestTailWaitsAndPublishFailsWhileRedisIsAway(t *testing.T) {
 			t.Fatal("acknowledged by a dead server")
 		}
 	}
-	eventually(t, "status away", func() bool { return !b.Status().Connected && b.Status().Err != nil })
+	testkit.Eventually(t, "status away", func() bool { return !b.Status().Connected && b.Status().Err != nil })
 	time.Sleep(300 * time.Millisecond) // for more tries
 	s.Restart(t, true)
 	insist(t, b, one("a", 4))
-	eventually(t, "#4 is delivered", func() bool { return strings.HasSuffix(r.seqs(), "4") })
-	eventually(t, "status connected", func() bool { return b.Status().Connected })
+	testkit.Eventually(t, "#4 is delivered", func() bool { return strings.HasSuffix(r.seqs(), "4") })
+	testkit.Eventually(t, "status connected", func() bool { return b.Status().Connected })
 	if got := r.seqs(); got != "1 2 3 1 2 3 4" {
 		t.Errorf("delivered %s, want what was there, the resend and the new one", got)
 	}
@@ -47,7 +48,7 @@ func TestTailWaitsAndPublishFailsWhileRedisIsAway(t *testing.T) {
 }
 
 func TestProgramsMayStartBeforeRedis(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	s.Kill9()
 	b := open(t, Options{URL: s.URL})
 	r := tail(t, b, bus.Position{})
@@ -64,7 +65,7 @@ func TestProgramsMayStartBeforeRedis(t *testing.T) {
 
 // A process that hangs is the worst case: connections stay and nothing answers.
 func TestCallsHonourTheirContextsWhileRedisHangs(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	b := open(t, Options{URL: s.URL + "?read_timeout=1h&write_timeout=1h&dial_timeout=1h"})
 	publish(t, b, one("a", 1))
 	r := tail(t, b, bus.Position{})
@@ -114,13 +115,13 @@ func TestABatchThatWasGivenUpIsNotSentLater(t *testing.T) {
 }
 
 func TestFullQueueMakesPublishWaitAndTooLargeIsRefused(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	size := one("a", 1).Size()
 	b := open(t, Options{URL: s.URL, QueueBytes: size + size/2})
 	publish(t, b, one("a", 1))
 	s.Pause(t)
 	go func() { _ = b.Publish(t.Context(), one("a", 2)) }()
-	eventually(t, "one is under way", func() bool { return b.writer.waiting() > 0 })
+	testkit.Eventually(t, "one is under way", func() bool { return b.writer.waiting() > 0 })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := b.Publish(ctx, one("b", 1)); !errors.Is(err, context.DeadlineExceeded) {
@@ -138,7 +139,7 @@ func TestFullQueueMakesPublishWaitAndTooLargeIsRefused(t *testing.T) {
 
 // A master that became a replica would serve its old past, and refuses writes.
 func TestAMasterThatBecomesAReplicaIsLeft(t *testing.T) {
-	s := start(t, redistest.Options{Persist: true})
+	s := redistest.Start(t, redistest.Options{Persist: true})
 	b := open(t, Options{URL: s.URL})
 	c := s.Client(t)
 	r := tail(t, b, bus.Position{})
@@ -147,23 +148,23 @@ func TestAMasterThatBecomesAReplicaIsLeft(t *testing.T) {
 	if err := c.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the tail has left", func() bool {
+	testkit.Eventually(t, "the tail has left", func() bool {
 		clients, err := c.ClientList(t.Context()).Result()
 		return err == nil && !strings.Contains(clients, "cmd=xread")
 	})
-	eventually(t, "the writer has left", func() bool {
+	testkit.Eventually(t, "the writer has left", func() bool {
 		return errors.Is(b.Publish(t.Context(), one("a", 2)), redislink.ErrReplica)
 	})
 	if err := c.ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 	insist(t, b, one("a", 2))
-	eventually(t, "#2 is delivered", func() bool { return strings.HasSuffix(r.seqs(), "2") })
+	testkit.Eventually(t, "#2 is delivered", func() bool { return strings.HasSuffix(r.seqs(), "2") })
 }
 
 func TestCutLinksAreMadeAgain(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	b := open(t, Options{URL: s.URL, Registerer: reg})
 	r := tail(t, b, bus.Position{})
 	for i := uint64(1); i <= 5; i++ {
@@ -172,7 +173,7 @@ func TestCutLinksAreMadeAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all are delivered", func() bool { return strings.HasSuffix(r.seqs(), "5") })
+	testkit.Eventually(t, "all are delivered", func() bool { return strings.HasSuffix(r.seqs(), "5") })
 	var seen uint64 // as a server counts: copies are behind it, holes are not allowed
 	for _, d := range r.deliveries() {
 		if d.Batch.Seq > seen+1 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 // The URL names one node, and that is the one which dies.
@@ -24,15 +25,15 @@ func TestNothingAcknowledgedIsLostWhenAReplicaOfAClusterTakesOver(t *testing.T) 
 		t.Errorf("the log lost its end, but the epoch is %s and was %s, and positions were lost %d times", epoch, before, lost)
 	}
 	master.Restart(t, true)
-	eventually(t, "the old master is a replica", func() bool { return !master.IsMaster(t) })
+	testkit.Eventually(t, "the old master is a replica", func() bool { return !master.IsMaster(t) })
 	x.live()
 
 	// The old one takes over again, by plan: it waits until it has everything.
-	eventually(t, "it has caught up", func() bool {
+	testkit.Eventually(t, "it has caught up", func() bool {
 		return strings.Contains(master.Client(t).Info(t.Context(), "replication").Val(), "master_link_status:up")
 	})
 	began, asked := time.Now(), time.Time{}
-	eventually(t, "it is the master", func() bool {
+	testkit.Eventually(t, "it is the master", func() bool {
 		if time.Since(asked) > 6*time.Second { // Redis gives up after five
 			asked = time.Now()
 			if err := master.Client(t).Do(t.Context(), "CLUSTER", "FAILOVER").Err(); err != nil {

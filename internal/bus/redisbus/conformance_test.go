@@ -2,14 +2,10 @@ package redisbus
 
 import (
 	"fmt"
-	"log"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/bustest"
@@ -19,24 +15,7 @@ import (
 // shared is one Redis for the tests that only need a stream of their own.
 var shared *redistest.Server
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "redisbus")
-	if err != nil {
-		log.Fatal(err)
-	}
-	if shared, err = redistest.New(dir, redistest.Options{}); err != nil {
-		log.Fatal(err)
-	}
-	ignore := goleak.IgnoreCurrent()
-	code := m.Run()
-	if err := goleak.Find(ignore); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	shared.Kill9()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { redistest.Main(m, &shared) }
 
 var streams atomic.Int64
 
@@ -56,7 +35,7 @@ func TestConformance(t *testing.T) {
 func TestConformanceOverTLSWithUserAndPassword(t *testing.T) {
 	a := redistest.NewAuthority(t)
 	cert, key := a.Issue(t, "127.0.0.1")
-	s := start(t, redistest.Options{
+	s := redistest.Start(t, redistest.Options{
 		TLS:      &redistest.TLS{Authority: a, Cert: cert, Key: key},
 		Password: "another", Args: strings.Fields("--user web on >pa@ss ~{test*}:* +@all"),
 	})

@@ -12,7 +12,7 @@ import (
 // An older version put labels with empty values on the log. To the store they are not
 // there, and a reader that kept them would know two series where there is one.
 func TestEmptyLabelsThatAnOlderVersionPutOnTheLogAreLeftOut(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	b := open(t, Options{URL: s.URL})
 	publish(t, b, &bus.Batch{Series: []bus.Series{
 		{Labels: labels.FromStrings("__name__", "m", "a", ""), Samples: []bus.Sample{{T: 1, V: 2}}},

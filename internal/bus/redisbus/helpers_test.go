@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -13,11 +12,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
-	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
-
-// patience bounds every wait: far beyond what a working bus takes.
-const patience = 2 * time.Minute
 
 // quick makes timeouts short where a test waits for one.
 const quick = "?read_timeout=300ms&dial_timeout=300ms"
@@ -52,7 +48,7 @@ func publish(t testing.TB, b *Bus, batches ...*bus.Batch) {
 // insist publishes as a source does: until it is acknowledged.
 func insist(t testing.TB, b *Bus, x *bus.Batch) {
 	t.Helper()
-	eventually(t, fmt.Sprint("publish ", x.Seq), func() bool { return b.Publish(t.Context(), x) == nil })
+	testkit.Eventually(t, fmt.Sprint("publish ", x.Seq), func() bool { return b.Publish(t.Context(), x) == nil })
 }
 
 func sequence(source string, first, last uint64) (out []*bus.Batch) {
@@ -60,15 +56,6 @@ func sequence(source string, first, last uint64) (out []*bus.Batch) {
 		out = append(out, one(source, i))
 	}
 	return out
-}
-
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("did not happen: %s", what)
-		}
-	}
 }
 
 // tailing is a Tail in the background.
@@ -112,7 +99,7 @@ func (r *tailing) seqs() string {
 
 func (r *tailing) wait(t testing.TB, n int) []bus.Delivery {
 	t.Helper()
-	eventually(t, fmt.Sprint(n, " batches"), func() bool { return len(r.deliveries()) >= n })
+	testkit.Eventually(t, fmt.Sprint(n, " batches"), func() bool { return len(r.deliveries()) >= n })
 	return r.deliveries()
 }
 
@@ -122,7 +109,7 @@ func (r *tailing) ends(t testing.TB) error {
 	select {
 	case err := <-r.done:
 		return err
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		t.Fatal("Tail did not end")
 		return nil
 	}
@@ -167,25 +154,3 @@ func mustLose(t testing.TB, b *Bus, p bus.Position) {
 		t.Fatalf("Tail returned %v after %d batches, want ErrPositionLost at once", err, len(r.deliveries()))
 	}
 }
-
-// lines is a logger's output.
-type lines struct {
-	mu  sync.Mutex
-	all strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.String()
-}
-
-func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-func start(t testing.TB, o redistest.Options) *redistest.Server { return redistest.Start(t, o) }

@@ -9,6 +9,7 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 // mustSay checks that Publish, End and Tail each fail at a URL, and that all their attempts
@@ -24,9 +25,9 @@ func mustSay(t *testing.T, where string, words ...string) {
 			return b.Tail(ctx, bus.Position{}, func(bus.Delivery) error { return nil })
 		},
 	} {
-		var log lines
-		b := open(t, Options{URL: where, Stream: stream(), Logger: log.logger()})
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		var log testkit.Log
+		b := open(t, Options{URL: where, Stream: stream(), Logger: log.Logger()})
+		ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 		tries.Go(func() {
 			for log.String() == "" && ctx.Err() == nil {
 				time.Sleep(5 * time.Millisecond)
@@ -57,12 +58,12 @@ func mustSay(t *testing.T, where string, words ...string) {
 }
 
 func TestAWrongPasswordIsLoggedOnceWithWhatToDo(t *testing.T) {
-	s := start(t, redistest.Options{Password: "right"})
+	s := redistest.Start(t, redistest.Options{Password: "right"})
 	mustSay(t, "redis://:wrong@"+s.Addr, "WRONGPASS", "correct user:password@ in --bus")
 }
 
 func TestAMissingPermissionIsLoggedOnceWithWhatToDo(t *testing.T) {
-	s := start(t, redistest.Options{Args: strings.Fields("--user lame on >pw ~* +@all -xadd -xread -eval")})
+	s := redistest.Start(t, redistest.Options{Args: strings.Fields("--user lame on >pw ~* +@all -xadd -xread -eval")})
 	mustSay(t, "redis://lame:pw@"+s.Addr, "NOPERM", "permissions that docs/OPERATIONS.md lists")
 	if err := s.Client(t).Do(t.Context(), "ACL", "SETUSER", "lame", "resetkeys", "+@all").Err(); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 // An operator, or this program itself, took the oldest out: a gap, and the same log.
@@ -192,7 +193,7 @@ func TestATailThatIsOvertakenByTrimmingDeliversNoHole(t *testing.T) {
 	for i := uint64(1); i <= n; i++ { // without waiting for each: by hand
 		b.writer.push(b.item(one("a", i), 0))
 	}
-	eventually(t, "all are in the log", func() bool { return shared.Client(t).XLen(t.Context(), b.logKey).Val() == n })
+	testkit.Eventually(t, "all are in the log", func() bool { return shared.Client(t).XLen(t.Context(), b.logKey).Val() == n })
 	first, release, overtaken := make(chan bool), make(chan bool), make(chan error, 1)
 	var last uint64 // of the goroutine, until overtaken has told how it ended
 	go func() {
@@ -219,7 +220,7 @@ func TestATailThatIsOvertakenByTrimmingDeliversNoHole(t *testing.T) {
 		if !errors.Is(err, bus.ErrPositionLost) {
 			t.Fatalf("Tail returned %v after %d", err, last)
 		}
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		t.Fatal("Tail goes on")
 	}
 }
@@ -253,7 +254,7 @@ func TestTailFromTheEndOfAnEmptyLog(t *testing.T) {
 // Redis may lose what it acknowledged last. The source must bring it again by
 // itself, also when it has nothing new to publish.
 func TestWhatRedisLostIsSentAgain(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	b := open(t, Options{URL: s.URL})
 	publish(t, b, sequence("a", 1, 5)...)
 	s.Restart(t, false)
@@ -293,7 +294,7 @@ func TestTheWindowIsWhatWasYoungAtTheLoss(t *testing.T) {
 
 // Were #6 taken while #5, lost by Redis, is refused, servers would skip #5.
 func TestNothingNewGetsInBeforeTheResend(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	b := open(t, Options{URL: s.URL})
 	c := s.Client(t)
 	set := func(limit string) {
@@ -331,7 +332,7 @@ func TestNothingNewGetsInBeforeTheResend(t *testing.T) {
 // A timed-out XADD may have been carried out; the client must not repeat it by
 // itself, behind the back of whoever decides what is sent again.
 func TestATimedOutPublishIsNotRepeatedByTheClient(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	b := open(t, Options{URL: s.URL + quick})
 	publish(t, b, one("a", 1))
 	s.Pause(t)
@@ -353,8 +354,8 @@ func TestATimedOutPublishIsNotRepeatedByTheClient(t *testing.T) {
 
 // A gap is no more than what a stranger wrote.
 func TestStrangersEntriesDoNotStopTheLog(t *testing.T) {
-	var log lines
-	b := open(t, Options{URL: shared.URL, Stream: stream(), Logger: log.logger()})
+	var log testkit.Log
+	b := open(t, Options{URL: shared.URL, Stream: stream(), Logger: log.Logger()})
 	c := shared.Client(t)
 	publish(t, b, one("a", 1))
 	for _, args := range [][]any{

@@ -9,13 +9,14 @@ import (
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus/redistest"
 	"stripchart/internal/bus/redislink"
+	"stripchart/internal/testkit"
 )
 
 func TestAnOldServerIsRefusedByName(t *testing.T) {
 	for _, version := range []string{"5.0.14", "6.0.20"} {
 		where, _ := redistest.Old(t, "127.0.0.1:0", version)
-		var log lines
-		b := open(t, Options{URL: where, Logger: log.logger()})
+		var log testkit.Log
+		b := open(t, Options{URL: where, Logger: log.Logger()})
 		_, endErr := b.End(t.Context())
 		for call, err := range map[string]error{
 			"Publish": b.Publish(t.Context(), one("a", 1)),
@@ -36,15 +37,15 @@ func TestAnOldServerIsRefusedByName(t *testing.T) {
 // A wrong server behind an address that was right before: an upgrade that went
 // backwards, a balancer that has one more. Nobody gives up, and it is said once.
 func TestAServerThatTurnsOldIsWaitedFor(t *testing.T) {
-	s := start(t, redistest.Options{Persist: true})
-	var log lines
-	b := open(t, Options{URL: s.URL, Logger: log.logger()})
+	s := redistest.Start(t, redistest.Options{Persist: true})
+	var log testkit.Log
+	b := open(t, Options{URL: s.URL, Logger: log.Logger()})
 	r := tail(t, b, bus.Position{})
 	publish(t, b, one("a", 1))
 	r.wait(t, 1)
 	s.Kill9()
 	_, stop := redistest.Old(t, s.Addr, "6.0.20")
-	eventually(t, "it is said", func() bool { return strings.Contains(log.String(), "this is Redis 6.0.20; upgrade it") })
+	testkit.Eventually(t, "it is said", func() bool { return strings.Contains(log.String(), "this is Redis 6.0.20; upgrade it") })
 	for range 5 {
 		err := b.Publish(t.Context(), one("a", 2))
 		if err == nil || errors.Is(err, bus.ErrUnusable) {
@@ -58,7 +59,7 @@ func TestAServerThatTurnsOldIsWaitedFor(t *testing.T) {
 	stop()
 	s.Restart(t, true)
 	insist(t, b, one("a", 2))
-	eventually(t, "#2 is delivered", func() bool { return strings.HasSuffix(r.seqs(), "2") })
+	testkit.Eventually(t, "#2 is delivered", func() bool { return strings.HasSuffix(r.seqs(), "2") })
 	if n := strings.Count(log.String(), "6.0.20"); n != 1 {
 		t.Errorf("it is said %d times:\n%s", n, &log)
 	}

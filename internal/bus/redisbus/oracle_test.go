@@ -12,6 +12,7 @@ import (
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/rw"
 	"stripchart/internal/spool"
+	"stripchart/internal/testkit"
 )
 
 // An oracle for tests in which the master changes: sources that note what was
@@ -92,7 +93,7 @@ func startSource(t *testing.T, name string, o Options, spooled bool) *source {
 	s.stop = func() {
 		stop()
 		measured.Wait()
-		eventually(t, "the spool is empty", func() bool { return sp.Waiting() == 0 })
+		testkit.Eventually(t, "the spool is empty", func() bool { return sp.Waiting() == 0 })
 		stopSending()
 		if err := <-sent; !errors.Is(err, context.Canceled) {
 			t.Error(err)
@@ -207,12 +208,12 @@ type scene struct {
 	o         Options
 	sources   []*source
 	followers []*follower
-	log       lines
+	log       testkit.Log
 }
 
 func newScene(t *testing.T, url string) *scene {
 	x := &scene{t: t, o: Options{URL: url}}
-	x.o.Logger = x.log.logger()
+	x.o.Logger = x.log.Logger()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log:\n%s", &x.log)
@@ -232,10 +233,10 @@ func (x *scene) live() time.Duration {
 	x.t.Helper()
 	began := time.Now()
 	for _, s := range x.sources {
-		eventually(x.t, s.name+" is acknowledged", func() bool { return s.newest().After(began) })
+		testkit.Eventually(x.t, s.name+" is acknowledged", func() bool { return s.newest().After(began) })
 	}
 	for _, f := range x.followers {
-		eventually(x.t, "everything is delivered", func() bool { return f.has(x.sources) })
+		testkit.Eventually(x.t, "everything is delivered", func() bool { return f.has(x.sources) })
 	}
 	return time.Since(began).Round(10 * time.Millisecond)
 }
@@ -243,7 +244,7 @@ func (x *scene) live() time.Duration {
 // epoch returns the one of all followers, and how often they have lost their positions.
 func (x *scene) epoch() (epoch string, lost int) {
 	x.t.Helper()
-	eventually(x.t, "all followers agree on the epoch", func() bool {
+	testkit.Eventually(x.t, "all followers agree on the epoch", func() bool {
 		p, n := x.followers[0].seen()
 		q, _ := x.followers[1].seen()
 		epoch, lost = p.Epoch, n
@@ -261,7 +262,7 @@ func (x *scene) end() {
 		acked += len(s.acked)
 	}
 	for n, f := range x.followers {
-		eventually(x.t, "the last batch", func() bool { return f.has(x.sources) })
+		testkit.Eventually(x.t, "the last batch", func() bool { return f.has(x.sources) })
 		f.mu.Lock()
 		for _, b := range f.broken {
 			x.t.Errorf("follower %d: a hole: %s", n+1, b)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 func TestNothingAcknowledgedIsLostWhenSentinelsPromoteAReplica(t *testing.T) {
@@ -25,9 +26,9 @@ func TestNothingAcknowledgedIsLostWhenSentinelsPromoteAReplica(t *testing.T) {
 	// It comes back with what the others have thrown away, and takes itself for the
 	// master for some seconds. No sentinel does any more.
 	var master *redistest.Server
-	eventually(t, "the sentinels agree on another master", func() bool { master = w.Master(t); return master != nil && master != old })
+	testkit.Eventually(t, "the sentinels agree on another master", func() bool { master = w.Master(t); return master != nil && master != old })
 	old.Restart(t, true)
-	eventually(t, "the old master is a replica", func() bool {
+	testkit.Eventually(t, "the old master is a replica", func() bool {
 		return strings.Contains(old.Client(t).Info(t.Context(), "replication").Val(), "role:slave")
 	})
 	t.Logf("the old master is a replica %v after it was killed", time.Since(killed).Round(10*time.Millisecond))
@@ -48,10 +49,10 @@ func TestNothingAcknowledgedIsLostByAPlannedFailover(t *testing.T) {
 	if err := w.Sentinels[0].Client(t).Do(t.Context(), "SENTINEL", "FAILOVER", redistest.MasterName).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the sentinels agree on another master", func() bool { return w.Master(t) == w.Nodes[1] })
+	testkit.Eventually(t, "the sentinels agree on another master", func() bool { return w.Master(t) == w.Nodes[1] })
 	agreed := time.Since(began).Round(10 * time.Millisecond)
 	last := newest(t, w.Nodes[1])
-	eventually(t, "the new master is written to", func() bool { return newest(t, w.Nodes[1]) > last })
+	testkit.Eventually(t, "the new master is written to", func() bool { return newest(t, w.Nodes[1]) > last })
 	x.live()
 	t.Logf("SENTINEL FAILOVER: sentinels agree after %v, acknowledged and delivered again after %v", agreed, time.Since(began).Round(10*time.Millisecond))
 	x.end()
@@ -74,7 +75,7 @@ func TestAnOldMasterIsLeftOnceTheMajorityOfSentinelsThatMayNotTellTheirEpochSays
 	user := func(s *redistest.Server, may ...any) {
 		t.Helper()
 		words := append([]any{"ACL", "SETUSER", "asker", "on", ">secret", "allkeys", "allchannels"}, may...)
-		eventually(t, "the user is there", func() bool { return s.Client(t).Do(t.Context(), words...).Err() == nil })
+		testkit.Eventually(t, "the user is there", func() bool { return s.Client(t).Do(t.Context(), words...).Err() == nil })
 	}
 	for _, s := range w.Nodes {
 		user(s, "+@all")
@@ -100,7 +101,7 @@ func anOldMasterIsLeft(t *testing.T, w *redistest.Watched, url string, restarted
 	old, next, late := w.Nodes[0], w.Nodes[1], w.Sentinels[2]
 	late.Kill9()
 	old.Pause(t)
-	eventually(t, "the others promote the replica", func() bool { return w.Master(t) == next })
+	testkit.Eventually(t, "the others promote the replica", func() bool { return w.Master(t) == next })
 	for _, s := range w.Sentinels[:2] {
 		s.Pause(t)
 	}
@@ -109,19 +110,19 @@ func anOldMasterIsLeft(t *testing.T, w *redistest.Watched, url string, restarted
 	old.Resume(t)
 
 	sources := []*source{startSource(t, "bus", Options{URL: url}, false)}
-	eventually(t, "the old master is written to", func() bool { return newest(t, old) != "" })
+	testkit.Eventually(t, "the old master is written to", func() bool { return newest(t, old) != "" })
 	for _, s := range w.Sentinels[:2] {
 		s.Resume(t)
 	}
 	began := time.Now()
-	eventually(t, "the new master is written to", func() bool { return newest(t, next) != "" })
+	testkit.Eventually(t, "the new master is written to", func() bool { return newest(t, next) != "" })
 	if !old.IsMaster(t) {
 		t.Fatal("the old master is a replica already: nothing was tested")
 	}
 	t.Logf("left %v after the other sentinels answered", time.Since(began).Round(10*time.Millisecond))
 	f := follow(t, Options{URL: url})
 	sources[0].stop()
-	eventually(t, "everything is delivered", func() bool { return f.has(sources) })
+	testkit.Eventually(t, "everything is delivered", func() bool { return f.has(sources) })
 }
 
 // loseTheEnd kills a master which has acknowledged what none of its replicas has: they
@@ -129,7 +130,7 @@ func anOldMasterIsLeft(t *testing.T, w *redistest.Watched, url string, restarted
 func loseTheEnd(t *testing.T, master *redistest.Server, replicas []*redistest.Server) {
 	t.Helper()
 	for _, s := range replicas {
-		eventually(t, "a replica has something", func() bool { return newest(t, s) != "" })
+		testkit.Eventually(t, "a replica has something", func() bool { return newest(t, s) != "" })
 	}
 	for _, s := range replicas {
 		s.Pause(t)
@@ -138,7 +139,7 @@ func loseTheEnd(t *testing.T, master *redistest.Server, replicas []*redistest.Se
 		t.Fatal(err)
 	}
 	known := newest(t, master)
-	eventually(t, "the master takes what no replica has", func() bool { return newest(t, master) > known })
+	testkit.Eventually(t, "the master takes what no replica has", func() bool { return newest(t, master) > known })
 	last := newest(t, master)
 	master.Kill9()
 	for _, s := range replicas {

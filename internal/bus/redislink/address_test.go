@@ -10,6 +10,7 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 func TestURLsThatAreRefusedSayWhyAndNoPassword(t *testing.T) {
@@ -38,7 +39,7 @@ func TestURLsThatAreRefusedSayWhyAndNoPassword(t *testing.T) {
 }
 
 func TestUserPasswordDatabaseAndSocket(t *testing.T) {
-	s := start(t, redistest.Options{Password: "pa/ss"})
+	s := redistest.Start(t, redistest.Options{Password: "pa/ss"})
 	mustReach(t, s.URL)
 	mustReach(t, s.URL+"/3")
 	mustReach(t, "unix://default:pa%2Fss@"+s.Socket()+"?db=2")
@@ -53,9 +54,9 @@ func TestCluster(t *testing.T) {
 }
 
 func TestSentinel(t *testing.T) {
-	s := start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{})
 	host, port, _ := net.SplitHostPort(s.Addr)
-	watch := start(t, redistest.Options{Sentinel: []string{fmt.Sprintf("sentinel monitor mine %s %s 1", host, port)}})
+	watch := redistest.Start(t, redistest.Options{Sentinel: []string{fmt.Sprintf("sentinel monitor mine %s %s 1", host, port)}})
 	mustReach(t, "redis+sentinel://"+watch.Addr+"?master_name=mine")
 }
 
@@ -63,10 +64,10 @@ func TestSentinel(t *testing.T) {
 // upgrade may be under way.
 func TestAnOldServerIsAPermanentErrorOnlyBeforeTheFirstLink(t *testing.T) {
 	for _, version := range []string{"5.0.14", "6.0.20"} {
-		s := start(t, redistest.Options{})
+		s := redistest.Start(t, redistest.Options{})
 		for _, before := range []bool{true, false} {
-			var log lines
-			r := open(t, s.URL, log.logger())
+			var log testkit.Log
+			r := open(t, s.URL, log.Logger())
 			if !before {
 				l, err := r.Dial(t.Context())
 				if err != nil {

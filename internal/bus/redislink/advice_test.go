@@ -7,10 +7,11 @@ import (
 	"testing"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 func TestAWrongAddressIsLoggedOnceWithWhatToDo(t *testing.T) {
-	locked := start(t, redistest.Options{Password: "right"})
+	locked := redistest.Start(t, redistest.Options{Password: "right"})
 	mustSay(t, "redis://:wrong@"+locked.Addr, "WRONGPASS", "correct user:password@ in --bus")
 	mustSay(t, "redis://"+locked.Addr, "NOAUTH", "correct user:password@ in --bus")
 	mustSay(t, "redis://"+shared.Addr+"/99", "DB index is out of range", "less than `databases`")
@@ -22,14 +23,14 @@ func TestAWrongAddressIsLoggedOnceWithWhatToDo(t *testing.T) {
 	mustSay(t, "redis+cluster://"+shared.Addr, "not in a cluster")
 	mustSay(t, "redis+sentinel://"+shared.Addr+"?master_name=mine", "is not a sentinel")
 
-	node := start(t, redistest.Options{Args: []string{"--cluster-enabled", "yes"}})
+	node := redistest.Start(t, redistest.Options{Args: []string{"--cluster-enabled", "yes"}})
 	mustSay(t, "redis://"+node.Addr, "redis+cluster://host")
 
-	watch := start(t, redistest.Options{Sentinel: []string{"sentinel monitor mine 127.0.0.1 1 1"}})
+	watch := redistest.Start(t, redistest.Options{Sentinel: []string{"sentinel monitor mine 127.0.0.1 1 1"}})
 	mustSay(t, "redis://"+watch.Addr, "that is a sentinel", "redis+sentinel://")
 	mustSay(t, "redis+sentinel://"+watch.Addr+"?master_name=yours", "no master of that name")
 
-	replica := start(t, redistest.Options{})
+	replica := redistest.Start(t, redistest.Options{})
 	if err := replica.Client(t).ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,22 +47,22 @@ func TestTheReasonWithWhichRedisHangsUpIsLogged(t *testing.T) {
 
 // The user in the URL is the sentinels', and Redis's unless Redis has one of its own.
 func TestUserAndPasswordBehindASentinel(t *testing.T) {
-	s := start(t, redistest.Options{Password: "right"})
+	s := redistest.Start(t, redistest.Options{Password: "right"})
 	_, port, _ := strings.Cut(s.Addr, ":")
 	monitor := []string{"sentinel monitor mine 127.0.0.1 " + port + " 1", "sentinel auth-pass mine right"}
-	open := start(t, redistest.Options{Sentinel: monitor})
+	open := redistest.Start(t, redistest.Options{Sentinel: monitor})
 	mustReach(t, "redis+sentinel://:right@"+open.Addr+"?master_name=mine")
 	mustReach(t, "redis+sentinel://"+open.Addr+"?master_name=mine&password=right")
 	mustSay(t, "redis+sentinel://"+open.Addr+"?master_name=mine", "NOAUTH", "user:password@ in --bus is for the sentinels")
-	locked := start(t, redistest.Options{Password: "sesame", Sentinel: append(monitor, "requirepass sesame")})
+	locked := redistest.Start(t, redistest.Options{Password: "sesame", Sentinel: append(monitor, "requirepass sesame")})
 	mustReach(t, "redis+sentinel://:sesame@"+locked.Addr+"?master_name=mine&password=right")
 	mustSay(t, "redis+sentinel://:wrong@"+locked.Addr+"?master_name=mine&password=right", "WRONGPASS", "user:password@ in --bus is for the sentinels")
 }
 
 func TestAPolicyThatEvictsIsWarnedOfOnce(t *testing.T) {
-	var log lines
-	s := start(t, redistest.Options{Args: []string{"--maxmemory-policy", "allkeys-lru"}})
-	r := open(t, s.URL, log.logger())
+	var log testkit.Log
+	s := redistest.Start(t, redistest.Options{Args: []string{"--maxmemory-policy", "allkeys-lru"}})
+	r := open(t, s.URL, log.Logger())
 	for range 2 {
 		l, err := r.Dial(t.Context())
 		if err != nil {

@@ -2,44 +2,19 @@ package redislink
 
 import (
 	"context"
-	"fmt"
-	"log"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"go.uber.org/goleak"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
-
-// patience bounds every wait: far beyond what a working link takes.
-const patience = 2 * time.Minute
 
 // shared is one Redis for the tests that need no server of their own.
 var shared *redistest.Server
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "redislink")
-	if err != nil {
-		log.Fatal(err)
-	}
-	if shared, err = redistest.New(dir, redistest.Options{}); err != nil {
-		log.Fatal(err)
-	}
-	ignore := goleak.IgnoreCurrent()
-	code := m.Run()
-	if err := goleak.Find(ignore); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	shared.Kill9()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { redistest.Main(m, &shared) }
 
 // key is what the links of the tests are for.
 const key = "{test}:key"
@@ -70,16 +45,30 @@ func write(ctx context.Context) func(*Link) error {
 func mustReach(t *testing.T, url string) {
 	t.Helper()
 	p := pool(t, url, slog.New(slog.DiscardHandler))
-	eventually(t, "a write over "+url, func() bool { return p.Do(t.Context(), write(t.Context())) == nil })
+	testkit.Eventually(t, "a write over "+url, func() bool { return p.Do(t.Context(), write(t.Context())) == nil })
+}
+
+// patient returns url with timeouts that a busy machine does not reach, unless url sets its
+// own.
+func patient(url string) string {
+	if strings.Contains(url, "timeout=") {
+		return url
+	}
+	separator := "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+	return url + separator + "dial_timeout=1m&read_timeout=1m"
 }
 
 // mustSay checks that all attempts of a Pool and of a Client to reach url fail, and
 // leave exactly one line in the log, which has these words.
 func mustSay(t *testing.T, url string, words ...string) {
 	t.Helper()
-	var log lines
-	r := open(t, url, log.logger())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	url = patient(url)
+	var log testkit.Log
+	r := open(t, url, log.Logger())
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 	defer cancel()
 	p, c := r.Pool(), r.Client()
 	defer p.Close()
@@ -116,34 +105,3 @@ func mustSay(t *testing.T, url string, words ...string) {
 		}
 	}
 }
-
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("did not happen: %s", what)
-		}
-	}
-}
-
-// lines is a logger's output.
-type lines struct {
-	mu  sync.Mutex
-	all strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.String()
-}
-
-func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-func start(t testing.TB, o redistest.Options) *redistest.Server { return redistest.Start(t, o) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 // secured starts a server of TLS whose certificate names these addresses.
@@ -19,7 +20,7 @@ func secured(t *testing.T, a *redistest.Authority, o redistest.Options, names ..
 	t.Helper()
 	cert, key := a.Issue(t, names...)
 	o.TLS = &redistest.TLS{Authority: a, Cert: cert, Key: key}
-	return start(t, o)
+	return redistest.Start(t, o)
 }
 
 // trusting adds the authority to a URL.
@@ -34,7 +35,7 @@ func trusting(a *redistest.Authority, where string) string {
 func TestACertificateOfTheClients(t *testing.T) {
 	a := redistest.NewAuthority(t)
 	cert, key := a.Issue(t, "127.0.0.1")
-	s := start(t, redistest.Options{TLS: &redistest.TLS{Authority: a, Cert: cert, Key: key, AskClients: true}})
+	s := redistest.Start(t, redistest.Options{TLS: &redistest.TLS{Authority: a, Cert: cert, Key: key, AskClients: true}})
 	where := trusting(a, s.URL)
 	mustSay(t, where, "tls_cert_file=FILE")
 	cert, key = a.Issue(t)
@@ -60,7 +61,7 @@ func TestACertificateOfTheClients(t *testing.T) {
 	if err := s.Client(t).Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a link with the new certificate", func() bool { return p.Do(t.Context(), write(t.Context())) == nil })
+	testkit.Eventually(t, "a link with the new certificate", func() bool { return p.Do(t.Context(), write(t.Context())) == nil })
 }
 
 func TestACertificateThatIsNotTrustedIsRefused(t *testing.T) {
@@ -88,7 +89,7 @@ func TestSentinelAndClusterOverTLS(t *testing.T) {
 	s := secured(t, a, redistest.Options{}, "127.0.0.1")
 	cert, key := a.Issue(t, "localhost", "127.0.0.1")
 	_, port, _ := net.SplitHostPort(s.Addr)
-	watch := start(t, redistest.Options{
+	watch := redistest.Start(t, redistest.Options{
 		TLS:      &redistest.TLS{Authority: a, Cert: cert, Key: key},
 		Sentinel: []string{"sentinel monitor mine 127.0.0.1 " + port + " 1"},
 	})
