@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"stripchart/internal/wire"
 )
@@ -27,6 +29,17 @@ const (
 
 // refusals are all codes under which requests are counted as refused.
 var refusals = []string{codeFull, codeUnequalHosts, codeAbsoluteURI, codeHostRefused, codeOriginRefused, wire.CodeNotReady, wire.CodeOverloaded}
+
+// oneHostLine says what to change in a site of nginx that sends different Host headers.
+const oneHostLine = "In nginx, remove `include proxy_params` or the site's own line `proxy_set_header Host`"
+
+// minutely is true at most once a minute.
+type minutely struct{ last atomic.Int64 } // Unix ms
+
+func (m *minutely) due(now time.Time) bool {
+	last := m.last.Load()
+	return now.UnixMilli()-last >= time.Minute.Milliseconds() && m.last.CompareAndSwap(last, now.UnixMilli())
+}
 
 // guard refuses requests that a foreign page may have caused, and sets the
 // headers that every answer has.
@@ -50,8 +63,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.refuse(w, r, http.StatusServiceUnavailable, errFull.Code, errFull.Message)
 			return
 		case c.hosts == unequalHosts:
-			s.o.Log.Warn("a request with different Host headers was refused; in nginx, take away `include proxy_params` or the site's own line `proxy_set_header Host`", "peer", r.RemoteAddr)
-			s.refuse(w, r, http.StatusBadRequest, codeUnequalHosts, "the request has different Host headers; a proxy on its way has to send one: in nginx, take away `include proxy_params` or the site's own line `proxy_set_header Host`")
+			if s.unequalLogged.due(time.Now()) {
+				s.o.Log.Warn("a request with different Host headers was refused; "+oneHostLine, "peer", r.RemoteAddr)
+			}
+			s.refuse(w, r, http.StatusBadRequest, codeUnequalHosts, "the request has different Host headers; the proxy before this server has to send one. "+oneHostLine)
 			return
 		case r.URL.Host != "":
 			// http.Server takes the host from the URL then, and hostScan has not checked it.

@@ -66,6 +66,8 @@ type Server struct {
 	connections *connections
 	refused     *prometheus.CounterVec // requests, by the code of the answer
 	panics      prometheus.Counter
+
+	unequalLogged minutely // the line about different Host headers
 }
 
 // New returns a server that is started by Serve. It registers its namespaces
