@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"stripchart/internal/socketio/siotest"
 	"stripchart/internal/wire"
 )
 
@@ -89,8 +90,8 @@ func (b *browser) visit(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	defer context.AfterFunc(ctx, s.close)()
+	defer s.Close()
+	defer context.AfterFunc(ctx, s.Close)()
 	rooms := make([]*room, len(b.viewers))
 	for i, v := range b.viewers {
 		rooms[i] = &room{viewer: v}
@@ -100,7 +101,7 @@ func (b *browser) visit(ctx context.Context, address string) error {
 	}
 	next := time.Now().Add(rand.N(6 * time.Second))
 	for {
-		p, err := s.next()
+		p, err := s.Next()
 		if err != nil {
 			return err
 		}
@@ -129,13 +130,13 @@ func (b *browser) visit(ctx context.Context, address string) error {
 }
 
 // owner returns the room that a packet is for, or nil.
-func owner(rooms []*room, p packet) *room {
+func owner(rooms []*room, p siotest.Packet) *room {
 	var of struct{ Room string }
-	if p.event != "" && json.Unmarshal(p.arg, &of) != nil {
+	if p.Event != "" && json.Unmarshal(p.Arg, &of) != nil {
 		return rooms[0] // which finds out what is wrong with it
 	}
 	for _, r := range rooms {
-		if p.event == "" && p.id == r.answer || p.event != "" && of.Room != "" && of.Room == r.id {
+		if p.Event == "" && p.ID == r.answer || p.Event != "" && of.Room != "" && of.Room == r.id {
 			return r
 		}
 	}
@@ -146,7 +147,7 @@ func owner(rooms []*room, p packet) *room {
 }
 
 // handle handles a packet of the room's.
-func (r *room) handle(p packet, address string) error {
+func (r *room) handle(p siotest.Packet, address string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err := r.take(p)
@@ -158,7 +159,7 @@ func (r *room) handle(p packet, address string) error {
 }
 
 // act does something that nobody expects.
-func (b *browser) act(s *socket, rooms []*room) error {
+func (b *browser) act(s *siotest.Client, rooms []*room) error {
 	r := rooms[rand.IntN(len(rooms))]
 	switch n := rand.IntN(6); {
 	case r.away:
@@ -170,7 +171,7 @@ func (b *browser) act(s *socket, rooms []*room) error {
 		return errOnPurpose
 	case n < 3 && r != rooms[0]: // the first keeps the connection busy
 		b.count("rooms left", 1)
-		_, err := s.request(wire.EventUnsubscribe, wire.Unsubscribe{Room: r.id})
+		_, err := s.Request(wire.EventUnsubscribe, wire.Unsubscribe{Room: r.id})
 		r.away, r.id = true, ""
 		return err
 	case n < 5:
@@ -189,19 +190,19 @@ func (b *browser) act(s *socket, rooms []*room) error {
 }
 
 // back goes back into a room that was left.
-func (b *browser) back(s *socket, r *room) error {
+func (b *browser) back(s *siotest.Client, r *room) error {
 	b.count("rooms resumed", 1)
 	return r.enter(s)
 }
 
 // enter subscribes, from the position that was reached.
-func (r *room) enter(s *socket) error {
+func (r *room) enter(s *siotest.Client) error {
 	r.mu.Lock()
 	seconds, n := r.window.Seconds(), r.points
 	request := wire.Subscribe{Query: r.query, Window: &seconds, Points: &n, Since: r.position}
 	r.joins++
 	r.mu.Unlock()
-	id, err := s.request(wire.EventSubscribe, request)
+	id, err := s.Request(wire.EventSubscribe, request)
 	r.answer, r.id, r.names, r.parts, r.joined, r.away = id, "", map[int]string{}, 0, false, false
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"stripchart/internal/socketio/siotest"
 	"stripchart/internal/wire"
 )
 
@@ -124,13 +125,13 @@ func TestHoldersThatDisagreeAreFound(t *testing.T) {
 func TestTheViewerMergesAsThePageDoes(t *testing.T) {
 	v := newViewer("v", "chaos", 0)
 	r := room{viewer: v, answer: 1, names: map[int]string{}}
-	for _, p := range []packet{
-		{event: "hello", arg: []byte(`{"protocol":1}`)},
-		{id: 1, arg: []byte(`{"ok":true,"room":"r-1"}`)},
-		{event: "bootstrap", arg: []byte(`{"room":"r-1","from":null,"now":1,"series":[{"id":4,"labels":{"__name__":"chaos"},"interval_ms":0}],"blocks":[{"ids":[4],"x":[1000,1050],"y":[[1,2]]}],"more":true,"reason":"join"}`)},
-		{event: "bootstrap", arg: []byte(`{"room":"r-1","from":null,"position":"e-1-0","now":1,"blocks":[{"ids":[4],"x":[1100],"y":[[3]]}],"reason":"join"}`)},
-		{event: "update", arg: []byte(`{"room":"r-1","position":"e-2-0","now":2,"blocks":[{"ids":[4],"x":[1100,1150],"y":[[3,4]]}]}`)},
-		{event: "gap", arg: []byte(`{"room":"r-1","ids":[4],"from":1150,"to":1250,"reason":"log_lost"}`)},
+	for _, p := range []siotest.Packet{
+		{Event: "hello", Arg: []byte(`{"protocol":1}`)},
+		{ID: 1, Arg: []byte(`{"ok":true,"room":"r-1"}`)},
+		{Event: "bootstrap", Arg: []byte(`{"room":"r-1","from":null,"now":1,"series":[{"id":4,"labels":{"__name__":"chaos"},"interval_ms":0}],"blocks":[{"ids":[4],"x":[1000,1050],"y":[[1,2]]}],"more":true,"reason":"join"}`)},
+		{Event: "bootstrap", Arg: []byte(`{"room":"r-1","from":null,"position":"e-1-0","now":1,"blocks":[{"ids":[4],"x":[1100],"y":[[3]]}],"reason":"join"}`)},
+		{Event: "update", Arg: []byte(`{"room":"r-1","position":"e-2-0","now":2,"blocks":[{"ids":[4],"x":[1100,1150],"y":[[3,4]]}]}`)},
+		{Event: "gap", Arg: []byte(`{"room":"r-1","ids":[4],"from":1150,"to":1250,"reason":"log_lost"}`)},
 	} {
 		if err := r.take(p); err != nil {
 			t.Fatal(err)
@@ -146,7 +147,7 @@ func TestTheViewerMergesAsThePageDoes(t *testing.T) {
 		`{"room":"r-1","from":"e-2-0","position":"e-3-0","now":3,"series":[{"id":0,"labels":{"__name__":"chaos"},"interval_ms":50}],"blocks":[{"ids":[0],"x":[1150,1300],"y":[[5,6]]}],"reason":"resume"}`,
 		`{"room":"r-1","from":"e-2-0","position":"e-3-0","now":3,"blocks":[{"ids":[0],"x":[1250],"y":[[6]]}],"reason":"resume"}`,
 	} {
-		if err := r.take(packet{event: "bootstrap", arg: []byte(arg)}); err != nil {
+		if err := r.take(siotest.Packet{Event: "bootstrap", Arg: []byte(arg)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,17 +155,17 @@ func TestTheViewerMergesAsThePageDoes(t *testing.T) {
 		t.Errorf("holds %+v at %q: %q", v.held, v.position, v.held.notes)
 	}
 	// Everything anew replaces, and until it is complete there is no position.
-	if err := r.take(packet{event: "bootstrap", arg: []byte(`{"room":"r-1","from":null,"now":4,"series":[],"blocks":[],"more":true,"reason":"lost"}`)}); err != nil {
+	if err := r.take(siotest.Packet{Event: "bootstrap", Arg: []byte(`{"room":"r-1","from":null,"now":4,"series":[],"blocks":[],"more":true,"reason":"lost"}`)}); err != nil {
 		t.Fatal(err)
 	}
 	if len(v.held.samples) != 0 || v.position != "" || v.anew != 1 {
 		t.Errorf("holds %+v at %q", v.held, v.position)
 	}
-	for name, p := range map[string]packet{
-		"an update amidst a bootstrap": {event: "update", arg: []byte(`{"room":"r-1","position":"e-5-0","now":5,"blocks":[]}`)},
-		"another room":                 {event: "bootstrap", arg: []byte(`{"room":"r-2","from":null,"position":"","now":4,"blocks":[],"reason":"join"}`)},
-		"no JSON":                      {event: "bootstrap", arg: []byte(`{`)},
-		"an unknown series":            {event: "gap", arg: []byte(`{"room":"r-1","ids":[9],"from":1,"to":2,"reason":"log_lost"}`)},
+	for name, p := range map[string]siotest.Packet{
+		"an update amidst a bootstrap": {Event: "update", Arg: []byte(`{"room":"r-1","position":"e-5-0","now":5,"blocks":[]}`)},
+		"another room":                 {Event: "bootstrap", Arg: []byte(`{"room":"r-2","from":null,"position":"","now":4,"blocks":[],"reason":"join"}`)},
+		"no JSON":                      {Event: "bootstrap", Arg: []byte(`{`)},
+		"an unknown series":            {Event: "gap", Arg: []byte(`{"room":"r-1","ids":[9],"from":1,"to":2,"reason":"log_lost"}`)},
 	} {
 		if r.take(p) == nil {
 			t.Errorf("%s was taken", name)
@@ -248,7 +249,7 @@ func TestWhatLiesBeforeTheWindowMayComeAgain(t *testing.T) {
 		{"bootstrap", `{"room":"r-1","from":null,"position":"g-1-0","now":9002,"blocks":[{"ids":[0],"x":[8050],"y":[[4]]}],"reason":"lost"}`, 0},
 		{"update", `{"room":"r-1","position":"g-2-0","now":9002,"blocks":[{"ids":[0],"x":[8000],"y":[[3]]}]}`, 1},
 	} {
-		if err := r.take(packet{event: step.event, arg: []byte(step.arg)}); err != nil {
+		if err := r.take(siotest.Packet{Event: step.event, Arg: []byte(step.arg)}); err != nil {
 			t.Fatal(err)
 		}
 		if len(v.held.behind) != step.order {

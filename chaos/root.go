@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"stripchart/internal/socketio/siotest"
 	"stripchart/internal/wire"
 )
 
@@ -68,10 +69,10 @@ func (v *rootViewer) visit(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	defer context.AfterFunc(ctx, s.close)()
+	defer s.Close()
+	defer context.AfterFunc(ctx, s.Close)()
 	for {
-		p, err := s.next()
+		p, err := s.Next()
 		if err != nil {
 			return err
 		}
@@ -90,13 +91,13 @@ func rootTime(text string) (int64, error) {
 }
 
 // take handles one packet. The caller holds mu.
-func (v *rootViewer) take(p packet) error {
-	switch p.event {
+func (v *rootViewer) take(p siotest.Packet) error {
+	switch p.Event {
 	case wire.EventBootstrap, wire.EventUpdate:
 	case wire.EventGap:
 		var m struct{ From, To, Reason string }
-		if err := json.Unmarshal(p.arg, &m); err != nil {
-			return fmt.Errorf("gap %.200s: %w", p.arg, err)
+		if err := json.Unmarshal(p.Arg, &m); err != nil {
+			return fmt.Errorf("gap %.200s: %w", p.Arg, err)
 		}
 		from, err := rootTime(m.From)
 		if err != nil {
@@ -112,19 +113,19 @@ func (v *rootViewer) take(p packet) error {
 		X []string
 		Y []*float64
 	}
-	if err := json.Unmarshal(p.arg, &m); err != nil || len(m.X) != len(m.Y) {
-		return fmt.Errorf("%s %.200s: %w", p.event, p.arg, err)
+	if err := json.Unmarshal(p.Arg, &m); err != nil || len(m.X) != len(m.Y) {
+		return fmt.Errorf("%s %.200s: %w", p.Event, p.Arg, err)
 	}
-	if p.event == wire.EventBootstrap {
+	if p.Event == wire.EventBootstrap {
 		v.held, v.joined, v.last, v.gaps = map[int64]float64{}, time.Now().UnixMilli(), math.MinInt64, nil
 		v.counts["joins of /"]++
 	} else if v.held == nil {
-		return fmt.Errorf("an update before the bootstrap: %.200s", p.arg)
+		return fmt.Errorf("an update before the bootstrap: %.200s", p.Arg)
 	}
 	for i, x := range m.X {
 		t, err := rootTime(x)
 		if err != nil || m.Y[i] == nil {
-			return fmt.Errorf("%s of %q without time or value: %w", p.event, x, err)
+			return fmt.Errorf("%s of %q without time or value: %w", p.Event, x, err)
 		}
 		if t <= v.last {
 			v.wrong.Order++

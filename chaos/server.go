@@ -74,12 +74,12 @@ func (s *server) history(query string, slices []int64) (*holding, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.close()
+	defer c.Close()
 	h := newHolding("history of " + s.name)
 	for _, from := range slices {
 		n := points
 		var a wire.HistoryAnswer
-		if err := c.ask(wire.EventHistory, wire.History{Query: query, From: from, To: from + slice - 1, Points: &n}, &a); err != nil {
+		if err := request(c, wire.EventHistory, wire.History{Query: query, From: from, To: from + slice - 1, Points: &n}, &a); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
 		names := map[int]string{}

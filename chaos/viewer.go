@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"stripchart/internal/socketio/siotest"
 	"stripchart/internal/wire"
 )
 
@@ -77,40 +78,40 @@ type room struct {
 
 // take handles one packet. The caller holds viewer.mu. An error that is no
 // *wire.Error means that the server broke the protocol.
-func (r *room) take(p packet) error {
-	switch p.event {
+func (r *room) take(p siotest.Packet) error {
+	switch p.Event {
 	case "":
-		if p.id != r.answer {
+		if p.ID != r.answer {
 			return nil
 		}
-		if err := granted(p.arg); err != nil {
+		if err := granted(p.Arg); err != nil {
 			return err
 		}
 		var a wire.Subscribed
-		if err := json.Unmarshal(p.arg, &a); err != nil {
+		if err := json.Unmarshal(p.Arg, &a); err != nil {
 			return err
 		}
 		r.id = a.Room
 	case wire.EventBootstrap:
 		var m wire.Bootstrap
-		if err := json.Unmarshal(p.arg, &m); err != nil {
-			return fmt.Errorf("bootstrap %.200s: %w", p.arg, err)
+		if err := json.Unmarshal(p.Arg, &m); err != nil {
+			return fmt.Errorf("bootstrap %.200s: %w", p.Arg, err)
 		}
 		return r.bootstrap(&m)
 	case wire.EventUpdate:
 		var m wire.Update
-		if err := json.Unmarshal(p.arg, &m); err != nil {
-			return fmt.Errorf("update %.200s: %w", p.arg, err)
+		if err := json.Unmarshal(p.Arg, &m); err != nil {
+			return fmt.Errorf("update %.200s: %w", p.Arg, err)
 		}
 		return r.update(&m)
 	case wire.EventGap:
 		var m wire.Gap
-		if err := json.Unmarshal(p.arg, &m); err != nil {
-			return fmt.Errorf("gap %.200s: %w", p.arg, err)
+		if err := json.Unmarshal(p.Arg, &m); err != nil {
+			return fmt.Errorf("gap %.200s: %w", p.Arg, err)
 		}
 		return r.gap(&m)
 	case wire.EventStatus:
-		r.addNote("%s %s", time.Now().Format("15:04:05.000"), p.arg)
+		r.addNote("%s %s", time.Now().Format("15:04:05.000"), p.Arg)
 	}
 	return nil
 }

@@ -108,7 +108,7 @@ func (p *process) historyOf(query string) samples {
 	var h wire.HistoryAnswer
 	now, points := time.Now().UnixMilli(), 20_000
 	c := dial(p.t, p.url)
-	defer c.conn.Close()
+	defer c.Close()
 	c.ask(wire.EventHistory, wire.History{Query: query, From: now - 600_000, To: now + 60_000, Points: &points}, &h)
 	if !h.OK {
 		p.t.Fatal("the history was refused")

@@ -20,6 +20,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"stripchart/internal/socketio"
+	"stripchart/internal/socketio/siotest"
 	"stripchart/internal/testkit"
 	"stripchart/internal/wire"
 )
@@ -70,50 +71,11 @@ func limited(t testing.TB, limit, value string, args ...string) *process {
 	return p
 }
 
-// openSocket opens a WebSocket from a local address and reads nothing.
-func openSocket(p *process, from string) (net.Conn, io.Reader, error) {
-	dialer := ws.Dialer{NetDial: func(ctx context.Context, network, address string) (net.Conn, error) {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-		return d.DialContext(ctx, network, address)
-	}}
-	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
-	defer cancel()
-	conn, buffered, _, err := dialer.Dial(ctx, "ws"+strings.TrimPrefix(p.url, "http")+"/socket.io/?EIO=4&transport=websocket")
-	if err != nil {
-		return nil, nil, err
-	}
-	_ = conn.SetDeadline(time.Now().Add(testkit.Patience))
-	if buffered != nil {
-		return conn, buffered, nil
-	}
-	return conn, conn, nil
-}
-
-// closed reads until the connection ends, and returns the close frame's code; 0
-// without one.
-func (c *client) closed() ws.StatusCode {
-	c.t.Helper()
-	for {
-		_, err := wsutil.ReadServerText(struct {
-			io.Reader
-			io.Writer
-		}{c.in, c.conn})
-		var end wsutil.ClosedError
-		switch {
-		case errors.As(err, &end):
-			c.conn.Close()
-			return end.Code
-		case err != nil:
-			return 0
-		}
-	}
-}
-
 // refusedFrom expects a WebSocket and a poll from an address to get 503.
 func refusedFrom(t *testing.T, p *process, from string) {
 	t.Helper()
 	var status ws.StatusError
-	if _, _, err := openSocket(p, from); !errors.As(err, &status) || status != http.StatusServiceUnavailable {
+	if _, err := openSocket(p, from); !errors.As(err, &status) || status != http.StatusServiceUnavailable {
 		t.Errorf("a WebSocket gets %v, want 503", err)
 	}
 	transport := &http.Transport{
@@ -131,13 +93,13 @@ func refusedFrom(t *testing.T, p *process, from string) {
 }
 
 func TestConnectionsAreLimitedByFlags(t *testing.T) {
-	enter := func(t *testing.T, p *process, from string) net.Conn {
+	enter := func(t *testing.T, p *process, from string) *siotest.Client {
 		t.Helper()
-		conn, _, err := openSocket(p, from)
+		conn, err := openSocket(p, from)
 		if err != nil {
 			t.Fatalf("from %s: %v", from, err)
 		}
-		t.Cleanup(func() { conn.Close() })
+		t.Cleanup(conn.Close)
 		return conn
 	}
 	t.Run("in total", func(t *testing.T) {
@@ -164,11 +126,11 @@ func TestConnectionsAreLimitedByFlags(t *testing.T) {
 func TestAConnectionThatJoinsNothingIsCut(t *testing.T) {
 	p := limited(t, "connect_seconds", "3", "--connect-timeout", "3s")
 	stays := dial(t, p.url)
-	conn, in, err := openSocket(p, "127.0.0.1")
+	idle, err := openSocket(p, "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code := (&client{t: t, conn: conn, in: in}).closed(); code != 0 {
+	if code := idle.Closed(); code != 0 {
 		t.Errorf("closed with %d, want no close frame", code)
 	}
 	counted(t, p, metricClosed(socketio.ReasonConnectTimeout), 1)
@@ -186,13 +148,13 @@ func TestPacketSizeIsLimitedByAFlag(t *testing.T) {
 		return `42/live,["x","` + strings.Repeat("x", size-len(around)) + `"]`
 	}
 	c := dial(t, p.url)
-	c.write(event(2048))
+	c.send(event(2048))
 	var a wire.Subscribed
 	if c.ask(wire.EventSubscribe, wire.Subscribe{Query: "load1"}, &a); !a.OK {
 		t.Errorf("after a packet of the largest size: %+v", a)
 	}
-	c.write(event(2049))
-	if code := c.closed(); code != ws.StatusMessageTooBig {
+	c.send(event(2049))
+	if code := c.Closed(); code != ws.StatusMessageTooBig {
 		t.Errorf("closed with %d, want 1009", code)
 	}
 	counted(t, p, metricClosed(socketio.ReasonTooLarge), 1)
@@ -207,10 +169,10 @@ func TestEventsPerSecondAreLimitedByAFlag(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.conn.Write(burst.Bytes()); err != nil {
+	if _, err := c.Write(burst.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	if code := c.closed(); code != ws.StatusPolicyViolation {
+	if code := c.Closed(); code != ws.StatusPolicyViolation {
 		t.Errorf("closed with %d, want 1008", code)
 	}
 	counted(t, p, metricClosed(socketio.ReasonTooManyMessages), 1)
@@ -233,7 +195,7 @@ func TestOutputIsLimitedByAFlag(t *testing.T) {
 			t.Fatal("nothing was dropped")
 		}
 		now := time.Now().UnixMilli()
-		c.write(fmt.Sprintf(`42/live,1000["history",{"query":"{__name__=~\".+\"}","from":%d,"to":%d,"points":1200}]`, now-60_000, now))
+		c.send(fmt.Sprintf(`42/live,1000["history",{"query":"{__name__=~\".+\"}","from":%d,"to":%d,"points":1200}]`, now-60_000, now))
 	}
 	stopped := time.Now().UnixMilli()
 

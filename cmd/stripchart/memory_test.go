@@ -44,7 +44,7 @@ func TestAServerShortOfMemoryGoesOnForThoseWhoAreThere(t *testing.T) {
 	if status != http.StatusServiceUnavailable || !strings.Contains(text, wire.CodeOverloaded) {
 		t.Errorf("a page that joins: %d %s", status, text)
 	}
-	if _, _, err := openSocket(p, "127.0.0.1"); err == nil {
+	if _, err := openSocket(p, "127.0.0.1"); err == nil {
 		t.Error("a WebSocket was let in")
 	}
 	if viewer.ask(wire.EventSubscribe, wire.Subscribe{Query: "load1"}, &a); a.OK {

@@ -80,7 +80,7 @@ func (p *process) copied(host string) samples {
 	var h wire.HistoryAnswer
 	now, points := time.Now().UnixMilli(), 20_000
 	c := dial(p.t, p.url)
-	defer c.conn.Close()
+	defer c.Close()
 	c.ask(wire.EventHistory, wire.History{Query: fmt.Sprintf("copied{host=%q}", host), From: now - 600_000, To: now + 60_000, Points: &points}, &h)
 	if !h.OK {
 		p.t.Fatal("the history was refused")

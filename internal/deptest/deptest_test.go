@@ -40,6 +40,7 @@ var mayImport = map[string]struct {
 	"internal/wire":                   {[]string{"internal/bus"}, "messages are pure data: built from samples, sent by others"},
 	"internal/socketio":               {nil, "the Socket.IO server knows neither rooms nor samples, so that it can be judged by the protocol's own tests"},
 	"internal/socketio/conformance":   {[]string{"internal/socketio"}, "it serves the protocols' own test suites, which know nothing of samples"},
+	"internal/socketio/siotest":       {nil, "it is a client of the protocol for tests of any package"},
 	"internal/bus":                    {nil, "the contract comes before everything that keeps it"},
 	"internal/bus/bustest":            {[]string{"internal/bus"}, "the suite tests the contract, not one implementation"},
 	"internal/bus/membus":             {[]string{"internal/bus"}, "an implementation of the bus is known to main alone"},
