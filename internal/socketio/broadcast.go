@@ -10,7 +10,7 @@ import (
 // that senders end together, enough that they rarely meet.
 const broadcastGrain = 32
 
-// Outgoing is what one connection is sent in a Broadcast.
+// Outgoing is one connection of a Broadcast, with its packets.
 type Outgoing struct {
 	Conn    *Conn
 	Packets []*Packet
@@ -21,7 +21,7 @@ type Outgoing struct {
 // Broadcast is Conn.Write for many connections: it makes one system call for each, on as
 // many goroutines as there are processors. It returns when all have been tried, and does
 // not keep out. Each connection appears at most once in out. Neighbours in out that are sent
-// the same packets cost least. Two connections may get what two concurrent calls send in
+// the same packets cost least. The packets of two concurrent calls may reach two connections in
 // different orders.
 func (s *Server) Broadcast(out []Outgoing) {
 	b := &broadcast{server: s, out: out}

@@ -79,7 +79,7 @@ type Config struct {
 
 // Session is what Config.Accept knows about the peer of a connection.
 type Session struct {
-	// Address is what MaxConnsPerAddr counts by.
+	// Address is the key by which MaxConnsPerAddr counts.
 	Address string
 	// Data is the application's own, for example who signed in and what they may see.
 	// Each connection holds it until its end.

@@ -155,8 +155,8 @@ func TestUpgradeToACompressedWebSocket(t *testing.T) {
 	c.expect(`42["end",""]`)
 }
 
-// A bootstrap of an hour, one series: what compression costs and saves, once for
-// all who share the packet.
+// The cost and the gain of compression for a bootstrap of one series over an hour, once for all
+// connections that share the packet.
 func BenchmarkDeflate(b *testing.B) {
 	var f flatePool
 	var x, y []string

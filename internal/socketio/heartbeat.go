@@ -190,7 +190,7 @@ func (h *heartbeat) unlist(c *Conn) {
 func (c *Conn) tick() (next int64) {
 	h := c.server.heartbeat
 	now := h.since()
-	soon := now + h.step // what falls into this step is done in this step
+	soon := now + h.step // work that is due within this step is done in this step
 	b := &c.beat
 	if by := b.connectBy.Load(); by != 0 && by <= soon {
 		c.kill(ReasonConnectTimeout)

@@ -26,7 +26,7 @@ type idle struct {
 }
 
 // idleNumber is the number under which a connection waited last, another each
-// time, so that a late event finds nobody. 0: it is not a member.
+// time, so that a late event matches no connection. 0: it is not a member.
 type idleNumber = uint64
 
 // enter makes the next bytes call c.handleRead, once. It returns false if nothing will call

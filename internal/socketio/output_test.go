@@ -52,7 +52,7 @@ func TestOutputIsCountedOncePerPacketAndUntilItHasLeft(t *testing.T) {
 	c.send("5")
 	c.expectPrefix(`42["big",`)
 	eventually(t, "nothing is queued", none)
-	// And what nobody polls for ends with its session.
+	// Packets that no poll fetches are released with their session.
 	late := st.pollSession()
 	st.expect("POST", late, "40", 200, "ok")
 	s := await(t, a.connected, "Connected")
@@ -61,7 +61,7 @@ func TestOutputIsCountedOncePerPacketAndUntilItHasLeft(t *testing.T) {
 	eventually(t, "nothing is queued", none)
 }
 
-// What all are sent goes on, and what one asks for waits.
+// At the bound, broadcasts are still sent, and answers to single requests wait.
 func TestFullOutputTakesOnlyWhatIsSmallAndTellsDrained(t *testing.T) {
 	a := newApp()
 	drained := make(chan *Socket, 10)
@@ -112,7 +112,7 @@ func TestFullOutputTakesOnlyWhatIsSmallAndTellsDrained(t *testing.T) {
 	}
 }
 
-// Those who read need not wait for those who do not.
+// Connections that read do not wait for connections that do not.
 func TestFullOutputIsRelievedOfThoseWhoDoNotRead(t *testing.T) {
 	a := newApp()
 	inBubble(t, Config{TotalOutputBytes: 1 << 20}, a, func(s *Server, p *pipes) {

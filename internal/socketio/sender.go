@@ -17,9 +17,9 @@ const kernelQueue = 64 << 10
 // beyond it are left over as if the socket were full.
 const maxVector = 1024
 
-// sender is what a goroutine needs to write to sockets without blocking and
-// without allocating: the call into the poller takes a func, and a func made
-// for each write would be one allocation per viewer and message.
+// sender is a goroutine's scratch for writes to sockets that neither block nor allocate. The
+// call into the poller takes a func; one made for each write would be an allocation per viewer
+// and message.
 type sender struct {
 	try func(fd uintptr) // bound once to attempt
 	buf []byte           // what attempt writes, or
@@ -60,14 +60,13 @@ func (sd *sender) write(raw syscall.RawConn, e encoding, ps []*Packet) (n int, a
 	return n, n == sd.due, err
 }
 
-// run is write with what was put into buf or vec, to a descriptor that the
-// caller holds.
+// run writes the contents of buf or vec to a descriptor that the caller holds.
 func (sd *sender) run(fd uintptr) (int, error) {
 	sd.attempt(fd)
 	return sd.result()
 }
 
-// result counts an attempt and forgets what it was about.
+// result counts an attempt and clears its buffers.
 func (sd *sender) result() (int, error) {
 	sd.buf = nil
 	clear(sd.vec)

@@ -211,7 +211,7 @@ func (s *Server) session(id string) *Conn {
 // newID returns an id that cannot be guessed: at least 128 random bits.
 func newID() string { return rand.Text() }
 
-// sender lends what a goroutine needs to write.
+// sender returns a sender for one goroutine, from the pool.
 func (s *Server) sender() *sender {
 	if sd, ok := s.senders.Get().(*sender); ok {
 		return sd

@@ -13,16 +13,16 @@ import (
 	"stripchart/internal/bus"
 )
 
-// Append writes b to the log, from where Run publishes it. The spool owns b from
-// the call on, also after an error: nobody may change it any more, but the caller
-// may append it again. b has the Source of the spool and a new sequence number,
-// NextSeq; numbers may be left out, which servers declare as a gap, but never go
-// back, and one that was refused is left out or comes with the same batch again.
+// Append writes b to the log, and Run publishes it from there. The spool owns b from the call
+// on, also after an error: the caller must not change b, and may append it again. b has the
+// Source of the spool and the sequence number NextSeq, or a higher one: servers declare a gap
+// for numbers that are left out. A number is never used for two batches: after an error the
+// caller appends the same batch again or leaves its number out.
 //
-// It returns nil when the batch was written; ErrHeld when it is only in memory,
-// and published all the same; ErrNotWritten, bus.ErrTooLarge, ErrSequence or
-// ErrClosed, wrapped, when the spool has not taken it. It waits for nothing but the
-// disk. Calls are safe beside each other, but one caller makes the order.
+// Append returns nil when the batch was written, and ErrHeld when it is only in memory and
+// published from there. It returns ErrNotWritten, bus.ErrTooLarge, ErrSequence or ErrClosed,
+// wrapped, when the spool does not have the batch. It waits for the disk only. It may be
+// called concurrently, but a source's batches have an order only if one goroutine appends.
 func (s *Spool) Append(ctx context.Context, b *bus.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (s *Spool) put(h header, rec []byte, durable bool) error {
 		s.mu.Unlock()
 		if durable {
 			err = s.sync()
-			// Nobody knows what of it is on the disk: it is cut off as half a record is.
+			// How much of the record is on the disk is unknown, so it is cut off like half a record.
 			s.bad = err != nil
 		}
 	}
@@ -117,9 +117,9 @@ func sizeInLog(n int) int64 { return int64(n + 7*(n/pageSize+1)) }
 
 // write puts a record into the log. It needs logMu.
 //
-// After a failed write wlog goes on as if nothing had happened, with half a
-// record in its page: what follows would be unreadable. So the log is closed then,
-// the half record cut off, and a new segment begun, before the next write.
+// After a failed write wlog goes on as if nothing had happened, with half a record in its
+// page, and the records behind it could not be read. So before the next write the log is
+// closed, the half record is cut off, and a new segment is begun.
 func (s *Spool) write(h header, rec []byte) error {
 	if s.wl == nil {
 		if err := s.openLog(); err != nil {

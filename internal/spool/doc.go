@@ -25,23 +25,22 @@
 //  5. After a start, and after an error, the batches of the last 10 s before the
 //     newest acknowledged one are published again (DESIGN section 5, Bus 3).
 //     Readers skip the copies.
-//  6. The spool is bounded in bytes and age. What no longer fits is dropped from
-//     the oldest end, in whole segments, counted and logged; servers see the
-//     missing numbers and declare a gap. For those who do not know the numbers before,
-//     the batch behind them says how many are missing, and since when.
+//  6. The spool is bounded in bytes and age. Beyond a bound the oldest whole segments are
+//     dropped, counted and logged; servers see the missing numbers and declare a gap. A
+//     server that does not know the numbers before is told by the batch behind the missing
+//     ones how many are missing, and since when.
 //  7. A full or failing disk does not stop the stream. Append returns ErrHeld: the
 //     batch is in memory and published from there, and written, in order, when there
-//     is room again. Of what is held at most 4 MiB wait for the bus. What waits in
-//     memory when the process is killed is lost; its numbers are used, so that
-//     servers declare a gap of exactly that. Where not even the spare (see below) can
-//     be written, and beyond the 4 MiB, Append returns ErrNotWritten. In every case
-//     nothing that was appended before is harmed.
+//     is room again. Held batches may wait for the bus up to 4 MiB. A kill loses the
+//     batches that are only in memory; their numbers count as used, so servers declare a
+//     gap of exactly those. Beyond the 4 MiB, or if not even the spare (see below) can be
+//     written, Append returns ErrNotWritten. Batches appended before are never harmed.
 //  8. A batch that the bus refuses for good is dropped, counted and logged, alone:
 //     a refused merged batch is taken apart first.
-//  9. A spool that comes to another machine, or to one with another host name, goes
-//     on as a new source, with the numbers that it has: two hosts with a copy of one
-//     spool never publish as one source. So does one whose source has a name that
-//     bus.CheckSource refuses: a server would refuse each of its batches.
+//  9. A spool that is opened on another machine, or under another host name, continues as a
+//     new source with the same numbers, so two hosts with a copy of one spool never publish
+//     as one source. A spool whose source has a name that bus.CheckSource refuses continues
+//     as a new source too: a server would refuse each of its batches.
 //
 // On disk a spool is a directory:
 //
@@ -66,7 +65,8 @@
 // "machine" is a hash of the machine id and the host name. A source.json of version 1
 // has no "saves" and no "machine"; its source goes on, and is bound to the machine
 // from then on. One of version 2 has no "crc32", which is of what stands before it and
-// the closing brace. A program refuses a spool of a newer version and leaves it as it is. "sent" is what need not be sent any more, "given" what the bus took.
+// the closing brace. A program refuses a spool of a newer version and leaves it as it is.
+// Batches up to "sent" need not be sent any more; "given" is the newest that the bus accepted.
 //
 // A full disk has no room to replace a file. The spare was made while there was
 // room, and is overwritten in place, which needs none on ext4, XFS or tmpfs. Of the

@@ -14,9 +14,9 @@ var machineFiles = []string{"/etc/machine-id", "/var/lib/dbus/machine-id", "/etc
 // "" where the system says nothing. The id of an installation is not to be shown
 // around, so it is a hash.
 //
-// A clone that has kept both the id and the host name is not told apart. It need not
-// be: it measures the series of the original under their very labels, and whose
-// sample of a time comes first would stand whatever the sources are called.
+// A clone with the same machine id and host name counts as the same machine. That does no
+// harm: original and clone measure series with the same labels, and of two samples at one
+// time the first is kept, whatever the names of the sources.
 func machineID() string {
 	var id []byte
 	for _, name := range machineFiles {

@@ -32,10 +32,10 @@ func (r *reader) reset() {
 	r.segment, r.ahead = nil, nil
 }
 
-// next returns the first batch after cursor that is not above bound, which is
-// the number of a batch that was written. It stays until taken. Nil means that
-// the log has none. Batches that are in the log but cannot be read are counted as
-// dropped. Errors are of the file system and may go away.
+// next returns the first batch after cursor and up to bound, which is the number of a batch
+// that was written. It returns the same batch until taken is called, and nil if the log has
+// none. Batches that are in the log but cannot be read are counted as dropped. An error is the
+// file system's, and a later call may succeed.
 func (r *reader) next(cursor, bound uint64) (*entry, error) {
 	for cursor = max(cursor, min(r.floor, bound)); cursor < bound; {
 		if r.ahead != nil {

@@ -150,8 +150,8 @@ func (s *Spool) scan() (damaged bool, err error) {
 		s.newest = max(s.newest, g.last)
 		s.segs = append(s.segs, g)
 	}
-	// Those at the end without a record are of starts that wrote nothing. They go,
-	// because every start makes another one.
+	// Each start makes a segment. Empty segments at the end, of starts that wrote nothing,
+	// are deleted, or their number would grow.
 	for n := len(s.segs); n > 0 && s.segs[n-1].records == 0; n-- {
 		if err := os.Remove(s.segs[n-1].name(s.logDir)); err != nil {
 			return false, fmt.Errorf("tidy up spool: %w", err)
@@ -317,8 +317,8 @@ func onlyZeros(r io.Reader) (bool, error) {
 	}
 }
 
-// prune deletes the oldest segments: those that nobody needs any more, and those
-// that exceed the bounds when need bytes are going to be written. It needs logMu.
+// prune deletes the oldest segments: the segments whose batches need not be sent again, and
+// the segments that exceed the bounds once need more bytes are written. It needs logMu.
 func (s *Spool) prune(need int64) {
 	tooOld := time.Now().Add(-s.o.MaxAge).UnixMilli()
 	for {

@@ -99,10 +99,9 @@ func (w *sender) run(ctx context.Context) error {
 // offer publishes entries until they are acknowledged or refused, or until they
 // are to be gathered anew. Its error is that of a bus that is unusable.
 //
-// A batch whose reply was lost may be in the log, and what is published next may
-// be merged differently from it. That is safe: readers skip a batch whose Seq
-// they have seen, and of one with First() <= seen < Seq they apply the samples
-// that they do not have, by series and time.
+// A batch whose reply was lost may be in the log, and the next publish may merge its content
+// in another way. That is safe: readers skip a batch whose Seq they have seen. If First() <=
+// seen < Seq, readers apply those samples of the batch that they lack, by series and time.
 func (w *sender) offer(ctx context.Context, entries []entry) error {
 	b := w.s.withDropped(merge(entries))
 	last := entries[len(entries)-1].seq
@@ -177,7 +176,7 @@ func (w *sender) succeeded() {
 	w.pause.Reset()
 }
 
-// told notes what the bus said of n batches that it took.
+// told handles the bus's answer for n batches that it accepted.
 func (w *sender) told(n int, err error) {
 	partly := errors.Is(err, bus.ErrNotAllWritten)
 	if partly {

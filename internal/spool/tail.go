@@ -6,13 +6,13 @@ import (
 	"stripchart/internal/bus"
 )
 
-// maxTailBytes bounds, by bus.Batch.Size, the batches that are kept in memory: to
-// be sent without reading them back, and because the disk does not take them. The
-// oldest give way, which are in the log or acknowledged.
+// maxTailBytes bounds, by bus.Batch.Size, the batches that are kept in memory: new ones, so
+// that they are sent without being read back, and held ones, which the disk refused. Beyond
+// the bound the oldest batch that is in the log or acknowledged is dropped from memory.
 const maxTailBytes = 4 << 20
 
-// maxMarks bounds what is known of the acknowledged batches: 10 s of one batch
-// every 50 ms are 200. The oldest give way.
+// maxMarks bounds the marks of acknowledged batches: 10 s with a batch every 50 ms are 200.
+// Beyond it the oldest mark is dropped.
 const maxMarks = 4096
 
 // entry is a batch that was written, or is held.

@@ -12,11 +12,11 @@ import (
 	"stripchart/internal/bus"
 )
 
-// Ref remembers the database's reference of a series, which spares the look-up
-// by labels. The zero Ref knows nothing yet; Append fills it in. It belongs to
-// the caller, one for each series, and may outlive any reopening: it holds the
-// number of the opening that gave it, because after one the same number may
-// stand for another series.
+// Ref caches the database's reference of a series, so that Append need not look the series
+// up by its labels. The zero Ref is empty; Append fills it in. The caller keeps one Ref for
+// each series, also while the database is opened again: a Ref includes the generation of the
+// database that gave it, because another generation may use the same number for another
+// series.
 type Ref uint64
 
 // refBits is how many of Ref's bits are the database's reference, of which it
@@ -42,10 +42,9 @@ type Row struct {
 	Samples []bus.Sample  // ascending times
 }
 
-// Append commits all rows in one transaction. Samples that the store has no
-// place for are left out and counted in its metrics: another value at the time
-// of their series' newest sample, or older than Options.OutOfOrder allows. The
-// rows stay the caller's.
+// Append commits all rows in one transaction. It leaves out, and counts in its metrics, a
+// second value at the time of a series' newest sample, and a sample that is older than
+// Options.OutOfOrder allows. Append does not keep the rows.
 //
 // Errors: ErrDiskFull (nothing was written), ErrInvalidSeries (nothing was
 // written), ErrClosed. After any other error the rows may be in the store or
@@ -70,7 +69,7 @@ func (s *Store) Append(rows []Row) error {
 		}
 		s.metrics.failed.Inc()
 		s.recovery.failed(err)
-		s.space.look() // the disk may have filled up since: it is not opened again before there is room
+		s.space.look() // the disk may be full now: the database is not opened again before there is room
 		return fmt.Errorf("append: %w", err)
 	}
 	s.recovery = recovery{}
@@ -80,11 +79,10 @@ func (s *Store) Append(rows []Row) error {
 	return nil
 }
 
-// mapChunks has full head chunks written while there is room, each time that the
-// free space was looked at. tsdb does the same once a minute, in a goroutine of its
-// own, which panics when the disk has filled up meanwhile. When nothing is committed
-// any more because the reserve is touched, this is also the last time: then nothing is
-// left to write. s.appendMu is held.
+// mapChunks writes full head chunks to disk while there is room, once for each look at the
+// free space. tsdb itself does so once a minute in its own goroutine, and that goroutine
+// panics if the disk is full by then. Once the reserve is touched and commits stop, one more
+// call leaves tsdb nothing to write. s.appendMu is held.
 func (s *Store) mapChunks() {
 	at, room := s.space.seen()
 	if !room || at.Equal(s.mapped) {
@@ -100,7 +98,7 @@ func (s *Store) mapChunks() {
 }
 
 // Writable returns nil, or an error that wraps ErrDiskFull while appends are
-// refused for want of disk space, so that a door can refuse a write before it
+// refused for want of disk space, so that an endpoint can refuse a write before it
 // is in the log.
 func (s *Store) Writable() error { return s.space.check() }
 

@@ -32,14 +32,14 @@ const metaName = "meta.json"
 //
 //   - A meta.json that is gone or is not as it was noted is written again: as noted, or
 //     else from the block's index.
-//   - Tombstones that are not legible go: nothing is ever deleted here but whole blocks.
+//   - Tombstones that cannot be read are removed: the store deletes whole blocks only.
 //   - A block that cannot be opened is set aside, which is a loss of its span of time.
-//   - A block that was noted and is gone is a loss too, unless blocks that are there were
-//     made of it. These may not have been noted: the disk was full, or an older stripchart
-//     made them.
+//   - A block that was noted and is missing is a loss too, unless it was compacted into
+//     blocks that exist. Those may not have been noted: the disk was full, or an older
+//     stripchart compacted them.
 //
-// largest is the longest span of a block. What can be opened may still hold damage, which is
-// met when it is read; see damage.go.
+// largest is the longest span of a block. A block that can be opened may still be damaged
+// inside; the reader finds that damage (damage.go).
 func checkBlocks(db string, known map[ulid.ULID]tsdb.BlockMeta, largest time.Duration, log *slog.Logger) (metas []tsdb.BlockMeta, lost []Loss, err error) {
 	entries, err := os.ReadDir(db)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

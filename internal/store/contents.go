@@ -30,7 +30,8 @@ type contents struct {
 	noted
 	written []byte
 
-	// losses is a copy of Lost for who must not wait for the disk, as change does with mu held.
+	// losses is a copy of Lost for readers that must not wait for the disk; change writes to
+	// the disk while it holds mu.
 	losses atomic.Pointer[[]Loss]
 }
 
@@ -43,7 +44,7 @@ type noted struct {
 	Logs map[string]int64 `json:"logs"`
 	// Synced tells that appends are fsynced before they return.
 	Synced bool `json:"synced,omitempty"`
-	// Lost is what nobody was told of yet.
+	// Lost are the losses that were not declared yet.
 	Lost []Loss `json:"lost,omitempty"`
 }
 
@@ -67,9 +68,8 @@ func readContents(dir string, log *slog.Logger) (*contents, error) {
 	return c, nil
 }
 
-// change keeps what f changes. Where nobody can do anything about a failure it is only
-// logged: what was noted before stays, and makes the next start look closer than it needs
-// to.
+// change applies f and saves the note. A failure to save is only logged: the older note
+// stays, and the next start checks more files than it needs to.
 func (c *contents) change(f func(*noted)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +125,7 @@ func (c *contents) see(bs []*tsdb.Block, deletable map[ulid.ULID]struct{}, synce
 	_ = c.change(func(n *noted) { n.Blocks, n.Logs, n.Synced = metas, logFiles(c.dir), synced })
 }
 
-// seeLogs notes the write logs, which nobody writes to any more.
+// seeLogs notes the write logs, once the database no longer writes to them.
 func (c *contents) seeLogs() { _ = c.change(func(n *noted) { n.Logs = logFiles(c.dir) }) }
 
 // logFiles returns the segments of the write logs and how many bytes of each are in use.

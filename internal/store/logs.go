@@ -19,11 +19,11 @@ import (
 // tsdb builds the head, and the WBL, the log of late samples. (Those are in the WAL too,
 // but tsdb passes over them there.)
 //
-// tsdb has a repair of its own, but it is for one log and one opening: behind damage in
-// the WAL it drops every later segment and does not read the WBL, whose chunks it then
-// takes for present at the next start; at damage in a checkpoint it deletes the WAL and
-// fails at every start. So the logs are whole before it sees them. Reading them twice is
-// cheap against tsdb's reading, which also builds the head.
+// tsdb's own repair loses more than the damage. After damage in the WAL it drops every later
+// segment and does not read the WBL; at the next start it assumes that the WBL's chunks
+// exist. After damage in a checkpoint it deletes the WAL and fails at every start. So this
+// package mends the logs before tsdb opens them. It reads them one more time for that, which
+// is cheap beside tsdb's own reading, which also builds the head.
 type logs struct {
 	db    string     // the database's directory
 	files []*logFile // in the order in which tsdb reads them
@@ -180,8 +180,8 @@ func (l *logs) add(rel string, begin int, known map[string]int64, late bool) err
 	}
 	switch {
 	case late && len(there) > 0:
-		// Those before are deleted once their samples are in blocks. Only who looks for the
-		// samples can tell that from a loss; see weighing.
+		// tsdb deletes the segments before once their samples are in blocks. Only a search for
+		// the samples can tell that from a loss; see weighing.
 		if begin = there[0]; slices.ContainsFunc(noted, func(i int) bool { return i < begin }) {
 			gone()
 		}

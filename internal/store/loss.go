@@ -38,10 +38,9 @@ func (l Loss) warn(log *slog.Logger, dir string) {
 
 func moment(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
-// Losses returns what damage has cost, as far as it was found when the database was
-// opened, and LossesDeclared was not called since: also by processes before this one. An
-// Append after a failed one opens the database again, so there may be new ones after it.
-// The result must not be changed.
+// Losses returns the losses that were found when the database was opened, by this process or
+// an earlier one, and were not passed to LossesDeclared. An Append after a failed one opens
+// the database again and may add losses. The caller must not change the result.
 func (s *Store) Losses() []Loss {
 	if ls := s.contents.losses.Load(); ls != nil {
 		return *ls
@@ -49,8 +48,7 @@ func (s *Store) Losses() []Loss {
 	return nil
 }
 
-// LossesDeclared has these losses forgotten: who asked for them has made them known for
-// good.
+// LossesDeclared removes losses from Losses, because the caller has declared them durably.
 func (s *Store) LossesDeclared(ls []Loss) error {
 	return s.contents.change(func(n *noted) {
 		n.Lost = slices.DeleteFunc(n.Lost, func(l Loss) bool { return slices.ContainsFunc(ls, l.Equal) })

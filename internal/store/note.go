@@ -40,9 +40,9 @@ const (
 	brokenSuffix = ".broken"
 )
 
-// Keep replaces a note, in one step: no reader and no crash sees half of it. What
-// was appended before is in the database when the note is read again, unless
-// Intact says otherwise.
+// Keep replaces a note in one step: no reader and no crash sees half of it. Whenever the note
+// is read again, the database has every sample that was appended before Keep, unless Intact
+// returns false.
 func (s *Store) Keep(n Note, b []byte) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// spaceCheckEvery bounds how often the operating system is asked for the free
-// space, and so how long a recovery goes unnoticed.
+// spaceCheckEvery is the least time between two looks at the free space. New room is noticed
+// that much later at most.
 const spaceCheckEvery = time.Second
 
 // space decides whether there is room to write. It stands in front of tsdb

@@ -18,9 +18,9 @@ const (
 	spareSize = 1 << 20
 )
 
-// takeSpare gives the room of the spare file back where there is little: after a kill on a
-// full disk the database can be opened then, to be read, and pages are live. A write
-// that fails meanwhile would end the process, in a goroutine of tsdb's.
+// takeSpare deletes the spare file if there is little room. So after a kill on a full disk
+// the database can be opened and read, and pages are live. Without the room, a write of
+// tsdb's would fail in a goroutine of its own and end the process.
 func takeSpare(dir string) error {
 	if free, err := freeSpace(dir); err != nil || free >= 2*spareSize {
 		return nil
@@ -31,8 +31,8 @@ func takeSpare(dir string) error {
 	return nil
 }
 
-// layInSpare makes the spare file where there is room. Without it only a start on a full disk
-// is refused.
+// layInSpare makes the spare file if there is room. Without a spare file only a start on a
+// full disk is refused.
 func layInSpare(dir string) error {
 	name := filepath.Join(dir, spareName)
 	if info, err := os.Stat(name); err == nil && info.Size() == spareSize {

@@ -10,8 +10,8 @@ import (
 )
 
 // logSync makes what was written to a write log durable. tsdb has no way to ask for that;
-// so the segments are fsynced through descriptors of their own. wlog syncs a segment
-// that it leaves, but in the background. It belongs to the one who commits.
+// so the segments are fsynced through descriptors of their own. wlog syncs a segment when it
+// begins the next one, but in the background. Only the committing goroutine uses a logSync.
 type logSync struct {
 	dir  string
 	file *os.File // the newest segment that was synced; nil: none yet

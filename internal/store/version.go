@@ -47,8 +47,8 @@ func checkVersion(dir string) (fresh bool, err error) {
 	return false, nil
 }
 
-// raiseVersion has an older stripchart refuse dir from now on. It is called before
-// anything is written that such a one cannot read: until then there is a way back.
+// raiseVersion makes older versions of stripchart refuse dir. It is called before the first
+// write that an older version cannot read; until then a downgrade is possible.
 func raiseVersion(dir string) error {
 	b, err := os.ReadFile(filepath.Join(dir, versionName))
 	if v, verr := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && verr == nil && v == formatVersion {

@@ -29,16 +29,16 @@ const (
 // weighing finds out what was in the holes of damaged write logs, from what stands around
 // them.
 //
-// In-order samples: what is missing in a hole of the WAL was measured between the newest
-// samples before and behind the hole, or up to lag earlier or later. lag is the most by
-// which a sample elsewhere in the log is older than the newest one before it. Nobody knows
-// which series the missing samples were of, not even whether these series are known.
+// In-order samples: the samples missing in a hole of the WAL were measured between the newest
+// sample before the hole and the newest one behind it, or up to lag earlier or later. lag is
+// the largest distance, anywhere in the log, of a sample to a newer one before it. The series
+// of the missing samples are unknown; the store may never have seen them.
 //
-// Series: of those whose record is lost, the samples are at hand, their labels are not.
-// They go, and their times are known.
+// Series: if the record of a series is lost, its samples are in the log and its labels are
+// not. The samples are dropped, and their times are known.
 //
-// Late samples: each is in the WAL too. Those in it that the database does not have once
-// it is open were in the holes of the WBL.
+// Late samples: each is in the WAL too. A late sample that is in the WAL, and not in the
+// database once that is open, was in a hole of the WBL.
 type weighing struct {
 	log    *logs
 	floor  int64 // head samples are not older, unless they are late

@@ -25,7 +25,7 @@ const patience = 20 * time.Second
 // batches and whose queue holds at most about 1 MiB. The suite closes it.
 type Factory func(t *testing.T) bus.Bus
 
-// Run checks the guarantees of package bus against what f makes.
+// Run checks that the buses that f makes keep the guarantees of package bus.
 func Run(t *testing.T, f Factory) {
 	t.Run("PublishedBatchesArriveOnceInOrder", func(t *testing.T) { inOrder(t, f(t)) })
 	t.Run("EachSourceKeepsItsOrderAmongMany", func(t *testing.T) { manySources(t, f(t)) })
@@ -48,11 +48,11 @@ func batch(source string, seq uint64) *bus.Batch {
 	}}}
 }
 
-// reader tails b in the background and keeps what it was given.
+// reader tails b in the background and keeps the deliveries.
 type reader struct {
 	mu     sync.Mutex
 	got    []bus.Delivery
-	change chan struct{} // of one: something arrived
+	change chan struct{} // capacity 1: something arrived
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -302,7 +302,7 @@ func closing(t *testing.T, b bus.Bus) {
 		if !errors.Is(err, bus.ErrClosed) {
 			t.Errorf("Tail returned %v, want ErrClosed", err)
 		}
-	case <-time.After(time.Second): // what Tail returned has yet to get here
+	case <-time.After(time.Second): // the result of Tail is on its way
 		t.Error("Close did not wait for Tail")
 	}
 	mustClose(t, b)
@@ -343,7 +343,7 @@ func content(t *testing.T, b bus.Bus) {
 	}
 }
 
-// Writers without a sequence are not told apart, and lose nothing by it.
+// Batches of writers without a sequence are never duplicates of each other.
 func noSequence(t *testing.T, b bus.Bus) {
 	defer mustClose(t, b)
 	r := tail(b, bus.Position{})

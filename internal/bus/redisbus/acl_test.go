@@ -31,7 +31,7 @@ func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
 	}
 	reading := tail(t, server, from)
 	insist(t, source, one("a", 1))
-	insist(t, server, one("b", 1)) // what came over HTTP
+	insist(t, server, one("b", 1)) // batches that were received over HTTP
 	reading.wait(t, 2)
 	trim(t, server)
 
@@ -67,7 +67,7 @@ func TestTheUsersOfTheDocumentSuffice(t *testing.T) {
 	refusedNothing(t, s)
 }
 
-// In a cluster they need one command more, behind sentinels none.
+// In a cluster the users need one more command; behind sentinels they need no other.
 func TestTheUsersOfTheDocumentSufficeBehindSentinelsAndInAClusterToo(t *testing.T) {
 	s := redistest.Start(t, redistest.Options{})
 	_, port, _ := strings.Cut(s.Addr, ":")
@@ -117,7 +117,7 @@ func documented(t *testing.T, s *redistest.Server, more string) (users []string)
 	return users
 }
 
-// refusedNothing looks into Redis's own list of what it has refused.
+// refusedNothing checks that Redis's ACL log is empty.
 func refusedNothing(t *testing.T, s *redistest.Server) {
 	t.Helper()
 	refused, err := s.Client(t).Do(t.Context(), "ACL", "LOG").Slice()

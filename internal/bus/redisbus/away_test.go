@@ -93,8 +93,8 @@ func TestCallsHonourTheirContextsWhileRedisHangs(t *testing.T) {
 	}
 }
 
-// A source whose Publish timed out publishes again; the first must not come
-// later, behind newer ones.
+// A source whose Publish timed out publishes the batch again. The first attempt must not
+// reach the log later, behind newer batches.
 func TestABatchThatWasGivenUpIsNotSentLater(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // connections are made, and nothing answers
 	if err != nil {

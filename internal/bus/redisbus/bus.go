@@ -53,7 +53,7 @@ type Options struct {
 	ResendBytes int
 	// Trim makes this program trim the log: servers do, publishers never.
 	Trim bool
-	// RetainAge and RetainBytes are what Trim leaves. Defaults 1 h and 512 MiB.
+	// RetainAge and RetainBytes bound the entries that Trim keeps. Defaults 1 h and 512 MiB.
 	RetainAge   time.Duration
 	RetainBytes int64
 	// Now is the clock that Trim compares the log's with. nil: time.Now.

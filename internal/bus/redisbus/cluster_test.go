@@ -10,7 +10,7 @@ import (
 	"stripchart/internal/testkit"
 )
 
-// The URL names one node, and that is the one which dies.
+// The only node that the URL names is the node that dies.
 func TestNothingAcknowledgedIsLostWhenAReplicaOfAClusterTakesOver(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
@@ -49,7 +49,7 @@ func TestNothingAcknowledgedIsLostWhenAReplicaOfAClusterTakesOver(t *testing.T) 
 	x.end()
 }
 
-// While one key of two has left, Redis answers ASK and TRYAGAIN, and the bus waits.
+// While one of the two keys has moved, Redis answers ASK and TRYAGAIN, and the bus waits.
 func TestNothingAcknowledgedIsLostWhenTheSlotMoves(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)

@@ -329,12 +329,12 @@ func TestNothingNewGetsInBeforeTheResend(t *testing.T) {
 	}
 }
 
-// A timed-out XADD may have been carried out; the client must not repeat it by
-// itself, behind the back of whoever decides what is sent again.
+// A timed-out XADD may have been executed. The client library must not repeat it: the writer
+// alone decides which batches are sent again.
 func TestATimedOutPublishIsNotRepeatedByTheClient(t *testing.T) {
 	s := redistest.Start(t, redistest.Options{})
 	b := open(t, Options{URL: s.URL + quick})
-	publish(t, b, one("a", 1))
+	insist(t, b, one("a", 1))
 	s.Pause(t)
 	if err := b.Publish(t.Context(), one("a", 2)); err == nil {
 		t.Fatal("acknowledged by a stopped server")
@@ -352,7 +352,7 @@ func TestATimedOutPublishIsNotRepeatedByTheClient(t *testing.T) {
 	}
 }
 
-// A gap is no more than what a stranger wrote.
+// Entries in a foreign format cost themselves only.
 func TestStrangersEntriesDoNotStopTheLog(t *testing.T) {
 	var log testkit.Log
 	b := open(t, Options{URL: shared.URL, Stream: stream(), Logger: log.Logger()})

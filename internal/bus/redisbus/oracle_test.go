@@ -15,8 +15,8 @@ import (
 	"stripchart/internal/testkit"
 )
 
-// An oracle for tests in which the master changes: sources that note what was
-// acknowledged, and readers that do what a server does.
+// An oracle for tests in which the master changes. Its sources note the acknowledged batches,
+// and its readers follow the log as a server does.
 
 // source publishes numbered batches until it is told to stop: through the bus alone, which
 // sends the last seconds again by itself, or through a spool, which does it instead.

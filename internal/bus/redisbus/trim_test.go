@@ -23,8 +23,8 @@ func aged(t *testing.T, b *Bus, now time.Time, minutes int) {
 	}
 }
 
-// The log's time and this server's clock may differ; by neither alone may
-// younger entries be erased.
+// The log's clock and this server's clock may differ. Neither clock alone may erase entries
+// that are younger by the other.
 func TestTrimmingKeepsTheLastHourWhateverTheClocksSay(t *testing.T) {
 	for _, c := range []struct {
 		name         string

@@ -97,7 +97,7 @@ func write(t testing.TB, name, kind string, der []byte) {
 	}
 }
 
-// TLS makes the server's port one for TLS alone, and so its connections to others.
+// TLS makes the server accept and make connections with TLS only.
 type TLS struct {
 	Authority *Authority
 	Cert, Key string // the server's, and a client's where it asks for one
@@ -115,8 +115,7 @@ func (x *TLS) arguments(port string) []string {
 		"--tls-auth-clients", clients, "--tls-replication", "yes", "--tls-cluster", "yes"}
 }
 
-// client is the configuration of those that test the server, whatever its
-// certificate is like.
+// client is the configuration of a test's client, which accepts any certificate.
 func (x *TLS) client() (*tls.Config, error) {
 	own, err := tls.LoadX509KeyPair(x.Cert, x.Key)
 	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, Certificates: []tls.Certificate{own}}, err

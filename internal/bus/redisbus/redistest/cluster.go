@@ -77,13 +77,13 @@ func (x *Cluster) Of(t testing.TB, key string) int {
 	panic("a slot beyond the last")
 }
 
-// ID returns what a node is called in its cluster.
+// ID returns the name of a node in its cluster.
 func (s *Server) ID(t testing.TB) string {
 	t.Helper()
 	return ask(t, s, "CLUSTER", "MYID")
 }
 
-// IsMaster reports whether the server takes itself for a master.
+// IsMaster reports whether the server says that it is a master.
 func (s *Server) IsMaster(t testing.TB) bool {
 	t.Helper()
 	return strings.Contains(s.Client(t).Info(t.Context(), "replication").Val(), "role:master")

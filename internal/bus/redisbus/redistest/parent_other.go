@@ -4,5 +4,5 @@ package redistest
 
 import "syscall"
 
-// dieWithParent does what this system has for it: nothing.
+// dieWithParent returns nil: this system cannot end a server with its parent.
 func dieWithParent() *syscall.SysProcAttr { return nil }

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// Old answers at an address ("127.0.0.1:0": any) as a Redis before 6.2 answers
-// whoever asks what it is, since no such server can be installed where tests run. The
-// answers are those of 5.0.14 and of 6.0.20. It returns the server's URL, and what ends it.
+// Old serves at an address ("127.0.0.1:0": any port) and answers HELLO and INFO as Redis
+// 5.0.14 and 6.0.20 do, because no Redis before 6.2 can be installed where tests run. It
+// returns the server's URL and a function that stops it.
 func Old(t testing.TB, address, version string) (url string, stop func()) {
 	t.Helper()
 	info := "# Server\r\nredis_version:" + version + "\r\n"
@@ -40,7 +40,7 @@ func Old(t testing.TB, address, version string) (url string, stop func()) {
 	})
 }
 
-// HangUp says something to whoever connects, and closes the connection. It returns the
+// HangUp sends a text to each client that connects, and closes the connection. It returns the
 // server's URL.
 func HangUp(t testing.TB, says string) string {
 	t.Helper()
@@ -48,7 +48,7 @@ func HangUp(t testing.TB, says string) string {
 	return url
 }
 
-// serve lets each handle a connection, until stop is called or the test is over.
+// serve calls each for every connection, until stop is called or the test ends.
 func serve(t testing.TB, address string, each func(net.Conn)) (url string, stop func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)

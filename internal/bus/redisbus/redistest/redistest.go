@@ -1,5 +1,5 @@
-// Package redistest starts a real Redis, or Valkey, for tests: the program that
-// $REDIS_SERVER names, or else what is in the path. A machine without one fails them.
+// Package redistest starts a real Redis or Valkey for tests: the program that $REDIS_SERVER
+// names, or else redis-server or valkey-server in the path. Without one the tests fail.
 package redistest
 
 import (
@@ -28,14 +28,15 @@ const patience = 20 * time.Second
 type Options struct {
 	// Args are appended to the command line: "--maxmemory", "10mb".
 	Args []string
-	// Persist keeps an append-only file, synced with every command. Without it
-	// a restart is empty, whatever it is told to keep.
+	// Persist keeps an append-only file that is synced with every command. Without it the
+	// server is empty after a restart.
 	Persist bool
 	// Password, if any, is asked for.
 	Password string
 	// TLS, if any, makes it a server of TLS.
 	TLS *TLS
-	// Sentinel, if any, are the lines of a sentinel's configuration, at its first start: it is one then.
+	// Sentinel, if any, makes the server a sentinel, with these lines of configuration at its
+	// first start.
 	Sentinel []string
 }
 

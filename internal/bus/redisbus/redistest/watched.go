@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// MasterName is what the sentinels of StartWatched call their master.
+// MasterName is the name of the master at the sentinels of StartWatched.
 const MasterName = "mine"
 
-// Watched is a master with replicas, and three sentinels that promote one of these
-// a second after the master was last heard of.
+// Watched is a master with replicas, and three sentinels that promote a replica one second
+// after they last heard from the master.
 type Watched struct {
 	Nodes     []*Server // the first is the master, at first
 	Sentinels []*Server
