@@ -23,6 +23,7 @@ type limits struct {
 	MaxPacket                size        `help:"Bytes of a packet, or of a polling request, from a page, 1k to 16M. A larger one closes the connection." default:"64k"`
 	MaxEvents                int         `help:"Events a second from a page, heartbeats included, 10 to 10000; twice as many at once. A page that sends more is slowed down, and closed after 10 s of it." default:"50"`
 	MaxSeries                int         `help:"Series in memory, 1 to 100000000: those of the last hours. Samples of new ones beyond are refused at the HTTP endpoints, those of known ones are not." default:"100000"`
+	MaxNewSeries             int         `help:"New series in a minute, 1 to 100000000. The HTTP endpoints answer 503 for more, and their writers send them again; known series go on." default:"50000"`
 	MemoryLimit              memorySize  `help:"Bytes of memory that the server may use, 64M or more. Where four fifths are in use nobody can join, and new series are refused, until they are not. Default: GOMEMLIMIT, or the limit of its control group, or the machine's memory." placeholder:"BYTES"`
 	MaxQueries               int         `help:"Queries over HTTP that are evaluated at once, 1 to 1000. More wait for their turn." default:"4"`
 	QueryTimeout             duration    `help:"Time that a query over HTTP may take, 100ms to 10m, its wait included." default:"30s"`
@@ -56,6 +57,9 @@ func (l *limits) check() error {
 	}
 	if l.MaxSeries < minSeries || l.MaxSeries > maxSeries {
 		return fmt.Errorf("--max-series must be %d to %d, not %d", minSeries, maxSeries, l.MaxSeries)
+	}
+	if l.MaxNewSeries < minSeries || l.MaxNewSeries > maxSeries {
+		return fmt.Errorf("--max-new-series must be %d to %d, not %d", minSeries, maxSeries, l.MaxNewSeries)
 	}
 	if l.MemoryLimit != 0 && l.MemoryLimit < minMemory {
 		return fmt.Errorf("--memory-limit must be 64M or more, not %d bytes", l.MemoryLimit)

@@ -334,6 +334,8 @@ func TestBadLimitsAreRefused(t *testing.T) {
 		{"--max-events", "x", "int"},
 		{"--max-series", "0", "1 to 100000000"},
 		{"--max-series", "100000001", "1 to 100000000"},
+		{"--max-new-series", "0", "1 to 100000000"},
+		{"--max-new-series", "100000001", "1 to 100000000"},
 		{"--max-output", "3k", "4k to 64M"},
 		{"--max-output", "65M", "4k to 64M"},
 		{"--max-queries", "0", "1 to 1000"},

@@ -166,7 +166,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	}
 	writes, err := ingest.New(ingest.Options{
 		Publish: p.bus.Publish, Writable: p.store.Writable,
-		Heard: p.hub.Heard, Series: held{p.hub, p.store}, MaxSeries: o.MaxSeries, CountsLate: o.Bus != busMemory, Short: p.memory.High,
+		Heard: p.hub.Heard, Series: held{p.hub, p.store}, MaxSeries: o.MaxSeries, MaxNewSeries: o.MaxNewSeries, CountsLate: o.Bus != busMemory, Short: p.memory.High,
 		Behind: acceptance, Ahead: apply.FutureBound * time.Millisecond, Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {

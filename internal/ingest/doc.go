@@ -27,8 +27,9 @@
 //     symbols, series, labels, and the number and bytes of all requests under way. Above
 //     the last two a request is told to come again; nothing queues. What was only announced
 //     takes nothing from others, and a body that does not arrive in time is given up.
-//  6. Series in memory are bounded (Options.MaxSeries), before the bus: new ones
-//     beyond are refused with the reason, known ones go on. Batches that come by the bus
+//  6. Series in memory are bounded (Options.MaxSeries), before the bus: new series beyond
+//     the bound are refused with the reason, known ones go on. New series of a minute are
+//     bounded too (Options.MaxNewSeries): more are told to come again. Batches that come by the bus
 //     past this endpoint are not judged: whoever reaches Redis, and this machine's own
 //     collector, is trusted.
 package ingest

@@ -27,11 +27,13 @@ type Options struct {
 	// false where the source is not known. nil: none is.
 	Heard func(source string) (seq uint64, at time.Time, known bool)
 
-	// Series is what MaxSeries bounds: new ones beyond it are refused. nil: there is no
-	// bound. CountsLate says that the bus acknowledges a batch before Series has it.
-	Series     Series
-	MaxSeries  int // 100,000
-	CountsLate bool
+	// MaxSeries bounds Series: new series beyond it are refused. MaxNewSeries bounds the new
+	// series of a minute: the writers of more are told to send them again. CountsLate says
+	// that the bus acknowledges a batch before Series has it. Without Series there is no bound.
+	Series       Series
+	MaxSeries    int // 100,000
+	MaxNewSeries int // 50,000
+	CountsLate   bool
 	// Short reports whether memory is short; no new series is taken then. nil: never.
 	Short func() bool
 
@@ -77,6 +79,7 @@ func Paths() []string {
 // New returns an Endpoint.
 func New(o Options) (*Endpoint, error) {
 	setDefault(&o.MaxSeries, 100_000)
+	setDefault(&o.MaxNewSeries, 50_000)
 	setDefault(&o.MaxBody, 4<<20)
 	setDefault(&o.MaxDecoded, 32<<20)
 	setDefault(&o.MaxWrites, 64)
@@ -99,7 +102,7 @@ func New(o Options) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		o: o, mux: http.NewServeMux(), load: load{maxWrites: o.MaxWrites, maxBytes: o.MaxInFlight},
-		series:   admission{max: o.MaxSeries, series: o.Series, isShort: o.Short, late: o.CountsLate},
+		series:   admission{max: o.MaxSeries, pace: pace{max: o.MaxNewSeries}, series: o.Series, isShort: o.Short, late: o.CountsLate},
 		decoding: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	e.mux.Handle(httpbus.WritePath, e.speaking(newRemoteWrite(cap(e.decoding), rw.Limits{})))

@@ -37,8 +37,11 @@ func newMetrics(r prometheus.Registerer, l *load, a *admission) (metrics, error)
 	if a.series != nil {
 		m.refused.WithLabelValues(refusedMaxSeries) // shown as 0
 		m.refused.WithLabelValues(refusedMemory)
+		m.refused.WithLabelValues(refusedPace)
 		errs = append(errs, r.Register(gauge("series", "Series in memory, as write_series_limit counts them.", func() float64 { return float64(a.series.Count()) })),
-			r.Register(gauge("series_limit", "The most series that may be in memory (--max-series); samples of new ones are refused.", func() float64 { return float64(a.max) })))
+			r.Register(gauge("series_limit", "The most series that may be in memory (--max-series); samples of new ones are refused.", func() float64 { return float64(a.max) })),
+			r.Register(gauge("new_series", "Series that are new in the present minute.", func() float64 { return float64(a.grown()) })),
+			r.Register(gauge("new_series_limit", "The most series that may be new in a minute (--max-new-series); others are told to come again.", func() float64 { return float64(a.pace.max) })))
 	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.samples, m.refused,

@@ -11,8 +11,8 @@ import (
 	"stripchart/internal/bus"
 )
 
-// Series is what the server holds in memory of series, which Options.MaxSeries
-// bounds.
+// Series are the series that the server holds in memory. Options.MaxSeries bounds their
+// number, and Options.MaxNewSeries its growth.
 type Series interface {
 	// Count returns how many there are. It is called for every request.
 	Count() int
@@ -23,7 +23,8 @@ type Series interface {
 // Reasons for which a new series is refused.
 const (
 	refusedMaxSeries = "max_series"
-	refusedMemory    = "memory" // there is room by number, but memory is short
+	refusedMemory    = "memory"     // there is room by number, but memory is short
+	refusedPace      = "new_series" // there is room, but the minute has had its new series
 )
 
 // admission lets new series in up to a bound. It decides before the bus: what was
@@ -34,6 +35,7 @@ const (
 // to nothing, a request is told to come again: refused is only what surely has none.
 type admission struct {
 	max     int
+	pace    pace // guarded by mu
 	series  Series
 	isShort func() bool // of memory: no new series is let in
 	// late says that the bus acknowledges a batch before its series are counted. Every
@@ -94,7 +96,7 @@ func (a *admission) admit(b *bus.Batch, report *Report) admitted {
 	a.settle()
 	released := a.releasedSoFar()
 	if !a.late && !short {
-		if taken, _ := a.reserve(len(b.Series), released, false); taken > 0 {
+		if taken, _ := a.reserve(len(b.Series), released, false, false); taken > 0 {
 			return admitted{done: func(error) { a.release(taken) }}
 		}
 	}
@@ -121,16 +123,22 @@ func (a *admission) admit(b *bus.Batch, report *Report) admitted {
 		}
 		return nothing
 	}
-	taken, ok := a.reserve(fresh, released, true)
-	if !ok {
+	taken, found := a.reserve(fresh, released, true, b.Seq != 0)
+	var later answer
+	switch {
+	case found == roomUnclear:
 		return admitted{again: overloaded()}
-	}
-	cut := taken < fresh
-	if cut {
+	case found == roomLater && b.Seq != 0:
+		return admitted{again: tooManyNewSeries("nothing was written", a.pace.max)}
+	case found == roomLater:
+		later = tooManyNewSeries("the new series beyond that were not written, and the others were", a.pace.max)
+		last = a.leaveOut(b, known, taken, refusedPace, report)
+	case taken < fresh:
 		last = a.leaveOut(b, known, taken, refusedMaxSeries, report)
 	}
+	cut := taken < fresh
 	source, seq := b.Source, b.Seq // the bus owns b then
-	return admitted{done: func(err error) {
+	return admitted{later: later, done: func(err error) {
 		if cut { // also after a failure, for the bus may have it
 			a.noteCut(source, seq)
 		}
@@ -142,27 +150,74 @@ func (a *admission) admit(b *bus.Batch, report *Report) admitted {
 	}}
 }
 
-// reserve takes room for n more series: for all of them, or, with part, for as many
-// as there is room for. ok is false when the answer depends on reservations that may be
-// counted already or may come to nothing. released is releasedSoFar of before the
-// series were looked up.
-func (a *admission) reserve(n int, released uint64, part bool) (taken int, ok bool) {
+// room is what reserve has found.
+type room uint8
+
+const (
+	roomFound   room = iota // for the series that were taken; the others have none
+	roomUnclear             // it depends on reservations that may be counted already or may come to nothing
+	roomLater               // for the series that were taken; for the others in a later minute
+)
+
+// reserve takes room for n more series: for all of them, or, with part, for as many as there
+// is room for. With whole, a batch that the pace does not let in as a whole waits, and takes
+// no room. released is releasedSoFar of before the series were looked up.
+func (a *admission) reserve(n int, released uint64, part, whole bool) (taken int, found room) {
 	count := a.series.Count()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	since := int(a.released - released)
 	reserved := a.reserved + since
-	switch room := a.max - count - reserved; {
-	case n <= room:
+	grown := a.pace.grown(count, time.Now()) + reserved
+	switch free := a.max - count - reserved; {
+	case n <= free:
 		taken = n
 	case !part:
+		return 0, roomFound
 	case since > 0, count < a.max && reserved > 0:
-		return 0, false
+		return 0, roomUnclear
 	default:
-		taken = max(0, room)
+		taken = max(0, free)
+	}
+	switch paced := max(0, a.pace.max-grown); {
+	case taken <= paced, whole && grown == 0: // a batch of more than a minute's series comes first in one
+	case !part:
+		return 0, roomFound
+	case whole:
+		return 0, roomLater
+	default:
+		taken, found = paced, roomLater
 	}
 	a.reserved += taken
-	return taken, true
+	return taken, found
+}
+
+// pace bounds the new series of a minute. It goes by the number of series, so series that
+// come in another way than over HTTP count too. The number is 0 after a start, and then at
+// once that of the series in the database, which are not new: growth from 0 does not count.
+type pace struct {
+	max   int
+	began time.Time // of the present minute
+	least int       // the number of series when the minute began, or less since then
+}
+
+// grown returns by how many series the present minute has grown; count is their number now.
+func (p *pace) grown(count int, now time.Time) int {
+	if now.Sub(p.began) >= time.Minute {
+		p.began, p.least = now, count
+	}
+	if p.least = min(p.least, count); p.least == 0 {
+		p.least = count
+	}
+	return count - p.least
+}
+
+// grown returns how many series are new in the present minute.
+func (a *admission) grown() int {
+	count := a.series.Count()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.pace.grown(count, time.Now())
 }
 
 // releasedSoFar returns how many series were ever released.
@@ -233,13 +288,13 @@ func (a *admission) leaveOut(b *bus.Batch, known []bool, taken int, reason strin
 			last = s.Labels
 			return false
 		}
-		if reason == refusedMemory {
-			report.refuse(refusedMemory, len(s.Samples), func() string {
+		report.refuse(reason, len(s.Samples), func() string {
+			switch reason {
+			case refusedMemory:
 				return fmt.Sprintf("%s is a new series, and the server is short of memory (--memory-limit)", name(&s))
-			})
-			return true
-		}
-		report.refuse(refusedMaxSeries, len(s.Samples), func() string {
+			case refusedPace:
+				return fmt.Sprintf("%s is a new series, and %d came within a minute (--max-new-series)", name(&s), a.pace.max)
+			}
 			return fmt.Sprintf("%s is a new series, and the server has as many as it may, %d (--max-series)", name(&s), a.max)
 		})
 		return true

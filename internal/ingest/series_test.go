@@ -122,6 +122,7 @@ func TestNewSeriesBeyondTheBoundAreRefusedAndOldOnesGoOn(t *testing.T) {
 # TYPE stripchart_write_refused_total counter
 stripchart_write_refused_total{reason="max_series"} 22
 stripchart_write_refused_total{reason="memory"} 0
+stripchart_write_refused_total{reason="new_series"} 0
 # HELP stripchart_write_series Series in memory, as write_series_limit counts them.
 # TYPE stripchart_write_series gauge
 stripchart_write_series 100
@@ -162,6 +163,76 @@ func TestWhileMemoryIsShortNewSeriesAreRefusedAndOldOnesGoOn(t *testing.T) {
 		}
 		short = false
 		write(6, 12, 204)
+	}
+}
+
+// One after the other, new series come in at the pace of the bound; known ones always.
+func TestNewSeriesBeyondAMinutesBoundComeInLaterAndOldOnesGoOn(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemory(0)
+			registry := prometheus.NewRegistry()
+			h := handler(t, Options{Publish: m.publish, Series: m, MaxNewSeries: 50, CountsLate: late, Registerer: registry})
+			write := func(b *bus.Batch, status, held int) {
+				t.Helper()
+				r := post(encode(b))
+				if b.Seq > 0 {
+					r = post(encode(b), httpbus.HeaderSource, b.Source, httpbus.HeaderSeq, fmt.Sprint(b.Seq), httpbus.HeaderMerged, "0")
+				}
+				w := ask(h, r)
+				if w.Code != status || m.Count() != held {
+					t.Errorf("late %v: %d, %d series are held; want %d, %d", late, w.Code, m.Count(), status, held)
+				}
+				if w.Code == 503 {
+					if code, message := said(t, w); code != "too_many_new_series" || !strings.Contains(message, "--max-new-series") || w.Header().Get("Retry-After") == "" {
+						t.Errorf("%s: %s", code, message)
+					}
+				}
+			}
+			with := func(seq uint64, b *bus.Batch) *bus.Batch {
+				b.Sequence = bus.Sequence{Source: "s", Seq: seq}
+				return b
+			}
+			write(numbered(1, 40), 204, 40) // growth from nothing does not count
+			write(numbered(21, 80), 204, 80)
+			write(numbered(61, 100), 503, 90)
+			write(numbered(61, 90), 204, 90)
+			write(with(1, numbered(61, 95)), 503, 90)
+			write(with(1, numbered(61, 90)), 204, 90)
+			if err := testutil.GatherAndCompare(registry, strings.NewReader(`
+# HELP stripchart_write_new_series Series that are new in the present minute.
+# TYPE stripchart_write_new_series gauge
+stripchart_write_new_series 50
+# HELP stripchart_write_new_series_limit The most series that may be new in a minute (--max-new-series); others are told to come again.
+# TYPE stripchart_write_new_series_limit gauge
+stripchart_write_new_series_limit 50
+`), "stripchart_write_new_series", "stripchart_write_new_series_limit"); err != nil {
+				t.Error(err)
+			}
+			if n := testutil.CollectAndCount(registry, "stripchart_write_refused_total"); n != 3 {
+				t.Errorf("%d reasons", n)
+			}
+			time.Sleep(time.Minute)
+			write(numbered(61, 100), 204, 100)
+			write(with(2, numbered(101, 180)), 503, 100) // it would fit into no minute
+			time.Sleep(time.Minute)
+			write(with(2, numbered(101, 180)), 204, 180)
+			write(numbered(181, 181), 503, 180)
+		})
+	}
+}
+
+// After a start the series of the database are counted all at once, and none of them is new.
+func TestSeriesOfTheDatabaseAreNotNewAfterAStart(t *testing.T) {
+	p := pace{max: 10}
+	now := time.Unix(1_800_000_000, 0)
+	for i, c := range []struct{ count, grown int }{{0, 0}, {1000, 0}, {1003, 3}, {900, 0}, {905, 5}} {
+		if got := p.grown(c.count, now); got != c.grown {
+			t.Errorf("%d: %d, want %d", i, got, c.grown)
+		}
+	}
+	if got := p.grown(950, now.Add(time.Minute)); got != 0 {
+		t.Errorf("%d in a minute that begins", got)
 	}
 }
 

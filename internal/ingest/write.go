@@ -136,6 +136,15 @@ func shortOfMemory(written string) answer {
 	}
 }
 
+// tooManyNewSeries answers a request with more new series than the minute takes; written says
+// what became of it.
+func tooManyNewSeries(written string, perMinute int) answer {
+	return answer{
+		status: http.StatusServiceUnavailable, code: "too_many_new_series", retry: 10 * retrySoon,
+		message: fmt.Sprintf("%s: the server takes %d new series a minute (--max-new-series); send the same again later", written, perMinute),
+	}
+}
+
 func badBody(err error) answer {
 	return answer{status: http.StatusBadRequest, code: "bad_body", message: "nothing was written: " + err.Error()}
 }
