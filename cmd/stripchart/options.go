@@ -19,6 +19,7 @@ import (
 	"stripchart/internal/bus/redislink"
 	"stripchart/internal/collect"
 	"stripchart/internal/live"
+	"stripchart/internal/scrape"
 	"stripchart/internal/server"
 )
 
@@ -47,6 +48,7 @@ type options struct {
 type collecting struct {
 	Interval duration `help:"Time between two measurements, 50ms to 1h." default:"1s"`
 	Spool    size     `help:"Bytes of batches that are kept on disk while the bus is away, 1M to 1024M; then the oldest are dropped, and pages say so." default:"256M"`
+	Scrape   []string `help:"Read a metrics endpoint of Prometheus's kind, at --interval or the one given here; may be repeated. Its series get the labels job (NAME) and instance." placeholder:"URL[,name=NAME][,interval=1s]" sep:" "`
 }
 
 // serving are the flags of what serves pages.
@@ -190,7 +192,20 @@ func (c *collecting) check() error {
 	if c.Spool < 1<<20 || c.Spool > 1<<30 {
 		return fmt.Errorf("--spool must be 1M to 1024M, not %d bytes", c.Spool)
 	}
-	return nil
+	_, err := c.targets()
+	return err
+}
+
+// targets returns what --scrape names.
+func (c *collecting) targets() (targets []scrape.Target, err error) {
+	for _, s := range c.Scrape {
+		t, err := scrape.ParseTarget(s, time.Duration(c.Interval), parseDuration)
+		if err != nil {
+			return nil, fmt.Errorf("--scrape: %w", err)
+		}
+		targets = append(targets, t)
+	}
+	return targets, named("--scrape", scrape.Check(targets))
 }
 
 func (s *serving) check() error {
@@ -228,16 +243,20 @@ type duration time.Duration
 
 // UnmarshalText implements encoding.TextUnmarshaler for kong.
 func (d *duration) UnmarshalText(b []byte) error {
-	if v, err := time.ParseDuration(string(b)); err == nil {
-		*d = duration(v)
-		return nil
-	}
-	v, err := model.ParseDuration(string(b))
-	if err != nil {
-		return fmt.Errorf("%q is not a duration: want a number and a unit, such as 50ms, 100s, 15m, 6h or 30d", b)
-	}
+	v, err := parseDuration(string(b))
 	*d = duration(v)
-	return nil
+	return err
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	if v, err := time.ParseDuration(s); err == nil {
+		return v, nil
+	}
+	v, err := model.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration: want a number and a unit, such as 50ms, 100s, 15m, 6h or 30d", s)
+	}
+	return time.Duration(v), nil
 }
 
 // defaultDataDir is the platform's place for state that should survive restarts.

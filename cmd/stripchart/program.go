@@ -29,6 +29,7 @@ import (
 	"stripchart/internal/ingest"
 	"stripchart/internal/live"
 	"stripchart/internal/memory"
+	"stripchart/internal/scrape"
 	"stripchart/internal/server"
 	"stripchart/internal/socketio"
 	"stripchart/internal/spool"
@@ -240,6 +241,9 @@ func (p *program) openCollector(o options, host string) (err error) {
 		Interval: p.interval, Host: host, Source: bus.NewSource(host),
 		Publish: p.publish, Logger: p.log, Registerer: p.registry,
 	}
+	if c.Feeds, err = p.feeds(o); err != nil {
+		return err
+	}
 	if o.Bus != busMemory {
 		if err := p.openOut(o); err != nil {
 			return err
@@ -257,6 +261,24 @@ func (p *program) openCollector(o options, host string) (err error) {
 	}
 	p.collector, err = collect.New(c)
 	return err
+}
+
+// feeds returns what brings batches beside what is measured of this host.
+func (p *program) feeds(o options) (feeds []collect.Feed, err error) {
+	if len(o.Scrape) > 0 {
+		so := scrape.Options{
+			Behind: acceptance, Ahead: apply.FutureBound * time.Millisecond, UserAgent: "stripchart/" + version, Logger: p.log, Registerer: p.registry,
+		}
+		if so.Targets, err = o.targets(); err != nil {
+			return nil, err
+		}
+		s, err := scrape.New(so)
+		if err != nil {
+			return nil, err
+		}
+		feeds = append(feeds, s.Run)
+	}
+	return feeds, nil
 }
 
 // decode reads a batch of the spool's.

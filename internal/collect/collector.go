@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/schedule"
 )
 
 // The bounds of Options.Interval, and its default.
@@ -39,6 +41,8 @@ type Options struct {
 	// from one goroutine, again with the same batch after an error, and must
 	// return soon after its context ends.
 	Publish func(ctx context.Context, b *bus.Batch) error
+	// Feeds bring batches beside those that are measured here.
+	Feeds []Feed
 	// Disks and Networks, when set, choose the devices to measure by name
 	// instead of the default: whole disks, and interfaces that are neither
 	// loopback nor virtual.
@@ -49,17 +53,24 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
+// Feed makes batches, without source and number, until ctx ends, and returns soon after. It gives them to queue,
+// which never waits: they are published in turn with what the collector measures, as batches of its source.
+type Feed func(ctx context.Context, queue func(*bus.Batch))
+
 // Collector measures a host once per interval; see the package comment.
 type Collector struct {
 	interval  time.Duration
 	source    string
-	seq       uint64 // of the next batch
+	feeds     []Feed
 	log       *slog.Logger
 	metrics   *metrics
 	sampler   *sampler
 	slow      *slowSampler
 	queue     *queue
 	publisher *publisher
+
+	mu  sync.Mutex // guards seq, and the order in which batches are queued
+	seq uint64     // of the next batch
 }
 
 // New returns a collector that does nothing until Run. Errors are about the
@@ -108,6 +119,7 @@ func newCollector(o Options, p machine) (*Collector, error) {
 		interval:  o.Interval,
 		source:    o.Source,
 		seq:       max(o.FirstSeq, 1),
+		feeds:     o.Feeds,
 		log:       o.Logger,
 		metrics:   m,
 		sampler:   newSampler(&o, p, m),
@@ -127,7 +139,12 @@ func (c *Collector) Run(ctx context.Context) error {
 	published := make(chan error, 1)
 	go func() { published <- c.publisher.run(pubCtx) }()
 
+	var feeds sync.WaitGroup
+	for _, feed := range c.feeds {
+		feeds.Go(func() { feed(ctx, c.queueBatch) })
+	}
 	c.measureUntil(ctx)
+	feeds.Wait()
 
 	c.queue.close()
 	bound := time.AfterFunc(drainTime, cancel)
@@ -145,11 +162,11 @@ func (c *Collector) Run(ctx context.Context) error {
 // measureUntil measures at each tick until ctx ends.
 func (c *Collector) measureUntil(ctx context.Context) {
 	now := time.Now().UnixNano()
-	ticks := newSchedule(c.interval, now)
+	ticks := schedule.New(c.interval, now)
 	// Rounds have a schedule of their own: not every interval divides theirs.
 	// The timer is the same, so that they do not wake the processor once more.
-	rounds := newSchedule(max(c.interval, roundInterval), now)
-	timer := time.NewTimer(min(ticks.sleep(now), rounds.sleep(now)))
+	rounds := schedule.New(max(c.interval, roundInterval), now)
+	timer := time.NewTimer(min(ticks.Sleep(now), rounds.Sleep(now)))
 	defer timer.Stop()
 	var round chan *bus.Batch // of the round under way, or nil
 	for {
@@ -165,19 +182,19 @@ func (c *Collector) measureUntil(ctx context.Context) {
 			continue
 		case <-timer.C:
 		}
-		tick, ok, skipped := ticks.due(time.Now().UnixNano())
+		tick, ok, skipped := ticks.Due(time.Now().UnixNano())
 		c.metrics.skipped.Add(float64(skipped))
 		if ok {
 			c.measure(ctx, tick/int64(time.Millisecond))
 		}
-		if tick, ok, _ := rounds.due(time.Now().UnixNano()); ok && round == nil {
+		if tick, ok, _ := rounds.Due(time.Now().UnixNano()); ok && round == nil {
 			round = make(chan *bus.Batch, 1)
 			go func(done chan<- *bus.Batch) {
 				done <- c.slow.measure(ctx, tick/int64(time.Millisecond))
 			}(round)
 		}
 		now := time.Now().UnixNano()
-		timer.Reset(min(ticks.sleep(now), rounds.sleep(now)))
+		timer.Reset(min(ticks.Sleep(now), rounds.Sleep(now)))
 	}
 }
 
@@ -194,9 +211,11 @@ func (c *Collector) queueBatch(b *bus.Batch) {
 	if len(b.Series) == 0 {
 		return // nothing can be measured here, or not yet
 	}
+	c.mu.Lock()
 	b.Source, b.Seq = c.source, c.seq
 	c.seq++
 	dropped, lost := c.queue.push(b)
+	c.mu.Unlock()
 	c.metrics.dropped.Add(float64(dropped))
 	if dropped > 0 && lost == uint64(dropped) {
 		c.log.Warn("the bus is too slow or away: the queue is full and its oldest batches are dropped",

@@ -1,4 +1,4 @@
-package collect
+package schedule
 
 import (
 	"testing"
@@ -6,13 +6,13 @@ import (
 )
 
 func TestTicksAreMultiplesOfTheIntervalSinceTheEpoch(t *testing.T) {
-	for _, interval := range []time.Duration{MinInterval, 70 * time.Millisecond, time.Second, 7 * time.Second, time.Hour} {
+	for _, interval := range []time.Duration{50 * time.Millisecond, 70 * time.Millisecond, time.Second, 7 * time.Second, time.Hour} {
 		now := time.Date(2026, 3, 4, 5, 6, 7, 89_123_456, time.UTC).UnixNano()
-		s := newSchedule(interval, now)
+		s := New(interval, now)
 		last := now
 		for range 1000 {
 			now = s.next + 3e6 // timers are a little late
-			tick, ok, skipped := s.due(now)
+			tick, ok, skipped := s.Due(now)
 			if !ok || skipped != 0 {
 				t.Fatalf("%v: at its time plus 3 ms the tick is not due", interval)
 			}
@@ -46,8 +46,8 @@ func TestScheduleFollowsTheWallClock(t *testing.T) {
 		{"clock set back by a minute", 41*s + 2e8, 0, 42 * s, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			sched := newSchedule(time.Second, 100*s+4e8)
-			tick, ok, skipped := sched.due(c.now)
+			sched := New(time.Second, 100*s+4e8)
+			tick, ok, skipped := sched.Due(c.now)
 			if tick != c.tick || ok != (c.tick != 0) || skipped != c.skipped {
 				t.Errorf("due(%d) = %d, %v, %d; want %d and %d skipped", c.now, tick, ok, skipped, c.tick, c.skipped)
 			}
@@ -59,14 +59,14 @@ func TestScheduleFollowsTheWallClock(t *testing.T) {
 }
 
 func TestLongIntervalsLookAtTheClockEverySecond(t *testing.T) {
-	s := newSchedule(time.Hour, 0)
-	if got := s.sleep(1); got != maxSleep {
+	s := New(time.Hour, 0)
+	if got := s.Sleep(1); got != maxSleep {
 		t.Errorf("sleeps %v an hour before the tick, want %v", got, maxSleep)
 	}
-	if got := s.sleep(s.next - 5e6); got != 5*time.Millisecond {
+	if got := s.Sleep(s.next - 5e6); got != 5*time.Millisecond {
 		t.Errorf("sleeps %v 5 ms before the tick", got)
 	}
-	if got := s.sleep(s.next + 1); got != 0 {
+	if got := s.Sleep(s.next + 1); got != 0 {
 		t.Errorf("sleeps %v after the tick", got)
 	}
 }
