@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/redislink"
 	"stripchart/internal/collect"
+	"stripchart/internal/flask"
 	"stripchart/internal/live"
 	"stripchart/internal/scrape"
 	"stripchart/internal/server"
@@ -49,6 +51,9 @@ type collecting struct {
 	Interval duration `help:"Time between two measurements, 50ms to 1h." default:"1s"`
 	Spool    size     `help:"Bytes of batches that are kept on disk while the bus is away, 1M to 1024M; then the oldest are dropped, and pages say so." default:"256M"`
 	Scrape   []string `help:"Read a metrics endpoint of Prometheus's kind, at --interval or the one given here; may be repeated. Its series get the labels job (NAME) and instance." placeholder:"URL[,name=NAME][,interval=1s]" sep:" "`
+
+	FromFlask   string `help:"Listen to what Flask-SocketIO publishes through this Redis: redis://host:6379/0[?channel=flask-socketio], with &zone=Europe/Berlin where its times are of another zone. Each emit('update', {'x': ..., 'y': ...}) is a sample of --flask-series." placeholder:"URL"`
+	FlaskSeries string `help:"Series that it becomes. Default: cpu_usage_percent{source=\"flask\"}." placeholder:"NAME{LABELS}"`
 }
 
 // serving are the flags of what serves pages.
@@ -192,8 +197,24 @@ func (c *collecting) check() error {
 	if c.Spool < 1<<20 || c.Spool > 1<<30 {
 		return fmt.Errorf("--spool must be 1M to 1024M, not %d bytes", c.Spool)
 	}
-	_, err := c.targets()
-	return err
+	if _, err := c.targets(); err != nil {
+		return err
+	}
+	switch {
+	case c.FromFlask != "":
+		if err := flask.CheckURL(c.FromFlask); err != nil {
+			return named("--from-flask", err)
+		}
+	case c.FlaskSeries != "":
+		return errors.New("--flask-series needs --from-flask redis://host:6379/0")
+	}
+	_, err := flask.ParseSeries(c.flaskSeries())
+	return named("--flask-series", err)
+}
+
+// flaskSeries returns the series of --from-flask.
+func (c *collecting) flaskSeries() string {
+	return cmp.Or(c.FlaskSeries, `cpu_usage_percent{source="flask"}`)
 }
 
 // targets returns what --scrape names.

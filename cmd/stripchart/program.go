@@ -26,6 +26,7 @@ import (
 	"stripchart/internal/bus/redisbus"
 	"stripchart/internal/bus/rw"
 	"stripchart/internal/collect"
+	"stripchart/internal/flask"
 	"stripchart/internal/ingest"
 	"stripchart/internal/live"
 	"stripchart/internal/memory"
@@ -277,6 +278,17 @@ func (p *program) feeds(o options) (feeds []collect.Feed, err error) {
 			return nil, err
 		}
 		feeds = append(feeds, s.Run)
+	}
+	if o.FromFlask != "" {
+		fo := flask.Options{URL: o.FromFlask, Behind: acceptance, Ahead: apply.FutureBound * time.Millisecond, Logger: p.log, Registerer: p.registry}
+		if fo.Series, err = flask.ParseSeries(o.flaskSeries()); err != nil {
+			return nil, err
+		}
+		l, err := flask.New(fo)
+		if err != nil {
+			return nil, err
+		}
+		feeds = append(feeds, l.Run)
 	}
 	return feeds, nil
 }

@@ -34,6 +34,7 @@ var mayImport = map[string]struct {
 	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus", "internal/bus/rw", "internal/httperr", "internal/textline"}, "the endpoint for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
 	"internal/collect":                {[]string{"internal/backoff", "internal/bus", "internal/schedule"}, "a collector runs on machines without a server"},
 	"internal/scrape":                 {[]string{"internal/bus", "internal/schedule"}, "it makes batches of what targets expose, for whoever publishes them, on machines without a server too"},
+	"internal/flask":                  {[]string{"internal/backoff", "internal/bus"}, "it makes batches of what others publish, for whoever publishes them, on machines without a server too"},
 	"internal/schedule":               {nil, "ticks are alike for everything periodic"},
 	"internal/spool":                  {[]string{"internal/backoff", "internal/bus", "internal/datadir", "internal/wlogpage"}, "it keeps batches for a bus that it is handed, whichever that is"},
 	"internal/store":                  {[]string{"internal/backoff", "internal/bus", "internal/datadir", "internal/wlogpage"}, "history knows batches and positions, not who reads it"},
@@ -84,8 +85,8 @@ var doors = []struct {
 		"only the collector measures hosts",
 	}, {
 		[]string{"github.com/redis", "github.com/gomodule/redigo"},
-		[]string{"internal/bus/redislink", "internal/bus/redisbus"},
-		"redislink makes the connections to Redis, and redisbus sends commands over them; no other package knows Redis",
+		[]string{"internal/bus/redislink", "internal/bus/redisbus", "internal/flask"},
+		"redislink makes the connections to Redis, and redisbus sends commands over them; flask listens to a Redis of others, which may be older than ours may be",
 	}, {
 		[]string{"github.com/gobwas", "github.com/lxzan/gws", "github.com/coder/websocket", "github.com/gorilla/websocket"},
 		[]string{"internal/socketio", "bench"},
