@@ -239,7 +239,7 @@ func (r *reader) time(v any, now time.Time) (int64, *refusal) {
 		return 0, refuse(badTime, "a time that cannot be read: %.60q; want the form %s, or Unix seconds", fmt.Sprint(v), wallTime)
 	case ahead > r.ahead:
 		return 0, refuse(tooNew, "the publisher's times lie %.0f s ahead of this machine: its clock or its zone differs (?zone=)", ahead.Seconds())
-	case -ahead > r.behind:
+	case ahead < -r.behind:
 		return 0, refuse(tooOld, "the publisher's times lie %.0f s back", -ahead.Seconds())
 	}
 	return t.UnixMilli(), nil

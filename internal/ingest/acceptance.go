@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -44,7 +45,7 @@ func (r *Report) lineError(line int, reason string, says func() string) {
 
 // linesError is lineError for n things, the first of which stands on the line.
 func (r *Report) linesError(line, n int, reason string, says func() string) {
-	r.refuse(reason, n, func() string { return fmt.Sprintf("line %d: %s", line, says()) })
+	r.refuse(reason, n, func() string { return fmt.Sprintf("%s %d: %s", cmp.Or(r.Unit, "line"), line, says()) })
 	if len(r.Lines) < maxLines {
 		r.Lines = append(r.Lines, LineError{Line: line, Reason: reason, Message: says()})
 	}

@@ -18,6 +18,8 @@ type answer struct {
 	allow   string        // Allow
 	closing bool          // the connection cannot be used any more
 	body    any           // JSON in place of the usual error; nil: none
+	raw     []byte        // what is sent instead of all that, with the type media; nil: none
+	media   string
 }
 
 // error returns what a reports, and nil for a success.
@@ -42,6 +44,10 @@ func (a answer) send(w http.ResponseWriter) {
 		h.Set("Connection", "close")
 	}
 	switch {
+	case a.raw != nil:
+		h.Set("Content-Type", a.media)
+		w.WriteHeader(a.status)
+		_, _ = w.Write(a.raw) // if it fails, the client is gone
 	case a.body != nil:
 		h.Set("Content-Type", "application/json")
 		w.WriteHeader(a.status)

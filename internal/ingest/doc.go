@@ -9,6 +9,8 @@
 //	remotewrite.go  Prometheus Remote-Write 2.0, with the sequence of our own sources, and 1.0
 //	push.go         lines of text, as people and scripts print numbers
 //	lineprotocol.go InfluxDB's line protocol, with what its agents ask for first in influx.go
+//	otlp.go         OpenTelemetry's protocol, in protobuf and JSON: otlpvalue.go reads both, otlpdecode.go and
+//	                otlppoint.go make series of them, and totals.go adds up increases
 //
 // Guarantees:
 //

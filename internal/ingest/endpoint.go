@@ -73,7 +73,7 @@ type Endpoint struct {
 // Paths are the patterns, in the form of http.ServeMux, under which a server has to mount an
 // Endpoint.
 func Paths() []string {
-	return []string{httpbus.WritePath, PushPath, influx1Path, influx2Path, influxPing, influxHealth, influxQuery}
+	return []string{httpbus.WritePath, PushPath, influx1Path, influx2Path, otlpPath1, otlpPath2, influxPing, influxHealth, influxQuery}
 }
 
 // New returns an Endpoint.
@@ -110,6 +110,9 @@ func New(o Options) (*Endpoint, error) {
 	e.mux.Handle(PushPath+"{name...}", e.speaking(&push{stamps: stamps, accept: e.acceptance}))
 	e.mux.Handle(influx1Path, e.speaking(&lineProtocol{version: 1, stamps: stamps, accept: e.acceptance}))
 	e.mux.Handle(influx2Path, e.speaking(&lineProtocol{version: 2, stamps: stamps, accept: e.acceptance}))
+	metrics := &otlp{accept: e.acceptance, stamps: stamps, totals: newTotals()}
+	e.mux.Handle(otlpPath1, e.speaking(metrics))
+	e.mux.Handle(otlpPath2, e.speaking(metrics))
 	e.mux.HandleFunc(influxPing, e.ping)
 	e.mux.HandleFunc(influxHealth, e.health)
 	e.mux.HandleFunc(influxQuery, e.query)
@@ -137,16 +140,16 @@ func (e *Endpoint) speaking(f format) http.Handler {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.o.ReadTimeout)) // tests' writers have none
 		x, refused := f.open(r)
 		if x == nil {
-			e.metrics.answered(refused.status)
+			e.metrics.answered(f, refused.status)
 			refused.send(w)
 			return
 		}
 		out := outcome{answer: refused}
 		if refused.status == 0 {
-			out = e.write(w, r, x)
+			out = e.write(w, r, f, x)
 		}
 		out.answer = x.word(w.Header(), &out)
-		e.metrics.answered(out.status)
+		e.metrics.answered(f, out.status)
 		out.send(w)
 	})
 }

@@ -156,12 +156,12 @@ func TestGoodSamplesAreWrittenBesideRefusedOnes(t *testing.T) {
 # TYPE stripchart_write_refused_total counter
 stripchart_write_refused_total{reason="too_new"} 1
 stripchart_write_refused_total{reason="too_old"} 2
-# HELP stripchart_write_requests_total Write requests answered, by status code.
+# HELP stripchart_write_requests_total Write requests answered, by format and status code.
 # TYPE stripchart_write_requests_total counter
-stripchart_write_requests_total{code="400"} 1
-# HELP stripchart_write_samples_total Samples of write requests that the bus acknowledged.
+stripchart_write_requests_total{code="400",format="remote_write"} 1
+# HELP stripchart_write_samples_total Samples of write requests that the bus acknowledged, by format.
 # TYPE stripchart_write_samples_total counter
-stripchart_write_samples_total 2
+stripchart_write_samples_total{format="remote_write"} 2
 `), "stripchart_write_refused_total", "stripchart_write_requests_total", "stripchart_write_samples_total"); err != nil {
 		t.Error(err)
 	}

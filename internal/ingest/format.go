@@ -12,6 +12,8 @@ import (
 // head of a request, makes a batch of the body, and words the answer. Everything else is the
 // Endpoint's, and the same for all formats.
 type format interface {
+	// name is a fixed word for metrics.
+	name() string
 	// open reads the head of a request. The zero answer lets the request in; any other answer
 	// refuses it. The exchange words that answer; where it is nil, the answer is sent as it is.
 	open(r *http.Request) (exchange, answer)

@@ -42,6 +42,8 @@ var precisions = map[string]int64{
 	"": 1, "n": 1, "ns": 1, "u": 1e3, "us": 1e3, "µ": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9,
 }
 
+func (*lineProtocol) name() string { return "line_protocol" }
+
 // open implements format. Databases, buckets, organizations, users and the like are passed over:
 // there is one database, and no users.
 func (f *lineProtocol) open(r *http.Request) (exchange, answer) {

@@ -9,8 +9,8 @@ import (
 
 // metrics are the Endpoint's own, at /metrics.
 type metrics struct {
-	requests *prometheus.CounterVec // by status code
-	samples  prometheus.Counter
+	requests *prometheus.CounterVec // by format and status code
+	samples  *prometheus.CounterVec // by format
 	refused  *prometheus.CounterVec // by reason
 }
 
@@ -18,11 +18,11 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer, l *load, a *admission) (metrics, error) {
 	m := metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "stripchart_write_requests_total", Help: "Write requests answered, by status code.",
-		}, []string{"code"}),
-		samples: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "stripchart_write_samples_total", Help: "Samples of write requests that the bus acknowledged.",
-		}),
+			Name: "stripchart_write_requests_total", Help: "Write requests answered, by format and status code.",
+		}, []string{"format", "code"}),
+		samples: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stripchart_write_samples_total", Help: "Samples of write requests that the bus acknowledged, by format.",
+		}, []string{"format"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_write_refused_total", Help: "What write requests held and was not written, by reason; their writers were told.",
 		}, []string{"reason"}),
@@ -55,10 +55,12 @@ func newMetrics(r prometheus.Registerer, l *load, a *admission) (metrics, error)
 	return m, errors.Join(errs...)
 }
 
-func (m *metrics) answered(status int) { m.requests.WithLabelValues(strconv.Itoa(status)).Inc() }
+func (m *metrics) answered(f format, status int) {
+	m.requests.WithLabelValues(f.name(), strconv.Itoa(status)).Inc()
+}
 
-func (m *metrics) wrote(samples int, r Report) {
-	m.samples.Add(float64(samples))
+func (m *metrics) wrote(f format, samples int, r Report) {
+	m.samples.WithLabelValues(f.name()).Add(float64(samples))
 	for _, x := range r.Refused {
 		m.refused.WithLabelValues(x.Reason).Add(float64(x.Samples))
 	}

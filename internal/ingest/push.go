@@ -28,6 +28,8 @@ type push struct {
 	accept func(now time.Time) acceptance
 }
 
+func (*push) name() string { return "push" }
+
 // open implements format. The type of the body is not asked: curl -d says that it is a form.
 func (f *push) open(r *http.Request) (exchange, answer) {
 	x := &pushExchange{f: f, page: url.URL{Scheme: "http", Host: r.Host, Path: "/"}}

@@ -28,6 +28,8 @@ func newRemoteWrite(decoders int, l rw.Limits) *remoteWrite {
 	return f
 }
 
+func (*remoteWrite) name() string { return "remote_write" }
+
 // open implements format.
 func (f *remoteWrite) open(r *http.Request) (exchange, answer) {
 	if r.Method != http.MethodPost {

@@ -16,6 +16,7 @@ type Report struct {
 	// Lines are the first of what was refused in a format of lines, each also counted in
 	// Refused.
 	Lines []LineError
+	Unit  string // what they are, "line" if nothing else
 }
 
 // LineError says what of a line was refused.

@@ -13,7 +13,7 @@ import (
 
 // write carries out one request. What costs nothing to find out is found out first, and the
 // body is read only while there is room for it.
-func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (out outcome) {
+func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, f format, x exchange) (out outcome) {
 	refuse := func(a answer) outcome { return outcome{answer: a, report: out.report} }
 	if e.o.Writable() != nil {
 		return refuse(answer{status: http.StatusInsufficientStorage, code: "disk_full", message: "nothing was written, because the server's disk is full; try again later", retry: 10 * retrySoon})
@@ -61,7 +61,7 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, x exchange) (ou
 	if err != nil {
 		return refuse(a)
 	}
-	e.metrics.wrote(written, out.report)
+	e.metrics.wrote(f, written, out.report)
 	out.written = written
 	switch sentence := out.report.sentence(written); {
 	case admitted.later.status != 0:

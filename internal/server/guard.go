@@ -141,7 +141,7 @@ func refererOrigin(r *http.Request) string {
 // isForPrograms reports whether path is one that costs more than a page: a page of another
 // site must not ask for it, though it cannot read the answer.
 func isForPrograms(path string) bool {
-	return strings.HasPrefix(path, "/api/") || path == "/query" || path == "/write"
+	return strings.HasPrefix(path, "/api/") || path == "/query" || path == "/write" || path == "/v1/metrics"
 }
 
 // isOfOtherSite reports whether the browser says that a page of another origin caused r.

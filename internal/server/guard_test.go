@@ -192,6 +192,7 @@ func TestPagesOfOtherSitesCannotQuery(t *testing.T) {
 		{"/api/v2/write", "cross-site", "", true},
 		{"/query?q=x", "cross-site", "", true},
 		{"/write", "same-site", "", true},
+		{"/v1/metrics", "cross-site", "", true},
 		{"/api/v1/query?query=1", "same-origin", "", false},
 		{"/api/v1/query?query=1", "none", "", false},
 		{"/api/v1/query?query=1", "", "http://evil.example/", false},

@@ -1,0 +1,69 @@
+package ingest
+
+import (
+	"maps"
+	"sync"
+	"time"
+)
+
+// totals turns increases (delta temporality) into counters that grow: pages and PromQL know those alone.
+//
+// A total begins at 0 when the server starts, or when the series was silent for long; PromQL takes that for the reset
+// of a counter. An increase counts once it has been read, also when its request fails behind that: the sender sends it
+// again, and the same time then leads to the same total.
+type totals struct {
+	mu    sync.Mutex // guards what follows
+	of    map[string]*total
+	swept time.Time
+}
+
+// total is that of one series.
+type total struct {
+	sum  float64
+	time int64 // of the newest increase, Unix ms
+	used time.Time
+}
+
+const (
+	// maxTotals bounds the series with a total, and maxTotalBytes each one's labels, which are its key.
+	maxTotals     = 100_000
+	maxTotalBytes = 1 << 10
+	// keepTotal is how long a series may be silent.
+	keepTotal = time.Hour
+)
+
+func newTotals() *totals { return &totals{of: map[string]*total{}} }
+
+// grow adds an increase at t, and returns the total and "", or why there is none.
+func (s *totals) grow(series string, t int64, by float64, now time.Time) (sum float64, refused string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.of[series]
+	if x == nil {
+		if len(s.of) >= maxTotals {
+			s.forget(now)
+		}
+		if len(s.of) >= maxTotals || len(series) > maxTotalBytes {
+			return 0, "no more series of delta temporality can be added up; let the exporter send cumulative ones"
+		}
+		x = &total{}
+		s.of[series] = x
+	}
+	x.used = now
+	switch {
+	case t < x.time:
+		return 0, "an increase that came after it is in the total already"
+	case t > x.time:
+		x.sum, x.time = x.sum+by, t
+	}
+	return x.sum, ""
+}
+
+// forget makes room. It looks once a minute at most.
+func (s *totals) forget(now time.Time) {
+	if now.Sub(s.swept) < time.Minute {
+		return
+	}
+	s.swept = now
+	maps.DeleteFunc(s.of, func(_ string, x *total) bool { return now.Sub(x.used) > keepTotal })
+}
