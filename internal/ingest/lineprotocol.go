@@ -289,6 +289,10 @@ func (x *lineProtocolExchange) word(h http.Header, out *outcome) answer {
 	if a.code == "" {
 		return a
 	}
+	if a.code == httpbus.CodeNotAllWritten && out.written > 0 && out.report.only(refusedString) {
+		// InfluxDB takes strings, and agents send them with every batch: they would log an error for ever.
+		return answer{status: http.StatusNoContent}
+	}
 	message := a.error().Message
 	if a.code == httpbus.CodeNotAllWritten {
 		dropped := 0

@@ -89,7 +89,9 @@ func TestLineProtocol(t *testing.T) {
 			{"comments alone", "", "#\n\n", nil, 204, nil, 0, ""},
 
 			{"malformed", "", "m v=1\nm v=\nm v=2\nm\n,x v=1\nm v=3 abc", nil, 400, []string{"partial write: ", "line 2: unable to parse 'm v='", "written: 2", "dropped=4"}, 2, `{__name__="m_v"} 1@-1 2@0`},
-			{"strings", "", `m s="a b,c=\"d\"",v=1,z="x"`, nil, 400, []string{"2 string", `field "s" is a string`, "dropped=2"}, 1, `{__name__="m_v"} 1@0`},
+			{"strings", "", `m s="a b,c=\"d\"",v=1,z="x"`, nil, 204, nil, 0, `{__name__="m_v"} 1@0`},
+			{"strings alone", "", `m s="a b,c=\"d\"",z="x"`, nil, 400, []string{"2 string", `field "s" is a string`, "dropped=2"}, 1, ""},
+			{"strings beside a bad line", "", "m s=\"x\",v=1\nm v=", nil, 400, []string{"1 string", "1 unreadable", "dropped=2"}, 1, `{__name__="m_v"} 1@0`},
 			{"a string of several lines", "", "m s=\"a\nb v=9\nc\",v=1\nm v=2\nm v=", nil, 400, []string{"1 string", "1 unreadable", "line 5"}, 1, `{__name__="m_v"} 1@-1 2@0`},
 			{"a quote that is not closed", "", "m v=1\nm s=\"abc\nm v=2\nm v=3", nil, 400, []string{"line 2: unable to parse"}, 2, `{__name__="m_v"} 1@-2 2@-1 3@0`},
 			{"a quote that another line closes", "", "m s=\"abc\nm v=2\nm v=3,w=\"x\"", nil, 400, []string{"1 unreadable", "1 string"}, 1, `{__name__="m_v"} 2@-1 3@0`},

@@ -53,6 +53,11 @@ func (r *Report) refuse(reason string, samples int, first func() string) {
 	r.Refused = append(r.Refused, Refusal{Reason: reason, Samples: samples, First: first()})
 }
 
+// only reports whether everything that was refused was refused for one reason.
+func (r *Report) only(reason string) bool {
+	return len(r.Refused) == 1 && r.Refused[0].Reason == reason && r.Histograms == 0 && r.Exemplars == 0
+}
+
 // sentence tells a writer what was not written; "" when everything was.
 func (r *Report) sentence(written int) string {
 	var parts []string
