@@ -35,6 +35,36 @@ test(
 );
 
 test(
+  'the time before the first sample is hatched where there were samples before the window, and said to be the beginning else',
+  scene(async scene => {
+    const program = await scene.start();
+    const now = Math.floor(Date.now() / 1000) * 1000;
+    const samples = (/** @type {number} */ until, /** @type {number} */ count) =>
+      Array.from(
+        { length: count },
+        (_, i) => /** @type {[number, number]} */ ([until - 1000 * (count - i), 20]),
+      );
+    for (const [i, name] of ['old', 'young'].entries()) {
+      const before = name === 'old' ? samples(now - 140_000, 60) : [];
+      await write(program.url, name, i + 1, { __name__: name }, [...before, ...samples(now, 20)]);
+    }
+    const old = await scene.open(`${program.url}/?chart=old`);
+    await until('the hole from the left edge on', async () => {
+      const [first] = (await old.page.locator(LARGE).count()) === 1 ? await hatchedStretches(old.page) : [];
+      return first && first[1] - first[0] > 300;
+    });
+    await old.page.screenshot({ path: scene.path('hole.png') });
+    const young = await scene.open(`${program.url}/?chart=young`);
+    await until('the beginning', async () => {
+      const [chart] = await young.page.evaluate(() => window.stripchart.charts());
+      return chart?.began === now - 20_000;
+    });
+    assert.deepEqual(await hatchedStretches(young.page), []);
+    await young.page.screenshot({ path: scene.path('beginning.png') });
+  }),
+);
+
+test(
   'in a declared gap no dots are drawn',
   scene(async scene => {
     const program = await scene.start();

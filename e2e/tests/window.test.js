@@ -60,10 +60,12 @@ test(
     await tab.page.emulateMedia({ colorScheme: 'light' });
     await until('the page to follow', async () => (await brightness(tab)) > 192);
 
+    await tab.page.getByTitle('More').click();
     await choose(tab, 'Dark');
     await until('the page to be dark', async () => (await brightness(tab)) < 64);
     await tab.page.reload();
     await tab.untilSamples(2);
+    await tab.page.getByTitle('More').click();
     assert.equal(await chosen(tab, 'Theme'), 'Dark');
     assert.ok((await brightness(tab)) < 64, 'dark after a reload');
 

@@ -1,15 +1,23 @@
 import type uPlot from 'uplot';
 import { formatTicks, type Unit } from '../model/format.ts';
-import { place, valueTicks } from '../model/scale.ts';
+import { place, STATES, valueTicks } from '../model/scale.ts';
 import type { Look } from './look.ts';
 import { timeTicks } from './ticks.ts';
 
 /** Size of the axes' text, and room for the value axis: the same on all charts, so that their times align. In rem. */
 const TEXT = 0.86;
-const GUTTER = 4.7;
+const GUTTER = 5.2;
 
 /** Paper to the right of the newest sample, CSS pixels. */
 export const MARGIN = 14;
+
+/** Paper above the highest value and below the lowest, CSS pixels: a line on the very edge would be cut in half. */
+const INSET = 4;
+
+/** The part of the paper's height that is above its values, and below. */
+export function insetOf(height: number): number {
+  return INSET / Math.max(8 * INSET, height - 2 * INSET);
+}
 
 /** Least distance of two ticks of the value axis, rem. */
 const TICK_SPACE = 2.4;
@@ -21,6 +29,13 @@ const DIGIT = 0.6;
 export interface Range {
   readonly bottom: number;
   readonly top: number;
+  /** Whether all values are states, 0 or 1: there is nothing to tell between them. */
+  readonly states: boolean;
+}
+
+/** The font of the axes, `scale` device pixels to one of CSS. Whole pixels: uPlot takes the number before `px` for a whole one. */
+export function fontOf(rem: number, scale = 1): string {
+  return `${Math.round(TEXT * rem * scale)}px system-ui, sans-serif`;
 }
 
 /** The time axis and the value axis; `rem` is the page's size of text in CSS pixels. */
@@ -31,8 +46,7 @@ export function axesOf(
 ): uPlot.Axis[] {
   const common: uPlot.Axis = {
     stroke: () => look().muted,
-    // Whole pixels: uPlot scales the number before `px` for the screen, and takes it for a whole one.
-    font: `${Math.round(TEXT * rem)}px system-ui, sans-serif`,
+    font: fontOf(rem),
     grid: { stroke: () => look().grid, width: 1 },
     ticks: { show: false },
   };
@@ -59,9 +73,9 @@ export function axesOf(
       incrs: [1],
       space: 0,
       splits: plot => {
-        const { bottom, top } = range();
+        const { bottom, top, states } = range();
         const height = plot.bbox.height / devicePixelRatio;
-        ticks = valueTicks(bottom, top, unit, 1 + Math.floor(height / (TICK_SPACE * rem)));
+        ticks = states ? STATES : valueTicks(bottom, top, unit, 1 + Math.floor(height / (TICK_SPACE * rem)));
         return ticks.map(tick => place(tick, bottom, top));
       },
       values: () => formatTicks(ticks, unit),

@@ -1,4 +1,6 @@
 import type uPlot from 'uplot';
+import { formatTime } from '../model/format.ts';
+import type { Look } from './look.ts';
 
 /** A stretch of time, Unix ms. */
 export interface Stretch {
@@ -66,4 +68,25 @@ export function wash(plot: uPlot, stretches: readonly Stretch[], colour: string)
     const right = Math.min(bbox.left + bbox.width, plot.valToPos(stretch.to, 'x', true));
     if (right > left) ctx.fillRect(left, bbox.top, right - left, bbox.height);
   }
+}
+
+/** Says when recording began on the paper before, where there is room: tinted paper alone would look like a fault. */
+export function tellBeginning(plot: uPlot, began: number, look: Look, font: string): void {
+  const { ctx, bbox } = plot;
+  const right = Math.min(bbox.left + bbox.width, plot.valToPos(began, 'x', true));
+  const text = `recording began ${formatTime(began)}`;
+  ctx.save();
+  ctx.font = font;
+  const { width } = ctx.measureText(text);
+  if (width < 0.9 * (right - bbox.left)) {
+    const [x, y] = [(bbox.left + right) / 2, bbox.top + bbox.height / 2];
+    const high = 20 * devicePixelRatio;
+    ctx.fillStyle = look.paper;
+    ctx.fillRect(x - 0.54 * width, y - high / 2, 1.08 * width, high);
+    ctx.fillStyle = look.muted;
+    ctx.textAlign = 'center';
+    ctx.textBaseline = 'middle';
+    ctx.fillText(text, x, y);
+  }
+  ctx.restore();
 }

@@ -6,6 +6,8 @@ export interface Look {
   readonly palette: readonly string[];
   /** The palette, thinned for the area under a single line. */
   readonly wash: readonly string[];
+  /** The ground that charts are drawn on. */
+  readonly paper: string;
   readonly muted: string;
   readonly grid: string;
   /** Time of which nothing is known yet. */
@@ -22,6 +24,7 @@ export const LOOKS: Readonly<Record<Shade, Look>> = {
   light: {
     palette: PALETTE.light,
     wash: PALETTE.light.map(colour => `${colour}14`),
+    paper: '#ffffff',
     muted: '#5a6670',
     grid: '#e8ebe7',
     unknown: '#1f29330a',
@@ -31,6 +34,7 @@ export const LOOKS: Readonly<Record<Shade, Look>> = {
   dark: {
     palette: PALETTE.dark,
     wash: PALETTE.dark.map(colour => `${colour}1f`),
+    paper: '#14191d',
     muted: '#93a0aa',
     grid: '#242c32',
     unknown: '#e4e7eb0d',

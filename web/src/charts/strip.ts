@@ -4,10 +4,10 @@ import type { Drawing } from '../model/drawing.ts';
 import type { Unit } from '../model/format.ts';
 import { gapText } from '../model/gap.ts';
 import type { DeclaredGap } from '../model/line.ts';
-import { place, valueRange } from '../model/scale.ts';
-import { axesOf, MARGIN } from './axes.ts';
+import { place, STATES, valueRange } from '../model/scale.ts';
+import { axesOf, fontOf, insetOf, MARGIN } from './axes.ts';
 import { type Gestures, listenToGestures } from './gestures.ts';
-import { hatch, type Stretch, wash } from './hatch.ts';
+import { hatch, type Stretch, tellBeginning, wash } from './hatch.ts';
 import type { Look } from './look.ts';
 import { isInside, isolated, isState, nearestOwn, nearestTime } from './points.ts';
 
@@ -35,6 +35,22 @@ export interface StripOptions {
   readonly released: () => void;
   /** Back to what the page shows by itself. */
   readonly reset: () => void;
+}
+
+/** What a chart shows. */
+export interface Shown {
+  readonly drawing: Drawing;
+  /** The gaps of its lines. */
+  readonly gaps: readonly DeclaredGap[];
+  /** The window, both Unix ms. */
+  readonly from: number;
+  readonly to: number;
+  /** Of what lies outside nobody knows yet. */
+  readonly known: Stretch;
+  /** A sample is told for a time that is this many ms away at most. */
+  readonly reach: number;
+  /** When its recording began, Unix ms; null where that is not in the window. */
+  readonly began: number | null;
 }
 
 /**
@@ -71,6 +87,7 @@ export class Strip {
   #drawing: Drawing = { x: [], ys: [], holes: [], odd: [] };
   /** Whether each line has states only, 0 and 1: it is drawn in steps. */
   #stepped: boolean[] = [];
+  #states = false;
   readonly #shown: boolean[];
   #bottom = 0;
   #top = 1;
@@ -82,6 +99,7 @@ export class Strip {
   #reach = 0;
   /** What has not arrived of the window. */
   #unknown: readonly Stretch[] = [];
+  #began: number | null = null;
   #from = 0;
   #to = 1;
 
@@ -118,9 +136,14 @@ export class Strip {
         scales: {
           x: { time: true, range: () => [this.#from, this.#to] },
           // The paper's height: the values are placed on it before, see #place.
-          y: { range: () => [0, 1] },
+          y: {
+            range: plot => {
+              const inset = insetOf(plot.bbox.height / devicePixelRatio);
+              return [-inset, 1 + inset];
+            },
+          },
         },
-        axes: axesOf(rem, options, () => ({ bottom: this.#bottom, top: this.#top })),
+        axes: axesOf(rem, options, () => ({ bottom: this.#bottom, top: this.#top, states: this.#states })),
         series: [{}, ...inks.map((_, i) => this.#series(i))],
         hooks: {
           drawClear: [
@@ -132,6 +155,8 @@ export class Strip {
           ],
           draw: [
             plot => {
+              if (this.#began !== null)
+                tellBeginning(plot, this.#began, look(), fontOf(rem, devicePixelRatio));
               this.#drawOdd(plot);
               this.#drawPin(plot);
             },
@@ -203,26 +228,16 @@ export class Strip {
     );
   }
 
-  /**
-   * Shows `drawing` and the gaps of its lines on the window from `from` to `to`, both Unix ms. Of what lies outside of
-   * `known` nobody knows yet. A sample is told for a time that is `reach` ms away at most.
-   */
-  show(
-    drawing: Drawing,
-    gaps: readonly DeclaredGap[],
-    from: number,
-    to: number,
-    known: Stretch,
-    reach: number,
-  ): void {
+  show({ drawing, gaps, from, to, known, reach, began }: Shown): void {
     this.#drawing = drawing;
     // Where many samples share a pixel, the one under the pointer is near enough.
     this.#reach = Math.max(reach, (2 * (to - from)) / Math.max(1, this.#plot.over.clientWidth));
     this.#unknown = [
-      { from, to: Math.min(known.from, to) },
+      { from, to: Math.min(Math.max(known.from, began ?? 0), to) },
       { from: Math.max(known.to, from), to },
     ].filter(stretch => stretch.to > stretch.from);
     this.#gaps = gaps;
+    this.#began = began;
     this.#from = from;
     this.#to = to;
     const thin = drawing.x.length * drawing.ys.length > MANY_POINTS;
@@ -343,7 +358,8 @@ export class Strip {
       }
     });
     this.#stepped = ys.map(isState);
-    const [bottom, top] = valueRange(low, high, this.#options.unit);
+    this.#states = this.#stepped.length > 0 && this.#stepped.every(Boolean);
+    const [bottom, top] = this.#states ? STATES : valueRange(low, high, this.#options.unit);
     this.#bottom = bottom;
     this.#top = top;
     const places = ys.map(values =>
@@ -362,7 +378,7 @@ export class Strip {
       // A line alone may fill the paper below it; several would hide each other.
       // The area below a line tells an amount, so it begins at zero or is not there.
       ...(inks.length === 1
-        ? { fill: () => (this.#bottom === 0 ? look().wash[colour]! : 'transparent') }
+        ? { fillTo: 0, fill: () => (this.#bottom === 0 ? look().wash[colour]! : 'transparent') }
         : {}),
       paths: (plot, series, from, to) => (this.#stepped[i] ? STEPS : LINES)(plot, series, from, to),
       points: {

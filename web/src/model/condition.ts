@@ -86,6 +86,9 @@ export function chartState({ state, since, newest, interval, steady }: ChartFact
   return state === 'not_stored' ? 'shown, not recorded: the server’s disk is full' : '';
 }
 
+/** The newest sample's age is not told below this, ms. */
+const QUIET = 2_000;
+
 /** How long a connection may be away before one should not wait for it any more, ms. */
 const AWAY = 10_000;
 
@@ -130,12 +133,13 @@ export function condition(facts: Facts): Condition {
   if (!seen) return { kind: 'waiting', title: 'waiting for the first sample', detail: '' };
   if (age > patience(facts.interval, facts.steady))
     return { kind: 'stale', title: 'stale', detail: `since ${sinceText(facts.newest, facts.now)}` };
-  const detail = `newest sample ${formatAge(age)} ago`;
+  // A word is enough while samples come as they should.
+  const detail = age > Math.max(QUIET, 2 * facts.interval) ? `newest sample ${formatAge(age)} ago` : '';
   if (facts.notStored)
     return {
       kind: 'not-recorded',
       title: 'live, not recorded',
-      detail: `the server’s disk is full · ${detail}`,
+      detail: ['the server’s disk is full', detail].filter(Boolean).join(' · '),
     };
   const { silent, hosts } = facts;
   const who = silent > 0 ? `${silent} of ${hosts} ${hosts === 1 ? 'host' : 'hosts'} silent` : detail;

@@ -1,19 +1,29 @@
 import { expect, test } from 'vitest';
 import { gridOf } from './grid.ts';
 
+/** A screen of 1920 by 1080 without head and foot, rem. */
+const [WIDE, HIGH] = [133, 70];
+
 test('own charts divide the screen', () => {
-  const wide = [1, 2, 3, 4, 5, 6].map(count => gridOf(count, 88));
-  expect(wide.map(({ columns }) => columns)).toEqual([1, 2, 3, 2, 3, 3]);
+  const grids = [1, 2, 3, 4, 5, 6, 9, 12].map(count => gridOf(count, WIDE, HIGH));
+  expect(grids.map(({ columns }) => columns)).toEqual([1, 2, 2, 2, 3, 3, 3, 4]);
+});
+
+test('all charts of a host stand on one screen', () => {
+  for (const count of [10, 11, 12]) {
+    const { columns, span } = gridOf(count, WIDE, HIGH);
+    expect(Math.ceil((count - 1 + span) / columns) * 17).toBeLessThanOrEqual(HIGH);
+  }
 });
 
 test.each([20, 40, 55, 88, 133, 190, 400])('rows are full on %s rem', width => {
   for (let count = 1; count <= 40; count++) {
-    const { columns, span } = gridOf(count, width);
+    const { columns, span } = gridOf(count, width, HIGH);
     expect((count - 1 + span) % columns).toBe(0);
     expect(span).toBeLessThanOrEqual(columns);
   }
 });
 
 test('a telephone has one column, a wall has six at most', () => {
-  expect([gridOf(11, 22).columns, gridOf(11, 1000).columns]).toEqual([1, 6]);
+  expect([gridOf(11, 22, 50).columns, gridOf(40, 1000, 60).columns]).toEqual([1, 6]);
 });

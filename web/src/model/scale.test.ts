@@ -42,6 +42,15 @@ describe('every value lies on the paper', () => {
   });
 });
 
+test.each<[number, number, Unit, number[]]>([
+  [0, 15, 'number', [0, 2.5, 5, 7.5, 10, 12.5, 15]],
+  [0, 75, 'percent', [0, 25, 50, 75]],
+  [0, 150e6, 'bytesPerSecond', [0, 25e6, 50e6, 75e6, 100e6, 125e6, 150e6]],
+  [20, 21.5, 'celsius', [20, 20.25, 20.5, 20.75, 21, 21.25, 21.5]],
+])('an axis from %d to %d %s ends on a tick', (bottom, top, unit, ticks) => {
+  expect(valueTicks(bottom, top, unit, 9)).toEqual(ticks);
+});
+
 const UNITS: Unit[] = ['percent', 'bytes', 'bytesPerSecond', 'seconds', 'celsius', 'number'];
 
 /** Pairs that floats hardly tell apart, that lie at their ends, and ordinary ones. */

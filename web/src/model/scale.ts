@@ -10,6 +10,9 @@ export function valueRange(low: number, high: number, unit: Unit): [number, numb
   return [Math.max(bottom, -Number.MAX_VALUE), Math.min(top, Number.MAX_VALUE)];
 }
 
+/** The range and the ticks of a chart of states. */
+export const STATES: readonly [number, number] = [0, 1];
+
 function roundRange(low: number, high: number, unit: Unit): [number, number] {
   if (unit === 'percent' && low >= 0 && high <= 100) {
     // Nothing going on is drawn on the floor, but what is small all the time has a scale of its own.
@@ -87,6 +90,9 @@ export function valueTicks(bottom: number, top: number, unit: Unit, most: number
   for (let tries = 0; tries < 8 && Math.floor(top / step) - Math.ceil(bottom / step) >= room; tries++) {
     step = nextStep(1.5 * step, unit);
   }
+  // A wider step that both ends are multiples of is better: an end without a number leaves one to guess.
+  step =
+    WIDER.map(times => times * step).find(wide => isRound(wide, unit) && ends(bottom, top, wide)) ?? step;
   const ticks: number[] = [];
   const first = Math.ceil(bottom / step);
   for (let k = first; k < first + room; k++) {
@@ -96,6 +102,23 @@ export function valueTicks(bottom: number, top: number, unit: Unit, most: number
     if (tick >= bottom && tick <= top && tick > last) ticks.push(tick === 0 ? 0 : tick);
   }
   return ticks;
+}
+
+/** How much wider than need be a step may become to end at both ends. */
+const WIDER: readonly number[] = [1, 1.25, 2, 2.5];
+
+/** Parts of a power of ten that steps may be. */
+const ROUND: readonly number[] = [1, 2, 2.5, 5, 10];
+
+/** Whether a step is a round number of its unit. Bytes and times that are no seconds count by other numbers than ten. */
+function isRound(step: number, unit: Unit): boolean {
+  if (unit === 'bytes' || (unit === 'seconds' && step > 30)) return false;
+  const part = step / 10 ** Math.floor(Math.log10(step));
+  return ROUND.some(round => Math.abs(part - round) < 1e-9);
+}
+
+function ends(bottom: number, top: number, step: number): boolean {
+  return [bottom, top].every(end => Math.abs(end / step - Math.round(end / step)) < 1e-9);
 }
 
 /** The next round step at or above `least`. */

@@ -1,16 +1,8 @@
 import { signal } from '@preact/signals';
 import { type Absence, absence, type LastSample } from '../model/absence.ts';
-import { unitOf } from '../model/format.ts';
-import { NAME } from '../model/labels.ts';
 import type { Panel } from '../model/panels.ts';
-import { lastSample, Past } from '../model/past.ts';
+import { lookBack } from './lookback.ts';
 import type { Page } from './page.ts';
-
-/** Spans that are searched for a last sample, one after the other, seconds. */
-const SEARCHED: readonly number[] = [3_600, 86_400, 2_592_000];
-
-/** Values that are asked for of each series: only the last one is looked at. */
-const POINTS = 8;
 
 const NOTHING_THERE: Absence = { text: 'no sample in this time', near: [], show: null };
 
@@ -32,7 +24,7 @@ export class Absent {
     const { series, whole, window } = this.#page;
     if (!this.#asked && !this.#panel.vital) {
       this.#asked = true;
-      this.#search(0);
+      this.#search();
     }
     const next = absence({
       panel: this.#panel,
@@ -59,17 +51,12 @@ export class Absent {
     this.#last = null;
   }
 
-  #search(i: number): void {
-    const span = SEARCHED[i];
+  #search(): void {
     const to = Math.round(this.#page.clock.now());
-    if (span === undefined || !Number.isFinite(to)) return;
-    const request = { query: this.#panel.query, from: to - 1000 * span, to, points: POINTS };
-    this.#page.client.history(request, answer => {
-      if (!answer.ok || !this.#asked) return;
-      const last = lastSample(new Past(answer).lines);
-      if (!last) return this.#search(i + 1);
-      const unit = this.#panel.unit ?? unitOf(last.line.labels[NAME] ?? '');
-      this.#last = { time: last.time, value: last.value, unit };
+    if (!Number.isFinite(to)) return;
+    void lookBack(this.#page.client, this.#panel.query, to, this.#panel.unit).then(last => {
+      if (!last || !this.#asked) return;
+      this.#last = last;
       this.tell(this.#page.clock.now());
     });
   }

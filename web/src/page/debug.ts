@@ -40,6 +40,8 @@ export interface ChartDump {
   readonly live: boolean;
   /** Whether some of it is on its way. */
   readonly reading: boolean;
+  /** When its recording began, Unix ms, where that is on the paper. */
+  readonly began: number | null;
   readonly series: readonly SeriesDump[];
 }
 
@@ -79,6 +81,7 @@ function dumpChart(page: Page, view: View): ChartDump {
     ...page.time.at(page.clock.now()),
     live: page.time.fixed.value === null,
     reading: view.reading,
+    began: view.began,
     series: view.lines.map(dumpSeries),
   };
 }

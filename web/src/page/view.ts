@@ -3,13 +3,14 @@ import { LOOKS } from '../charts/look.ts';
 import type { Drawable } from '../charts/loop.ts';
 import { Strip } from '../charts/strip.ts';
 import type { Subscription } from '../live/client.ts';
-import { chartState } from '../model/condition.ts';
-import { draw } from '../model/drawing.ts';
+import { chartState, patience } from '../model/condition.ts';
+import { type Drawing, draw } from '../model/drawing.ts';
 import { gapsOf, sameGaps } from '../model/gap.ts';
 import type { DeclaredGap, Extent, Line } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
 import { momentText } from '../model/times.ts';
 import { Absent } from './absent.ts';
+import { Beginning } from './beginning.ts';
 import type { Page } from './page.ts';
 import { type Pen, Pens, type Row } from './pens.ts';
 import type { Pinned } from './pin.ts';
@@ -63,6 +64,8 @@ export class View implements Drawable {
   readonly crowded = signal(false);
   /** The only pen, where there is just one. */
   readonly single = computed(() => (this.pens.list.value.length === 1 ? this.pens.list.value[0]! : null));
+  /** When its recording began, Unix ms, where that is on the paper. */
+  began: number | null = null;
   readonly #page: Page;
   readonly #root: HTMLElement;
   #strip: Strip | null = null;
@@ -75,6 +78,7 @@ export class View implements Drawable {
   #loading = false;
   #present = false;
   readonly #reader: Reader;
+  readonly #beginning: Beginning;
   #failed = false;
 
   /** Draws into `root`, which is `width` by `height` CSS pixels. Joins its room when it becomes present. */
@@ -87,6 +91,7 @@ export class View implements Drawable {
     this.#width = width;
     this.#height = height;
     this.subscription = page.client.subscription(panel.query, this.#extent());
+    this.#beginning = new Beginning(page.client, panel, () => this.#mark('urgent'));
     this.#reader = new Reader(page.client, panel.query, () => this.#mark('urgent'));
     page.attach(this);
   }
@@ -253,14 +258,18 @@ export class View implements Drawable {
   #show(known: Stretch, from: number, to: number): void {
     const lines = this.pens.list.value.map(pen => pen.line);
     try {
-      this.#strip!.show(
-        draw(lines, from, to, known),
-        this.gaps.value,
+      const drawing = draw(lines, from, to, known);
+      const { began, hole } = this.#before(drawing, from, known);
+      this.began = began;
+      this.#strip!.show({
+        drawing: hole ? { ...drawing, holes: [hole, ...drawing.holes] } : drawing,
+        gaps: this.gaps.value,
         from,
         to,
         known,
-        1.5 * (this.subscription.room.interval || UNKNOWN_INTERVAL),
-      );
+        reach: 1.5 * (this.subscription.room.interval || UNKNOWN_INTERVAL),
+        began,
+      });
     } catch (error) {
       reportError(error);
       this.#strip?.close();
@@ -268,6 +277,21 @@ export class View implements Drawable {
       this.#failed = true;
       this.message.value = FAILED;
     }
+  }
+
+  /** What the empty paper before the first sample is, where there is some: the time before all, or a hole. */
+  #before({ x }: Drawing, from: number, known: Stretch): { began: number | null; hole: Stretch | null } {
+    const { room } = this.subscription;
+    const [first] = x;
+    const may = patience(room.interval, room.steady);
+    const none = { began: null, hole: null };
+    if (first === undefined || known.from > from || room.loading) return none;
+    if (first - from < Math.max(may === Number.POSITIVE_INFINITY ? 0 : may, UNKNOWN_INTERVAL)) return none;
+    const before = this.#beginning.before(first, may);
+    return {
+      began: before === 'began' ? first : null,
+      hole: before === 'hole' ? { from, to: first } : null,
+    };
   }
 
   #mark(news: 'none' | 'some' | 'urgent'): void {

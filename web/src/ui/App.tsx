@@ -11,6 +11,9 @@ import { Keys } from './Keys.tsx';
 import { Notes } from './Notes.tsx';
 import { TabState } from './TabState.tsx';
 
+/** Height of the page's foot, rem. */
+const FOOT = 3;
+
 export function App({ page }: { page: Page }) {
   return (
     <>
@@ -29,18 +32,23 @@ export function App({ page }: { page: Page }) {
 function Charts({ page }: { page: Page }) {
   const panels = page.board.panels.value;
   const main = useRef<HTMLElement>(null);
-  const width = useSignal(0);
+  const room = useSignal({ width: 0, height: 0 });
   useLayoutEffect(() => {
     const measure = (): void => {
       const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
-      width.value = Math.floor(main.current!.clientWidth / rem);
+      const width = Math.floor(main.current!.clientWidth / rem);
+      // What the head of the page leaves, and its foot.
+      const height = Math.floor((innerHeight - main.current!.offsetTop) / rem) - FOOT;
+      const last = room.value;
+      if (width !== last.width || height !== last.height) room.value = { width, height };
     };
     measure();
     const sizes = new ResizeObserver(measure);
     sizes.observe(main.current!);
+    sizes.observe(document.documentElement);
     return () => sizes.disconnect();
   }, []);
-  const { columns, span } = gridOf(panels.length, width.value);
+  const { columns, span } = gridOf(panels.length, room.value.width, room.value.height);
   return (
     <main class="charts" ref={main} style={{ '--columns': columns, '--span': span }}>
       {panels.map(panel => (

@@ -7,17 +7,6 @@ export function Footer({ page }: { page: Page }) {
   return (
     <footer class="foot">
       {build && <p>Stripchart {build}</p>}
-      <p>
-        <button
-          type="button"
-          class="quiet"
-          onClick={() => {
-            page.help.value = true;
-          }}
-        >
-          Keys
-        </button>
-      </p>
       {page.updated.value && (
         <p>
           The server was updated.{' '}

@@ -4,6 +4,7 @@ import type { Theme } from '../page/theme.ts';
 import { Choice } from './Choice.tsx';
 import { ConditionLine } from './ConditionLine.tsx';
 import { HostChoice } from './HostChoice.tsx';
+import { Menu } from './Menu.tsx';
 import { TimeLine } from './TimeLine.tsx';
 
 const THEMES: readonly { readonly value: Theme; readonly label: string; readonly icon: string }[] = [
@@ -30,7 +31,7 @@ export function Header({ page }: { page: Page }) {
       <AddChart page={page} />
       <TimeLine page={page} />
       <WindowChoice page={page} />
-      <ThemeChoice page={page} />
+      <PageMenu page={page} />
     </header>
   );
 }
@@ -41,22 +42,39 @@ function AddChart({ page }: { page: Page }) {
       type="button"
       class="add"
       title="Add a chart (press / to find anything)"
+      aria-label="+ chart"
       onClick={() => page.ask('charts')}
     >
-      + chart
+      + <span>chart</span>
     </button>
   );
 }
 
-function ThemeChoice({ page }: { page: Page }) {
+/** What is chosen seldom. */
+function PageMenu({ page }: { page: Page }) {
   return (
-    <Choice
-      name="theme"
-      label="Theme"
-      options={THEMES}
-      chosen={page.theme.chosen.value}
-      choose={theme => page.theme.choose(theme)}
-    />
+    <Menu label="More" class="more">
+      {close => (
+        <>
+          <Choice
+            name="theme"
+            label="Theme"
+            options={THEMES}
+            chosen={page.theme.chosen.value}
+            choose={theme => page.theme.choose(theme)}
+          />
+          <button
+            type="button"
+            onClick={() => {
+              close();
+              page.help.value = true;
+            }}
+          >
+            Keys
+          </button>
+        </>
+      )}
+    </Menu>
   );
 }
 
@@ -64,13 +82,29 @@ function WindowChoice({ page }: { page: Page }) {
   const seconds = page.window.value;
   // A link may ask for a window of its own; it then stands among the others.
   const all = WINDOWS.includes(seconds) ? WINDOWS : [...WINDOWS, seconds].sort((a, b) => a - b);
+  const options = all.map(value => ({ value, label: spanLabel(value) }));
   return (
-    <Choice
-      name="window"
-      label="Window"
-      options={all.map(value => ({ value, label: spanLabel(value) }))}
-      chosen={seconds}
-      choose={value => page.chooseWindow(value)}
-    />
+    <>
+      <Choice
+        name="window"
+        label="Window"
+        options={options}
+        chosen={seconds}
+        choose={value => page.chooseWindow(value)}
+      />
+      {/* The same where there is no room for a row of words. */}
+      <select
+        class="window"
+        aria-label="Window"
+        value={seconds}
+        onChange={event => page.chooseWindow(Number(event.currentTarget.value))}
+      >
+        {options.map(({ value, label }) => (
+          <option key={value} value={value}>
+            {label}
+          </option>
+        ))}
+      </select>
+    </>
   );
 }
