@@ -56,6 +56,36 @@ test(
 );
 
 test(
+  'several hosts have a row each with their state and readings, a click shows one, and its readings a chart',
+  scene(async scene => {
+    const program = await scene.start();
+    const now = Date.now();
+    for (const [i, host] of ['web1', 'web2'].entries()) {
+      const labels = { __name__: 'cpu_usage_percent', cpu: 'total', host };
+      const samples = Array.from(
+        { length: 20 },
+        (_, k) => /** @type {[number, number]} */ ([now - 1000 * (20 - k), 10 * (i + 1)]),
+      );
+      await write(program.url, host, 1, labels, samples);
+    }
+    const tab = await scene.open(program.url);
+    const row = (/** @type {string} */ host) => tab.page.locator('.hosts tbody tr', { hasText: host });
+    await until('the rows', async () => (await tab.page.locator('.hosts tbody tr').count()) === 3);
+    await until('a value', async () => (await row('web2').innerText()).includes('20.0 %'));
+    await until('the silent host to be told', async () =>
+      /silent since \d\d:\d\d:\d\d/.test(await row('web1').innerText()),
+    );
+    await tab.page.screenshot({ path: scene.path('hosts.png') });
+    await row('web2').getByRole('button').click();
+    await until('its readings', async () => (await tab.page.locator('.readings li').count()) === 5);
+    assert.equal(new URL(tab.page.url()).searchParams.get('host'), 'web2');
+    await tab.page.getByTitle('Load of web2').click();
+    const focused = await tab.page.evaluate(() => document.activeElement?.getAttribute('title'));
+    assert.equal(focused, 'Change the chart Load');
+  }),
+);
+
+test(
   'a host that falls silent is told in the head of the page and where hosts are chosen',
   scene(async scene => {
     const program = await scene.start();

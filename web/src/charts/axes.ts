@@ -57,7 +57,7 @@ export function axesOf(
       // A narrow chart would have a single time otherwise.
       space: (_plot, _axis, _min, _max, width) => (width < 30 * rem ? 4 : 6) * rem,
       size: 2 * rem,
-      gap: 6,
+      gap: 0.43 * rem,
       values: (plot, times, _axis, _space, step) =>
         timeTicks(times, step).map((label, i) => {
           const room = plot.bbox.width / devicePixelRatio + MARGIN - plot.valToPos(times[i]!, 'x');
@@ -68,7 +68,7 @@ export function axesOf(
     {
       ...common,
       size: GUTTER * rem,
-      gap: 8,
+      gap: 0.57 * rem,
       // One step over the whole paper is always allowed; the ticks on it are ours.
       incrs: [1],
       space: 0,

@@ -61,6 +61,9 @@ export interface Shown {
 const WIDE = 1.5;
 const THIN = 1;
 
+/** The page's size of text on a desk, CSS pixels: on a wall lines are wider as text is larger. */
+const DESK_REM = 14;
+
 /** Points on all lines of a chart from which on they are thin. */
 const MANY_POINTS = 1_500;
 
@@ -83,6 +86,8 @@ export class Strip {
   readonly #plot: uPlot;
   readonly #options: StripOptions;
   readonly #listening = new AbortController();
+  /** How many times as large as on a desk everything is. */
+  readonly #scale: number;
   #pointed = false;
   #drawing: Drawing = { x: [], ys: [], holes: [], odd: [] };
   /** Whether each line has states only, 0 and 1: it is drawn in steps. */
@@ -109,6 +114,7 @@ export class Strip {
     const { inks, look } = options;
     this.#shown = inks.map(() => true);
     const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.#scale = Math.max(1, rem / DESK_REM);
     this.#plot = new uPlot(
       {
         width,
@@ -241,7 +247,7 @@ export class Strip {
     this.#from = from;
     this.#to = to;
     const thin = drawing.x.length * drawing.ys.length > MANY_POINTS;
-    for (const series of this.#plot.series) series.width = thin ? THIN : WIDE;
+    for (const series of this.#plot.series) series.width = (thin ? THIN : WIDE) * this.#scale;
     this.#place();
     this.#follow();
   }

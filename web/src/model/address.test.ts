@@ -14,6 +14,7 @@ describe('reading a link', () => {
       window: 900,
       fixed: null,
       host: 'web1',
+      wall: null,
       layout: {
         cards: [
           { id: 'chart-0', ...card('load1', { title: 'Load' }) },
@@ -31,6 +32,7 @@ describe('reading a link', () => {
       window: null,
       fixed: null,
       host: null,
+      wall: null,
       layout: null,
       theme: null,
       faults: [],
@@ -51,12 +53,25 @@ describe('reading a link', () => {
   });
 });
 
+test.each<[string, number | null, string]>([
+  ['', null, '?v=1'],
+  ['?wall', 20, '?wall=&v=1'],
+  ['?wall=45s', 45, '?wall=45s&v=1'],
+  ['?wall=often', 20, '?wall=often&v=1'],
+])('a wall: %s', (search, wall, written) => {
+  expect(readAddress(search).wall).toBe(wall);
+  const layout = { cards: STANDARD, hidden: [] };
+  const choices = { window: null, fixed: null, host: null, wall, layout };
+  expect(writeAddress(search, choices, STANDARD)).toBe(written);
+  expect(writeAddress(search, { ...choices, wall: null }, STANDARD)).toBe('?v=1');
+});
+
 describe('a stretch of time that stands still', () => {
   test('is read and written', () => {
     const fixed = { from: 1_544_608_800_000, to: 1_544_608_860_000 };
     const link = writeAddress(
       '',
-      { window: null, fixed, host: null, layout: { cards: STANDARD, hidden: [] } },
+      { window: null, fixed, host: null, wall: null, layout: { cards: STANDARD, hidden: [] } },
       STANDARD,
     );
     expect(link).toBe('?v=1&from=1544608800000&to=1544608860000');
@@ -71,7 +86,7 @@ describe('a stretch of time that stands still', () => {
 
 describe('writing a link', () => {
   const write = (search: string, window: number | null, host: string | null, layout: Layout) =>
-    writeAddress(search, { window, fixed: null, host, layout }, STANDARD);
+    writeAddress(search, { window, fixed: null, host, wall: null, layout }, STANDARD);
 
   test('keeps what it does not know', () => {
     const layout = readAddress('?chart=a&chart=b&title=B').layout!;

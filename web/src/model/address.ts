@@ -14,11 +14,16 @@ export interface Address {
   readonly host: string | null;
   /** The charts to show; null for the page's own. */
   readonly layout: Layout | null;
+  /** Seconds for which a wall shows charts before it turns to the next ones; null for a page that is no wall. */
+  readonly wall: number | null;
   /** Only where a link sets it on purpose; else it is the reader's own preference. */
   readonly theme: 'light' | 'dark' | null;
   /** What of the link could not be followed, for its reader: sentences. */
   readonly faults: readonly string[];
 }
+
+/** For how long a wall shows charts unless its link says otherwise, seconds. */
+export const WALL_TURNS = 20;
 
 /** The version of this spelling. */
 const VERSION = '1';
@@ -46,6 +51,7 @@ export function readAddress(search: string): Address {
     window,
     fixed,
     host: params.get('host') || null,
+    wall: params.has('wall') ? (parseSpan(params.get('wall')!) ?? WALL_TURNS) : null,
     layout: layout && { cards: layout.cards, hidden: layout.hidden },
     theme: theme === 'light' || theme === 'dark' ? theme : null,
     faults,
@@ -57,6 +63,7 @@ export interface Choices {
   readonly window: number | null;
   readonly fixed: Address['fixed'];
   readonly host: string | null;
+  readonly wall: number | null;
   readonly layout: Layout;
 }
 
@@ -68,6 +75,8 @@ export function writeAddress(search: string, choices: Choices, standard: readonl
   set(params, 'from', choices.fixed && `${choices.fixed.from}`);
   set(params, 'to', choices.fixed && `${choices.fixed.to}`);
   set(params, 'host', choices.host);
+  if (choices.wall === null) params.delete('wall');
+  else if (!params.has('wall')) params.set('wall', '');
   writeCards(params, choices.layout, standard);
   return `?${params}`;
 }

@@ -3,7 +3,7 @@ import type { Layout } from './cards.ts';
 import { addCard, movePanel, namePanel, removePanel, retarget } from './edit.ts';
 import { layOut, STANDARD } from './panels.ts';
 
-const SERIES = [{ __name__: 'a' }, { __name__: 'b' }];
+const SERIES = [{ __name__: 'a' }, { __name__: 'b' }, { __name__: 'load5', host: 'web1' }];
 const START: Layout = { cards: STANDARD, hidden: [] };
 const panelsOf = ({ cards, hidden }: Layout) =>
   layOut(cards, hidden, { host: null, hosts: [], series: SERIES }).panels;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { gridOf } from './grid.ts';
+import { gridOf, roomFor, turnOf } from './grid.ts';
 
 /** A screen of 1920 by 1080 without head and foot, rem. */
 const [WIDE, HIGH] = [133, 70];
@@ -26,4 +26,16 @@ test.each([20, 40, 55, 88, 133, 190, 400])('rows are full on %s rem', width => {
 
 test('a telephone has one column, a wall has six at most', () => {
   expect([gridOf(11, 22, 50).columns, gridOf(40, 1000, 60).columns]).toEqual([1, 6]);
+});
+
+test('a wall turns through all charts, and shows no more than there is room for', () => {
+  for (let count = 1; count <= 30; count++) {
+    const all = Array.from({ length: count }, (_, i) => i);
+    const most = roomFor(100, 56);
+    const groups = Math.ceil(count / most);
+    const seen = Array.from({ length: groups }, (_, turn) => turnOf(all, most, turn));
+    expect(seen.flat()).toEqual(all);
+    expect(turnOf(all, most, groups)).toEqual(seen[0]);
+    expect(Math.max(...seen.map(({ length }) => length))).toBeLessThanOrEqual(most);
+  }
 });

@@ -40,3 +40,17 @@ export function gridOf(count: number, width: number, height: number): Grid {
   }
   return best;
 }
+
+/** As many charts as a screen of `width` by `height` rem has room for without scrolling. */
+export function roomFor(width: number, height: number): number {
+  const columns = Math.max(1, Math.min(MOST_COLUMNS, Math.floor(width / NARROWEST)));
+  return columns * Math.max(1, Math.floor(height / LOWEST));
+}
+
+/** What is shown at a turn of a wall that has room for `most` at once: groups of nearly equal size, one after the other. */
+export function turnOf<T>(all: readonly T[], most: number, turn: number): readonly T[] {
+  const groups = Math.max(1, Math.ceil(all.length / most));
+  const size = Math.ceil(all.length / groups);
+  const first = (turn % groups) * size;
+  return all.slice(first, first + size);
+}

@@ -10,8 +10,10 @@ const card = (query: string, more: Partial<Card> = {}): Card => ({
   unit: null,
   ...more,
 });
-const standard = (situation: Partial<Situation> = {}) =>
-  layOut(STANDARD, [], { ...NOBODY, ...situation }).panels;
+/** What tells that a machine is measured. */
+const MEASURED = { __name__: 'load1', host: 'web1' };
+const standard = ({ series = [], ...situation }: Partial<Situation> = {}) =>
+  layOut(STANDARD, [], { ...NOBODY, ...situation, series: [...series, MEASURED] }).panels;
 const titles = (situation: Partial<Situation>) => standard(situation).map(panel => panel.title);
 
 test('without a choice: the vitals of all hosts, total CPU large on top', () => {
@@ -47,8 +49,9 @@ test('with a host: its series only, and its name cannot break out of the query',
   expect(memory!.query).toMatch(/^\{__name__=~".*",host="a\\"b"\}$/);
 });
 
-test('with several hosts the cores of one are shown', () => {
-  const [cpu, cores] = standard({ hosts: ['web1', 'web2'] });
+test('with several hosts a line for each is shown, and the cores of one', () => {
+  const [cpu, cores, memory, load] = standard({ hosts: ['web1', 'web2'] });
+  expect([memory!.query, load!.query]).toEqual(['memory_used_bytes', 'load1']);
   expect(cpu!.query).toBe('cpu_usage_percent{cpu="total"}');
   expect([cores!.title, cores!.query]).toEqual([
     'CPU by core · web1',
@@ -91,7 +94,9 @@ describe('own series', () => {
   });
 
   test('that were removed stay away, and so do those of another host', () => {
-    expect(layOut(STANDARD, ['room_celsius'], { ...NOBODY, series: [room] }).panels).toHaveLength(6);
+    expect(layOut(STANDARD, ['room_celsius'], { ...NOBODY, series: [room, MEASURED] }).panels).toHaveLength(
+      6,
+    );
     const there = [{ ...room, host: 'web2' }];
     expect(titles({ host: 'web1', hosts: ['web1', 'web2'], series: there })).toHaveLength(6);
     expect(standard({ host: 'web2', hosts: ['web2'], series: there })[0]!.query).toBe(
@@ -99,8 +104,17 @@ describe('own series', () => {
     );
   });
 
+  test('are alone where no machine is measured, and the first of them is the large chart', () => {
+    const { panels } = layOut(STANDARD, [], { ...NOBODY, series: [room, { __name__: 'train_loss' }] });
+    expect(panels.map(({ title, hero }) => [title, hero])).toEqual([
+      ['Room', true],
+      ['Train loss', false],
+    ]);
+  });
+
   test('that are too many are counted', () => {
-    const series = Array.from({ length: 40 }, (_, i) => ({ __name__: `own${i}` }));
+    const own = Array.from({ length: 40 }, (_, i) => ({ __name__: `own${i}` }));
+    const series = [...own, MEASURED];
     const { panels, more } = layOut(STANDARD, [], { ...NOBODY, series });
     expect([panels.length, more]).toEqual([18, 28]);
   });

@@ -32,6 +32,8 @@ interface Template {
   /** The metrics' names. */
   readonly names: readonly string[];
   readonly matchers?: readonly string[];
+  /** The metrics' names where it shows several hosts: one line for each of them can be read, five cannot. */
+  readonly total?: readonly string[];
   /** Shows one host only: with several, its lines would be too many to read. */
   readonly singleHost?: boolean;
   /** Shown only where there are such series. */
@@ -58,8 +60,9 @@ const TEMPLATES: readonly Template[] = [
       'memory_total_bytes',
       'swap_used_bytes',
     ],
+    total: ['memory_used_bytes'],
   },
-  { id: 'load', title: 'Load', names: ['load1', 'load5', 'load15'] },
+  { id: 'load', title: 'Load', names: ['load1', 'load5', 'load15'], total: ['load1'] },
   { id: 'disk', title: 'Disk', names: ['disk_read_bytes_per_second', 'disk_write_bytes_per_second'] },
   {
     id: 'network',
@@ -125,7 +128,10 @@ export function layOut(
   const own = cards.some(card => card.query === OWN) ? ownMetrics(shown, hidden, situation) : [];
   const charts = own.slice(0, MOST_OWN).map(name => ownPanel(name, situation.host));
   const panels = cards.flatMap((card, i) => (card.query === OWN ? charts : (placed[i] ?? [])));
-  const hero = panels.findIndex(panel => panel.card !== null);
+  const hero = Math.max(
+    0,
+    panels.findIndex(panel => panel.card !== null),
+  );
   return {
     panels: panels.map((panel, i) => (i === hero ? { ...panel, hero: true } : panel)),
     more: Math.max(0, own.length - MOST_OWN),
@@ -153,12 +159,18 @@ function panelOf(card: Card, { host, hosts, series }: Situation): Panel | null {
   const isThere = (labels: Labels) =>
     template.names.includes(labels[NAME] ?? '') && (single === null || labels.host === single);
   if (template.optional && !series.some(isThere)) return null;
+  // A server that measures no machine needs no charts of one.
+  if (series.length > 0 && !series.some(isCollected)) return null;
   const title = card.title ?? template.title;
   return {
     ...common,
     title: template.singleHost && single !== host ? `${title} · ${single}` : title,
     subtitle: '',
-    query: selector(template, single),
+    query: selector(
+      single === null && hosts.length > 1 ? (template.total ?? template.names) : template.names,
+      template.matchers,
+      single,
+    ),
     metric: null,
     vital: true,
   };
@@ -207,7 +219,7 @@ function ownPanel(name: string, host: string | null): Panel {
 }
 
 /** Writes a template as a PromQL selector. */
-function selector({ names, matchers = [] }: Template, host: string | null): string {
+function selector(names: readonly string[], matchers: readonly string[] = [], host: string | null): string {
   const all = [...matchers, ...(host === null ? [] : [`host=${quote(host)}`])];
   if (names.length > 1) all.unshift(`__name__=~${quote(names.join('|'))}`);
   const metric = names.length > 1 ? '' : names[0]!;

@@ -115,6 +115,7 @@ function otherCommands(page: Page): Command[] {
       hint: `${page.numbers.value ? 'on' : 'off'} · n`,
       run: () => page.toggleNumbers(),
     },
+    { key: 'wall', label: 'Wall', hint: 'no controls · w', run: () => page.hang(true) },
     ...(page.board.standard.value
       ? []
       : [

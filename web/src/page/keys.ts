@@ -8,7 +8,11 @@ const KEYS: Readonly<Record<string, (page: Page) => void>> = {
   '/': page => page.ask('anything'),
   '+': page => page.time.scale(0.5),
   '-': page => page.time.scale(2),
-  Escape: page => page.pin.release(),
+  Escape: page => {
+    if (page.wall.on.value) page.hang(false);
+    else page.pin.release();
+  },
+  w: page => page.hang(!page.wall.on.value),
   n: page => page.toggleNumbers(),
   l: page => page.time.live(),
 };

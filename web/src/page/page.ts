@@ -2,7 +2,7 @@ import { batch, computed, effect, signal } from '@preact/signals';
 import { Loop } from '../charts/loop.ts';
 import { LiveClient, type Malformed, type Subscription } from '../live/client.ts';
 import type { Transport } from '../live/transport.ts';
-import { readAddress, writeAddress } from '../model/address.ts';
+import { readAddress, WALL_TURNS, writeAddress } from '../model/address.ts';
 import { MAX_CARDS } from '../model/cards.ts';
 import { ServerClock } from '../model/clock.ts';
 import { type Condition, type Connection, condition, patience } from '../model/condition.ts';
@@ -15,11 +15,13 @@ import type { Labels } from '../model/wire.ts';
 import { Board } from './board.ts';
 import type { Question } from './commands.ts';
 import { keep, kept } from './kept.ts';
+import { Overview } from './overview.ts';
 import { Pin } from './pin.ts';
 import { Presence } from './presence.ts';
 import { ThemeChoice } from './theme.ts';
 import { Timeline } from './timeline.ts';
 import type { View } from './view.ts';
+import { Wall } from './wall.ts';
 
 /** The window while neither the link nor the server has named one, seconds. */
 const DEFAULT_WINDOW = 100;
@@ -40,6 +42,7 @@ export class Page {
   readonly client: LiveClient;
   readonly presence = new Presence();
   readonly theme: ThemeChoice;
+  readonly wall: Wall;
   /** Seconds that every chart shows while the page is live. */
   readonly window = signal(DEFAULT_WINDOW);
   readonly time = new Timeline(
@@ -61,6 +64,7 @@ export class Page {
   readonly whole = signal<boolean | null>(null);
   readonly pin = new Pin();
   readonly board: Board;
+  readonly overview: Overview;
   /** What the command bar asks, null while it is closed. */
   readonly question = signal<Question | null>(null);
   /** What of the link could not be followed. */
@@ -98,6 +102,7 @@ export class Page {
     this.host.value = address.host;
     this.time.fixed.value = address.fixed;
     this.theme = new ThemeChoice(address.theme);
+    this.wall = new Wall(address.wall);
     const situation = computed(() => ({
       host: this.host.value,
       hosts: this.hosts.value,
@@ -118,6 +123,7 @@ export class Page {
       },
       changed: subscription => {
         this.#views.get(subscription)?.changed();
+        if (subscription === this.overview.subscription) this.overview.changed();
         this.#learnHosts(subscription.room.lines.map(line => line.labels));
         this.#judge(false);
       },
@@ -132,6 +138,7 @@ export class Page {
         this.malformed.value = malformed;
       },
     });
+    this.overview = new Overview(this);
     this.client.watch([]);
     effect(() => {
       void this.hover.value;
@@ -164,6 +171,7 @@ export class Page {
       this.#judge(true);
       this.pin.leave(this.time.at(this.clock.now()).from);
       for (const view of this.views()) view.pulse();
+      this.overview.changed();
       this.reading.value = this.#firstReading();
     }, PULSE);
   }
@@ -208,6 +216,14 @@ export class Page {
     this.#writeAddress();
   }
 
+  /** Puts the page on a wall, over the whole screen where the browser lets it; or takes it down. */
+  hang(on: boolean): void {
+    this.wall.turns.value = on ? WALL_TURNS : null;
+    this.#writeAddress();
+    if (on) document.documentElement.requestFullscreen?.().catch(() => {});
+    else if (document.fullscreenElement) void document.exitFullscreen();
+  }
+
   ask(question: Question | null): void {
     this.question.value = question;
   }
@@ -244,6 +260,7 @@ export class Page {
       window: this.#windowChosen ? this.window.value : null,
       fixed: this.time.fixed.value,
       host: this.host.value,
+      wall: this.wall.turns.value,
       layout: this.board.layout,
     };
     return writeAddress(location.search, choices, STANDARD) + location.hash;

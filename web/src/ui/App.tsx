@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { gridOf } from '../model/grid.ts';
+import { gridOf, roomFor, turnOf } from '../model/grid.ts';
 import type { Page } from '../page/page.ts';
 import { Announcer } from './Announcer.tsx';
 import { ChartPanel } from './ChartPanel.tsx';
@@ -9,7 +9,9 @@ import { Footer } from './Footer.tsx';
 import { Header } from './Header.tsx';
 import { Keys } from './Keys.tsx';
 import { Notes } from './Notes.tsx';
+import { Overview } from './Overview.tsx';
 import { TabState } from './TabState.tsx';
+import { WallAlarm } from './WallAlarm.tsx';
 
 /** Height of the page's foot, rem. */
 const FOOT = 3;
@@ -18,7 +20,9 @@ export function App({ page }: { page: Page }) {
   return (
     <>
       <Header page={page} />
+      <WallAlarm page={page} />
       <Notes page={page} />
+      <Overview page={page} />
       <Charts page={page} />
       <Footer page={page} />
       <Announcer page={page} />
@@ -30,7 +34,7 @@ export function App({ page }: { page: Page }) {
 }
 
 function Charts({ page }: { page: Page }) {
-  const panels = page.board.panels.value;
+  const all = page.board.panels.value;
   const main = useRef<HTMLElement>(null);
   const room = useSignal({ width: 0, height: 0 });
   useLayoutEffect(() => {
@@ -38,7 +42,8 @@ function Charts({ page }: { page: Page }) {
       const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
       const width = Math.floor(main.current!.clientWidth / rem);
       // What the head of the page leaves, and its foot.
-      const height = Math.floor((innerHeight - main.current!.offsetTop) / rem) - FOOT;
+      const foot = page.wall.on.value ? 1 : FOOT;
+      const height = Math.floor((innerHeight - main.current!.offsetTop) / rem) - foot;
       const last = room.value;
       if (width !== last.width || height !== last.height) room.value = { width, height };
     };
@@ -48,7 +53,9 @@ function Charts({ page }: { page: Page }) {
     sizes.observe(document.documentElement);
     return () => sizes.disconnect();
   }, []);
-  const { columns, span } = gridOf(panels.length, room.value.width, room.value.height);
+  const { width, height } = room.value;
+  const panels = page.wall.on.value ? turnOf(all, roomFor(width, height), page.wall.turned.value) : all;
+  const { columns, span } = gridOf(panels.length, width, height);
   return (
     <main class="charts" ref={main} style={{ '--columns': columns, '--span': span }}>
       {panels.map(panel => (

@@ -72,6 +72,15 @@ function PageMenu({ page }: { page: Page }) {
           >
             Keys
           </button>
+          <button
+            type="button"
+            onClick={() => {
+              close();
+              page.hang(true);
+            }}
+          >
+            Wall
+          </button>
         </>
       )}
     </Menu>

@@ -8,6 +8,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['+ −', 'a shorter and a longer stretch'],
   ['l', 'back to live'],
   ['n', 'min, mean and max in all legends'],
+  ['w', 'a wall: no controls, everything on one screen; Esc: back'],
   ['Esc', 'let go of a time that is held'],
   ['?', 'these keys'],
 ];

@@ -1,0 +1,12 @@
+import type { Page } from '../page/page.ts';
+
+/** Says over the whole width of a wall that what it shows is not live. */
+export function WallAlarm({ page }: { page: Page }) {
+  const { kind, title, detail } = page.condition.value;
+  if (!page.wall.on.value || kind === 'live' || kind === 'connecting') return null;
+  return (
+    <p class="alarm" data-kind={kind}>
+      <strong>{title}</strong> {detail}
+    </p>
+  );
+}
