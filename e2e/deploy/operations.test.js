@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../support/paths.js';
 import { scene } from '../support/scene.js';
+import { until } from '../support/until.js';
 import { startRedis } from './redis.js';
 
 /** Counters by label that no test can make count here: this system has everything that is probed, and the writers here write nothing. */
@@ -17,7 +18,6 @@ test(
       await scene.start('--interval', '200ms'),
       await scene.start('--interval', '200ms', '--bus', await startRedis(scene)),
     ];
-    const there = new Set();
     for (const program of programs) {
       // So that connections have been opened, closed and refused, and a write and a query too.
       const client = scene.client(program, '/');
@@ -26,16 +26,30 @@ test(
       await fetch(`${program.url}/socket.io/?EIO=9&transport=polling`);
       await fetch(`${program.url}/api/v1/write`, { method: 'POST' });
       await fetch(`${program.url}/api/v1/query?query=vector(1)`);
-      const figures = await (await fetch(`${program.url}/metrics`)).text();
-      for (const name of figures.match(/^stripchart_\w+/gm) ?? []) there.add(name);
     }
 
     const operations = await readFile(join(ROOT, 'docs', 'OPERATIONS.md'), 'utf8');
     const watched = new Set(operations.match(/\bstripchart_[a-z_]+[a-z]\b/g));
     assert.ok(watched.size > 40, `${watched.size} names`);
-    const missing = [...watched].filter(
-      name => !there.has(name) && !there.has(`${name}_count`) && !NOT_SEEN_HERE.includes(name),
-    );
-    assert.deepEqual(missing, []);
+    let missing = [...watched];
+    await until('every one of them to be counted', async () => {
+      const there = await metricsOf(programs);
+      missing = missing.filter(
+        name => !there.has(name) && !there.has(`${name}_count`) && !NOT_SEEN_HERE.includes(name),
+      );
+      return missing.length === 0;
+    }).catch(error => {
+      throw new Error(`${error.message}; missing: ${missing}`);
+    });
   }),
 );
+
+/**
+ * The names of all metrics that the programs have.
+ *
+ * @param {readonly import('../support/program.js').Program[]} programs
+ */
+async function metricsOf(programs) {
+  const pages = await Promise.all(programs.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()));
+  return new Set(pages.flatMap(page => page.match(/^stripchart_\w+/gm) ?? []));
+}

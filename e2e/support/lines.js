@@ -1,7 +1,7 @@
 import { write } from './write.js';
 
 /**
- * Three lines of one chart, a minute long: values 0.. of `low`, 100.. of `mid` and 1000.. of `high`.
+ * Three lines of one chart, ten minutes long: values 0 to 59 of `low` again and again, 100.. of `mid` and 1000.. of `high`.
  *
  * @param {string} url
  */
@@ -13,8 +13,8 @@ export async function threeLines(url) {
     ['high', 1000],
   ])) {
     const samples = Array.from(
-      { length: 60 },
-      (_, i) => /** @type {[number, number]} */ ([end - 1000 * (60 - i), base + i]),
+      { length: 600 },
+      (_, i) => /** @type {[number, number]} */ ([end - 1000 * (600 - i), base + (i % 60)]),
     );
     await write(url, line, 1, { __name__: 'three', line }, samples);
   }

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { launchPlain } from '../support/chromium.js';
 import { serveWithoutUpgrades } from '../support/proxy.js';
 import { scene } from '../support/scene.js';
-import { assertHolds } from '../support/series.js';
+import { assertHolds, completeUntil } from '../support/series.js';
 import { PATIENCE, until } from '../support/until.js';
+import { write } from '../support/write.js';
 
 /** A tab that nobody has looked at for this long leaves its rooms, ms. */
 const HIDDEN_FOR = 30_000;
@@ -15,22 +16,24 @@ describe('the page says how it stands', { concurrency: true }, () => {
   test(
     'before the first sample it waits and says so, on every chart',
     scene(async scene => {
-      const interval = 20_000;
-      await scene.open('about:blank'); // the browser's own start is over then
-      // Samples stand on the wall clock's ticks: the page needs a moment before the first.
-      const toTick = interval - (Date.now() % interval);
-      if (toTick < interval / 2) await sleep(toTick + 100);
-      const program = await scene.start('--interval', `${interval}ms`);
+      // Samples stand on the wall clock's ticks, and none comes in this test.
+      const minutes = [60, 47, 31].find(every => every - ((Date.now() / 60_000) % every) > 10);
+      const program = await scene.start('--interval', `${minutes}m`);
       const tab = await scene.open(program.url);
-      await tab.untilCondition('waiting', interval / 2);
+      await tab.untilCondition('waiting');
       assert.equal((await tab.condition()).title, 'waiting for the first sample');
       const charts = await tab.page.locator('section.panel').count();
       const waiting = tab.page.locator('section.panel', { hasText: 'waiting for the first sample' });
       await until('every chart to say so', async () => (await waiting.count()) === charts);
       assert.equal(await tab.page.getByRole('status').innerText(), 'waiting for the first sample');
 
-      await tab.untilCondition('live', interval);
-      await until('the charts to follow', async () => (await waiting.count()) < charts);
+      const host = { __name__: 'load1', host: 'web1' };
+      let batch = 0;
+      const send = () => write(program.url, 'web1', ++batch, host, [[Date.now(), 1]]).catch(() => {});
+      const timer = setInterval(send, 500);
+      scene.closing(() => clearInterval(timer));
+      await tab.untilCondition('live');
+      await until('the chart to follow', async () => (await waiting.count()) === charts - 1);
     }),
   );
 
@@ -55,13 +58,14 @@ describe('the page says how it stands', { concurrency: true }, () => {
     'a server that is gone makes it reconnect, and what was drawn stays',
     scene(async scene => {
       const program = await scene.start('--interval', '200ms');
-      const tab = await scene.open(program.url);
+      const tab = await scene.open(`${program.url}/?window=5m`);
       await tab.untilSamples(5);
       tab.expectOutage();
       const held = await tab.samples();
       await program.kill();
-      await tab.untilCondition('lost', 5_000);
-      assert.match(await says(tab), /^reconnecting… · newest sample .+ ago$/);
+      await tab.untilCondition('lost');
+      // On a machine that is busy the words of a server that stays away may have taken their place.
+      assert.match(await says(tab), /^(reconnecting… · newest sample .+ ago|no server · since .+)$/);
       assertHolds(await tab.samples(), held);
       await program.start();
       await tab.untilCondition('live');
@@ -106,7 +110,7 @@ describe('the page says how it stands', { concurrency: true }, () => {
           `chart ${i}: ${problems[i]}`,
         );
       }
-      assert.equal((await tab.condition()).kind, 'live');
+      await tab.untilCondition('live');
     }),
   );
 
@@ -116,6 +120,7 @@ describe('the page says how it stands', { concurrency: true }, () => {
       const program = await scene.start('--interval', '200ms');
       const chromium = await launchPlain();
       scene.closing(() => chromium.close());
+      const recorder = await scene.recorder(program);
       const [context] = chromium.browser.contexts();
       const [page] = context?.pages() ?? [];
       assert.ok(context && page);
@@ -123,7 +128,7 @@ describe('the page says how it stands', { concurrency: true }, () => {
       // As many charts as are on screen: those far below leave and join on their own.
       const queries = ['cpu_usage_percent{cpu="total"}', 'cpu_usage_percent', 'load1', 'memory_used_bytes'];
       await page.goto(
-        `${program.url}/?${queries.map(query => `chart=${encodeURIComponent(query)}`).join('&')}`,
+        `${program.url}/?window=5m&${queries.map(query => `chart=${encodeURIComponent(query)}`).join('&')}`,
       );
       await tab.untilSamples(5);
       const rooms = (await tab.rooms()).length;
@@ -138,8 +143,11 @@ describe('the page says how it stands', { concurrency: true }, () => {
         HIDDEN_FOR + PATIENCE,
       );
       assert.ok(performance.now() - hiddenAt > HIDDEN_FOR - 1_000, 'it has waited for half a minute');
-      await sleep(500); // updates that were under way
-      const left = tab.frames.length;
+      const left = await until('updates that were under way', async () => {
+        const before = tab.frames.length;
+        await sleep(1_000);
+        return events(tab, before).length === 0 && tab.frames.length;
+      });
       const held = await tab.samples();
       await sleep(3_000);
       assert.deepEqual(events(tab, left), [], 'the server sends it nothing any more');
@@ -157,8 +165,14 @@ describe('the page says how it stands', { concurrency: true }, () => {
       await tab.untilSamples(5, backAt);
       const now = await tab.samples();
       assertHolds(now, held);
-      const times = (await tab.times()).slice(1).map((time, i, all) => time - (all[i - 1] ?? time));
-      assert.ok(Math.max(...times) < 3_000, `no hole is left where it was away: ${Math.max(...times)} ms`);
+      const to = completeUntil(now);
+      const from = Math.max(...[...now.values()].map(([sample]) => sample?.[0] ?? 0));
+      const whole = new Map(
+        [...recorder.samples()]
+          .filter(([series]) => now.has(series))
+          .map(([series, samples]) => [series, samples.filter(([time]) => time >= from && time <= to)]),
+      );
+      assertHolds(now, whole); // no hole is left where it was away
     }),
   );
 });

@@ -50,6 +50,8 @@ test(
     }
     const old = await scene.open(`${program.url}/?chart=old`);
     await until('the hole from the left edge on', () => hatchedAtTheLeft(old.page));
+    const [told] = await old.page.evaluate(() => window.stripchart.charts());
+    assert.equal(told?.began, null);
     await old.page.screenshot({ path: scene.path('hole.png') });
     const young = await scene.open(`${program.url}/?chart=young`);
     await until('the beginning', async () => {
@@ -76,7 +78,7 @@ test(
     // Batch 2 never comes: what lies between is a gap, in which a late batch has some samples.
     await write(program.url, 'lab', 3, labels, from(now - 20_000, 15));
     await write(program.url, 'lab', 4, labels, from(now - 50_000, 10));
-    const tab = await scene.open(`${program.url}/?chart=room_celsius`);
+    const tab = await scene.open(`${program.url}/?window=5m&chart=room_celsius`);
     await tab.page.locator(LARGE).waitFor();
     const stretch = await until('the gap', async () => {
       const stretches = await hatchedStretches(tab.page);
@@ -118,7 +120,7 @@ test(
     const before = await icon();
     tab.expectOutage();
     await program.stop();
-    await until('the words', async () => (await tab.condition()).title === 'no server', 25_000);
+    await until('the words', async () => (await tab.condition()).title === 'no server');
     assert.match((await tab.condition()).detail, /^since \d\d:\d\d:\d\d/);
     assert.match(await tab.page.title(), /^no server · /);
     assert.notEqual(await icon(), before);

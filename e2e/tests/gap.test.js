@@ -21,7 +21,7 @@ test(
     const before = samples(now - 60_000, now - 40_000);
     await write(program.url, 'lab', 1, LABELS, before);
 
-    const tab = await scene.open(`${program.url}/?chart=room_celsius`);
+    const tab = await scene.open(`${program.url}/?window=5m&chart=room_celsius`);
     await tab.untilSamples(before.length);
     const { page } = tab;
     const note = page.locator('.gaps summary');
@@ -84,7 +84,7 @@ async function assertTold(tab, gap) {
   const wide = await tab.page.evaluate(
     seconds => {
       const over = /** @type {HTMLElement} */ (document.querySelector('.hero .u-over'));
-      return (seconds / 100) * over.clientWidth * devicePixelRatio;
+      return (seconds / 300) * over.clientWidth * devicePixelRatio;
     },
     (gap.to - gap.from) / 1000,
   );

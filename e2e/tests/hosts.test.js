@@ -103,7 +103,7 @@ test(
     );
     const tab = await scene.open(program.url);
     await until('the words', async () => (await tab.condition()).detail === '1 of 2 hosts silent');
-    assert.equal((await tab.condition()).kind, 'live');
+    await tab.untilCondition('live');
     const options = await tab.page.locator('select.host option').allInnerTexts();
     assert.ok(options.includes('web2 · silent'), `hosts: ${options}`);
     await tab.page.screenshot({ path: scene.path('silent-host.png') });

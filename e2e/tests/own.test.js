@@ -60,7 +60,7 @@ test(
     await until('the order', async () => (await titles(tab)).slice(0, 2).join() === 'Room,Room · cellar');
     await panel(tab, 'Room · cellar').locator('.menu summary').click();
     await panel(tab, 'Room · cellar').getByRole('textbox', { name: 'Title' }).fill('Wine');
-    await tab.page.keyboard.press('Enter');
+    await tab.page.keyboard.press('Enter'); // as the button would
     await until('the title', async () => (await titles(tab))[1] === 'Wine');
 
     await tab.page.goto(program.url);

@@ -26,10 +26,20 @@ test(
       assert.equal(await chosen(tab, 'Window'), label);
     }
 
-    await choose(tab, '100 s');
-    await untilWindow(tab, 100);
+    await choose(tab, '5 min');
+    await untilWindow(tab, 300);
     await tab.untilSamples(10);
-    assertHolds(await tab.samples(), held);
+    const now = await tab.samples();
+    const [chart] = await tab.page.evaluate(() => window.stripchart.charts());
+    const reaches = chart?.from ?? 0;
+    const part = new Map(
+      [...held].map(([series, samples]) => [series, samples.filter(([time]) => time >= reaches)]),
+    );
+    assert.ok(
+      [...part.values()].some(({ length }) => length > 0),
+      'five minutes reach back to the start',
+    );
+    assertHolds(now, part);
   }),
 );
 

@@ -10,6 +10,9 @@ export interface Look {
   readonly paper: string;
   readonly muted: string;
   readonly grid: string;
+  /** The limits of a chart, and what lies beyond them. */
+  readonly warn: string;
+  readonly bad: string;
   /** Time of which nothing is known yet. */
   readonly unknown: string;
   /** Time in which nothing was measured. */
@@ -27,6 +30,8 @@ export const LOOKS: Readonly<Record<Shade, Look>> = {
     paper: '#ffffff',
     muted: '#5a6670',
     grid: '#e8ebe7',
+    warn: '#9a6200',
+    bad: '#b3261e',
     unknown: '#1f29330a',
     hole: { paper: '#f4f4ef', lines: '#d5d6cd' },
     gap: { paper: '#fdf4e3', lines: '#e0b25c' },
@@ -37,6 +42,8 @@ export const LOOKS: Readonly<Record<Shade, Look>> = {
     paper: '#14191d',
     muted: '#93a0aa',
     grid: '#242c32',
+    warn: '#e69f00',
+    bad: '#ff7b6b',
     unknown: '#e4e7eb0d',
     hole: { paper: '#1a2025', lines: '#39434b' },
     gap: { paper: '#261f12', lines: '#80601c' },

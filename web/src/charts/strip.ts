@@ -3,17 +3,20 @@ import { DASHES, type Ink } from '../model/colour.ts';
 import type { Drawing } from '../model/drawing.ts';
 import type { Unit } from '../model/format.ts';
 import { gapText } from '../model/gap.ts';
+import { type Limits, withLimits } from '../model/limits.ts';
 import type { DeclaredGap } from '../model/line.ts';
 import { place, STATES, valueRange } from '../model/scale.ts';
 import { axesOf, fontOf, insetOf, MARGIN } from './axes.ts';
 import { type Gestures, listenToGestures } from './gestures.ts';
 import { hatch, type Stretch, tellBeginning, wash } from './hatch.ts';
+import { drawLimits } from './limits.ts';
 import type { Look } from './look.ts';
 import { isInside, isolated, isState, nearestOwn, nearestTime } from './points.ts';
 
 /** What a chart is made of, apart from its data. */
 export interface StripOptions {
   readonly unit: Unit;
+  readonly limits: Limits;
   readonly inks: readonly Ink[];
   readonly look: () => Look;
   /** Charts of one group move their crosshairs together. */
@@ -157,6 +160,8 @@ export class Strip {
               wash(plot, this.#unknown, look().unknown);
               hatch(plot, this.#drawing.holes, look().hole, LEAST_HOLE);
               hatch(plot, this.#gaps, look().gap, LEAST_GAP, true);
+              const placeOf = (value: number): number => place(value, this.#bottom, this.#top);
+              drawLimits(plot, options.limits, placeOf, look());
             },
           ],
           draw: [
@@ -215,8 +220,7 @@ export class Strip {
       pulled: by => pulled(start, (by / this.#plot.over.clientWidth) * (start.to - start.from)),
       released,
       tapped: at => {
-        const left = this.#snap(at);
-        const time = Math.round(this.#plot.posToVal(left, 'x'));
+        const time = this.#timeAt(at);
         this.#options.tapped(time, (SAME_PLACE / this.#plot.over.clientWidth) * (this.#to - this.#from));
       },
       reset,
@@ -314,14 +318,17 @@ export class Strip {
 
   /** The place of the sample nearest to `left`, which is there where none is near; CSS pixels. */
   #snap(left: number): number {
-    if (left < 0) return left;
+    return left < 0 ? left : this.#plot.valToPos(this.#timeAt(left), 'x');
+  }
+
+  /** The time of the sample nearest to `left` CSS pixels, or that place's own where none is near, Unix ms. */
+  #timeAt(left: number): number {
     const { x, ys } = this.#drawing;
-    const time = this.#plot.posToVal(left, 'x');
+    const time = Math.round(this.#plot.posToVal(left, 'x'));
     const at = nearestTime(x, time, i =>
       ys.some((values, line) => this.#shown[line] && typeof values[i] === 'number'),
     );
-    if (at === null || Math.abs(x[at]! - time) > this.#reach) return left;
-    return this.#plot.valToPos(x[at]!, 'x');
+    return at === null || Math.abs(x[at]! - time) > this.#reach ? time : x[at]!;
   }
 
   /** The sample of line `i` nearest to `time`, looked for around place `near`; null where none is near enough. */
@@ -365,7 +372,9 @@ export class Strip {
     });
     this.#stepped = ys.map(isState);
     this.#states = this.#stepped.length > 0 && this.#stepped.every(Boolean);
-    const [bottom, top] = this.#states ? STATES : valueRange(low, high, this.#options.unit);
+    const [bottom, top] = this.#states
+      ? STATES
+      : valueRange(...withLimits(low, high, this.#options.limits), this.#options.unit);
     this.#bottom = bottom;
     this.#top = top;
     const places = ys.map(values =>
@@ -411,7 +420,7 @@ export class Strip {
     this.#moved = false;
     const { cursor, over } = this.#plot;
     const on = cursor.left !== undefined && cursor.left >= 0;
-    this.#options.hovered(on ? this.#plot.posToVal(cursor.left!, 'x') : null);
+    this.#options.hovered(on ? this.#timeAt(cursor.left!) : null);
     const told = on
       ? this.#gaps
           .filter(gap => this.#covers(gap, cursor.left!))

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 import { absence, type Nothing } from './absence.ts';
 import type { Card } from './cards.ts';
+import { NO_LIMITS } from './limits.ts';
 import { layOut } from './panels.ts';
 
 const SERIES = [{ __name__: 'room_celsius', room: 'lab' }, { __name__: 'load1' }];
 
 function say(query: string, more: Partial<Nothing> = {}) {
-  const card: Card = { id: 'c', query, title: null, unit: null };
+  const card: Card = { id: 'c', query, title: null, unit: null, limits: NO_LIMITS };
   const [panel] = layOut([card], [], { host: null, hosts: [], series: [] }).panels;
   return absence({ panel: panel!, window: 100, series: SERIES, last: null, now: 1e12, ...more });
 }

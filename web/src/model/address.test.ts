@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { readAddress, writeAddress } from './address.ts';
 import type { Layout } from './cards.ts';
+import { NO_LIMITS } from './limits.ts';
 import { parseSpan, spanLabel, spanText, WINDOWS } from './span.ts';
 
-const card = (query: string, more = {}) => ({ query, title: null, unit: null, ...more });
+const card = (query: string, more = {}) => ({ query, title: null, unit: null, limits: NO_LIMITS, ...more });
 const STANDARD = [{ id: 'own', ...card('.own') }];
 
 describe('reading a link', () => {
@@ -104,7 +105,12 @@ describe('writing a link', () => {
       cards: [
         { id: 'chart-0', ...card('.own') },
         { id: 'chart-1', ...card('{a="&"}', { title: 'ä=&', unit: 'bytes' }) },
-        { id: 'chart-2', ...card('load1') },
+        {
+          id: 'chart-2',
+          ...card('load1', {
+            limits: { warn: { value: 4, below: false }, bad: { value: -1.5, below: true } },
+          }),
+        },
       ],
       hidden: ['room_celsius', 'b'],
     };

@@ -1,4 +1,5 @@
 import { isUnit, type Unit } from './format.ts';
+import { GRAVE, type Limits, limitText, NO_LIMITS, parseLimit } from './limits.ts';
 
 /**
  * One entry of a view: a query, or the name of what the page itself has, which begins with a point: `.cpu` is the chart of
@@ -12,6 +13,7 @@ export interface Card {
   readonly title: string | null;
   /** Where a link tells it; else the metric's name does. */
   readonly unit: Unit | null;
+  readonly limits: Limits;
 }
 
 /** What is on the page. */
@@ -28,7 +30,7 @@ export const OWN = '.own';
 export const MAX_CARDS = 24;
 
 /**
- * Reads a view from a link: `chart`, any number of times, each with the `title` and the `unit` behind it, and `hide`. null
+ * Reads a view from a link: `chart`, any number of times, each with the `title`, the `unit` and the limits `warn` and `bad` behind it, and `hide`. null
  * where the link leaves the view to the page.
  */
 export function readCards(params: URLSearchParams): (Layout & { readonly left: number }) | null {
@@ -41,12 +43,16 @@ export function readCards(params: URLSearchParams): (Layout & { readonly left: n
     if (key === 'chart' && value !== '') {
       told = true;
       open = cards.length < MAX_CARDS;
-      if (open) cards.push({ id: `chart-${cards.length}`, query: value, title: null, unit: null });
+      if (open)
+        cards.push({ id: `chart-${cards.length}`, query: value, title: null, unit: null, limits: NO_LIMITS });
       else left++;
     } else if (open && key === 'title' && value !== '') {
       cards.push({ ...cards.pop()!, title: value });
     } else if (open && key === 'unit' && isUnit(value)) {
       cards.push({ ...cards.pop()!, unit: value });
+    } else if (open && (key === 'warn' || key === 'bad') && parseLimit(value)) {
+      const card = cards.pop()!;
+      cards.push({ ...card, limits: { ...card.limits, [key]: parseLimit(value) } });
     } else if (key === 'hide' && value !== '') {
       hidden.push(value);
     }
@@ -57,12 +63,13 @@ export function readCards(params: URLSearchParams): (Layout & { readonly left: n
 
 /** Writes a view into a link's parameters; nothing where it is the page's own. */
 export function writeCards(params: URLSearchParams, layout: Layout, standard: readonly Card[]): void {
-  for (const key of ['chart', 'title', 'unit', 'hide']) params.delete(key);
+  for (const key of ['chart', 'title', 'unit', ...GRAVE, 'hide']) params.delete(key);
   if (!sameCards(layout.cards, standard)) {
-    for (const { query, title, unit } of layout.cards) {
+    for (const { query, title, unit, limits } of layout.cards) {
       params.append('chart', query);
       if (title !== null) params.append('title', title);
       if (unit !== null) params.append('unit', unit);
+      for (const level of GRAVE) if (limits[level]) params.append(level, limitText(limits[level]));
     }
   }
   for (const name of layout.hidden) params.append('hide', name);
@@ -71,9 +78,14 @@ export function writeCards(params: URLSearchParams, layout: Layout, standard: re
 function sameCards(a: readonly Card[], b: readonly Card[]): boolean {
   return (
     a.length === b.length &&
-    a.every(({ query, title, unit }, i) => {
+    a.every(({ query, title, unit, limits }, i) => {
       const other = b[i]!;
-      return query === other.query && title === other.title && unit === other.unit;
+      return (
+        query === other.query &&
+        title === other.title &&
+        unit === other.unit &&
+        GRAVE.every(level => limitText(limits[level]) === limitText(other.limits[level]))
+      );
     })
   );
 }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Layout } from './cards.ts';
-import { addCard, movePanel, namePanel, removePanel, retarget } from './edit.ts';
-import { layOut, STANDARD } from './panels.ts';
+import { addCard, describePanel, movePanel, removePanel, retarget } from './edit.ts';
+import { NO_LIMITS } from './limits.ts';
+import { layOut, type Panel, STANDARD } from './panels.ts';
 
 const SERIES = [{ __name__: 'a' }, { __name__: 'b' }, { __name__: 'load5', host: 'web1' }];
 const START: Layout = { cards: STANDARD, hidden: [] };
@@ -12,9 +13,15 @@ const find = (layout: Layout, title: string) => panelsOf(layout).find(panel => p
 const move = (layout: Layout, title: string, by: -1 | 1) =>
   movePanel(layout, panelsOf(layout), find(layout, title), by);
 
+const described = (layout: Layout, panel: Panel, title: string) =>
+  describePanel(layout, panel, title, NO_LIMITS);
+
 test('a chart is added before those that come by themselves, or at the end', () => {
   expect(titles(addCard(START, 'load1', 'x')!).slice(0, 4)).toEqual(['Load1', 'A', 'B', 'CPU']);
-  const own: Layout = { cards: [{ id: 'c', query: 'c', title: null, unit: null }], hidden: [] };
+  const own: Layout = {
+    cards: [{ id: 'c', query: 'c', title: null, unit: null, limits: NO_LIMITS }],
+    hidden: [],
+  };
   expect(titles(addCard(own, 'load1', 'x')!)).toEqual(['C', 'Load1']);
 });
 
@@ -30,9 +37,9 @@ test('a chart is removed, whether it was chosen or came by itself', () => {
 });
 
 test('a chart has the title that it was given, and its own again when that is taken away', () => {
-  const named = namePanel(namePanel(START, find(START, 'B'), ' The b '), find(START, 'CPU'), 'Work');
+  const named = described(described(START, find(START, 'B'), ' The b '), find(START, 'CPU'), 'Work');
   expect(titles(named).slice(0, 3)).toEqual(['The b', 'A', 'Work']);
-  expect(titles(namePanel(named, find(named, 'Work'), ''))[2]).toBe('CPU');
+  expect(titles(described(named, find(named, 'Work'), ''))[2]).toBe('CPU');
 });
 
 test('a chart moves one place at a time, and over those that come by themselves', () => {

@@ -1,4 +1,5 @@
 import { type Card, type Layout, MAX_CARDS, OWN } from './cards.ts';
+import { type Limits, NO_LIMITS } from './limits.ts';
 import type { Panel } from './panels.ts';
 
 /**
@@ -9,7 +10,7 @@ import type { Panel } from './panels.ts';
 /** Adds a chart of `query`: before the charts that come by themselves, else at the end. null where there is no room. */
 export function addCard(layout: Layout, query: string, id: string): Layout | null {
   if (layout.cards.length >= MAX_CARDS) return null;
-  const card = { id, query, title: null, unit: null };
+  const card = { id, query, title: null, unit: null, limits: NO_LIMITS };
   return { ...layout, cards: insert(layout.cards, ownPlace(layout.cards), card) };
 }
 
@@ -19,9 +20,9 @@ export function removePanel(layout: Layout, { card, metric }: Panel): Layout {
   return metric === null ? layout : { ...layout, hidden: [...layout.hidden, metric] };
 }
 
-/** Gives a chart a title of its own, or takes it away where it is empty. */
-export function namePanel(layout: Layout, panel: Panel, title: string): Layout {
-  return change(layout, panel, card => ({ ...card, title: title.trim() || null }));
+/** Gives a chart a title of its own, or takes it away where it is empty, and limits. */
+export function describePanel(layout: Layout, panel: Panel, title: string, limits: Limits): Layout {
+  return change(layout, panel, card => ({ ...card, title: title.trim() || null, limits }));
 }
 
 /** Has a chart show another query. */
@@ -48,7 +49,7 @@ function change(layout: Layout, panel: Panel, edit: (card: Card) => Card): Layou
 
 /** The card that a chart is, or becomes. It keeps its id, so that the chart on the screen stays the same one. */
 function cardOf({ id, card, query, metric }: Panel): Card {
-  return card ?? { id, query: metric ?? query, title: null, unit: null };
+  return card ?? { id, query: metric ?? query, title: null, unit: null, limits: NO_LIMITS };
 }
 
 function ownPlace(cards: readonly Card[]): number {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Card } from './cards.ts';
+import { NO_LIMITS } from './limits.ts';
 import { layOut, type Situation, STANDARD } from './panels.ts';
 
 const NOBODY: Situation = { host: null, hosts: [], series: [] };
@@ -8,6 +9,7 @@ const card = (query: string, more: Partial<Card> = {}): Card => ({
   query,
   title: null,
   unit: null,
+  limits: NO_LIMITS,
   ...more,
 });
 /** What tells that a machine is measured. */

@@ -2,6 +2,7 @@ import { type Card, OWN } from './cards.ts';
 import { isCollected } from './collected.ts';
 import type { Unit } from './format.ts';
 import { NAME, quote } from './labels.ts';
+import { type Limits, NO_LIMITS } from './limits.ts';
 import { metricTitle, queryTitle } from './naming.ts';
 import { compile, nameSelector, ofHost, parseSelector } from './selector.ts';
 import type { Labels } from './wire.ts';
@@ -16,6 +17,7 @@ export interface Panel {
   readonly query: string;
   /** Of all its values; null where the metrics' names tell it. */
   readonly unit: Unit | null;
+  readonly limits: Limits;
   /** The first one that was chosen, larger than the others. */
   readonly hero: boolean;
   /** The entry of the view that it comes from; null for a chart that came by itself. */
@@ -105,6 +107,7 @@ export const STANDARD: readonly Card[] = [OWN, ...TEMPLATES.map(({ id }) => `.${
   query,
   title: null,
   unit: null,
+  limits: NO_LIMITS,
 }));
 
 /** What is known when the charts are laid out. */
@@ -140,7 +143,7 @@ export function layOut(
 
 /** The chart of a card; null where there is nothing for it, or no such chart. */
 function panelOf(card: Card, { host, hosts, series }: Situation): Panel | null {
-  const common = { id: card.id, unit: card.unit, hero: false, card };
+  const common = { id: card.id, unit: card.unit, limits: card.limits, hero: false, card };
   if (!card.query.startsWith('.')) {
     const title = card.title ?? queryTitle(card.query);
     const name = parseSelector(nameOrSelector(card.query, series));
@@ -211,6 +214,7 @@ function ownPanel(name: string, host: string | null): Panel {
     subtitle: title === name ? '' : name,
     query: ofHost(nameSelector(name), host),
     unit: null,
+    limits: NO_LIMITS,
     hero: false,
     card: null,
     metric: name,

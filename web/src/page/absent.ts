@@ -55,6 +55,8 @@ export class Absent {
     const to = Math.round(this.#page.clock.now());
     if (!Number.isFinite(to)) return;
     void lookBack(this.#page.client, this.#panel.query, to, this.#panel.unit).then(last => {
+      // What was not answered is asked again with the next look.
+      if (last === undefined) this.#asked = false;
       if (!last || !this.#asked) return;
       this.#last = last;
       this.tell(this.#page.clock.now());

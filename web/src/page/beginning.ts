@@ -3,6 +3,9 @@ import type { LastSample } from '../model/absence.ts';
 import type { Panel } from '../model/panels.ts';
 import { lookBack } from './lookback.ts';
 
+/** How long after a question that was not answered it is asked again, ms. */
+const AGAIN = 2_000;
+
 /** What a chart shows before its first sample: it began then, or nobody measured since the sample before. */
 export type Before = 'began' | 'hole' | 'unknown';
 
@@ -21,6 +24,11 @@ export class Beginning {
     this.#changed = changed;
   }
 
+  #askAgain(): void {
+    this.#first = Number.NaN;
+    this.#changed();
+  }
+
   /** What lies before `first`, which is the first sample of a chart whose samples are `patience` ms apart at most. */
   before(first: number, patience: number): Before {
     if (first !== this.#first) {
@@ -29,7 +37,8 @@ export class Beginning {
       void lookBack(this.#client, this.#panel.query, Math.floor(first) - 1, null).then(last => {
         if (first !== this.#first) return;
         this.#last = last;
-        this.#changed();
+        if (last !== undefined) this.#changed();
+        else setTimeout(() => this.#askAgain(), AGAIN);
       });
     }
     if (this.#last === undefined) return 'unknown';

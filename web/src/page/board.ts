@@ -1,6 +1,7 @@
 import { computed, type ReadonlySignal, signal } from '@preact/signals';
 import { type Card, type Layout, readCards, writeCards } from '../model/cards.ts';
-import { addCard, movePanel, namePanel, removePanel, retarget } from '../model/edit.ts';
+import { addCard, describePanel, movePanel, removePanel, retarget } from '../model/edit.ts';
+import type { Limits } from '../model/limits.ts';
 import { layOut, type Panel, type Situation, STANDARD } from '../model/panels.ts';
 import { keep, kept } from './kept.ts';
 
@@ -56,8 +57,8 @@ export class Board {
     this.#change(removePanel(this.layout, panel));
   }
 
-  name(panel: Panel, title: string): void {
-    this.#change(namePanel(this.layout, panel, title));
+  describe(panel: Panel, title: string, limits: Limits): void {
+    this.#change(describePanel(this.layout, panel, title, limits));
   }
 
   move(panel: Panel, by: -1 | 1): void {

@@ -8,6 +8,7 @@ import { ServerClock } from '../model/clock.ts';
 import { type Condition, type Connection, condition, patience } from '../model/condition.ts';
 import { gapText } from '../model/gap.ts';
 import { byKey } from '../model/labels.ts';
+import type { Level } from '../model/limits.ts';
 import type { DeclaredGap } from '../model/line.ts';
 import { STANDARD } from '../model/panels.ts';
 import { silentHosts } from '../model/silence.ts';
@@ -34,6 +35,13 @@ const KEYS_KEPT = 'stripchart.keys';
 
 /** How often the page looks whether its state changed though nothing came, ms. */
 const PULSE = 1_000;
+
+/** A chart with a value beyond a limit. */
+export interface Alarm {
+  readonly level: Level;
+  /** The chart's title, and its value where it has one line. */
+  readonly text: string;
+}
 
 /** The page's state: what was chosen, what is shown, and how the connection stands. */
 export class Page {
@@ -71,6 +79,8 @@ export class Page {
   readonly faults: readonly string[];
   /** The first value of the page, for its tab. */
   readonly reading = signal('');
+  /** The first chart of those whose values are the furthest beyond a limit. */
+  readonly alarm = signal<Alarm | null>(null);
   readonly keysOn = signal(kept(KEYS_KEPT) !== 'off');
   /** Whether the keys are being told. */
   readonly help = signal(false);
@@ -173,6 +183,8 @@ export class Page {
       for (const view of this.views()) view.pulse();
       this.overview.changed();
       this.reading.value = this.#firstReading();
+      const alarm = this.#gravest();
+      if (alarm?.text !== this.alarm.value?.text) this.alarm.value = alarm;
     }, PULSE);
   }
 
@@ -181,6 +193,16 @@ export class Page {
     for (const { panel, single } of this.views())
       if (panel.hero && single.value && !single.value.silent.value) return single.value.value.value;
     return '';
+  }
+
+  #gravest(): Alarm | null {
+    let found = null as Alarm | null;
+    for (const { panel, pens, single } of this.views()) {
+      const level = pens.levelOf(panel.limits);
+      if (level === 'ok' || found?.level === 'bad' || found?.level === level) continue;
+      found = { level, text: [panel.title, single.value?.value.value].filter(Boolean).join(' ') };
+    }
+    return found;
   }
 
   /** The charts that are on the page. */

@@ -3,6 +3,7 @@ import { assignInks, type Ink } from '../model/colour.ts';
 import { patience } from '../model/condition.ts';
 import { formatValue, type Unit, unitOf } from '../model/format.ts';
 import { byKey, distinguishing, lineKey, lineTitle, NAME, shorten } from '../model/labels.ts';
+import { graver, type Level, type Limits, levelOf } from '../model/limits.ts';
 import type { Line } from '../model/line.ts';
 import { choose, mean, valueNear } from '../model/rank.ts';
 import { statsOf } from '../model/stats.ts';
@@ -22,6 +23,8 @@ export interface Pen {
   readonly stats: Signal<readonly [min: string, mean: string, max: string] | null>;
   /** Whether its newest sample is older than its rhythm allows, while others of the chart may go on. */
   readonly silent: Signal<boolean>;
+  /** How the value that is told stands to the limits. */
+  readonly level: Signal<Level>;
 }
 
 /** Which lines of a room its chart draws, and how. */
@@ -85,6 +88,7 @@ export class Pens {
       shown: before.get(line.key)?.shown ?? signal(true),
       stats: before.get(line.key)?.stats ?? signal(null),
       silent: before.get(line.key)?.silent ?? signal(false),
+      level: before.get(line.key)?.level ?? signal<Level>('ok'),
     }));
     const old = this.list.value;
     const same =
@@ -103,12 +107,13 @@ export class Pens {
    * Writes the values at `time`, or the newest ones where it is null, and whether they are old at `now`; `now` is null for what
    * stands still. `interval` is the distance of samples, ms.
    */
-  writeValues(time: number | null, interval: number, now: number | null): void {
-    for (const { line, unit, value, silent } of this.list.value) {
+  writeValues(time: number | null, interval: number, now: number | null, limits: Limits): void {
+    for (const { line, unit, value, silent, level } of this.list.value) {
       silent.value =
         now !== null && line.interval > 0 && now - line.newestTime > patience(line.interval, line.steady);
       const number = time === null ? line.newestValue : valueNear(line, time, 1.5 * interval);
       value.value = formatValue(number, unit);
+      level.value = levelOf(number, limits);
     }
   }
 
@@ -121,6 +126,13 @@ export class Pens {
         ([found.min, found.mean, found.max].map(v => formatValue(v, unit)) as [string, string, string]);
       if (stats.value?.join() !== next?.join()) stats.value = next;
     }
+  }
+
+  /** The gravest level of the newest values of lines that go on. */
+  levelOf(limits: Limits): Level {
+    return this.list.value
+      .filter(({ silent }) => !silent.value)
+      .reduce<Level>((level, { line }) => graver(level, levelOf(line.newestValue, limits)), 'ok');
   }
 
   /** The values at `time`, the highest first, and last the lines without one. */

@@ -204,7 +204,7 @@ export class View implements Drawable {
     const held = this.#page.pin.held.value;
     const time = this.#page.hover.value ?? held?.time ?? (fixed && to);
     const interval = room.interval || UNKNOWN_INTERVAL;
-    this.pens.writeValues(time, interval, fixed ? null : end);
+    this.pens.writeValues(time, interval, fixed ? null : end, this.panel.limits);
     this.#tellPinned(held, interval, from, to);
     this.#strip?.pin(held?.time ?? null);
     if (!this.#strip || this.#news === 'none') return;
@@ -286,7 +286,7 @@ export class View implements Drawable {
     const may = patience(room.interval, room.steady);
     const none = { began: null, hole: null };
     if (first === undefined || known.from > from || room.loading) return none;
-    if (first - from < Math.max(may === Number.POSITIVE_INFINITY ? 0 : may, UNKNOWN_INTERVAL)) return none;
+    if (first - from < 1.5 * (room.interval || UNKNOWN_INTERVAL)) return none;
     const before = this.#beginning.before(first, may);
     return {
       began: before === 'began' ? first : null,
@@ -321,6 +321,7 @@ export class View implements Drawable {
     if (pens.length === 0 || this.#failed) return;
     const strip = new Strip(this.#root, this.#width, this.#height, {
       unit: this.pens.unit,
+      limits: this.panel.limits,
       inks: pens.map(pen => pen.ink),
       look: () => LOOKS[this.#page.theme.shade.value],
       group: GROUP,

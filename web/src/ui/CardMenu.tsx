@@ -1,3 +1,4 @@
+import { GRAVE, limitText, parseLimit } from '../model/limits.ts';
 import type { Panel } from '../model/panels.ts';
 import type { Page } from '../page/page.ts';
 import { Menu } from './Menu.tsx';
@@ -17,7 +18,12 @@ export function CardMenu({ page, panel }: { page: Page; panel: Panel }) {
             <form
               onSubmit={event => {
                 event.preventDefault();
-                board.name(panel, new FormData(event.currentTarget).get('title') as string);
+                const fields = new FormData(event.currentTarget);
+                const text = (name: string): string => fields.get(name) as string;
+                board.describe(panel, text('title'), {
+                  warn: parseLimit(text('warn')),
+                  bad: parseLimit(text('bad')),
+                });
                 close();
               }}
             >
@@ -30,6 +36,18 @@ export function CardMenu({ page, panel }: { page: Page; panel: Panel }) {
                   maxLength={80}
                 />
               </label>
+              {GRAVE.map(level => (
+                <label key={level}>
+                  {level === 'warn' ? 'Warn from' : 'Bad from'}
+                  <input
+                    name={level}
+                    defaultValue={limitText(panel.limits[level])}
+                    placeholder="80, or <10 for below"
+                    maxLength={24}
+                  />
+                </label>
+              ))}
+              <button type="submit">Set</button>
             </form>
             <button type="button" onClick={act(() => board.move(panel, -1))}>
               Move back

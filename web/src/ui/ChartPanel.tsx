@@ -1,6 +1,7 @@
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { gapCount, gapText } from '../model/gap.ts';
+import { limitText } from '../model/limits.ts';
 import type { Panel } from '../model/panels.ts';
 import { momentText } from '../model/times.ts';
 import type { Page } from '../page/page.ts';
@@ -27,7 +28,7 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
       sizes.disconnect();
       opened.close();
     };
-  }, [page, panel.query, panel.unit]);
+  }, [page, panel.query, panel.unit, limitText(panel.limits.warn), limitText(panel.limits.bad)]);
 
   useLayoutEffect(() => {
     if (page.board.added.value !== panel.id) return;
@@ -95,7 +96,7 @@ function Gaps({ view }: { view: View }) {
 /** The value of a line that is alone on its chart. */
 function Reading({ view }: { view: View }) {
   const pen = view.single.value;
-  return pen && <p class={pen.silent.value ? 'reading silent' : 'reading'}>{pen.value}</p>;
+  return pen && <p class={`reading ${pen.silent.value ? 'silent' : pen.level.value}`}>{pen.value}</p>;
 }
 
 /** The time under the pointer, which the values below belong to. */

@@ -48,7 +48,7 @@ function Item({ view, pen, i }: { view: View; pen: Pen; i: number }) {
         </svg>
         <span class="key">{pen.short}</span>
         <Stats pen={pen} />
-        <span class="value">{pen.value}</span>
+        <span class={`value ${pen.silent.value ? '' : pen.level.value}`}>{pen.value}</span>
         {pen.silent.value && <span class="since">since {formatTime(pen.line.newestTime)}</span>}
       </button>
     </li>

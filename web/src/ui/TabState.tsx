@@ -1,5 +1,6 @@
 import { useSignalEffect } from '@preact/signals';
 import type { Condition } from '../model/condition.ts';
+import type { Level } from '../model/limits.ts';
 import { titleOf } from '../model/tab.ts';
 import type { Page } from '../page/page.ts';
 import icon from './icon.svg?raw';
@@ -12,10 +13,14 @@ const GROUNDS: Partial<Record<Condition['kind'], string>> = {
   stopped: '#b3261e',
 };
 
+/** And where a value is beyond a limit. */
+const LEVELS: Partial<Record<Level, string>> = { warn: '#b87400', bad: '#b3261e' };
+
 /** Tells by the tab how the page stands: in its title, and in the colour of its icon. */
 export function TabState({ page }: { page: Page }) {
   useSignalEffect(() => {
-    const ground = GROUNDS[page.condition.value.kind];
+    const alarm = page.alarm.value;
+    const ground = GROUNDS[page.condition.value.kind] ?? (alarm && LEVELS[alarm.level]);
     const picture = ground ? icon.replace('#0063a0', ground) : icon;
     document
       .querySelector('link[rel="icon"]')!
@@ -27,6 +32,7 @@ export function TabState({ page }: { page: Page }) {
     document.title = titleOf({
       condition: page.condition.value,
       paused: page.time.fixed.value !== null,
+      alarm: page.alarm.value,
       reading: page.reading.value,
       host,
     });
