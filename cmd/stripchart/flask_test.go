@@ -12,6 +12,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 // publisher is the loop of the recipe's streaming.py: it knows Flask-SocketIO and Redis, and nothing of us.
@@ -60,7 +61,7 @@ func watchRoot(t *testing.T, url string, n int) (values []float64) {
 	}
 	defer conn.Close()
 	for len(values) < n {
-		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		_ = conn.SetReadDeadline(time.Now().Add(testkit.Patience))
 		b, err := wsutil.ReadServerText(struct {
 			io.Reader
 			io.Writer
@@ -108,7 +109,7 @@ func TestAnOldFlaskPublisherFeedsTheOldPageAndTheNew(t *testing.T) {
 					t.Errorf("the old page was sent %v", values)
 				}
 			}
-			eventually(t, "the samples are in the history", func() bool { return len(p.values(series)) > 5 })
+			testkit.Eventually(t, "the samples are in the history", func() bool { return len(p.values(series)) > 5 })
 		})
 	}
 }

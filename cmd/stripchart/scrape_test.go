@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"stripchart/internal/bus/redisbus/redistest"
+	"stripchart/internal/testkit"
 )
 
 // instant returns the values of an expression now, as the Prometheus HTTP API has them.
@@ -34,13 +35,13 @@ func TestAMetricsEndpointIsReadAndEndsWithItsTarget(t *testing.T) {
 			p.untilReady()
 			instance := strings.TrimPrefix(target.url, "http://")
 			series := fmt.Sprintf(`stripchart_batches_total{instance=%q,job="other"}`, instance)
-			eventually(t, "a counter of the target is in the history, and grows", func() bool {
+			testkit.Eventually(t, "a counter of the target is in the history, and grows", func() bool {
 				values := p.values(series)
 				return len(values) > 2 && values[len(values)-1] > values[0]
 			})
-			eventually(t, "the target is up", func() bool { return strings.Contains(p.instant(`up{job="other"}`), `,"1"]`) })
+			testkit.Eventually(t, "the target is up", func() bool { return strings.Contains(p.instant(`up{job="other"}`), `,"1"]`) })
 			target.kill9()
-			eventually(t, "the target is down", func() bool { return strings.Contains(p.instant(`up{job="other"}`), `,"0"]`) })
+			testkit.Eventually(t, "the target is down", func() bool { return strings.Contains(p.instant(`up{job="other"}`), `,"0"]`) })
 			if text := p.instant(series); !strings.Contains(text, `"result":[]`) {
 				t.Errorf("a series goes on without its target: %s", text)
 			}
