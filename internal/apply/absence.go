@@ -1,12 +1,15 @@
 package apply
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"math/bits"
 
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/recent"
+	"stripchart/internal/store"
 )
 
 // A gap is made here, of an absence: what may be missing because of one event. Merged gaps are
@@ -41,6 +44,10 @@ import (
 //
 // An entry with gaps goes into the ring, so gaps are in the order of the log: a page that is sent
 // the ring from before the entry is told.
+
+// newestWithin is how long before a gap the store is asked for the newest sample of a
+// series, in ms: where it is older, the gap begins here.
+const newestWithin = 24 * 3600 * 1000
 
 // absence is what may be missing because of one event. It is declared as one or more gaps, as
 // soon as it is known since when.
@@ -135,3 +142,54 @@ func (m *absence) gaps(oldest, newest int64) []*recent.Gap {
 
 // gap returns the one gap of an absence with one span.
 func (m absence) gap() *recent.Gap { return m.gaps(0, 0)[0] }
+
+// ask finds out since when the series of m lack something, as far as this process was
+// not there. The caller holds applier.turn, so nothing is committed meanwhile. It does
+// not hold recent.Log.Mu, because a series takes 10 to 20 µs.
+func (j *judge) ask(ctx context.Context, m *absence) error {
+	if m.storedBefore != 0 {
+		if err := j.addStored(ctx, m); err != nil {
+			return err
+		}
+	}
+	var questions []store.Question
+	var of []*missing
+	for i := range m.series {
+		if x := &m.series[i]; x.after == recent.UnknownTime {
+			questions = append(questions, store.Question{Labels: x.labels, From: x.bound - newestWithin, To: x.bound})
+			of = append(of, x)
+		}
+	}
+	if err := j.store.LookUp(ctx, questions); err != nil {
+		return fmt.Errorf("look for the newest samples before a gap: %w", err)
+	}
+	for i, x := range of {
+		x.after = questions[i].Newest
+	}
+	return nil
+}
+
+// addStored adds the series that only the store knows.
+func (j *judge) addStored(ctx context.Context, m *absence) error {
+	every := []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+")}
+	found, err := j.store.Series(ctx, every, m.storedBefore-recent.IndexAge.Milliseconds(), m.storedBefore)
+	if err != nil {
+		return fmt.Errorf("list the series before a gap: %w", err)
+	}
+	j.recent.Mu.Lock()
+	defer j.recent.Mu.Unlock()
+	for _, ls := range found {
+		if j.recent.Index.Get(ls) == nil {
+			m.series = append(m.series, missing{
+				hash: recent.Hash(ls), labels: ls, after: recent.UnknownTime, bound: m.storedBefore - j.lateness(), early: j.earlyOf(nil), to: m.storedTo,
+			})
+		}
+	}
+	m.storedBefore = 0
+	return nil
+}
+
+// gapsOf returns the gaps to declare for m at a log time.
+func (j *judge) gapsOf(m *absence, logTime int64) []*recent.Gap {
+	return m.gaps(logTime-j.window, logTime+FutureBound+1)
+}

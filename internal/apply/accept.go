@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -238,14 +237,4 @@ func (c *acceptor) answered(in *incoming, q *store.Question, lacksShown bool) {
 		samples, fresh = append(samples, x), append(fresh, x)
 	}
 	in.samples, in.fresh, in.late = samples, fresh, late
-}
-
-// reopen calls ask, and has the store opened again when it is not available: only an Append does
-// that, and looking for late samples would stand in the way of the first Append for ever.
-func (c *acceptor) reopen(ask func() error) error {
-	err := ask()
-	if errors.Is(err, store.ErrUnavailable) && c.store.Append(nil) == nil {
-		err = ask()
-	}
-	return err
 }

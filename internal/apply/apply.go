@@ -2,13 +2,11 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/recent"
-	"stripchart/internal/store"
 )
 
 // application is one batch on its way in. The goroutine that applies uses it alone.
@@ -105,37 +103,6 @@ func (x *applier) apply(ctx context.Context, d bus.Delivery) (outcome, error) {
 	return readOn, nil
 }
 
-// arrive judges the place of a batch in the log, and whether it is a duplicate. It returns nil when
-// the log has lost its end.
-func (x *applier) arrive(d bus.Delivery) *application {
-	x.recent.Mu.Lock()
-	defer x.recent.Mu.Unlock()
-	a := &application{delivery: d, batch: d.Batch, logTime: d.Position.LogTime(), now: x.recent.Now()}
-	readAt := x.progress.readAt
-	found := x.progress.arrive(d.Position, a.now)
-	if found == endLost {
-		return nil
-	}
-	x.judge.losses.lives(a.logTime, a.now, readAt)
-	if found != goesOn {
-		x.lost(a, found)
-	}
-	if a.stage = x.progress.stage; a.stage.again() {
-		return a
-	}
-	if a.source = x.sources.of(d.Batch); a.source == nil {
-		return a
-	}
-	a.source.recall(d.Batch, a.logTime)
-	if a.stage != replaying && a.source.isDuplicate(d.Batch) {
-		a.duplicate = true
-		x.metrics.copies.Inc()
-		x.recent.Ring.Add(recent.Entry{Position: d.Position, At: a.now, Size: d.Batch.Size()})
-		x.progress.advance(d.Position)
-	}
-	return a
-}
-
 // carryOut accepts and records a batch that arrive has let through.
 func (x *applier) carryOut(ctx context.Context, a *application) error {
 	a.incoming, a.newest = x.accept.resolve(a.batch, a.logTime, a.now)
@@ -181,22 +148,6 @@ func (x *applier) carryOut(ctx context.Context, a *application) error {
 	}
 }
 
-// judgeBatch finds out what is missing before a batch. It reports whether the store may lack what
-// was only shown before.
-func (x *applier) judgeBatch(a *application) (lacksShown bool) {
-	x.recent.Mu.Lock()
-	defer x.recent.Mu.Unlock()
-	if a.stage.again() {
-		return false
-	}
-	x.judge.goOn(a.delivery.Position.Offset)
-	if a.stage != replaying {
-		x.judge.judgeSource(a)
-	}
-	x.judge.judgeLoss(a)
-	return x.progress.debt.isShown()
-}
-
 // isDueAgain reports whether the log is to be read again after a batch, because the store lacks
 // something that the log holds.
 func (x *applier) isDueAgain(a *application) bool {
@@ -221,30 +172,6 @@ func (x *applier) acknowledge(s *source, done func(error)) {
 
 // maxScratch is how many series the memory is kept for that a batch needs on its way.
 const maxScratch = 4 * pieceSeries
-
-// try calls f, until it succeeds where the log keeps the batch. f may open the store again,
-// which may find damage.
-func (x *applier) try(ctx context.Context, a *application, f func() error) error {
-	err := f()
-	x.tellDamage()
-	for wait := retryFirst; a.delivery.Kept && isFailure(err); wait = min(2*wait, retryMost) {
-		if !a.failed {
-			a.failed = true
-			x.log.Error("a batch could not be recorded; trying until it can", "position", a.delivery.Position.String(), "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-		err = f()
-		x.tellDamage()
-	}
-	return err
-}
-
-// isFailure reports whether a commit may succeed another time.
-func isFailure(err error) bool { return err != nil && !errors.Is(err, store.ErrInvalidSeries) }
 
 // judgeIdle judges the newest loss of the log by the clock, while nothing is written: a page
 // must not wait for the next batch to be told what it lacks. The caller holds x.turn.

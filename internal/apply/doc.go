@@ -30,7 +30,8 @@
 //	follow.go    Follower: reads the log, and answers the page side
 //	ready.go     readiness: viewers may join
 //	apply.go     applier: the way of a batch
-//	epoch.go     what a place of the log tells
+//	epoch.go     what a batch's place in the log tells; a new epoch
+//	retry.go     what is tried until it succeeds
 //	progress.go  progress: how far, which stage
 //	debt.go      debt: what the store lacks
 //	source.go    sources: numbered writers
@@ -39,7 +40,7 @@
 //	judge.go, hole.go, loss.go  judge: what is missing
 //	absence.go   the maker of gaps
 //	ledger.go    declaredGaps; savedgaps.go is their form on disk
-//	record.go    recorder: store, ring, pages; pieces.go cuts a batch
+//	record.go    recorder: store, ring, pages, in pieces
 //	doubt.go, shown.go, damage.go  what the store may have, lacks, has lost
 //	save.go      saver: the notes on disk
 //

@@ -5,8 +5,40 @@ import (
 	"math"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
+
+// arrive judges the place of a batch in the log, and whether it is a duplicate. It returns nil when
+// the log has lost its end.
+func (x *applier) arrive(d bus.Delivery) *application {
+	x.recent.Mu.Lock()
+	defer x.recent.Mu.Unlock()
+	a := &application{delivery: d, batch: d.Batch, logTime: d.Position.LogTime(), now: x.recent.Now()}
+	readAt := x.progress.readAt
+	found := x.progress.arrive(d.Position, a.now)
+	if found == endLost {
+		return nil
+	}
+	x.judge.losses.lives(a.logTime, a.now, readAt)
+	if found != goesOn {
+		x.lost(a, found)
+	}
+	if a.stage = x.progress.stage; a.stage.again() {
+		return a
+	}
+	if a.source = x.sources.of(d.Batch); a.source == nil {
+		return a
+	}
+	a.source.recall(d.Batch, a.logTime)
+	if a.stage != replaying && a.source.isDuplicate(d.Batch) {
+		a.duplicate = true
+		x.metrics.copies.Inc()
+		x.recent.Ring.Add(recent.Entry{Position: d.Position, At: a.now, Size: d.Batch.Size()})
+		x.progress.advance(d.Position)
+	}
+	return a
+}
 
 // lost takes up what the place of an entry tells that the log has lost, and that this process
 // therefore cannot have seen. The caller holds recent.Log.Mu.

@@ -14,15 +14,8 @@ import (
 	"stripchart/internal/recent"
 )
 
-const (
-	// retryFirst and retryMost are the pauses between two tries of what has to
-	// succeed: a commit of a batch that its source was told is in the log, a bus
-	// that is away.
-	retryFirst = 100 * time.Millisecond
-	retryMost  = time.Second
-	// catchUpLog is how often progress is logged while the server catches up.
-	catchUpLog = 5 * time.Second
-)
+// catchUpLog is how often progress is logged while the server catches up.
+const catchUpLog = 5 * time.Second
 
 // Follower reads the log: from where the life before this one has saved, and on from wherever the
 // log or the store ask for.
@@ -174,33 +167,6 @@ func (f *Follower) begin(from, end bus.Position) bool {
 	}
 	p.begin(from, end, f.recent.Now())
 	return true
-}
-
-// logEnd returns the log's end. A bus that outlives this process may be away for
-// a while: it is waited for.
-func (f *Follower) logEnd(ctx context.Context) (bus.Position, error) {
-	told := false
-	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
-		end, err := f.bus.End(ctx)
-		if err == nil || !f.o.Replica || errors.Is(err, bus.ErrClosed) || errors.Is(err, bus.ErrUnusable) {
-			if err != nil {
-				err = fmt.Errorf("find the log's end: %w", err)
-			}
-			if told && err == nil {
-				f.log.Info("the bus is there")
-			}
-			return end, err
-		}
-		if !told && ctx.Err() == nil {
-			told = true
-			f.log.Warn("the bus is away; waiting for it", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return end, ctx.Err()
-		case <-time.After(wait):
-		}
-	}
 }
 
 // readAgain returns where the log is to be read again from.

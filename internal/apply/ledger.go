@@ -194,3 +194,22 @@ func (l *declaredGaps) keptUpTo(declared uint64, ok bool) (due []receipt) {
 	l.receipts = l.receipts[n:]
 	return due
 }
+
+// declare declares what a batch has revealed, with its first entry, once. The
+// caller holds recent.Log.Mu.
+func (x *applier) declare(a *application) {
+	for i := range a.absences {
+		m := &a.absences[i]
+		if m.declared != nil {
+			m.declared()
+		}
+	}
+	a.absences = nil
+	if len(a.gaps) == 0 || a.shown {
+		return
+	}
+	x.ledger.declare(a.gaps)
+	if a.source != nil {
+		a.source.owes(x.ledger.declared)
+	}
+}

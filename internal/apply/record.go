@@ -11,6 +11,12 @@ import (
 	"stripchart/internal/store"
 )
 
+const (
+	// pieceSeries and pieceSamples bound what is committed in one hold of the lock.
+	pieceSeries  = 1000
+	pieceSamples = 4000
+)
+
 // recordLate commits the late samples of a batch, without the lock: in tsdb late samples are seen
 // by everybody as soon as they are there, so they gain nothing by it, and upserts absorb what a
 // bootstrap has already.
@@ -90,20 +96,6 @@ func (x *applier) show(a *application, parts []writing, last bool) {
 	}
 }
 
-// took notes that a batch was applied. The caller holds recent.Log.Mu.
-func (x *applier) took(a *application) {
-	if s := a.source; s != nil {
-		if !s.here && x.o.Replica {
-			x.ledger.saveSoon() // a source that is not saved tells the next life nothing
-		}
-		s.took(a)
-		x.sources.keep(s)
-	}
-	x.metrics.batches.Inc()
-	x.recent.PublishRing()
-	x.progress.advance(a.delivery.Position)
-}
-
 // recordedAgain notes that what of a batch was only shown before is recorded: this
 // process has applied it while the disk was full. The caller holds recent.Log.Mu.
 func (x *applier) recordedAgain(a *application, last bool) {
@@ -125,25 +117,6 @@ func (x *applier) recordedAgain(a *application, last bool) {
 	}
 	x.pages.Recorded(x.shown.withheld)
 	x.shown.clear()
-}
-
-// declare declares what a batch has revealed, with its first entry, once. The
-// caller holds recent.Log.Mu.
-func (x *applier) declare(a *application) {
-	for i := range a.absences {
-		m := &a.absences[i]
-		if m.declared != nil {
-			m.declared()
-		}
-	}
-	a.absences = nil
-	if len(a.gaps) == 0 || a.shown {
-		return
-	}
-	x.ledger.declare(a.gaps)
-	if a.source != nil {
-		a.source.owes(x.ledger.declared)
-	}
 }
 
 // tellAlone passes on the gaps of a batch that has no entry of its own: its entry was there long
@@ -291,4 +264,55 @@ func (r *recorder) pass(e recent.Entry) (at uint64) {
 	r.recent.PublishSeries()
 	r.pages.Take(added, at)
 	return at
+}
+
+// writing is a part that is on its way into the store.
+type writing struct {
+	recent.Part
+	of   *series // part.series
+	late int     // as many of fresh are committed before the others: see recordLate
+}
+
+// partsOf returns what is accepted, in parts that fit into a piece each. It uses the memory of
+// scratch.
+func partsOf(incoming []incoming, scratch []writing) []writing {
+	parts := slices.Grow(scratch[:0], len(incoming))
+	for i := range incoming {
+		in := &incoming[i]
+		p := writing{recent.Part{Series: &in.series.Series, Samples: in.samples, Fresh: in.fresh}, in.series, in.late}
+		for len(p.Samples) > pieceSamples {
+			var head writing
+			head, p = p.split(pieceSamples)
+			parts = append(parts, head)
+		}
+		if len(p.Samples) > 0 {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// split returns the first n samples of p, and the rest.
+func (p writing) split(n int) (head, tail writing) {
+	head, tail = p, p
+	head.Samples, tail.Samples = p.Samples[:n:n], p.Samples[n:]
+	k := 0
+	for k < len(p.Fresh) && p.Fresh[k].T < tail.Samples[0].T {
+		k++
+	}
+	head.Fresh, tail.Fresh = p.Fresh[:k:k], p.Fresh[k:]
+	head.late, tail.late = min(p.late, k), max(0, p.late-k)
+	return head, tail
+}
+
+// piece returns the first of parts, as many as are committed in one hold of the lock.
+func piece(parts []writing) []writing {
+	samples := 0
+	for i := range parts {
+		samples += len(parts[i].Samples)
+		if i > 0 && (i >= pieceSeries || samples > pieceSamples) {
+			return parts[:i]
+		}
+	}
+	return parts
 }

@@ -49,11 +49,11 @@ type sources map[string]*source
 const sourceMemory = 48 * 3600 * 1000
 
 // maxSources bounds the sources that are remembered: their names come from outside.
-// Those that were not heard of for the longest time go first; they are then judged
+// The sources that were not heard for the longest time go first; they are then judged
 // like new ones.
 const maxSources = 1 << 16
 
-// forget drops who was not heard of since oldest, and whom there is no room for.
+// forget drops the sources that were not heard since oldest, and those for which there is no room.
 func (x sources) forget(oldest int64) {
 	maps.DeleteFunc(x, func(_ string, s *source) bool { return s.heardAt < oldest })
 	if len(x) <= maxSources {
@@ -172,9 +172,9 @@ func (s *source) has(x *series) {
 	}
 }
 
-// isDuplicate reports whether everything in b was in this epoch's log before. What
-// the log of an epoch before held is no copy in this sense: a page that comes from
-// another server, which did not see that log's end, needs it from the ring.
+// isDuplicate reports whether everything in b was in this epoch's log before. A batch that an earlier
+// epoch's log held is no duplicate in this sense: a page that comes from another server, which did not
+// see that log's end, needs it from the ring.
 //
 // The number alone does not tell. A source whose spool was restored from a backup
 // uses numbers twice, and what it has measured since would be skipped without a
@@ -293,3 +293,29 @@ func (r *reach) see(distance, logTime, w int64) {
 
 // most returns the greatest distance.
 func (r *reach) most() int64 { return max(r.Now, r.Before) }
+
+// noteTimes takes up how late the samples of a part are, and the newest of them. The
+// caller holds recent.Log.Mu.
+func (j *judge) noteTimes(a *application, p *writing) {
+	switch s := p.of; {
+	case a.source == nil:
+		j.late.see(a.logTime-p.Samples[0].T, a.logTime, j.accept)
+	case len(p.Fresh) > 0 && s.last != recent.UnknownTime && s.source == a.source:
+		a.source.wentBack(s.last-p.Fresh[0].T, a.logTime)
+	}
+	p.of.wrote(p.Samples[len(p.Samples)-1].T, j.losses.count)
+}
+
+// took notes that a batch was applied. The caller holds recent.Log.Mu.
+func (x *applier) took(a *application) {
+	if s := a.source; s != nil {
+		if !s.here && x.o.Replica {
+			x.ledger.saveSoon() // a source that is not saved tells the next life nothing
+		}
+		s.took(a)
+		x.sources.keep(s)
+	}
+	x.metrics.batches.Inc()
+	x.recent.PublishRing()
+	x.progress.advance(a.delivery.Position)
+}

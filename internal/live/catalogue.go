@@ -29,7 +29,7 @@ type catalogue struct {
 	listing chan struct{}    // buffered, capacity 1: held while a list is made
 }
 
-// feed is the catalogue of all who watch the same selectors. recent.Log.Mu guards it.
+// feed is the catalogue of all watchers with the same selectors. recent.Log.Mu guards it.
 type feed struct {
 	recent   *recent.Log
 	key      string

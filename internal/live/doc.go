@@ -36,7 +36,7 @@
 //	client.go    Client: one connection
 //	flush.go, newcomers.go  flusher
 //	read.go      reader: reads history
-//	search.go, tidy.go  matcher: queries and series
+//	search.go    matcher: queries and series
 //	catalogue.go catalogue: which series there are
 //
 // The log side tells it of entries by three methods (intake, in audience.go), and is asked by five

@@ -1,13 +1,13 @@
 package live
 
-// parcels are what the connections are sent in a flush. Those that are sent the
-// same packets share one parcel: most of many clients watch the same rooms, and a
-// list for each would take more memory than all else that a client has here.
+// parcels are the lists of packets that connections are sent in a flush. Connections that are sent the
+// same packets share one parcel: most clients watch the same rooms, and a list for each client would
+// take more memory than all else that a client has here.
 //
 // A flush goes from group to group of viewers with packets for each (next). A
 // client of the group goes from the parcel that it has to the one with these
-// packets at its end (extend). Clients that have the same parcel go to the same
-// one, which is the latest that was made of theirs, since a group never comes again.
+// packets at its end (extend). Clients that have the same parcel go to the same new
+// parcel: the latest that was made of theirs, since a group never comes again.
 type parcels struct {
 	groups [][]Packet
 	all    []parcel // by number; all[0] is empty
@@ -15,11 +15,11 @@ type parcels struct {
 	list   []Packet // packets of the parcels that were asked for, one after the other
 }
 
-// parcel is the packets of another one and those of a group. It is a pair of
-// numbers, rather than a list, for the clients that watch what nobody else does.
+// parcel is the packets of another parcel, and then those of a group. It is a pair of numbers and not
+// a list, because many clients may each watch something that no other client watches.
 type parcel struct {
 	before, group int32
-	latest        int32 // that was made of it; 0: none
+	latest        int32 // newest parcel that was made of it; 0: none
 	from, to      int32 // place in parcels.list; to is 0 until asked for
 }
 
@@ -33,7 +33,7 @@ func (p *parcels) next(ps []Packet) {
 }
 
 // extend returns the parcel that has the packets of parcel n, and then the
-// group's. 0 is the parcel of who has none yet.
+// group's. Parcel 0 is that of a client that has none yet.
 func (p *parcels) extend(n int32) int32 {
 	if latest := p.all[n].latest; latest >= p.first {
 		return latest
@@ -44,8 +44,8 @@ func (p *parcels) extend(n int32) int32 {
 	return made
 }
 
-// packets returns all packets of parcel n, in order: the same slice for everybody
-// who has n, valid until clear.
+// packets returns all packets of parcel n, in order: the same slice for each client
+// that has n, valid until clear.
 func (p *parcels) packets(n int32) []Packet {
 	if p.all[n].to == 0 {
 		p.all[n].from = int32(len(p.list))

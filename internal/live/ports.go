@@ -39,16 +39,16 @@ func (s tsdbStore) Snapshot(from, to int64) (Snapshot, error) {
 	return s.Store.Snapshot(from, to)
 }
 
-// Packet is an encoded event, made by Transport.Encode and shared by all who are
-// sent it.
+// Packet is an encoded event. Transport.Encode makes it, and all connections that are sent the event
+// share it.
 type Packet any
 
 // Conn is a connection to a page. Write never blocks: it takes all packets, or
 // returns false because the output queue is at its bound (or the connection is
 // closed). After a refusal Client.Drained is called once, when the queue has
-// emptied. Ready tells whether a Write of any size would be taken now, and counts
-// as a refused one if not. It is asked before something large is read for the
-// connection, so that what a page does not read is not made.
+// emptied. Ready reports whether a Write of any size would be taken now; a false
+// counts as a refusal. Ready is asked before something large is read for the
+// connection, so that nothing is made for a page that does not read.
 type Conn interface {
 	Write(ps ...Packet) bool
 	Ready() bool
@@ -57,7 +57,7 @@ type Conn interface {
 // Outgoing is what a flush sends to one connection.
 type Outgoing struct {
 	Conn    Conn
-	Packets []Packet // valid during the call of Broadcast; one slice for many who are sent the same
+	Packets []Packet // valid during the call of Broadcast; many connections may share one slice
 	OK      bool     // set by Broadcast: what Write would have returned
 }
 

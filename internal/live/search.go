@@ -10,14 +10,14 @@ import (
 	"stripchart/internal/recent"
 )
 
-// Which series match a query is found out by one goroutine, without the lock, in pieces,
-// the cheapest query first. A query over many series, or with a dear regular expression,
-// delays nobody but the pages that asked it, and all of them together take one processor.
+// One goroutine finds out which series match a query: without the lock, in pieces, the cheapest query
+// first. A query over many series, or with an expensive regular expression, delays only the pages that
+// asked it, and all queries together take one processor.
 //
 // # Why no series is lost between a room and the log
 //
 // A search goes through the births of series in their order, and next says how far it has
-// come. Whoever is born later stands behind next, so a room and a series need not know of each
+// come. A series that is born later stands behind next, so a room and a series need not know of each
 // other when either appears. (With a snapshot of the rooms on the one side, and one of the
 // series on the other, both could miss each other: a room that opens after the batch's
 // rooms were listed, and before its series is in the index, has neither.)
@@ -310,4 +310,38 @@ func firstOf(list []*recent.Series, want int, exact bool) []*recent.Series {
 	}
 	slices.SortFunc(list, func(a, b *recent.Series) int { return labels.Compare(a.Labels, b.Labels) })
 	return list[:min(len(list), want)]
+}
+
+// tidy drops the series from the index that were not written to for indexAge.
+func (x *matcher) tidy(now int64) {
+	x.recent.Mu.Lock()
+	all := x.recent.Index.AllBirths.After(0)
+	x.recent.Mu.Unlock()
+	for len(all) > 0 {
+		x.recent.Mu.Lock()
+		for len(all) > 0 && !x.recent.Mu.HasWorkedEnough() {
+			birth := all[0]
+			all = all[1:]
+			x.recent.Mu.Did(1)
+			if !birth.IsOver() && now-birth.Series.SeenAt > recent.IndexAge.Milliseconds() {
+				x.remove(birth.Series)
+			}
+		}
+		x.recent.PublishSeries()
+		x.recent.Mu.Unlock()
+	}
+	x.recent.Compact()
+}
+
+// remove drops s from the index and from what rooms and catalogues have found. The
+// caller holds recent.Log.Mu.
+func (x *matcher) remove(s *recent.Series) {
+	for q := range x.searches {
+		if q.found.remove(s.Slot) {
+			q.owner.vanished(s)
+		}
+	}
+	x.recent.Mu.Did(len(x.searches))
+	x.left(s)
+	x.recent.Index.Remove(s)
 }

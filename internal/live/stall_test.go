@@ -70,3 +70,36 @@ func TestAFailureInMemoryIsForgotten(t *testing.T) {
 		}
 	})
 }
+
+// systemd kills a server that is stuck, and not one that is busy.
+func TestPulseTellsThatTheServerIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := New(Options{Store: newMemStore(), Transport: fakeTransport{}, DefaultSeries: "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		beats := func() bool {
+			done := make(chan struct{})
+			go func() {
+				h.Pulse()
+				close(done)
+			}()
+			select {
+			case <-done:
+				return true
+			case <-time.After(10 * time.Second):
+				return false
+			}
+		}
+		if !beats() {
+			t.Error("no sign of life when nothing happens")
+		}
+		h.recent.Mu.Lock()
+		if beats() {
+			t.Error("a sign of life while the lock is held for ever")
+		}
+		h.recent.Mu.Unlock()
+		time.Sleep(time.Second) // the pulse that was stuck goes on
+		h.Close()
+	})
+}

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Birth is the moment from which on rooms and catalogues have to know a series: it is
-// new, or a room has forgotten it and it is written to again.
+// Birth is the moment from which rooms and catalogues have to know a series: the series is new, or a
+// room has forgotten the series and it is written to again.
 type Birth struct {
 	Number uint64 // ascending
 	Series *Series
@@ -15,12 +15,12 @@ type Birth struct {
 // IsOver reports whether the series is gone, or was born again. The caller holds Log.Mu.
 func (b Birth) IsOver() bool { return b.Series.Gone || b.Series.birth != b.Number }
 
-// Births are those of all series, or of all with one name, in their order. Log.Mu guards
-// them; what After returns stays valid and unchanged without the lock.
+// Births are the births of all series, or of all series with one name, in their order. Log.Mu guards
+// them; the result of After stays valid and unchanged without the lock.
 type Births struct {
 	list     []Birth
-	over     int // in list, about
-	searches int // that go through it
+	over     int // how many in list are over, about
+	searches int // how many searches go through the list
 }
 
 // Last returns the number of the newest birth, 0 when there is none.

@@ -14,28 +14,28 @@ import (
 type Gap struct {
 	From, To int64 // Unix ms
 	Reason   string
-	Source   string // whose batches are missing; empty: those of any
+	Source   string // the source whose batches are missing; empty: any source
 	Series   *Concern
 }
 
-// MaxConcern is how many series a gap names. One of more series is declared for every
+// MaxConcern is how many series a gap names at most. A gap of more series is declared for every
 // series.
 const MaxConcern = 1 << 16
 
-// Concern is the series of a gap, by the stable hashes of their labels: 8 bytes a
-// series, and nothing for another gap of the same series. A hash that two series share
-// declares the gap for both. Immutable.
+// Concern is the set of series of a gap, by the stable hashes of their labels. It takes 8 bytes a
+// series, and gaps of the same series share one set. Where two series have the same hash, the gap is
+// declared for both. Immutable.
 type Concern struct {
 	Every    bool     // all series there are; hashes is empty then
 	hashes   []uint64 // ascending
-	sum, mix uint64   // with the number of hashes they tell two sets apart
+	sum, mix uint64   // together with the number of hashes they tell two sets apart
 }
 
 // EverySeries is the concern of a gap that does not name its series.
 var EverySeries = &Concern{Every: true}
 
-// ConcernOf returns the set of series with the given hashes, which it takes over. None
-// stands there twice.
+// ConcernOf returns the set of series with the given hashes. It takes the slice over, in which no
+// hash occurs twice.
 func ConcernOf(hashes []uint64) *Concern {
 	if len(hashes) > MaxConcern {
 		return EverySeries
@@ -44,7 +44,7 @@ func ConcernOf(hashes []uint64) *Concern {
 	return NewConcern(hashes)
 }
 
-// NewConcern returns the set of the hashes, which ascend.
+// NewConcern returns the set of the hashes, which ascend, each once. It takes the slice over.
 func NewConcern(hashes []uint64) *Concern {
 	c := &Concern{hashes: hashes}
 	for _, x := range hashes {

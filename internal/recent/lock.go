@@ -10,7 +10,7 @@ import (
 
 // Lock is a mutex that tells how long it was held. Work under it is done in pieces, so
 // that no hold is longer than about 10 ms, however many series and rooms there are:
-// everybody waits for it, the writers too.
+// updates and writes wait for it.
 type Lock struct {
 	mu    sync.Mutex
 	held  prometheus.Observer
@@ -53,8 +53,7 @@ func (l *Lock) HasWorkedEnough() bool { return l.work >= workOfHold }
 // MostWork returns the most work that was done in any hold that has ended. The caller holds l.
 func (l *Lock) MostWork() int { return l.most }
 
-// AwaitProgress returns once the lock was free, or somebody who held it has let go of it:
-// a lock that is busy is no lock that is stuck.
+// AwaitProgress returns once the lock was free, or was released: a lock that is busy is not stuck.
 func (l *Lock) AwaitProgress() {
 	before := l.holds.Load()
 	for l.holds.Load() == before {

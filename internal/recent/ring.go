@@ -32,7 +32,7 @@ type Entry struct {
 	FreshOnly bool
 }
 
-// Told returns the samples of one of the entry's parts that pages are told.
+// Told returns the samples of a part of the entry that pages are sent.
 func (e *Entry) Told(p *Part) []bus.Sample {
 	if e.FreshOnly {
 		return p.Fresh
@@ -41,13 +41,12 @@ func (e *Entry) Told(p *Part) []bus.Sample {
 }
 
 // Part is the accepted samples of one series, as the store has them after the
-// commit. Those that it had before are among them: a page that comes from another
-// server, on which they were new behind the position that it has seen, is sent
-// them from here.
+// commit. Samples that the store had before are among them: they may have been new on another server,
+// behind the position that a page has seen there, and that page is sent them from here.
 type Part struct {
 	Series  *Series
 	Samples []bus.Sample // ascending; shared with the batch
-	Fresh   []bus.Sample // those that the store did not have; often all
+	Fresh   []bus.Sample // the samples that the store did not have; often all
 }
 
 // Start returns the index of the oldest entry.
@@ -95,8 +94,8 @@ func (r *Ring) Find(p bus.Position) (uint64, bool) {
 	return r.first + uint64(i), true
 }
 
-// Restart empties the ring, which then begins after a position of the log. Whoever
-// still stands in what it held is not covered any more.
+// Restart empties the ring, which then begins after a position of the log. Indexes before the new
+// start are not covered any more.
 func (r *Ring) Restart(before bus.Position) {
 	r.first = r.End()
 	r.entries, r.bytes, r.before = nil, 0, before

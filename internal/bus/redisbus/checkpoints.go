@@ -27,7 +27,7 @@ type checkpoint struct {
 // checkpoints are some of the entries that the Tails of this process have passed in the
 // present epoch. When the log loses its end, they tell how much of it is still the same.
 //
-// The server has checkpoints too (internal/live), at which its replay after a start can
+// The server has checkpoints too (internal/apply), at which its replay after a start can
 // begin. These ones have fingerprints and serve only to compare two logs.
 type checkpoints struct {
 	mu     sync.Mutex // guards what follows
