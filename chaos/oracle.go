@@ -62,7 +62,6 @@ func (v *verdict) String() string {
 // allowance is a reason for which gaps may be declared, and where they may lie.
 type allowance struct {
 	reason   string
-	at       int64 // when its fault was over; Unix ms
 	from, to int64 // Unix ms
 	plain    bool  // only for series that are written without numbers: nobody but Redis may have them
 }

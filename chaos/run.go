@@ -187,10 +187,6 @@ const (
 	reachAfter = 61 * time.Second
 )
 
-// unsaved is how long after a fault a server may not have saved what it took during the fault,
-// and a source would send that again: servers save every 5 s, sources send 10 s again.
-const unsaved = 20 * time.Second
-
 // settled is how old a sample is, in ms, when its source has published it for sure, or has
 // at least said that it will.
 const settled = maxLag + 2*lateBy
@@ -218,10 +214,7 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	to := time.Now().UnixMilli() - settled
 	for _, reason := range f.allowed {
-		*allowed = append(*allowed, allowance{
-			reason: reason, at: time.Now().UnixMilli(),
-			from: began.Add(-lagBefore - f.before).UnixMilli(), to: time.Now().Add(reachAfter).UnixMilli(),
-		})
+		*allowed = append(*allowed, allowance{reason: reason, from: began.Add(-lagBefore - f.before).UnixMilli(), to: time.Now().Add(reachAfter).UnixMilli()})
 	}
 	if f.loses {
 		loss := allowance{reason: logLost, from: began.Add(-lagBefore).UnixMilli(), to: time.Now().Add(8*time.Second + reachAfter).UnixMilli()}
@@ -231,15 +224,6 @@ func (x *run) one(r *rig, f *fault, number int, from int64, allowed *[]allowance
 	}
 	if f.kills {
 		*allowed = append(*allowed, r.losses...)
-		if r.redis == nil {
-			// The server's log is gone. It knows the numbers up to its last save, and a source that
-			// was killed on a full disk cannot send again what the log held since.
-			for i := range *allowed {
-				if a := &(*allowed)[i]; a.reason == sourceDropped && began.UnixMilli()-a.at < unsaved.Milliseconds() {
-					a.to = max(a.to, time.Now().Add(reachAfter).UnixMilli())
-				}
-			}
-		}
 	}
 	v, err := r.check(from, to, *allowed)
 	if err != nil {

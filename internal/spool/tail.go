@@ -59,13 +59,17 @@ func (t *tail) after(seq uint64) []entry {
 	return t.entries[i:]
 }
 
-// marks are the newest acknowledged batches, those of resendSpan.
+// marks are the newest acknowledged batches, those of resendSpan, without a hole in their numbers.
+// What a kill on a full disk has cost the log was acknowledged, and cannot be sent again: a server
+// that has forgotten it would take the batch behind it for the end of a gap.
 type marks []header
 
 // add notes the acknowledgement of h, unless it was noted before.
 func (m *marks) add(h header) {
 	if n := len(*m); n > 0 && h.seq <= (*m)[n-1].seq {
 		return
+	} else if n > 0 && h.first() > (*m)[n-1].seq+1 {
+		*m = (*m)[n:]
 	}
 	*m = append(*m, h)
 	for len(*m) > maxMarks || (*m)[0].time <= h.time-resendSpan.Milliseconds() {
