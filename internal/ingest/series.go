@@ -168,7 +168,7 @@ func (a *admission) reserve(n int, released uint64, part, whole bool) (taken int
 	defer a.mu.Unlock()
 	since := int(a.released - released)
 	reserved := a.reserved + since
-	grown := a.pace.grown(count, time.Now()) + reserved
+	grown := a.pace.grown(count, time.Now())
 	switch free := a.max - count - reserved; {
 	case n <= free:
 		taken = n
@@ -179,10 +179,12 @@ func (a *admission) reserve(n int, released uint64, part, whole bool) (taken int
 	default:
 		taken = max(0, free)
 	}
-	switch paced := max(0, a.pace.max-grown); {
-	case taken <= paced, whole && grown == 0: // a batch of more than a minute's series comes first in one
+	switch paced := max(0, a.pace.max-grown-reserved); {
+	case taken <= paced, whole && grown+reserved == 0: // a batch of more than a minute's series comes first in one
 	case !part:
 		return 0, roomFound
+	case grown < a.pace.max && reserved > 0:
+		return 0, roomUnclear
 	case whole:
 		return 0, roomLater
 	default:

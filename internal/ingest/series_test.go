@@ -308,33 +308,36 @@ func TestAWriteThatEndsDuringACountDoesNotPassTheBound(t *testing.T) {
 
 // What is sure of its room is not refused for those who may not need theirs.
 func TestNoSeriesIsRefusedForRequestsUnderWayThatHoldKnownOnes(t *testing.T) {
-	m := newMemory(0)
-	entered, release := make(chan struct{}), make(chan struct{})
-	slow := false
-	h := handler(t, Options{Series: m, MaxSeries: 100, Publish: func(ctx context.Context, b *bus.Batch) error {
-		if slow && b.Series[0].Labels.Get("n") == "1" {
-			entered <- struct{}{}
-			<-release
+	for _, o := range []Options{{MaxSeries: 100}, {MaxNewSeries: 60}} {
+		m := newMemory(0)
+		entered, release := make(chan struct{}), make(chan struct{})
+		slow := false
+		o.Series, o.Publish = m, func(ctx context.Context, b *bus.Batch) error {
+			if slow && b.Series[0].Labels.Get("n") == "1" {
+				entered <- struct{}{}
+				<-release
+			}
+			return m.publish(ctx, b)
 		}
-		return m.publish(ctx, b)
-	}})
-	ask(h, post(encode(numbered(1, 40))))
-	slow = true
-	done := make(chan int)
-	go func() { done <- ask(h, post(encode(numbered(1, 40)))).Code }()
-	<-entered
-	if w := ask(h, post(encode(numbered(41, 90)))); w.Code != 429 || w.Header().Get("Retry-After") == "" {
-		t.Errorf("50 new ones beside 40 of which nobody knows: %d %s", w.Code, w.Body)
-	}
-	if w := ask(h, post(encode(numbered(2, 40)))); w.Code != 204 {
-		t.Errorf("known ones: %d %s", w.Code, w.Body)
-	}
-	release <- struct{}{}
-	if code := <-done; code != 204 {
-		t.Error(code)
-	}
-	if w := ask(h, post(encode(numbered(41, 90)))); w.Code != 204 {
-		t.Errorf("when they are done: %d %s", w.Code, w.Body)
+		h := handler(t, o)
+		ask(h, post(encode(numbered(1, 40))))
+		slow = true
+		done := make(chan int)
+		go func() { done <- ask(h, post(encode(numbered(1, 40)))).Code }()
+		<-entered
+		if w := ask(h, post(encode(numbered(41, 90)))); w.Code != 429 || w.Header().Get("Retry-After") == "" {
+			t.Errorf("50 new ones beside 40 of which nobody knows: %d %s", w.Code, w.Body)
+		}
+		if w := ask(h, post(encode(numbered(2, 40)))); w.Code != 204 {
+			t.Errorf("known ones: %d %s", w.Code, w.Body)
+		}
+		release <- struct{}{}
+		if code := <-done; code != 204 {
+			t.Error(code)
+		}
+		if w := ask(h, post(encode(numbered(41, 90)))); w.Code != 204 {
+			t.Errorf("when they are done: %d %s", w.Code, w.Body)
+		}
 	}
 }
 
