@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,20 +35,8 @@ func benchLabels(n int) labels.Labels {
 // idler is the program with a source that adds to the collector's series what
 // this machine lacks to hostSeries, once a second, as the collector publishes.
 func idler(args []string) int {
-	o, _, err := parse(args, io.Discard)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return exitUsage
-	}
-	p, err := open(o, commandRun, os.Stderr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return exitError
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
 	const collected = 14 // the collector's own on a machine with two cores, one disk and one network
-	go func() {
+	return runWith(args, func(ctx context.Context, p *program) {
 		all := make([]labels.Labels, hostSeries-collected)
 		for n := range all {
 			all[n] = benchLabels(n)
@@ -66,14 +52,7 @@ func idler(args []string) int {
 				return
 			}
 		}
-	}()
-	if err := p.Run(ctx); err != nil {
-		return exitError
-	}
-	if p.Close() != nil {
-		return exitError
-	}
-	return exitOK
+	})
 }
 
 // prefill writes one sample a second of n series up to now.
@@ -128,62 +107,55 @@ func usage(b *testing.B, pid int) (cpu time.Duration, rss float64) {
 	return time.Duration(user+system) * time.Second / ticks, rss
 }
 
+// withHistories runs f with an empty data directory, and with one of 3 hours of the series of
+// a host.
+func withHistories(b *testing.B, f func(b *testing.B, dir string)) {
+	b.Run("fresh", func(b *testing.B) { f(b, b.TempDir()) })
+	b.Run("3h", func(b *testing.B) {
+		dir := b.TempDir()
+		prefill(b, dir, hostSeries, 3*time.Hour)
+		f(b, dir)
+	})
+}
+
 // BenchmarkIdle measures what the program costs while nobody watches, with about
 // 100 series at 1 s: fresh, and with 3 hours of them in the database's head.
 func BenchmarkIdle(b *testing.B) {
-	for _, c := range []struct {
-		name string
-		span time.Duration
-	}{{"fresh", 0}, {"3h", 3 * time.Hour}} {
-		b.Run(c.name, func(b *testing.B) {
-			dir := b.TempDir()
-			if c.span > 0 {
-				prefill(b, dir, hostSeries, c.span)
-			}
-			p := start(b, "idler", "--data-dir", dir, "--listen", "127.0.0.1:0")
-			time.Sleep(15 * time.Second) // the start is another figure
-			const measured = time.Minute
-			before, _ := usage(b, p.cmd.Process.Pid)
-			highest := 0.0
-			for range 12 {
-				time.Sleep(measured / 12)
-				_, rss := usage(b, p.cmd.Process.Pid)
-				highest = max(highest, rss)
-			}
-			after, _ := usage(b, p.cmd.Process.Pid)
-			b.ReportMetric(100*float64(after-before)/float64(measured), "%core")
-			b.ReportMetric(highest/1e6, "MB")
-			b.ReportMetric(0, "ns/op")
-			_ = p.cmd.Process.Signal(syscall.SIGTERM)
-			_ = p.cmd.Wait()
-		})
-	}
+	withHistories(b, func(b *testing.B, dir string) {
+		p := start(b, "idler", "--data-dir", dir, "--listen", "127.0.0.1:0")
+		time.Sleep(15 * time.Second) // the start is another figure
+		const measured = time.Minute
+		before, _ := usage(b, p.cmd.Process.Pid)
+		highest := 0.0
+		for range 12 {
+			time.Sleep(measured / 12)
+			_, rss := usage(b, p.cmd.Process.Pid)
+			highest = max(highest, rss)
+		}
+		after, _ := usage(b, p.cmd.Process.Pid)
+		b.ReportMetric(100*float64(after-before)/float64(measured), "%core")
+		b.ReportMetric(highest/1e6, "MB")
+		b.ReportMetric(0, "ns/op")
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		_ = p.cmd.Wait()
+	})
 }
 
 // BenchmarkStart measures from the start of the process to the page's first byte,
 // with nothing and with 3 hours of 100 series to read again.
 func BenchmarkStart(b *testing.B) {
-	for _, c := range []struct {
-		name string
-		span time.Duration
-	}{{"fresh", 0}, {"3h", 3 * time.Hour}} {
-		b.Run(c.name, func(b *testing.B) {
-			dir := b.TempDir()
-			if c.span > 0 {
-				prefill(b, dir, hostSeries, c.span)
+	withHistories(b, func(b *testing.B, dir string) {
+		for b.Loop() {
+			p := start(b, "program", "--data-dir", dir, "--listen", "127.0.0.1:0")
+			if code, _ := get(b, p.url+"/"); code != 200 {
+				b.Fatalf("/ answered %d", code)
 			}
-			for b.Loop() {
-				p := start(b, "program", "--data-dir", dir, "--listen", "127.0.0.1:0")
-				if code, _ := get(b, p.url+"/"); code != 200 {
-					b.Fatalf("/ answered %d", code)
-				}
-				b.StopTimer()
-				_ = p.cmd.Process.Kill()
-				<-p.done
-				b.StartTimer()
-			}
-		})
-	}
+			b.StopTimer()
+			_ = p.cmd.Process.Kill()
+			<-p.done
+			b.StartTimer()
+		}
+	})
 }
 
 // BenchmarkJoin measures from a page's subscribe to the last part of its bootstrap,

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,29 +23,14 @@ import (
 // writer is the program with sources of its own, which print each sample to
 // standard output once its batch was acknowledged.
 func writer(args []string) int {
-	o, _, err := parse(args, io.Discard)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return exitUsage
-	}
-	p, err := open(o, commandRun, os.Stderr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return exitError
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	var mu sync.Mutex // one line after another
-	var sources sync.WaitGroup
-	for n := range 4 {
-		sources.Go(func() { source(ctx, p, n, &mu) })
-	}
-	err = p.Run(ctx)
-	sources.Wait()
-	if err != nil || p.Close() != nil {
-		return exitError
-	}
-	return exitOK
+	return runWith(args, func(ctx context.Context, p *program) {
+		var mu sync.Mutex // one line after another
+		var sources sync.WaitGroup
+		for n := range 4 {
+			sources.Go(func() { source(ctx, p, n, &mu) })
+		}
+		sources.Wait()
+	})
 }
 
 // lifeOfWriter is the environment variable that counts the starts of the writer, 0 to 15.

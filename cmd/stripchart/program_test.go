@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -40,6 +42,31 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// runWith is main of the program with a load, which runs beside it and ends with ctx.
+func runWith(args []string, load func(context.Context, *program)) int {
+	o, _, err := parse(args, io.Discard)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	}
+	p, err := open(o, commandRun, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitError
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var loading sync.WaitGroup
+	loading.Go(func() { load(ctx, p) })
+	err = p.Run(ctx)
+	stop()
+	loading.Wait()
+	if err != nil || p.Close() != nil {
+		return exitError
+	}
+	return exitOK
+}
+
 // process is a started program.
 type process struct {
 	t      testing.TB
@@ -47,7 +74,7 @@ type process struct {
 	stdout io.Reader
 	url    string // where it listens, once it has said so
 	log    *testkit.Log
-	done   chan error // of one: how it ended
+	done   chan error // capacity 1: how it ended
 }
 
 // start runs the program and waits until it says where it listens, or, as a

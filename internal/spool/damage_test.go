@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -14,70 +13,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"stripchart/internal/bus"
-	"stripchart/internal/wlogpage"
+	"stripchart/internal/testkit"
 )
 
 var (
 	damages    = flag.Int("damages", 40, "how many damages TestDamage does")
 	damageSeed = flag.Uint64("damages.seed", 1, "what they are chosen by")
 )
-
-// harm does one damage to a file and returns its name.
-func harm(t *testing.T, r *rand.Rand, path string) string {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := max(1, int(wlogpage.Used(b)))
-	kind := r.IntN(8)
-	if len(b) == 0 {
-		kind = 6 + kind%2
-	}
-	name := ""
-	from := r.IntN(n)
-	to := min(len(b), from+1+r.IntN(4096))
-	switch kind {
-	case 0, 1:
-		name = "a bit"
-		b[from] ^= 1 << r.IntN(8)
-	case 2:
-		name = "cut"
-		b = b[:from]
-	case 3:
-		name = "zeros"
-		clear(b[from:to])
-	case 4:
-		name = "rubbish"
-		for i := range b[from:to] {
-			b[from+i] = byte(r.Uint32())
-		}
-	case 5:
-		name = "swapped"
-		size := 1 + r.IntN(max(1, min(n/2, 4096)))
-		i, j := r.IntN(n-size+1), r.IntN(n-size+1)
-		x, y := bytes.Clone(b[i:i+size]), bytes.Clone(b[j:j+size])
-		copy(b[i:], y)
-		copy(b[j:], x)
-	case 6:
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		return "file gone"
-	case 7:
-		name = "appended"
-		for range 1 + r.IntN(5000) {
-			b = append(b, byte(r.Uint32()))
-		}
-	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
 
 // damagedServer takes batches as servers do: numbers that it knows are copies, and what it knows of
 // a source tells it of gaps.
@@ -144,12 +88,7 @@ func (s *damagedServer) life(o Options, from uint64) (appended []uint64, refused
 		appended = append(appended, from)
 		from++
 	}
-	for n := 0; sp.Waiting() > 0 && n < 2000; n++ {
-		time.Sleep(time.Millisecond)
-	}
-	if n := sp.Waiting(); n > 0 {
-		s.t.Errorf("%d batches still wait", n)
-	}
+	testkit.Eventually(s.t, "every batch is sent", func() bool { return sp.Waiting() == 0 })
 	stop()
 	<-ran
 	if err := sp.Close(); err != nil {
@@ -228,7 +167,7 @@ func TestDamage(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 				t.Fatal(err)
 			}
-			what := harm(t, rand.New(rand.NewPCG(seed, 1)), filepath.Join(dir, rel))
+			what := testkit.Harm(t, rand.New(rand.NewPCG(seed, 1)), filepath.Join(dir, rel))
 			x := &damagedServer{t: t, newest: maps.Clone(before.newest), values: maps.Clone(before.values), copies: map[int64]bool{}}
 			var appended []uint64
 			var refused error

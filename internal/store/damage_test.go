@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -19,7 +18,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
-	"stripchart/internal/wlogpage"
+	"stripchart/internal/testkit"
 )
 
 var (
@@ -148,67 +147,13 @@ func kindOf(rel string) string {
 // harm does one damage to a file, or to the folder that it is in, and returns its name.
 func harm(t *testing.T, r *rand.Rand, path string, whole bool) string {
 	t.Helper()
-	must := func(err error) {
-		if err != nil {
-			t.Helper()
+	if whole {
+		if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if whole {
-		must(os.RemoveAll(filepath.Dir(path)))
 		return "folder gone"
 	}
-	b, err := os.ReadFile(path)
-	must(err)
-	// Mostly where something stands: the last page of a log is half empty.
-	n := max(1, int(wlogpage.Used(b)))
-	if r.IntN(8) == 0 {
-		n = len(b)
-	}
-	block := func() (from, to int) {
-		from = r.IntN(n)
-		return from, min(len(b), from+1+r.IntN(4096))
-	}
-	name := ""
-	kind := r.IntN(10)
-	if len(b) == 0 && kind < 8 {
-		kind = 8 + kind%2
-	}
-	switch kind {
-	case 0, 1, 2:
-		name = "a bit"
-		b[r.IntN(n)] ^= 1 << r.IntN(8)
-	case 3:
-		name = "cut"
-		b = b[:r.IntN(n)]
-	case 4, 5:
-		name = "zeros"
-		from, to := block()
-		clear(b[from:to])
-	case 6:
-		name = "rubbish"
-		from, to := block()
-		for i := range b[from:to] {
-			b[from+i] = byte(r.Uint32())
-		}
-	case 7:
-		name = "swapped"
-		size := 1 + r.IntN(max(1, min(n/2, 4096)))
-		i, j := r.IntN(n-size+1), r.IntN(n-size+1)
-		x, y := bytes.Clone(b[i:i+size]), bytes.Clone(b[j:j+size])
-		copy(b[i:], y)
-		copy(b[j:], x)
-	case 8:
-		must(os.Remove(path))
-		return "file gone"
-	case 9:
-		name = "appended"
-		for range 1 + r.IntN(5000) {
-			b = append(b, byte(r.Uint32()))
-		}
-	}
-	must(os.WriteFile(path, b, 0o600))
-	return name
+	return testkit.Harm(t, r, path)
 }
 
 // outcome is what happened after one damage.
