@@ -181,9 +181,8 @@ func (r *recorder) append(rows []store.Row) (full bool, err error) {
 	return false, nil
 }
 
-// eachLate calls f with the late samples of a batch. At most pieceSeries series go into one call,
-// because tsdb's time for one commit grows with the square of the series that have no late
-// samples yet (docs/decisions/0012).
+// eachLate calls f with the late samples of a batch, of at most store.LateRows series in one
+// call.
 func (r *recorder) eachLate(list []incoming, f func(rows []store.Row) error) error {
 	var rows []store.Row
 	samples := 0
@@ -194,7 +193,7 @@ func (r *recorder) eachLate(list []incoming, f func(rows []store.Row) error) err
 		}
 		for late := range slices.Chunk(in.fresh[:in.late], pieceSamples) {
 			rows = append(rows, store.Row{Ref: &in.series.ref, Labels: in.series.Labels, Samples: late})
-			if samples += len(late); len(rows) == pieceSeries || samples >= pieceSamples {
+			if samples += len(late); len(rows) == store.LateRows || samples >= pieceSamples {
 				if err := f(rows); err != nil {
 					return err
 				}

@@ -42,6 +42,12 @@ type Row struct {
 	Samples []bus.Sample  // ascending times
 }
 
+// LateRows is how many rows of late samples one Append should have at most. The memory that
+// tsdb takes for a commit, and its time with it, grows with the square of the series that get
+// their first late sample in the commit (BenchmarkAppendLate). With Options.Sync each Append
+// costs an fsync, so a much smaller number would be slow too.
+const LateRows = 128
+
 // Append commits all rows in one transaction. It leaves out, and counts in its metrics, a
 // second value at the time of a series' newest sample, and a sample that is older than
 // Options.OutOfOrder allows. Append does not keep the rows.

@@ -51,6 +51,30 @@ func benchmarkAppend(b *testing.B, samples int, sync bool) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 }
 
+// BenchmarkAppendLate appends the first late sample of each of 1,000 new series, so many to an
+// Append. B/op shows the square that LateRows is about.
+func BenchmarkAppendLate(b *testing.B) {
+	const all = 1000
+	for _, rows := range []int{32, LateRows, 512, all} {
+		b.Run(fmt.Sprint(rows, "_to_an_append"), func(b *testing.B) {
+			s := open(b, options(b.TempDir()))
+			appendRows(b, s, row(series("newest"), bus.Sample{T: base + 20*3600_000, V: 1}))
+			b.ReportAllocs()
+			for k := 0; b.Loop(); k++ {
+				b.StopTimer()
+				late := make([]Row, all)
+				for i := range late {
+					late[i] = row(series("late", "k", fmt.Sprint(k), "n", fmt.Sprint(i)), bus.Sample{T: base, V: 1})
+				}
+				b.StartTimer()
+				for part := range slices.Chunk(late, rows) {
+					appendRows(b, s, part...)
+				}
+			}
+		})
+	}
+}
+
 // daySeries is four series of percentages over 24 hours at one second.
 func daySeries(b *testing.B) (*Store, int64) {
 	b.Helper()
