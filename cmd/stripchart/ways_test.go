@@ -88,6 +88,16 @@ func TestANumberThatIsPushedIsOnAnOpenPage(t *testing.T) {
 		testkit.Eventually(t, "the line protocol's sample is in the history", func() bool {
 			return fmt.Sprint(p.values(`room_humidity{room="lab"}`)) == "[40]"
 		})
+		otlp := fmt.Sprintf(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"room.noise","unit":"dB","gauge":{"dataPoints":[{"timeUnixNano":"%d","asDouble":33.5}]}}]}]}]}`, time.Now().UnixNano())
+		r, err := http.Post(p.url+"/v1/metrics", "application/json", strings.NewReader(otlp))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != 200 {
+			t.Errorf("OTLP: %d", r.StatusCode)
+		}
+		testkit.Eventually(t, "OTLP's sample is in the history", func() bool { return fmt.Sprint(p.values("room_noise_dB")) == "[33.5]" })
 		link, err := url.Parse(said.Show)
 		if err != nil {
 			t.Fatal(err)

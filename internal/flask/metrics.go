@@ -28,6 +28,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "stripchart_flask_connected", Help: "1 while the channel of Flask-SocketIO is listened to.",
 		}),
 	}
+	for _, reason := range []string{notUnderstood, notForAll, otherEvent, otherShape, badTime, badValue, tooOld, tooNew, tooLarge} {
+		m.refused.WithLabelValues(reason) // shown as 0
+	}
 	if r == nil {
 		return m, nil
 	}

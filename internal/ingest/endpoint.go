@@ -110,14 +110,15 @@ func New(o Options) (*Endpoint, error) {
 	e.mux.Handle(PushPath+"{name...}", e.speaking(&push{stamps: stamps, accept: e.acceptance}))
 	e.mux.Handle(influx1Path, e.speaking(&lineProtocol{version: 1, stamps: stamps, accept: e.acceptance}))
 	e.mux.Handle(influx2Path, e.speaking(&lineProtocol{version: 2, stamps: stamps, accept: e.acceptance}))
-	metrics := &otlp{accept: e.acceptance, stamps: stamps, totals: newTotals()}
+	added := newTotals()
+	metrics := &otlp{accept: e.acceptance, stamps: stamps, totals: added}
 	e.mux.Handle(otlpPath1, e.speaking(metrics))
 	e.mux.Handle(otlpPath2, e.speaking(metrics))
 	e.mux.HandleFunc(influxPing, e.ping)
 	e.mux.HandleFunc(influxHealth, e.health)
 	e.mux.HandleFunc(influxQuery, e.query)
 	var err error
-	e.metrics, err = newMetrics(o.Registerer, &e.load, &e.series)
+	e.metrics, err = newMetrics(o.Registerer, &e.load, &e.series, added)
 	return e, err
 }
 

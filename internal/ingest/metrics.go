@@ -15,7 +15,7 @@ type metrics struct {
 }
 
 // newMetrics registers the Endpoint's metrics with r, unless it is nil.
-func newMetrics(r prometheus.Registerer, l *load, a *admission) (metrics, error) {
+func newMetrics(r prometheus.Registerer, l *load, a *admission, t *totals) (metrics, error) {
 	m := metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_write_requests_total", Help: "Write requests answered, by format and status code.",
@@ -45,6 +45,8 @@ func newMetrics(r prometheus.Registerer, l *load, a *admission) (metrics, error)
 	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.samples, m.refused,
+		gauge("totals", "Series of OTLP whose increases are added up.", func() float64 { return float64(t.count()) }),
+		gauge("totals_limit", "The most series whose increases may be added up; points of others are refused.", func() float64 { return maxTotals }),
 		gauge("in_flight", "Write requests under way whose body has arrived.", func() float64 { n, _ := l.held(); return float64(n) }),
 		gauge("in_flight_bytes", "Bytes that all write requests occupy: what has arrived of their bodies, decompressed, and as batches.", func() float64 { _, n := l.held(); return float64(n) }),
 		gauge("in_flight_limit", "The most write requests that may be under way; others are answered 429.", func() float64 { return float64(l.maxWrites) }),

@@ -14,6 +14,7 @@ import (
 type totals struct {
 	mu    sync.Mutex // guards what follows
 	of    map[string]*total
+	bytes int // of its keys
 	swept time.Time
 }
 
@@ -25,9 +26,9 @@ type total struct {
 }
 
 const (
-	// maxTotals bounds the series with a total, and maxTotalBytes each one's labels, which are its key.
+	// maxTotals bounds the series with a total, and maxTotalBytes their labels, which are the keys.
 	maxTotals     = 100_000
-	maxTotalBytes = 1 << 10
+	maxTotalBytes = 32 << 20
 	// keepTotal is how long a series may be silent.
 	keepTotal = time.Hour
 )
@@ -40,14 +41,16 @@ func (s *totals) grow(series string, t int64, by float64, now time.Time) (sum fl
 	defer s.mu.Unlock()
 	x := s.of[series]
 	if x == nil {
-		if len(s.of) >= maxTotals {
+		full := func() bool { return len(s.of) >= maxTotals || s.bytes+len(series) > maxTotalBytes }
+		if full() {
 			s.forget(now)
 		}
-		if len(s.of) >= maxTotals || len(series) > maxTotalBytes {
+		if full() {
 			return 0, "no more series of delta temporality can be added up; let the exporter send cumulative ones"
 		}
 		x = &total{}
 		s.of[series] = x
+		s.bytes += len(series)
 	}
 	x.used = now
 	switch {
@@ -65,5 +68,18 @@ func (s *totals) forget(now time.Time) {
 		return
 	}
 	s.swept = now
-	maps.DeleteFunc(s.of, func(_ string, x *total) bool { return now.Sub(x.used) > keepTotal })
+	maps.DeleteFunc(s.of, func(series string, x *total) bool {
+		silent := now.Sub(x.used) > keepTotal
+		if silent {
+			s.bytes -= len(series)
+		}
+		return silent
+	})
+}
+
+// count returns how many series have a total.
+func (s *totals) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.of)
 }

@@ -51,8 +51,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "stripchart_scrape_series", Help: "Series in the newest answers of all targets.",
 		}),
 	}
-	m.scrapes.WithLabelValues(resultUp)
-	m.scrapes.WithLabelValues(resultDown)
+	for _, result := range []string{resultUp, resultDown} {
+		m.scrapes.WithLabelValues(result) // shown as 0
+	}
+	for _, reason := range []string{leftUnreadable, leftLabels, leftDuplicate, leftTooOld, leftTooNew, leftNew, leftExemplar} {
+		m.leftOut.WithLabelValues(reason)
+	}
 	if r == nil {
 		return m, nil
 	}
