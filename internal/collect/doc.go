@@ -26,6 +26,8 @@
 //     gap.
 //  7. One Publish is in flight, in the order of Seq. A batch that was not acknowledged is
 //     published again, unchanged, until it is acknowledged or dropped.
+//  8. Batches that feeds bring (Options.Feeds) share source, sequence and queue. Run ends after its feeds,
+//     and publishes what they brought last.
 //
 // The series follow; all have the label host. Values are rounded to their useful
 // precision, because each digit is sent to every viewer.
