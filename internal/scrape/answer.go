@@ -35,7 +35,7 @@ type target struct {
 	builder               *bus.LabelBuilder
 	exemplar              exemplar.Exemplar
 
-	answers uint64             // how many there were, with the one that is being read
+	answers uint64             // how many were begun, with the one that is being read
 	tick    int64              // of that one, Unix ms
 	live    []*series          // of that one, in its order
 	before  []*series          // of the answer before it
@@ -45,7 +45,8 @@ type target struct {
 	bytes   int                // of the keys of byName
 	swept   time.Time          // when those were looked for that are gone for long
 	failing bool
-	left    error // the first thing that was left out of this answer
+	left    error          // the first thing that was left out of this answer
+	counts  map[string]int // of what was left out, by reason
 	told    time.Time
 }
 
@@ -70,7 +71,7 @@ func newTarget(t Target, o *Options, c *http.Client, m *metrics) *target {
 		Target: t, most: MaxKnown, userAgent: o.UserAgent, behind: o.Behind, ahead: o.Ahead, client: c, metrics: m,
 		log: o.Logger.With("job", t.Job, "instance", t.Instance),
 		up:  own("up"), duration: own("scrape_duration_seconds"), scraped: own("scrape_samples_scraped"),
-		builder: bus.NewLabelBuilder(bus.EndpointLabels()), series: map[string]*series{}, byName: map[string]*series{},
+		builder: bus.NewLabelBuilder(bus.EndpointLabels()), series: map[string]*series{}, byName: map[string]*series{}, counts: map[string]int{},
 	}
 }
 
@@ -81,9 +82,7 @@ func (t *target) scrape(ctx context.Context, tick int64) *bus.Batch {
 	if ctx.Err() != nil {
 		return nil // it says nothing about the target
 	}
-	t.answers++
-	t.tick, t.left = tick, nil
-	t.live, t.before = t.before[:0], t.live
+	t.begin(tick)
 	if err == nil {
 		err = t.take(a)
 	}
@@ -102,30 +101,57 @@ func (t *target) scrape(ctx context.Context, tick int64) *bus.Batch {
 	return b
 }
 
-// take reads an answer.
+// begin begins an answer; the series that are live belong to the answer before it.
+func (t *target) begin(tick int64) {
+	t.live, t.before = t.before[:0], t.live
+	t.tick = tick
+	t.again()
+}
+
+// again begins the same answer anew.
+func (t *target) again() {
+	t.answers++
+	t.live, t.left = t.live[:0], nil
+	clear(t.counts)
+}
+
+// take reads an answer. Few have a line that cannot be read, so that is looked for when there is one.
 func (t *target) take(a answer) error {
+	if err := a.trim(); err != nil {
+		return err
+	}
+	unreadable, err := t.read(a)
+	if unreadable == nil || err != nil {
+		return err
+	}
 	bad, first, err := a.mend()
 	if err != nil {
 		return err
 	}
-	if bad > 0 {
-		t.leaveOut(leftUnreadable, bad, func() error { return first })
-	}
+	t.again()
+	t.leaveOut(leftUnreadable, bad, func() error { return first })
+	unreadable, err = t.read(a)
+	return errors.Join(unreadable, err)
+}
+
+// read reads the samples of an answer. unreadable is what is wrong with its first line that cannot be read, where
+// reading ends.
+func (t *target) read(a answer) (unreadable, err error) {
 	for p := a.parser(a.body); ; {
 		entry, err := p.Next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return nil, nil
 		case err != nil:
-			return err
+			return err, nil
 		case entry != textparse.EntrySeries:
 			continue
 		}
 		if err := t.sample(p); err != nil {
-			return err
+			return nil, err
 		}
 		for p.Exemplar(&t.exemplar) {
-			t.metrics.leftOut.WithLabelValues(leftExemplar).Inc() // asked for by nobody, so nobody misses it
+			t.counts[leftExemplar]++ // asked for by nobody, so nobody is told
 		}
 	}
 }

@@ -77,7 +77,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 
 // leaveOut counts what is left out of an answer; says is asked for the first.
 func (t *target) leaveOut(reason string, n int, says func() error) {
-	t.metrics.leftOut.WithLabelValues(reason).Add(float64(n))
+	t.counts[reason] += n
 	if t.left == nil {
 		t.left = fmt.Errorf("%s: %w", reason, says())
 	}
@@ -85,6 +85,9 @@ func (t *target) leaveOut(reason string, n int, says func() error) {
 
 // report logs when the target goes and comes, and what is left out.
 func (t *target) report(err error) {
+	for reason, n := range t.counts {
+		t.metrics.leftOut.WithLabelValues(reason).Add(float64(n))
+	}
 	switch {
 	case err != nil:
 		t.metrics.scrapes.WithLabelValues(resultDown).Inc()

@@ -35,17 +35,19 @@ func (a answer) check(body []byte) error {
 	}
 }
 
+// trim makes the body end with one line feed. An error says that it was cut off.
+func (a *answer) trim() error {
+	a.body = bytes.TrimRight(a.body, " \t\r\n")
+	if a.openMetrics && !bytes.HasSuffix(a.body, eof) {
+		return errCutOff
+	}
+	a.body = append(a.body, '\n')
+	return nil
+}
+
 // mend takes the lines that cannot be read out of the body: the parser stops at the first. It returns how many there
 // were, and what was wrong with the first.
 func (a *answer) mend() (bad int, first, err error) {
-	a.body = bytes.TrimRight(a.body, " \t\r\n")
-	a.body = append(a.body, '\n')
-	if a.openMetrics && !bytes.HasSuffix(a.body[:len(a.body)-1], eof) {
-		return 0, nil, errCutOff
-	}
-	if a.check(a.body) == nil {
-		return 0, nil, nil
-	}
 	good := make([]byte, 0, len(a.body))
 	samples := 0
 	for number, rest := 1, a.body; len(rest) > 0; number++ {

@@ -412,9 +412,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		x := s.targets[0]
 		for range 2 {
-			x.answers++
-			x.tick += 1000
-			x.live, x.before = x.before[:0], x.live
+			x.begin(x.tick + 1000)
 			if x.take(answer{slices.Clone(body), openMetrics}) != nil {
 				x.live = x.live[:0]
 			}
