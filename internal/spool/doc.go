@@ -22,9 +22,9 @@
 //  4. Waiting batches are merged, at most 64 batches, 256 KiB or 5,000 samples,
 //     and never across a missing number: a merged batch vouches for every number
 //     from First to Seq. The batch behind a missing number goes alone.
-//  5. After a start, and after an error, the batches of the last 10 s before the
-//     newest acknowledged one are published again (DESIGN section 5, Bus 3), those
-//     behind the newest number that is missing. Readers skip the copies.
+//  5. After a start, and after an error, Redis may have lost its newest entries. So the
+//     batches of the last 10 s before the newest acknowledged one are published again, but
+//     none from before a number that is missing. Readers skip the copies.
 //  6. The spool is bounded in bytes and age. Beyond a bound the oldest whole segments are
 //     dropped, counted and logged; servers see the missing numbers and declare a gap. A
 //     server that does not know the numbers before is told by the batch behind the missing

@@ -60,8 +60,9 @@ func (t *tail) after(seq uint64) []entry {
 }
 
 // marks are the newest acknowledged batches, those of resendSpan, without a hole in their numbers.
-// What a kill on a full disk has cost the log was acknowledged, and cannot be sent again: a server
-// that has forgotten it would take the batch behind it for the end of a gap.
+// Batches that a kill on a full disk kept out of the log were acknowledged, and cannot be sent
+// again. If the batches before and behind them were, a server that does not know the source any
+// more would declare a gap.
 type marks []header
 
 // add notes the acknowledgement of h, unless it was noted before.
