@@ -11,6 +11,7 @@ import { type Gestures, listenToGestures } from './gestures.ts';
 import { hatch, type Stretch, tellBeginning, wash } from './hatch.ts';
 import { drawLimits } from './limits.ts';
 import type { Look } from './look.ts';
+import { svgOf } from './picture.ts';
 import { isInside, isolated, isState, nearestOwn, nearestTime } from './points.ts';
 
 /** What a chart is made of, apart from its data. */
@@ -77,6 +78,9 @@ const LEAST_GAP = 3;
 /** A line within this many CSS pixels of the pointer is raised, and the others are as faint as this. */
 const NEAR_LINE = 14;
 const UNFOCUSED = 0.3;
+
+/** What a picture of a chart is higher than the chart, for its title, CSS pixels. */
+const HEAD = 120;
 
 /** Clicks this near to each other are of the same place, CSS pixels. */
 const SAME_PLACE = 12;
@@ -220,7 +224,9 @@ export class Strip {
       pulled: by => pulled(start, (by / this.#plot.over.clientWidth) * (start.to - start.from)),
       released,
       tapped: at => {
-        const time = this.#timeAt(at);
+        // What a pointer has been told is what it takes hold of, though the paper may have moved since.
+        const told = this.#pointed ? this.#options.hover() : null;
+        const time = told ?? this.#timeAt(at);
         this.#options.tapped(time, (SAME_PLACE / this.#plot.over.clientWidth) * (this.#to - this.#from));
       },
       reset,
@@ -267,6 +273,33 @@ export class Strip {
     } else {
       this.#plot.setCursor({ left: this.#plot.valToPos(time, 'x'), top: cursor.top ?? 0 });
     }
+  }
+
+  /** What is shown, as SVG of the same size with `title`, `times` and the `names` of its lines. */
+  picture(title: string, times: string, names: readonly string[]): string {
+    const { unit, limits, inks, look } = this.#options;
+    return svgOf({
+      title,
+      times,
+      width: this.#plot.width,
+      height: this.#plot.height + HEAD,
+      look: look(),
+      drawing: this.#drawing,
+      gaps: this.#gaps,
+      from: this.#from,
+      to: this.#to,
+      bottom: this.#bottom,
+      top: this.#top,
+      states: this.#states,
+      unit,
+      limits,
+      lines: inks.map((ink, i) => ({
+        name: names[i] ?? '',
+        ink,
+        stepped: this.#stepped[i] ?? false,
+        shown: this.#shown[i] ?? true,
+      })),
+    });
   }
 
   /** Shows the lines for which `shown` is true, and hides the others. */

@@ -52,8 +52,8 @@ export interface ClientListener {
   /** The first message of every connection, before any room is asked for. */
   hello(hello: Hello): void;
   changed(subscription: Subscription): void;
-  /** The series among those that `watch` asked for; `whole` is false where the server has more than it lists. */
-  catalogue(series: readonly Labels[], whole: boolean): void;
+  /** The series that match any of `queries`, or all; `whole` is false where the server has more than it lists. */
+  catalogue(series: readonly Labels[], whole: boolean, queries: readonly string[]): void;
   malformed(malformed: Malformed): void;
 }
 
@@ -99,6 +99,8 @@ export class LiveClient {
   readonly #catalogue = new Catalogue();
   #watched: readonly string[] | null = null;
   #whole = true;
+  /** What was asked for when the server listed the catalogue. */
+  #listed: readonly string[] = [];
   #watching: ReturnType<typeof setTimeout> | undefined;
   #greeted = false;
   #returning = false;
@@ -197,7 +199,8 @@ export class LiveClient {
       if (ack?.ok) {
         this.#catalogue.replace(ack.series);
         this.#whole = !ack.truncated;
-        this.#listener.catalogue(this.#catalogue.series, this.#whole);
+        this.#listed = match;
+        this.#listener.catalogue(this.#catalogue.series, this.#whole, this.#listed);
       } else if (!ack || PASSING.has(ack.code)) {
         this.#watching = setTimeout(() => this.#askCatalogue(), LONGEST_RETRY);
       }
@@ -287,7 +290,7 @@ export class LiveClient {
       case 'catalogue':
         this.#take(decodeCatalogueChange, argument, change => {
           this.#catalogue.change(change);
-          this.#listener.catalogue(this.#catalogue.series, this.#whole);
+          this.#listener.catalogue(this.#catalogue.series, this.#whole, this.#listed);
         });
         break;
       case 'bye':

@@ -2,7 +2,7 @@ import { NAME } from './labels.ts';
 import type { Labels } from './wire.ts';
 
 /** What the collector measures of a host. */
-const COLLECTED: ReadonlySet<string> = new Set([
+export const COLLECTED: ReadonlySet<string> = new Set([
   'cpu_mode_percent',
   'cpu_usage_percent',
   'disk_busy_percent',

@@ -22,6 +22,7 @@ export class Absent {
   /** There is nothing to draw at `now`. */
   tell(now: number): void {
     const { series, whole, window } = this.#page;
+    if (!this.#panel.vital) this.#page.askWhole();
     if (!this.#asked && !this.#panel.vital) {
       this.#asked = true;
       this.#search();

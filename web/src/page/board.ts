@@ -12,6 +12,7 @@ const KEY = 'stripchart.view';
 export class Board {
   readonly #layout = signal<Layout>({ cards: STANDARD, hidden: [] });
   readonly #placed;
+  readonly cards = computed(() => this.#layout.value.cards);
   readonly panels: ReadonlySignal<readonly Panel[]>;
   /** How many metrics have no chart of their own because they are too many. */
   readonly more: ReadonlySignal<number>;

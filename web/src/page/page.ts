@@ -2,7 +2,7 @@ import { batch, computed, effect, signal } from '@preact/signals';
 import { Loop } from '../charts/loop.ts';
 import { LiveClient, type Malformed, type Subscription } from '../live/client.ts';
 import type { Transport } from '../live/transport.ts';
-import { readAddress, WALL_TURNS, writeAddress } from '../model/address.ts';
+import { type Choices, readAddress, WALL_TURNS, writeAddress } from '../model/address.ts';
 import { MAX_CARDS } from '../model/cards.ts';
 import { ServerClock } from '../model/clock.ts';
 import { type Condition, type Connection, condition, patience } from '../model/condition.ts';
@@ -10,8 +10,9 @@ import { gapText } from '../model/gap.ts';
 import { byKey } from '../model/labels.ts';
 import type { Level } from '../model/limits.ts';
 import type { DeclaredGap } from '../model/line.ts';
-import { STANDARD } from '../model/panels.ts';
+import { type Panel, STANDARD } from '../model/panels.ts';
 import { silentHosts } from '../model/silence.ts';
+import { wantedSeries } from '../model/wanted.ts';
 import type { Labels } from '../model/wire.ts';
 import { Board } from './board.ts';
 import type { Question } from './commands.ts';
@@ -66,9 +67,9 @@ export class Page {
   readonly silent = signal<ReadonlySet<string>>(new Set());
   /** Time under the pointer on any chart, Unix ms; null when it is on none. */
   readonly hover = signal<number | null>(null);
-  /** The series that there are. */
+  /** The series that the page has asked for, see `askWhole`. */
   readonly series = signal<readonly Labels[]>([]);
-  /** Whether these are all of them; null before the server's answer. */
+  /** Whether these are all that there are, as far as the server lists them; null while not all were asked for. */
   readonly whole = signal<boolean | null>(null);
   readonly pin = new Pin();
   readonly board: Board;
@@ -99,6 +100,8 @@ export class Page {
   #windowChosen: boolean;
   readonly #connection = signal<Connection>({ kind: 'connecting' });
   #lostSince: number | null = null;
+  /** Whether all series are asked for, and not only those that the page itself needs. */
+  readonly #whole = signal(false);
   readonly #views = new Map<Subscription, View>();
   #toldGap: DeclaredGap | null = null;
   #writing: ReturnType<typeof setTimeout> | undefined;
@@ -137,11 +140,13 @@ export class Page {
         this.#learnHosts(subscription.room.lines.map(line => line.labels));
         this.#judge(false);
       },
-      catalogue: (series, whole) => {
+      catalogue: (series, whole, queries) => {
         batch(() => {
           this.#learnHosts(series);
           this.series.value = series;
-          this.whole.value = whole;
+          this.whole.value = queries.length === 0 ? whole : null;
+          // There may be more hosts than those that are measured.
+          if (this.host.value !== null && !this.hosts.value.includes(this.host.value)) this.askWhole();
         });
       },
       malformed: malformed => {
@@ -149,7 +154,11 @@ export class Page {
       },
     });
     this.overview = new Overview(this);
-    this.client.watch([]);
+    // A string, so that it is asked again only where it is another question.
+    const wanted = computed(() =>
+      JSON.stringify(this.#whole.value ? [] : wantedSeries(this.board.cards.value)),
+    );
+    effect(() => this.client.watch(JSON.parse(wanted.value)));
     effect(() => {
       void this.hover.value;
       void this.pin.held.value;
@@ -246,7 +255,13 @@ export class Page {
     else if (document.fullscreenElement) void document.exitFullscreen();
   }
 
+  /** Has the page know every series that there is: to search them, or to tell that one is not there. */
+  askWhole(): void {
+    this.#whole.value = true;
+  }
+
   ask(question: Question | null): void {
+    if (question) this.askWhole();
     this.question.value = question;
   }
 
@@ -272,20 +287,36 @@ export class Page {
     panel?.querySelector('summary')?.focus();
   }
 
+  /** The address of a page with this chart alone, and of the same time. */
+  linkOf(panel: Panel): string {
+    const { card, metric, unit, limits } = panel;
+    const query = card?.query ?? metric ?? panel.query;
+    const only = { id: panel.id, query, title: card?.title ?? null, unit, limits };
+    const search = writeAddress(
+      location.search,
+      { ...this.#choices(), wall: null, layout: { cards: [only], hidden: [] } },
+      STANDARD,
+    );
+    return new URL(search, location.href).href;
+  }
+
   #writeAddress(): void {
     clearTimeout(this.#writing);
     history.replaceState(null, '', this.#address());
   }
 
   #address(): string {
-    const choices = {
+    return writeAddress(location.search, this.#choices(), STANDARD) + location.hash;
+  }
+
+  #choices(): Choices {
+    return {
       window: this.#windowChosen ? this.window.value : null,
       fixed: this.time.fixed.value,
       host: this.host.value,
       wall: this.wall.turns.value,
       layout: this.board.layout,
     };
-    return writeAddress(location.search, choices, STANDARD) + location.hash;
   }
 
   /** A selection is a step that the browser's Back takes back. Browsers allow few changes of the link a second. */

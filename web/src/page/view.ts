@@ -4,11 +4,12 @@ import type { Drawable } from '../charts/loop.ts';
 import { Strip } from '../charts/strip.ts';
 import type { Subscription } from '../live/client.ts';
 import { chartState, patience } from '../model/condition.ts';
+import { csvOf } from '../model/csv.ts';
 import { type Drawing, draw } from '../model/drawing.ts';
 import { gapsOf, sameGaps } from '../model/gap.ts';
 import type { DeclaredGap, Extent, Line } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
-import { momentText } from '../model/times.ts';
+import { momentText, stretchText } from '../model/times.ts';
 import { Absent } from './absent.ts';
 import { Beginning } from './beginning.ts';
 import type { Page } from './page.ts';
@@ -183,6 +184,24 @@ export class View implements Drawable {
   isolate(pen: Pen): void {
     this.pens.isolate(pen);
     this.#showPens();
+  }
+
+  /** The chart as SVG, with its title and its times; null while there is none. */
+  picture(): string | null {
+    const { from, to } = this.#page.time.at(this.#page.clock.now());
+    const names = this.pens.list.value.map(pen => pen.title);
+    return this.#strip?.picture(this.panel.title, stretchText(from, to, to), names) ?? null;
+  }
+
+  /** What the chart shows, as CSV. */
+  csv(): string {
+    const { from, to } = this.#page.time.at(this.#page.clock.now());
+    const shown = this.pens.list.value.filter(pen => pen.shown.value);
+    return csvOf(
+      shown.map(({ title, line }) => ({ name: title, line })),
+      from,
+      to,
+    );
   }
 
   #showPens(): void {

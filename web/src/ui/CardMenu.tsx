@@ -1,10 +1,12 @@
 import { GRAVE, limitText, parseLimit } from '../model/limits.ts';
 import type { Panel } from '../model/panels.ts';
 import type { Page } from '../page/page.ts';
+import type { View } from '../page/view.ts';
 import { Menu } from './Menu.tsx';
+import { OutMenu } from './OutMenu.tsx';
 
-/** What can be changed of a chart: its title, its place, and whether it is here. */
-export function CardMenu({ page, panel }: { page: Page; panel: Panel }) {
+/** What can be done with a chart: its title and limits, how it leaves the page, its place, and whether it is here. */
+export function CardMenu({ page, panel, view }: { page: Page; panel: Panel; view: View | null }) {
   const { board } = page;
   return (
     <Menu label={`Change the chart ${panel.title}`}>
@@ -49,6 +51,7 @@ export function CardMenu({ page, panel }: { page: Page; panel: Panel }) {
               ))}
               <button type="submit">Set</button>
             </form>
+            {view && <OutMenu page={page} panel={panel} view={view} close={close} />}
             <button type="button" onClick={act(() => board.move(panel, -1))}>
               Move back
             </button>
