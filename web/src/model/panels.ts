@@ -141,6 +141,11 @@ export function layOut(
   };
 }
 
+/** Whether a title says the same already. */
+function isSaid(query: string, title: string): boolean {
+  return query.toLowerCase() === title.toLowerCase();
+}
+
 /** The chart of a card; null where there is nothing for it, or no such chart. */
 function panelOf(card: Card, { host, hosts, series }: Situation): Panel | null {
   const common = { id: card.id, unit: card.unit, limits: card.limits, hero: false, card };
@@ -150,7 +155,7 @@ function panelOf(card: Card, { host, hosts, series }: Situation): Panel | null {
     return {
       ...common,
       title,
-      subtitle: title === card.query ? '' : card.query,
+      subtitle: isSaid(card.query, title) ? '' : card.query,
       query: ofHost(nameOrSelector(card.query, series), host),
       metric: name?.find(m => m.label === NAME && m.operator === '=')?.value ?? null,
       vital: false,
@@ -211,7 +216,7 @@ function ownPanel(name: string, host: string | null): Panel {
   return {
     id: `own-${encodeURIComponent(name)}`,
     title,
-    subtitle: title === name ? '' : name,
+    subtitle: isSaid(name, title) ? '' : name,
     query: ofHost(nameSelector(name), host),
     unit: null,
     limits: NO_LIMITS,

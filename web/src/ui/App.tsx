@@ -57,7 +57,12 @@ function Charts({ page }: { page: Page }) {
   const panels = page.wall.on.value ? turnOf(all, roomFor(width, height), page.wall.turned.value) : all;
   const { columns, span } = gridOf(panels.length, width, height);
   return (
-    <main class="charts" ref={main} style={{ '--columns': columns, '--span': span }}>
+    <main
+      class="charts"
+      ref={main}
+      data-wide={span > 1 || undefined}
+      style={{ '--columns': columns, '--span': span }}
+    >
       {panels.map(panel => (
         <ChartPanel key={panel.id} page={page} panel={panel} />
       ))}

@@ -49,7 +49,10 @@ function Item({ view, pen, i }: { view: View; pen: Pen; i: number }) {
         <span class="key">{pen.short}</span>
         <Stats pen={pen} />
         <span class={`value ${pen.silent.value ? '' : pen.level.value}`}>{pen.value}</span>
-        {pen.silent.value && <span class="since">since {formatTime(pen.line.newestTime)}</span>}
+        {/* Where all lines are silent the chart says so. */}
+        {pen.silent.value && view.state.value === '' && (
+          <span class="since">since {formatTime(pen.line.newestTime)}</span>
+        )}
       </button>
     </li>
   );

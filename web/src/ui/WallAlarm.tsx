@@ -5,8 +5,8 @@ export function WallAlarm({ page }: { page: Page }) {
   const { kind, title, detail } = page.condition.value;
   if (!page.wall.on.value || kind === 'live' || kind === 'connecting') return null;
   return (
-    <p class="alarm" data-kind={kind}>
+    <section class="alarm" data-kind={kind} aria-label="State">
       <strong>{title}</strong> {detail}
-    </p>
+    </section>
   );
 }
