@@ -144,9 +144,14 @@ test(
     assert.ok(seen.has('Window'), `reached: ${[...seen].join(', ')}`);
     assert.equal(
       seen.size,
-      controls + 1,
-      `every button, every menu and the windows; reached: ${[...seen].join(', ')}`,
+      controls + 2,
+      `every button, every menu, the windows and the way to the charts; reached: ${[...seen].join(', ')}`,
     );
+
+    await page.getByRole('link', { name: 'To the charts' }).focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Tab');
+    assert.equal((await focus(page))?.name, 'Change the chart CPU', 'past all that stands above the charts');
 
     await page.getByTitle('More').focus();
     await page.keyboard.press('Enter');

@@ -58,6 +58,8 @@ function Charts({ page }: { page: Page }) {
   const { columns, span } = gridOf(panels.length, width, height);
   return (
     <main
+      id="charts"
+      tabIndex={-1}
       class="charts"
       ref={main}
       data-wide={span > 1 || undefined}

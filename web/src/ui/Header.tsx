@@ -20,6 +20,18 @@ const THEMES: readonly { readonly value: Theme; readonly label: string; readonly
 export function Header({ page }: { page: Page }) {
   return (
     <header class="bar">
+      {/* biome-ignore lint/a11y/useValidAnchor: it leads to a place on this page */}
+      <a
+        class="skip"
+        href="#charts"
+        onClick={event => {
+          // The address is the page's state: it is not changed for that.
+          event.preventDefault();
+          document.getElementById('charts')!.focus();
+        }}
+      >
+        To the charts
+      </a>
       <h1 class="brand">
         <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
           <path d="M1 12h4l2-7 3.5 11 2.5-8 1.5 4H19" />
