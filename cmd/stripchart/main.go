@@ -45,9 +45,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stdout, "stripchart", version)
 		return exitOK
 	}
-	if command == commandPush {
+	switch command {
+	case commandPush:
 		err = runPush(ctx, o.Push, stdin, stderr)
-	} else {
+	case commandExport:
+		err = runExport(ctx, o.Export, stdout, stderr)
+	case commandImport:
+		err = runImport(ctx, o.Import, o.DataDir, stdin, stderr)
+	default:
 		err = runParts(ctx, o, command, stderr)
 	}
 	if err != nil {

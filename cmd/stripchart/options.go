@@ -39,11 +39,13 @@ type options struct {
 	serving    `embed:"" group:"serving"`
 	limits     `embed:"" group:"limits"`
 
-	Run     struct{} `cmd:"" default:"1" hidden:""`
-	Serve   struct{} `cmd:"" help:"Server only: pages, history, and a door for collectors."`
-	Collect struct{} `cmd:"" help:"Collector only: measures this host and publishes to --bus."`
-	Push    pushing  `cmd:"" help:"Reads numbers from standard input, a line at a time, and sends them to a server as a series."`
-	Version struct{} `cmd:"" help:"Print the version."`
+	Run     struct{}  `cmd:"" default:"1" hidden:""`
+	Serve   struct{}  `cmd:"" help:"Server only: pages, history, and a door for collectors."`
+	Collect struct{}  `cmd:"" help:"Collector only: measures this host and publishes to --bus."`
+	Push    pushing   `cmd:"" help:"Reads numbers from standard input, a line at a time, and sends them to a server as a series."`
+	Export  exporting `cmd:"" help:"Writes what a server has recorded to a file: CSV, JSON lines or OpenMetrics."`
+	Import  importing `cmd:"" help:"Reads such a file back, into a running server, or offline into its data directory."`
+	Version struct{}  `cmd:"" help:"Print the version."`
 }
 
 // collecting are the flags of what measures.
@@ -74,14 +76,22 @@ const (
 	commandServe   = "serve"
 	commandCollect = "collect"
 	commandPush    = "push"
+	commandExport  = "export"
+	commandImport  = "import"
 	commandVersion = "version"
 )
+
+// ownFlags are the flags that mean something to a command that has flags of its own.
+var ownFlags = map[string][]string{
+	commandPush:   {"label", "to", "help"},
+	commandExport: {"match", "start", "end", "format", "times", "from", "help"},
+	commandImport: {"format", "to", "offline", "data-dir", "help"},
+}
 
 // foreign are the groups of flags that mean nothing to a command.
 var foreign = map[string][]string{
 	commandServe:   {"collecting"},
 	commandCollect: {"serving", "limits"},
-	commandPush:    {"collecting", "serving", "limits"},
 }
 
 // userInfo is the user and the password of a URL.
@@ -124,7 +134,8 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		if p.Flag == nil {
 			continue
 		}
-		if p.Flag.Group != nil && slices.Contains(foreign[command], p.Flag.Group.Key) || command == commandPush && !slices.Contains(pushFlags, p.Flag.Name) {
+		own, limited := ownFlags[command]
+		if p.Flag.Group != nil && slices.Contains(foreign[command], p.Flag.Group.Key) || limited && !slices.Contains(own, p.Flag.Name) {
 			return o, "", fmt.Errorf("--%s means nothing to stripchart %s", p.Flag.Name, command)
 		}
 	}
@@ -133,6 +144,11 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		return o, command, nil
 	case commandPush:
 		return o, command, o.Push.check()
+	case commandExport:
+		return o, command, o.Export.check()
+	case commandImport:
+		o.DataDir = kong.ExpandPath(cmp.Or(o.DataDir, defaultDataDir()))
+		return o, command, o.Import.check()
 	}
 	return o, command, o.check(command)
 }

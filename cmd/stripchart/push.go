@@ -21,9 +21,6 @@ type pushing struct {
 	To    string   `help:"Address of the server." default:"http://127.0.0.1:5000" placeholder:"URL"`
 }
 
-// pushFlags are the flags that mean something to push.
-var pushFlags = []string{"label", "to", "help"}
-
 func (o *pushing) check() error {
 	if err := httpbus.CheckURL(o.To); err != nil {
 		return named("--to", err)

@@ -55,6 +55,9 @@ type API struct {
 	metrics *metrics
 	waiting answers
 
+	exports   *store.Share  // the reads of exports
+	exporting chan struct{} // a place for each export
+
 	maxAnswer int
 }
 
@@ -76,7 +79,7 @@ func New(o Options) (*API, error) {
 		o.Log.Info("queries may have fewer samples at once than configured, for want of memory", "configured", o.MaxSamples, "samples", most)
 		o.MaxSamples = int(max(most, 1)) // 0 would be none
 	}
-	a := &API{o: o, store: o.Store, share: o.Store.QueryReads(), parser: parser.NewParser(parser.Options{})}
+	a := &API{o: o, store: o.Store, share: o.Store.QueryReads(), exports: store.NewShare(maxExports, turnTimeout), exporting: make(chan struct{}, maxExports), parser: parser.NewParser(parser.Options{})}
 	a.waiting.max = min(maxAnswers, o.MemoryLimit/8)
 	a.maxAnswer = int(min(maxAnswer, a.waiting.max/2))
 	a.engine = promql.NewEngine(promql.EngineOpts{
@@ -90,7 +93,7 @@ func New(o Options) (*API, error) {
 		Parser:                   a.parser,
 	})
 	var err error
-	a.metrics, err = newMetrics(o.Registry, &a.waiting)
+	a.metrics, err = newMetrics(o.Registry, a)
 	return a, err
 }
 
@@ -113,6 +116,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	} {
 		mux.Handle("/api/v1/"+e.path, a.handler(e))
 	}
+	mux.HandleFunc("/api/v1/export", a.export)
 }
 
 // Limits are the bounds, for /metrics.
@@ -123,6 +127,7 @@ func (a *API) Limits() map[string]float64 {
 		"query_samples":       float64(a.o.MaxSamples),
 		"query_points":        maxPoints,
 		"query_form_bytes":    maxForm,
+		"exports":             maxExports,
 		"answer_bytes":        float64(a.maxAnswer),
 		"answers_total_bytes": float64(a.waiting.max),
 	}

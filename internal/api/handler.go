@@ -109,6 +109,11 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, e endpoint) string {
 		}
 		err = errTooMany
 	}
+	return a.fail(w, r, err)
+}
+
+// fail answers with an error, and returns its type.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) string {
 	ae := typed(err, a.share)
 	if statuses[ae.kind] == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")

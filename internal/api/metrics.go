@@ -11,7 +11,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 }
 
-func newMetrics(r prometheus.Registerer, waiting *answers) (*metrics, error) {
+func newMetrics(r prometheus.Registerer, a *API) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_api_requests_total", Help: "Requests for the Prometheus HTTP API, by endpoint and by what was answered: success, or the type of the error.",
@@ -26,7 +26,9 @@ func newMetrics(r prometheus.Registerer, waiting *answers) (*metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{m.requests, m.seconds, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "stripchart_api_answer_bytes", Help: "Bytes of answers of the Prometheus HTTP API that are being sent.",
-	}, func() float64 { return float64(waiting.bytes.Load()) })} {
+	}, func() float64 { return float64(a.waiting.bytes.Load()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "stripchart_api_exports", Help: "Exports that are under way.",
+	}, func() float64 { return float64(len(a.exporting)) })} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -69,14 +69,14 @@ func send(w http.ResponseWriter, r *http.Request, status int, b []byte) {
 type sender struct {
 	w    io.Writer
 	c    *http.ResponseController
-	last time.Time // no deadline is later
+	last time.Time // no deadline is later; the zero Time: any
 }
 
 // extend sets the deadline of the next piece. What the query took of the server's time for an
 // answer is given back.
 func (s *sender) extend() {
 	d := time.Now().Add(stallTimeout)
-	if d.After(s.last) {
+	if !s.last.IsZero() && d.After(s.last) {
 		d = s.last
 	}
 	_ = s.c.SetWriteDeadline(d) // tests' writers have none
