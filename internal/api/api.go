@@ -97,10 +97,13 @@ func New(o Options) (*API, error) {
 	return a, err
 }
 
-// Register adds the endpoints to mux.
-func (a *API) Register(mux *http.ServeMux) {
+// root is what the paths of all endpoints begin with.
+const root = "/api/v1/"
+
+// endpoints are those whose answer is made as a whole; there is one more, whose is not.
+func (a *API) endpoints() []endpoint {
 	const get, form = false, true // form: POST with a form, too
-	for _, e := range []endpoint{
+	return []endpoint{
 		{"query", form, a.query},
 		{"query_range", form, a.queryRange},
 		{"series", form, a.series},
@@ -113,10 +116,26 @@ func (a *API) Register(mux *http.ServeMux) {
 		{"rules", get, constant(map[string][]struct{}{"groups": {}})},
 		{"alerts", get, constant(map[string][]struct{}{"alerts": {}})},
 		{"status/buildinfo", get, constant(buildInfo())},
-	} {
-		mux.Handle("/api/v1/"+e.path, a.handler(e))
 	}
-	mux.HandleFunc("/api/v1/export", a.export)
+}
+
+const exportPath = root + "export"
+
+// Paths are the patterns of all endpoints.
+func Paths() []string {
+	paths := []string{exportPath}
+	for _, e := range (*API)(nil).endpoints() {
+		paths = append(paths, root+e.path)
+	}
+	return paths
+}
+
+// Register adds the endpoints to mux.
+func (a *API) Register(mux *http.ServeMux) {
+	for _, e := range a.endpoints() {
+		mux.Handle(root+e.path, a.handler(e))
+	}
+	mux.HandleFunc(exportPath, a.export)
 }
 
 // Limits are the bounds, for /metrics.
