@@ -2,7 +2,6 @@ package backfill
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/fileutil"
 
 	"stripchart/internal/bus"
 )
@@ -19,11 +17,9 @@ import (
 // chunkFile keeps samples as chunks in a file, in the order in which they come. In memory it
 // has the series, the chunk that each has open, and where the others are.
 type chunkFile struct {
-	path   string
-	f      *os.File
-	out    *bufio.Writer
-	size   int64
-	mapped *fileutil.MmapFile // between finish and reset
+	f    *os.File
+	out  *bufio.Writer
+	size int64
 
 	byLabels map[string]*series
 	last     *series // that came last
@@ -56,7 +52,7 @@ const (
 )
 
 func newChunkFile(path string) (c *chunkFile, err error) {
-	c = &chunkFile{path: path, byLabels: map[string]*series{}, parts: map[int64][]part{}}
+	c = &chunkFile{byLabels: map[string]*series{}, parts: map[int64][]part{}}
 	c.f, err = os.Create(path)
 	if err == nil {
 		c.out = bufio.NewWriterSize(c.f, 1<<20)
@@ -150,34 +146,23 @@ func (c *chunkFile) finish() error {
 			}
 		}
 	}
-	if err := c.out.Flush(); err != nil {
-		return err
-	}
-	if c.size == 0 {
-		return nil
-	}
-	var err error
-	c.mapped, err = fileutil.OpenMmapFile(c.path)
-	return err
+	return c.out.Flush()
 }
 
 // spans returns the spans that have chunks, in their order.
 func (c *chunkFile) spans() []int64 { return slices.Sorted(maps.Keys(c.parts)) }
 
-// chunk returns a chunk, until reset. The file may have been damaged meanwhile, but not by us.
+// chunk reads a chunk.
 func (c *chunkFile) chunk(p part) (chunkenc.Chunk, error) {
-	b := c.mapped.Bytes()
-	if p.at+int64(p.size) > int64(len(b)) {
-		return nil, errors.New("the file of chunks has become shorter")
+	b := make([]byte, p.size)
+	if _, err := c.f.ReadAt(b, p.at); err != nil {
+		return nil, err
 	}
-	return chunkenc.FromData(chunkenc.EncXOR, b[p.at:p.at+int64(p.size)])
+	return chunkenc.FromData(chunkenc.EncXOR, b)
 }
 
 // reset forgets everything.
 func (c *chunkFile) reset() error {
-	if err := c.unmap(); err != nil {
-		return err
-	}
 	c.byLabels, c.parts, c.last, c.bytes, c.size = map[string]*series{}, map[int64][]part{}, nil, 0, 0
 	if err := c.f.Truncate(0); err != nil {
 		return err
@@ -186,13 +171,4 @@ func (c *chunkFile) reset() error {
 	return err
 }
 
-func (c *chunkFile) unmap() error {
-	if c.mapped == nil {
-		return nil
-	}
-	m := c.mapped
-	c.mapped = nil
-	return m.Close()
-}
-
-func (c *chunkFile) close() error { return errors.Join(c.unmap(), c.f.Close()) }
+func (c *chunkFile) close() error { return c.f.Close() }

@@ -75,7 +75,7 @@ var doors = []struct {
 }{
 	{
 		[]string{"github.com/prometheus/prometheus/tsdb/wlog", "github.com/prometheus/prometheus/tsdb/fileutil"},
-		[]string{"internal/store", "internal/spool", "internal/datadir", "internal/backfill"},
+		[]string{"internal/store", "internal/spool", "internal/datadir"},
 		"the spool is a write log like the engine's, and uses that part of it alone",
 	}, {
 		[]string{"github.com/prometheus/prometheus/tsdb", "github.com/prometheus/prometheus/promql", "github.com/prometheus/prometheus/storage"},
