@@ -142,9 +142,9 @@ func TestWhatIsAddedIsInTheHistoryBitByBit(t *testing.T) {
 		s  bus.Sample
 	}
 	var bySeries []one
-	for n := range 7 {
-		for i := range int64(2000) {
-			s := bus.Sample{T: now - 400*hour + i*hour/5 + int64(n), V: float64(i) / 3}
+	for n := range 3 {
+		for i := range int64(1000) {
+			s := bus.Sample{T: now - 400*hour + i*hour*2/5 + int64(n), V: float64(i) / 3}
 			if i%50 == 0 {
 				s.V = odd[int(i/50)%len(odd)]
 			}
@@ -163,9 +163,9 @@ func TestWhatIsAddedIsInTheHistoryBitByBit(t *testing.T) {
 			switch order {
 			case "by time":
 				all = all[:0]
-				for i := range 2000 {
-					for n := range 7 {
-						all = append(all, bySeries[n*2000+i])
+				for i := range 1000 {
+					for n := range 3 {
+						all = append(all, bySeries[n*1000+i])
 					}
 				}
 			case "any":
