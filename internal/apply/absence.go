@@ -49,8 +49,8 @@ import (
 // series, in ms: where it is older, the gap begins here.
 const newestWithin = 24 * 3600 * 1000
 
-// absence is what may be missing because of one event. It is declared as one or more gaps, as
-// soon as it is known since when.
+// absence is what may be missing because of one event. It is declared as one or more gaps, as soon as
+// its beginning is known.
 type absence struct {
 	reason string
 	source string // whose batches are missing; empty: the log's
@@ -61,8 +61,8 @@ type absence struct {
 	of       *recent.Concern
 	from, to int64
 
-	// storedBefore, if not 0, has the series count too that the store has in the hour
-	// before that time, and that this process does not know.
+	// storedBefore, if not 0, is a time: the absence then also covers the series that the store holds
+	// in the hour before that time and that this process does not know.
 	storedBefore int64
 	storedTo     int64  // missing.to of those
 	declared     func() // called with recent.Log.Mu held when the gaps are declared; may be nil
@@ -77,10 +77,10 @@ type missing struct {
 	after int64
 	// bound is when what is missing begins at the latest, since after may not be known.
 	bound int64
-	// early is by how much the writer's samples have been older than what it had written
-	// before.
+	// early is the greatest distance, in ms, by which a sample of the writer was older than one that
+	// the writer had written before.
 	early int64
-	// to is the first time at which nothing is missing any more.
+	// to is the first time after the absence.
 	to int64
 }
 
@@ -143,9 +143,9 @@ func (m *absence) gaps(oldest, newest int64) []*recent.Gap {
 // gap returns the one gap of an absence with one span.
 func (m absence) gap() *recent.Gap { return m.gaps(0, 0)[0] }
 
-// ask finds out since when the series of m lack something, as far as this process was
-// not there. The caller holds applier.turn, so nothing is committed meanwhile. It does
-// not hold recent.Log.Mu, because a series takes 10 to 20 µs.
+// ask finds the beginning of the absence for each series that this process has not heard of: it looks
+// up the newest stored sample. The caller holds applier.turn, so nothing is committed meanwhile. It
+// does not hold recent.Log.Mu, because a series takes 10 to 20 µs.
 func (j *judge) ask(ctx context.Context, m *absence) error {
 	if m.storedBefore != 0 {
 		if err := j.addStored(ctx, m); err != nil {

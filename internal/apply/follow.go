@@ -101,7 +101,7 @@ func (f *Follower) Run(ctx context.Context, from bus.Position) error {
 		case errors.Is(err, bus.ErrPositionLost):
 			known := f.knownPosition()
 			from = f.leftToRead(err)
-			f.log.Warn("the log does not go on where this server was; reading what is left of it", "position", known.String(), "after", from.String(), "err", err)
+			f.log.Warn("the log no longer holds the position of this server; reading what is left of the log", "position", known.String(), "after", from.String(), "err", err)
 		default:
 			return fmt.Errorf("tail the log: %w", err)
 		}

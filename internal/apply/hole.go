@@ -7,7 +7,7 @@ import (
 	"stripchart/internal/wire"
 )
 
-// hole is what a source lacked lately: of one hole, or of several that touch.
+// hole is a recent span in which batches of a source are missing. Holes that touch are one hole.
 type hole struct {
 	reason string
 	bound  int64 // as in missing; Unix ms
@@ -21,8 +21,8 @@ type hole struct {
 // maxHoles bounds the holes of one source that are remembered.
 const maxHoles = 8
 
-// lacked notes a hole in the source's numbers. Holes that touch become one. So do the two oldest
-// where there are too many, with what lies between them.
+// lacked notes a hole in the source's numbers. Holes that touch become one. Beyond maxHoles the two
+// oldest holes become one, which includes the time between them.
 func (s *source) lacked(newer *hole) {
 	if n := len(s.holes); n > 0 && newer.bound <= s.holes[n-1].to {
 		newer = s.holes[n-1].widen(newer)
@@ -43,20 +43,19 @@ func (x *hole) widen(newer *hole) *hole {
 	return newer
 }
 
-// holePatience is how long after a hole a series that its source writes may have
-// been missing in it, in ms by the source's times: one that was not written for longer
-// is taken for a new one.
+// holePatience, in ms of the source's times, is how long after a hole a series may turn up as missing
+// in the hole. A series that turns up later counts as a new series.
 const holePatience = 600_000
 
-// judgeSource finds out what is missing before a batch whose number jumps. Of each series
-// of the source that is a span from one time to another, both included: from the newest
-// time accepted in the last batch that held the series, to the newest time accepted of
-// it in this batch. The newest time ever does not count: the source's clock may have
-// been ahead. What was refused is not missing and bounds nothing.
+// judgeSource finds out what is missing before a batch whose number jumps. For each series of the
+// source the missing span begins at the newest time accepted in the last batch that held the series,
+// and ends at the newest time accepted in this batch; both ends are included. The newest time of all
+// batches is not used, because the source's clock may have been ahead. Refused samples are not missing,
+// and they bound no span.
 //
-// Where the batch has nothing newer of a series than what came before, it does not say
-// until when something is missing: it holds late samples only, or the clock was set
-// back. Then the log's times do. The caller holds recent.Log.Mu.
+// A batch that holds nothing newer of a series than earlier batches gives no end of the span: its
+// samples are late, or the source's clock was set back. The log's times bound the span then. The caller
+// holds recent.Log.Mu.
 func (j *judge) judgeSource(a *application) {
 	s, b := a.source, a.batch
 	if s == nil {
@@ -69,7 +68,7 @@ func (j *judge) judgeSource(a *application) {
 	}
 	l := j.losses.newest
 	m := absence{reason: wire.GapSourceDropped, source: b.Source}
-	// Where its source says so, it is not the log that lost them.
+	// Batches that the source says it has dropped were not lost by the log.
 	if l != nil && s.heardAt <= l.newest && (!s.known() || b.Dropped < b.First()-s.seq-1) {
 		m.reason = l.reason
 	}
@@ -142,8 +141,9 @@ func (j *judge) judgeSource(a *application) {
 	a.absences = append(a.absences, m)
 }
 
-// lagAt returns by how much a series is behind the newest of its source when its newest
-// time in a batch is t: what began in a hole began earlier by that. The caller holds recent.Log.Mu.
+// lagAt returns by how many ms a series is behind the newest series of its source, when the newest time
+// of the series in a batch is t. A span that begins in a hole is widened to the past by that lag. The
+// caller holds recent.Log.Mu.
 func (s *source) lagAt(a *application, t int64) int64 {
 	if t == recent.UnknownTime {
 		return 0
@@ -151,8 +151,9 @@ func (s *source) lagAt(a *application, t int64) int64 {
 	return max(0, max(a.newest, s.lastT)-t)
 }
 
-// lacksFrom returns when what is missing before a batch of a source begins at the latest,
-// recent.UnknownTime when nothing is, or nobody knows. The caller holds recent.Log.Mu.
+// lacksFrom returns the latest possible beginning of the span that is missing before a batch of a
+// source. It returns recent.UnknownTime when nothing is missing, or when the beginning is not known.
+// The caller holds recent.Log.Mu.
 func (j *judge) lacksFrom(a *application) int64 {
 	s, b, l := a.source, a.batch, j.losses.newest
 	switch {
@@ -173,8 +174,8 @@ func (j *judge) lacksFrom(a *application) int64 {
 	return recent.UnknownTime // it does not know since when
 }
 
-// alsoMissing finds those series of a batch that are seen only now to be its source's,
-// and so lack what it lacked when this process first heard of it. The caller holds recent.Log.Mu.
+// alsoMissing finds the series of a batch that turn out only now to belong to its source. These series
+// lack samples in the holes that the source had before. The caller holds recent.Log.Mu.
 func (j *judge) alsoMissing(a *application) {
 	s := a.source
 	s.endHoles(a.newest - holePatience)

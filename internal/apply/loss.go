@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// lossPatience, or awayIntervals where that is longer, is how long sources are
-	// waited for after the log has lost something, in ms of log time, so that a server
-	// that has much to catch up with does not judge before it has read what they sent:
-	// those that come back tell by their numbers what is missing, of the others nothing
-	// is known. Nobody is waited for longer than maxLossPatience.
+	// After a loss of the log the server waits for the sources: lossPatience, or awayIntervals where
+	// that is longer, and at most maxLossPatience. A source that comes back shows by its numbers which
+	// batches are missing; a source that stays away shows nothing. The wait is in ms of log time, so
+	// that a server with much to catch up with does not judge the loss before it has read what the
+	// sources sent.
 	lossPatience    = 15_000
 	maxLossPatience = 4 * 3600 * 1000
 	// awayIntervals is how many intervals sources are waited for; as many as those after which a
 	// room is stale (staleIntervals).
 	awayIntervals = 3
-	// lossMargin is how long before the log has a sample it may have been measured, in ms,
-	// where nothing else is known of it. A source publishes within moments; what it has
-	// spooled for longer it would have sent again.
+	// lossMargin, in ms, is the assumed delay between the measurement of a sample and its entry into
+	// the log, where nothing else is known. A source publishes within moments, and resends what its
+	// spool has held for longer.
 	lossMargin = 10_000
 	// lossPace is how often the series that have not come back are looked for, in ms.
 	lossPace = 5_000
@@ -36,9 +36,9 @@ type loss struct {
 	reason string
 	from   int64 // log time of the last entry before, Unix ms
 	newest int64 // the same of the newest loss, where several are judged together
-	// until is where the log ended when the loss was noticed, if that is later: a server that
-	// was away does not know what between the two was retained and what was new. A source that
-	// is heard after it is still there. It is a place of the log as it is since.
+	// until is the later of two offsets of the new epoch: the place behind which the log goes on, and
+	// the log's end when the loss was noticed. A server that was away cannot tell retained entries from
+	// new ones up to there. A source that is heard after until is still alive.
 	until bus.Offset
 	to    int64 // log time of the first entry after until; 0: not seen yet
 	lived int64 // for how long sources were waited for while the log's time was ahead of the clock, in ms by the clock; see lives
@@ -103,9 +103,9 @@ func (x *losses) restore(l *savedLoss, sources sources) {
 	}
 }
 
-// lives adds the clock's time since the entry before to the newest loss, where the log's time is
-// ahead of the clock. It adds a second at most: this process may have been stopped, and has not
-// read what came meanwhile.
+// While the log's time is ahead of the clock, lives adds the clock's time since the previous entry to
+// the wait of the newest loss. It adds one second at most, because a process that was stopped has not
+// yet read what came meanwhile.
 func (x *losses) lives(logTime, now, before int64) {
 	if l := x.newest; l != nil && l.to != 0 && logTime > now {
 		l.lived += max(0, min(now-before, 1000))
@@ -124,9 +124,9 @@ func (l *loss) isDue(waited int64) bool {
 // judged notes that the series were looked for after so long.
 func (l *loss) judged(waited int64) { l.next = waited + lossPace }
 
-// goesOn notes the first entry that came into the log after the loss. It reports false when that
-// was another one. A new epoch may have another clock than the log before: if that was ahead,
-// the time that it told is not later than this entry.
+// goesOn notes the first entry after until, and reports whether the given entry is that one. A new
+// epoch may have another clock: where the old clock was ahead, the times of the loss are cut to the
+// time of this entry.
 func (l *loss) goesOn(at bus.Offset) bool {
 	if l.to != 0 || at.Compare(l.until) <= 0 {
 		return false

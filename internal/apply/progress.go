@@ -52,11 +52,10 @@ const (
 
 // progress is how far the log was applied. recent.Log.Mu guards it.
 //
-// What is saved of it lags behind the commits, so that after a kill everything up
-// to the saved position is in the store. After a start the log is read from the
-// replay position, which lies before the saved one. Batches between the two are
-// applied without regard to sequence numbers: the saved numbers are those at the
-// saved position, so each of these batches would pass for a copy.
+// What is saved of it lags behind the commits, so that after a kill everything up to the saved position
+// is in the store. After a start the log is read from the replay position, which lies before the saved
+// one. Batches between the two positions are applied without regard to sequence numbers: the saved
+// numbers belong to the saved position, so each of these batches would look like a duplicate.
 type progress struct {
 	// saved is the position that a life before this one has saved; zero: none. Of the log before
 	// it the store may lack the newest unwritten ms, because the machine lost its power.
@@ -95,8 +94,8 @@ func (p *progress) skips(at bus.Position) bool {
 		p.read.Epoch == known.Epoch && p.read.Compare(known.Offset) < 0
 }
 
-// endsEarly reports the same of a log that ends before what is known, and is read from before
-// both.
+// endsEarly reports whether the log has lost its end, by another sign than skips: the log ends before
+// the known position, and the Tail began before that end.
 func (p *progress) endsEarly(from, end bus.Position) bool {
 	known := p.known()
 	return end.Epoch == known.Epoch && end.Compare(known.Offset) < 0 && from.Compare(known.Offset) < 0
@@ -187,8 +186,8 @@ func (p *progress) newEpoch(after bus.Position) {
 	}
 }
 
-// goOnIn takes up that a new epoch holds the same entries as the one before up to a place: they
-// stay applied.
+// goOnIn notes that a new epoch shares the entries up to a position with the epoch before. These
+// entries stay applied.
 func (p *progress) goOnIn(at bus.Position, checkpoints []bus.Position) {
 	p.applied, p.checkpoints = at, checkpoints
 }

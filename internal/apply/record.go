@@ -136,8 +136,8 @@ func (x *applier) doubt(parts []writing) {
 	x.doubts.add(parts)
 }
 
-// abandon ends what is in the ring of a batch that could not be recorded to its end; its
-// source publishes it again. Without that no position behind it would ever be reached.
+// abandon closes the ring entries of a batch that was recorded only in part. The source publishes the
+// batch again. Open entries would hold the position back for ever.
 func (x *applier) abandon(a *application) {
 	x.recent.Mu.Lock()
 	defer x.recent.Mu.Unlock()

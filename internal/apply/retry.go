@@ -41,8 +41,8 @@ func (x *applier) try(ctx context.Context, a *application, f func() error) error
 // isFailure reports whether a commit may succeed another time.
 func isFailure(err error) bool { return err != nil && !errors.Is(err, store.ErrInvalidSeries) }
 
-// reopen calls ask, and has the store opened again when it is not available: only an Append does
-// that, and looking for late samples would stand in the way of the first Append for ever.
+// reopen calls ask. When the store is not available, reopen makes an empty Append, because only an
+// Append opens the store again; otherwise the failing look-up would prevent the first Append for ever.
 func (c *acceptor) reopen(ask func() error) error {
 	err := ask()
 	if errors.Is(err, store.ErrUnavailable) && c.store.Append(nil) == nil {

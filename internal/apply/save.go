@@ -72,8 +72,8 @@ func (s *saver) soon() {
 	}
 }
 
-// begun saves at once after the first batch of all: without that a kill before the first save
-// would make this a server that has never seen the log, and so misses nothing.
+// begun saves at once after the very first batch. A server that was killed before its first save would
+// look like one that has never seen the log, and would declare no gap.
 func (s *saver) begun() {
 	if !s.saves && s.o.Replica {
 		s.saves = true
@@ -171,9 +171,9 @@ func (s *saver) restore() (from bus.Position, err error) {
 		return from, err
 	}
 	if !s.o.Replica {
-		// A log in memory begins anew with every process. What is saved of one lags
-		// behind what was applied, so after a kill the sequence numbers would tell of gaps
-		// that are none; sources that have dropped something say so (source.recall).
+		// A log in memory begins anew with every process. Saved progress lags behind the applied
+		// batches, so after a kill the saved sequence numbers would lead to false gaps; sources that
+		// have dropped something say so (source.recall).
 		return from, nil
 	}
 	b, err := s.store.Kept(store.Progress)
@@ -186,7 +186,7 @@ func (s *saver) restore() (from bus.Position, err error) {
 	var p savedProgress
 	if err := json.Unmarshal(b, &p); err != nil || p.Version != 1 {
 		// Only more is read than is needed: all that the log retains.
-		s.log.Warn("it is not legible how far the log was applied; reading all of it", "file", store.Progress)
+		s.log.Warn("the file with the applied position cannot be read; reading the whole log", "file", store.Progress)
 		return from, nil
 	}
 	s.sources.restore(p.Sources)
@@ -197,7 +197,8 @@ func (s *saver) restore() (from bus.Position, err error) {
 	}
 	s.saves = true
 	s.judge.losses.restore(p.Loss, s.sources)
-	// What is not declared yet may have been lost by a life that has not read the log again.
+	// A loss that is not declared yet may come from an earlier run that ended before it had read the
+	// log again.
 	intact := s.store.Intact() && len(s.store.Losses()) == 0
 	if from, err = bus.ParsePosition(p.Replay); err != nil {
 		from = bus.Position{}

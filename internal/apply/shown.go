@@ -15,9 +15,9 @@ const maxShown = 1 << 20
 // of a (series, time) wins, and the store does not have it yet. Used by the apply
 // goroutine alone.
 //
-// When there are too many, the older half is forgotten. A sample from that time that
-// comes then may be a copy of one that pages have, or not: it is withheld, and all
-// viewers are bootstrapped anew when everything is recorded.
+// When there are too many, the older half is forgotten. A later sample from the forgotten time may or
+// may not be a duplicate of one that pages hold. Such a sample is withheld, and all viewers are
+// bootstrapped anew when everything is recorded.
 type shown struct {
 	most     int                     // that are remembered
 	series   map[uint64]*shownSeries // by the hashes of their labels

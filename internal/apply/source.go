@@ -23,8 +23,8 @@ type source struct {
 	// back is by how much its samples were older than what it had written before of
 	// their series: nothing, for one whose clock goes forward and that sends in order.
 	back reach
-	// lag is by how much a series was older than the newest one beside it in a batch: a
-	// batch that holds only the former was measured that much later than it tells.
+	// lag is the greatest distance, in ms, by which a series of a batch was behind the newest one. A
+	// batch that holds only lagging series was measured later than its times show, by up to the lag.
 	lag    reach
 	series map[*series]struct{} // that it was the last to write
 	// sharedAt is the log time of the newest batch with a series that the source and another writer
@@ -176,15 +176,15 @@ func (s *source) has(x *series) {
 // epoch's log held is no duplicate in this sense: a page that comes from another server, which did not
 // see that log's end, needs it from the ring.
 //
-// The number alone does not tell. A source whose spool was restored from a backup
-// uses numbers twice, and what it has measured since would be skipped without a
-// word: it is newer than all that was heard of it. (A copy of a spool on another
+// The number alone is not enough. A source whose spool was restored from a backup uses numbers twice,
+// and the samples that it has measured since would be skipped silently. Such a batch is recognized by
+// its time, which is newer than all batches of the source before. (A spool that was copied to another
 // machine is another source: see package spool.)
 func (s *source) isDuplicate(b *bus.Batch) bool { return b.Seq <= s.epochSeq && newestOf(b) <= s.sentT }
 
-// newestOf returns the newest time in b, Unix ms; recent.UnknownTime without samples. It
-// is when the batch was measured: others in it may be late. Of a merged batch, when
-// the last was.
+// newestOf returns the newest time in b, Unix ms; recent.UnknownTime without samples. The newest time
+// is the time at which the batch was measured, since its other samples may be late. For a merged batch
+// it is the time of the last part.
 func newestOf(b *bus.Batch) int64 {
 	newest := int64(recent.UnknownTime)
 	for i := range b.Series {
@@ -198,9 +198,9 @@ func newestOf(b *bus.Batch) int64 {
 // known reports whether s.seq is known: the newest number of the source in the log, as of heardAt.
 func (s *source) known() bool { return s.heardAt > 0 }
 
-// recall takes up what b says of a source that is not known here: a log in memory
-// has begun anew, and its source dropped batches before it could send again. Without
-// that a source may have begun anywhere.
+// recall restores the sequence of an unknown source from what b says of it: a log in memory has begun
+// anew, and the source has dropped batches meanwhile. Without Dropped the first number of a source says
+// nothing about missing batches.
 func (s *source) recall(b *bus.Batch, logTime int64) {
 	if s.known() || b.Dropped == 0 || b.Dropped >= b.First() {
 		return
@@ -238,7 +238,7 @@ func (s *source) shared(at int64) {
 // shares reports whether other writers have written series of the source lately, at a log time.
 func (s *source) shares(at int64) bool { return s.sharedAt > at-holePatience }
 
-// owes notes how many gaps were declared when the newest gap of the source was.
+// owes notes the count of declared gaps as of the newest gap of the source.
 func (s *source) owes(declared uint64) { s.gapsDeclared = declared }
 
 // wentBack notes that the source wrote samples that are older, by so many ms, than what it had

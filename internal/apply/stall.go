@@ -8,8 +8,8 @@ import (
 	"stripchart/internal/store"
 )
 
-// stalledFor is how long a commit that failed counts as the state of things: longer
-// than the pause between two tries, and than collectors are silent.
+// stalledFor is how long a failed commit counts as the current state. It is longer than the pause
+// between two attempts, and longer than the longest silence of a collector.
 const stalledFor = 15 * time.Second
 
 // storeWatch notes whether commits fail. The zero value is ready.
