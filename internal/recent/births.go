@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Birth is the moment from which rooms and catalogues have to know a series: the series is new, or a
-// room has forgotten the series and it is written to again.
+// Birth is the moment from which rooms and catalogues have to know a series. A series is born when it
+// is new, and again when it is written to after a room has forgotten it.
 type Birth struct {
 	Number uint64 // ascending
 	Series *Series
@@ -19,7 +19,7 @@ func (b Birth) IsOver() bool { return b.Series.Gone || b.Series.birth != b.Numbe
 // them; the result of After stays valid and unchanged without the lock.
 type Births struct {
 	list     []Birth
-	over     int // how many in list are over, about
+	over     int // estimate of how many births in list are over
 	searches int // how many searches go through the list
 }
 

@@ -23,12 +23,12 @@ type Index struct {
 	byKey map[string]*Series
 	buf   []byte // scratch for keys
 
-	NewestT int64 // newest time of any series, those that only the store knows included, Unix ms
+	NewestT int64 // newest time of any series, also of series that only the store knows; Unix ms
 
 	Births    uint64             // number of the newest birth
 	AllBirths Births             // of all series
 	byName    map[string]*Births // by __name__
-	untidy    map[*Births]string // of byName, with births that are over
+	untidy    map[*Births]string // the values of byName that hold births that are over
 	slots     []*Series          // nil: free
 	free      []uint32           // slots
 }
@@ -71,8 +71,8 @@ func (x *Index) Wrote(s *Series, samples []bus.Sample, now int64, at uint64) {
 	x.NewestT = max(x.NewestT, s.LastT)
 }
 
-// Welcome has every room and catalogue find a series that is new, or that a room has forgotten.
-// The ring entry with index at holds what was accepted of it.
+// Welcome makes a series visible to every room and catalogue: the series is new, or a room has
+// forgotten it. The ring entry with index at holds the accepted samples of the series.
 func (x *Index) Welcome(s *Series, at uint64) {
 	switch x.Get(s.Labels) {
 	case nil:

@@ -8,13 +8,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Lock is a mutex that tells how long it was held. Work under it is done in pieces, so
-// that no hold is longer than about 10 ms, however many series and rooms there are:
-// updates and writes wait for it.
+// Lock is a mutex that tells how long it was held. Updates and writes wait for the lock, so work under
+// it is done in pieces: no hold is longer than about 10 ms, however many series and rooms there are.
 type Lock struct {
 	mu    sync.Mutex
 	held  prometheus.Observer
-	holds atomic.Uint64 // that have ended
+	holds atomic.Uint64 // number of holds that have ended
 
 	// Guarded by mu.
 	since time.Time
@@ -26,7 +25,8 @@ const (
 	// PieceOf is how many series or viewers are gone over in one hold, where there may be
 	// many.
 	PieceOf = 1024
-	// workOfHold is at how much work a hold ends where each of them takes more.
+	// workOfHold is the amount of work after which a hold ends, where one step can go over several
+	// series or viewers.
 	workOfHold = 4 * PieceOf
 )
 

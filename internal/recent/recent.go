@@ -23,8 +23,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Log is the newest part of the log. It has one owner for each field: the ring and the index change
-// what is theirs, under the lock that the caller holds.
+// Log is the newest part of the log. Each field has one owner: the methods of the ring and of the index
+// change their own fields, and the caller holds the lock.
 type Log struct {
 	// Mu is held for a commit of samples in order, for opening a querier, and for taking what
 	// a flush sends. It is never held while the store is asked which samples it has, while

@@ -28,7 +28,7 @@ type Entry struct {
 	Gaps     []*Gap // that the batch has revealed
 	More     bool   // the next entry goes on with the same batch
 	Born     bool   // a series of it is new, or was forgotten by a room
-	// FreshOnly says that pages have what is not fresh in the parts.
+	// FreshOnly says that pages already hold the samples of the parts that are not fresh.
 	FreshOnly bool
 }
 
@@ -40,9 +40,9 @@ func (e *Entry) Told(p *Part) []bus.Sample {
 	return p.Samples
 }
 
-// Part is the accepted samples of one series, as the store has them after the
-// commit. Samples that the store had before are among them: they may have been new on another server,
-// behind the position that a page has seen there, and that page is sent them from here.
+// Part is the accepted samples of one series, as the store has them after the commit. Samples includes
+// the samples that the store had before. Such a sample may have been new on another server, after the
+// position that a page has seen there; a page that comes from there receives the sample from this ring.
 type Part struct {
 	Series  *Series
 	Samples []bus.Sample // ascending; shared with the batch
@@ -113,8 +113,8 @@ func (r *Ring) Add(e Entry) {
 	r.drop(n)
 }
 
-// GapsOnly returns an entry of gaps alone, to be added. Between two entries of a batch it is one
-// of them.
+// GapsOnly returns an entry of gaps alone, to be added. Between two entries of a batch the new entry
+// belongs to that batch.
 func (r *Ring) GapsOnly(gs []*Gap, now int64) Entry {
 	e := Entry{Position: r.Position(r.End()), At: now, Gaps: gs}
 	if n := len(r.entries); n > 0 && r.entries[n-1].More {
@@ -126,10 +126,9 @@ func (r *Ring) GapsOnly(gs []*Gap, now int64) Entry {
 // Newest returns the entry that was added last.
 func (r *Ring) Newest() *Entry { return &r.entries[len(r.entries)-1] }
 
-// Expire drops the entries that are older than the ring's age at a time, Unix ms. Add
-// alone would keep them for as long as nothing is written, while rooms forget their
-// series by the clock: a viewer that resumes before such an entry would be sent
-// nothing of it.
+// Expire drops the entries that are older than the ring's age at a time, Unix ms. Add alone would keep
+// old entries for as long as nothing is written. Rooms meanwhile forget series by the clock, so a
+// viewer that resumes before an old entry would not be sent its samples.
 func (r *Ring) Expire(now int64) {
 	n := 0
 	for n < len(r.entries) && r.entries[n].At < now-r.maxAge {
@@ -138,8 +137,8 @@ func (r *Ring) Expire(now int64) {
 	r.drop(n)
 }
 
-// drop drops about the n oldest entries: a batch goes as a whole. The newest one stays, if
-// it is not among the n.
+// drop drops about n of the oldest entries, always in whole batches. A batch that reaches from within
+// the n to the ring's end stays.
 func (r *Ring) drop(n int) {
 	whole := n
 	for whole > 0 && whole < len(r.entries) && r.entries[whole-1].More {

@@ -11,9 +11,9 @@ import (
 // UnknownTime stands for a time that is not known.
 const UnknownTime = math.MinInt64
 
-// Series is one series that was written to lately. Log.Mu guards it, but for Labels and Hash, which
-// do not change. Both sides read it. Its own methods and the index's write it, but for what a side
-// keeps.
+// Series is one series that was written to lately. Log.Mu guards it, but for Labels and Hash, which do
+// not change. Both sides read it. Only its own methods and those of the index write it, except for Log
+// and Members.
 type Series struct {
 	Labels labels.Labels
 	Hash   uint64 // of the labels, see Hash
@@ -30,7 +30,7 @@ type Series struct {
 	Members []any // one for each room that has the series
 
 	// The index's own.
-	Slot      uint32 // its number in the searches' bitsets; another series has it once this one is gone
+	Slot      uint32 // index of the series in the searches' bitsets; reused once the series is gone
 	birth     uint64 // number of its newest birth; 0: none yet
 	BornAt    uint64 // index of the ring entry that it was born with
 	Gone      bool   // not in the index any more
@@ -43,7 +43,7 @@ func NewSeries(ls labels.Labels, now int64, log any) Series {
 	return Series{Labels: ls, Hash: Hash(ls), LastT: UnknownTime, SeenAt: now, Log: log}
 }
 
-// Touch keeps s in the index although its newest sample is on its way only.
+// Touch keeps s in the index while its newest sample is not yet in the ring.
 func (s *Series) Touch(now int64) { s.SeenAt = now }
 
 // Forget has s born again when it is written to again.
@@ -52,9 +52,10 @@ func (s *Series) Forget() { s.forgotten = true }
 // IsBorn reports whether rooms and catalogues can find s.
 func (s *Series) IsBorn() bool { return s.birth > 0 && !s.forgotten }
 
-// seen notes the times of samples that were accepted in the ring entry with index at: lastT,
-// and the interval. The first distance is the interval until two in a row are alike that differ
-// from it; so an outage or a late sample changes nothing.
+// seen notes the times of samples that were accepted in the ring entry with index at: lastT, and the
+// interval. The first distance between samples sets the interval. Later the interval changes only when
+// two distances in a row agree with each other and differ from the interval, so an outage or a late
+// sample changes nothing.
 func (s *Series) seen(samples []bus.Sample, now int64, at uint64) {
 	s.SeenAt = now
 	for _, x := range samples {
