@@ -72,7 +72,8 @@ func (a intake) Take(e *recent.Entry, at uint64) {
 		p := &e.Parts[i]
 		for _, x := range p.Series.Members {
 			m := x.(*member)
-			changed := p.Series.Interval > 0 && p.Series.IntervalAt == at // the first entry's index is 0, as is that of no change
+			// IntervalAt is 0 after a change in the first entry, and also while there was no change.
+			changed := p.Series.Interval > 0 && p.Series.IntervalAt == at
 			m.room.put(m, e.Told(p), changed)
 		}
 	}
@@ -109,7 +110,7 @@ func (a intake) Outdated() {
 
 const watchInterval = 250 * time.Millisecond
 
-// watch looks after what changes with time alone: states, forgotten series,
+// watch does the work that only the clock causes: it updates room states, forgets series, and closes
 // rooms without viewers.
 func (a *audience) watch() {
 	ticker := time.NewTicker(watchInterval)

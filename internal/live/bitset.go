@@ -1,6 +1,6 @@
 package live
 
-// bitset is a set of small numbers. Of its pages only those with a member exist.
+// bitset is a set of small numbers, divided into pages. A page without members takes no memory.
 type bitset struct {
 	pages []*[pageWords]uint64
 	n     int // members

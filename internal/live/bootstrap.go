@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// A bootstrap is shared while the ring covers its index, and for at most
-	// bootstrapAge, since a viewer that gets an old one is sent the ring from there as well.
-	// Its `now` is kept right to stampAge.
+	// A bootstrap is shared while the ring covers its index, and for at most bootstrapAge: a viewer
+	// that gets an old bootstrap is also sent the ring from its index on. The `now` of a bootstrap is
+	// at most stampAge old.
 	bootstrapAge = 30 * time.Second
 	stampAge     = time.Second
 	// bootstrapCache bounds the bytes of the bootstraps kept for sharing; the
@@ -31,8 +31,8 @@ type bootstrap struct {
 	cursor     uint64
 	lastT      int64    // newest time that it holds, for namespace /
 	parts      [][]byte // messages, but for the reason at their ends
-	// partial says that what the disk had no room for is missing in it, because the
-	// ring does not go back to there. Guarded by recent.Log.Mu.
+	// partial says that the bootstrap lacks samples that the full disk could not take, and that the
+	// ring no longer holds. Guarded by recent.Log.Mu.
 	partial bool
 	gaps    []Packet // what is told of the gaps in the window
 	// size is the bytes of parts and of packets, as far as they are counted in
@@ -69,7 +69,7 @@ func (b *bootstrap) packets(e encoding, reason string, now int64) (packets []Pac
 	return s.packets, !there
 }
 
-// bootstraps are those of one room that are shared, oldest first. recent.Log.Mu guards them.
+// bootstraps are the shared bootstraps of one room, oldest first. recent.Log.Mu guards them.
 type bootstraps struct {
 	*reader
 	encoding encoding
@@ -106,7 +106,7 @@ func (x *bootstraps) find(v *viewer) *bootstrap {
 		if !b.isDone() {
 			return b // being read
 		}
-		lacks := b.partial && !x.follower.Standing().Unrecorded // what was recorded since
+		lacks := b.partial && !x.follower.Standing().Unrecorded // it lacks what is recorded now
 		if b.err == nil && x.recent.Ring.Covers(b.cursor) && b.generation == v.room.crowd.generation && !lacks {
 			return b
 		}
@@ -139,8 +139,8 @@ func (x *bootstraps) expire(i uint64) {
 	}
 }
 
-// recorded does the same because everything up to i is recorded now. all: something was withheld
-// from all pages, also from those whose bootstrap is on its way.
+// recorded expires bootstraps too, because everything up to ring index i is recorded now. all says that
+// samples were withheld from every page, also from pages whose bootstrap is on its way.
 func (x *bootstraps) recorded(i uint64, all bool) {
 	x.expire(i)
 	for _, b := range x.list {
@@ -165,9 +165,9 @@ func (x *bootstraps) packets(b *bootstrap, reason string, now int64) []Packet {
 	return packets
 }
 
-// keep counts the bytes of b's parts, once more when they are encoded for another reason.
-// b is shared while it is in the list. Where all rooms together have too many bytes, the
-// bootstraps that were read before go.
+// keep counts the bytes of b's parts, once more when they are encoded for another reason. b is shared
+// while it is in the list. When all rooms together exceed the bound, the oldest bootstraps of
+// every room are dropped.
 func (x *bootstraps) keep(b *bootstrap) {
 	x.recent.Mu.Lock()
 	defer x.recent.Mu.Unlock()

@@ -18,7 +18,7 @@ const (
 	maxCatalogue = 10_000
 	// maxMatch bounds the selectors of one catalogue.
 	maxMatch = 32
-	// maxFeeds bounds the feeds: what different selectors catalogues have.
+	// maxFeeds bounds the feeds, that is the different lists of selectors that catalogues ask for.
 	maxFeeds = 1000
 )
 
@@ -38,8 +38,8 @@ type feed struct {
 	watchers map[*watcher]struct{}
 	news     catalogueNews // that is not told yet
 
-	// answer is the encoded list of the series as of the news before `news`; nil: not made
-	// in this second. Whoever is sent it is told `news` as well.
+	// answer is the encoded list of the series, without the changes in `news`; nil: not made in this
+	// second. A watcher that is sent answer is sent `news` as well.
 	answer []byte
 	told   uint64 // how often news was told
 }
@@ -48,8 +48,8 @@ type feed struct {
 type watcher struct {
 	client   *Client
 	feed     *feed
-	answered bool          // it has the answer that the news are to be added to
-	missed   catalogueNews // what it was not told: its queue is full, or the answer is under way
+	answered bool          // the list was sent, so changes can follow
+	missed   catalogueNews // changes not sent yet: the queue is full, or the list is on its way
 }
 
 // catalogueNews are series that came and went, by keys; the last thing that

@@ -27,11 +27,11 @@ type Client struct {
 	viewers []*viewer
 	gone    bool
 	greeted bool // is in namespace /live
-	// late are closed when what is still on its way to viewers that have left has
-	// been written: a flush, or the bootstrap of a join. Nothing is written to a new
-	// viewer before: an old update behind its bootstrap would carry the page's
-	// position beyond samples that are only on their way, and a resume from there
-	// would miss them; an old bootstrap would throw the page back.
+	// late holds a channel for each write (a flush, or the bootstrap of a join) that is still on its
+	// way to viewers that have left; the channel is closed after the write. Nothing is written to a new
+	// viewer before that. An old update after the new bootstrap would move the page's position past
+	// samples that are still on their way, and a resume from that position would miss them; an old
+	// bootstrap would set the page back.
 	late    []<-chan struct{}
 	drained uint64 // clients.drains when Drained was called last
 
@@ -225,8 +225,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// affords refuses regular expressions with which those of the connection's rooms and
-// catalogue would be too large together. The caller holds recent.Log.Mu.
+// affords returns an error when regular expressions of the given cost would exceed the bound, together
+// with those of the connection's rooms and catalogue. The caller holds recent.Log.Mu.
 func (c *Client) affords(cost int) error {
 	sum := cost
 	for _, v := range c.viewers {

@@ -84,8 +84,8 @@ func (r *Room) positionOf(p bus.Position) string {
 	return p.String()
 }
 
-// rejoin has all viewers of r bootstrapped anew. Those that are current are sent away in
-// pieces, by sendAway; the others when their turn comes. The caller holds recent.Log.Mu.
+// rejoin has all viewers of r bootstrapped anew. sendAway handles the current viewers in pieces;
+// joining and lagging viewers follow at their next step. The caller holds recent.Log.Mu.
 func (r *Room) rejoin() {
 	if r.crowd.choose() {
 		r.start(func() { r.rooms.sendAway(r) })

@@ -13,9 +13,9 @@ import (
 // encoding is how the viewers of a room are sent what it has to tell. A room has its own.
 type encoding interface {
 	// tellsMore reports whether viewers can be told more than new samples: the room's state, the
-	// server's clock, and samples that are older than those that they hold.
+	// server's clock, and samples that are older than the newest that viewers hold.
 	tellsMore() bool
-	// take takes up, with recent.Log.Mu held, what a flush will have sent once j is.
+	// take notes what viewers will have been sent once j is sent. The caller holds recent.Log.Mu.
 	take(j *job)
 	// broadcast encodes what the room's current viewers are sent.
 	broadcast(j *job) []Packet

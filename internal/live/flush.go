@@ -37,9 +37,9 @@ func (f *flusher) soon() {
 // add adds a room to those that the next flush looks at. The caller holds recent.Log.Mu.
 func (f *flusher) add(r *Room) { f.dirty = append(f.dirty, r) }
 
-// run flushes the dirty rooms: at once after a pause, otherwise
-// flushInterval after the last time. All rooms go together, so what one batch
-// brings to twelve rooms of a page leaves in one write.
+// run flushes the dirty rooms: at once after a pause, otherwise flushInterval after the flush before.
+// All dirty rooms are flushed together, so a batch that reaches twelve rooms of a page leaves in one
+// write.
 func (f *flusher) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -175,8 +175,8 @@ func (r *Room) take(end uint64, position bus.Position, now int64, drains uint64)
 	return j
 }
 
-// address encodes the jobs and lists the packets by connection; clients[i] is
-// whose connection out[i] is. Both are used again by the next flush.
+// address encodes the jobs and lists the packets by connection; out[i] goes to the connection of
+// clients[i]. The next flush reuses both slices.
 func (f *flusher) address(jobs []job) (out []Outgoing, clients []*Client) {
 	clients = f.addressed[:0]
 	send := func(c *Client) {

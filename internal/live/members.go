@@ -35,8 +35,8 @@ type member struct {
 	interval int64          // as last told, ms
 	lastT    int64          // newest sample that is known, Unix ms
 
-	// announced says that every current viewer knows the descriptor: whoever was
-	// bootstrapped since has it in the bootstrap, the others in an update.
+	// announced says that every current viewer knows the descriptor, from its bootstrap or from an
+	// update.
 	announced bool
 }
 
@@ -148,8 +148,8 @@ func (x *members) of(g *recent.Gap) []int {
 	return ids
 }
 
-// messages returns what a room is told of gaps. Many gaps may have the same series, so
-// the ids of those are found once.
+// messages returns what a room is told of gaps. Many gaps may name the same set of series, so the ids
+// of each set are found once.
 func (x *members) messages(room string, gs []*recent.Gap) []wire.Gap {
 	var out []wire.Gap
 	known := map[*recent.Concern][]int{}

@@ -18,7 +18,7 @@ const maxResume = 256 << 10
 type party struct {
 	viewers     []*viewer
 	cursor      uint64
-	since       string // not "": they resume, and are sent a bootstrap from there
+	since       string // position that the viewers resume from; "": they do not resume
 	reason      string
 	chunks      []chunk
 	samples     int // in chunks
@@ -57,7 +57,8 @@ func (r *Room) takeNewcomers(end uint64) []party {
 			v.joinAnew()
 			continue
 		case v.ahead.Compare(at.Offset) > 0:
-			// It has seen more than this server: nothing up to there is sent.
+			// The page has seen more of the log than this server: v waits until this server has reached
+			// the place.
 			stay = append(stay, v)
 			continue
 		}
@@ -84,8 +85,8 @@ func (r *Room) takeNewcomers(end uint64) []party {
 			}
 			var gaps []wire.Gap
 			if v.since != "" && v.reason == wire.ReasonResume {
-				// The server that it comes from may have found one out behind the place
-				// where this one did.
+				// The server that the page comes from may have declared a gap at a later place of the
+				// log than this server.
 				gaps = inWindow()
 			} else {
 				gaps = r.members.messages(r.id, missed.gapsFrom(v.cursor))

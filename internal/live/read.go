@@ -15,7 +15,7 @@ import (
 	"stripchart/internal/wire"
 )
 
-// errRoomClosed ends a read that nobody waits for any more.
+// errRoomClosed ends the read of a room that was closed meanwhile.
 var errRoomClosed = errors.New("the room was closed before its history was read")
 
 // reader reads history for the bootstraps of rooms, and once for a page that asks.

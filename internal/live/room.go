@@ -70,8 +70,8 @@ func (r *Room) close() {
 	r.shared.close()
 }
 
-// matched is how many series match, sent or not: those written to in the last hour, the
-// members that only the store knows, and what else the last read has found.
+// matched is how many series match, sent or not: series written to in the last hour, members that only
+// the store knows, and further series that the last read of the store has found.
 func (r *Room) matched() int { return r.search.found.n + r.crowd.unseen + r.members.stored() }
 
 // admit gives the series of ls a place in the room: the member, new or old, or
@@ -265,7 +265,7 @@ func (r *Room) identify(past pastOfRoom) identified {
 			continue
 		}
 		if s := r.recent.Index.Get(hs[i].Labels); s != nil && m.series == nil && r.search.found.has(s.Slot) {
-			r.enter(s) // it had no place when it was last written to; others are found yet
+			r.enter(s) // s had no place when it was last written to; the search will still find the others
 		}
 		m.read(hs[i].IntervalMS, hs[i].Newest)
 		r.lastT = max(r.lastT, m.lastT)

@@ -8,8 +8,8 @@ import (
 	"stripchart/internal/wire"
 )
 
-// rootEncoding is that of namespace /: the ancestor's, of one series and of samples that are newer
-// than all before them.
+// rootEncoding is the encoding of namespace /, which the ancestor of this program has defined: one
+// series, and only samples that are newer than all before them.
 type rootEncoding struct {
 	*audience
 	newest int64 // newest time that viewers were sent, Unix ms; guarded by recent.Log.Mu
@@ -98,11 +98,10 @@ func newer(chunks []chunk, last int64) ([]bus.Sample, int64) {
 	return out, last
 }
 
-// newestSent returns the newest time that a viewer in namespace / holds
-// after a flush: of the pending samples, and of what the joining viewers are sent.
-// Joining viewers count from this flush on and not from their bootstraps on: a sample that is
-// pending when a bootstrap with it is read would otherwise count as sent, and the
-// viewers that are there would never get it.
+// newestSent returns the newest time that a viewer in namespace / holds after a flush: of the pending
+// samples, and of what the joining viewers are sent. A bootstrap counts only from the flush that makes
+// its viewer current. Otherwise a pending sample that a bootstrap already holds would count as sent,
+// and the current viewers would never get it.
 func newestSent(j *job, newest int64) int64 {
 	_, newest = newer(j.pending, newest)
 	for i := range j.parties {

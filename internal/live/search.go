@@ -30,11 +30,12 @@ import (
 const (
 	// searchTime is how long a search goes on before others have their turn.
 	searchTime = time.Millisecond
-	// dearCost is the cost of a query from which on time is looked at after each series.
+	// dearCost is the cost above which a query is expensive: the clock is read after each series, not
+	// after each 64th.
 	dearCost = 100
 	// baseCost is what a query without regular expressions costs.
 	baseCost = 16
-	// searchPatience is how long a page waits for a room to be opened, ms.
+	// searchPatience is the time limit for opening a room, ms: a search that takes longer fails.
 	searchPatience = 30_000
 	// maxTurns is how many searches have a turn before the cheapest are looked for anew.
 	maxTurns = 64
@@ -62,7 +63,7 @@ type search struct {
 	list  *recent.Births
 	next  uint64 // number of the newest birth that it has looked at
 	found bitset // slots of the series that are in the index and match
-	want  int    // how many of the first in the order of labels its owner is given when it opens
+	want  int    // how many series, in the order of labels, the owner is given when the search opens
 	began int64  // Unix ms
 	state searchState
 	// unlimited says that it may take any time: it is the operator's query, not a page's.
@@ -76,8 +77,8 @@ type search struct {
 type searchState uint8
 
 const (
-	opening searchState = iota // it has not come to the end of the births yet
-	open                       // it has, once
+	opening searchState = iota // the search has not reached the end of the births yet
+	open                       // the search has reached the end once
 	ended                      // nobody needs it any more, or it has failed
 )
 

@@ -11,9 +11,9 @@ type seats struct {
 	emptyAt   int64     // when the last viewer left, Unix ms
 }
 
-// seat is the place of a current viewer in its room. A flush goes over all seats
-// of a dozen rooms and needs their clients only: with those at hand it does not
-// read from memory, one by one, viewers that it then has no use for.
+// seat is the place of a current viewer in its room. A flush goes over all seats of a dozen rooms and
+// needs only their clients. A seat holds the client itself, so the flush does not load each viewer from
+// memory.
 type seat struct {
 	viewer *viewer
 	client *Client

@@ -82,7 +82,7 @@ func (c *Client) startViewer(v *viewer, req subscription, ack Ack) {
 		ack = nil
 	}
 	c.recent.Mu.Lock()
-	replaced := v.state == left // by another request of the page, while this one waited
+	replaced := v.state == left // another request of the page replaced v while this request waited
 	if !replaced && (req.since.IsZero() || !v.resume(req.since)) {
 		v.bootstrap(ack)
 		ack = nil

@@ -5,8 +5,8 @@ import (
 	"stripchart/internal/recent"
 )
 
-// unsent is what the ring has of series since they were born: a room that has just found
-// them was not given it when it came.
+// unsent holds the samples and gaps that the ring has of series since their births. A room that has
+// just found the series was not given them when they were applied.
 type unsent struct {
 	samples map[*recent.Series][][]bus.Sample
 	gaps    []*recent.Gap

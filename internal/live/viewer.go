@@ -5,9 +5,9 @@ import (
 	"stripchart/internal/wire"
 )
 
-// viewer is one client in one room: a cursor in the ring. A client has a dozen,
-// and nearly all of them are current nearly all the time: they have little, and
-// what is in behind only while they are not. recent.Log.Mu guards all fields.
+// viewer is one client in one room: a cursor in the ring. A client has a dozen viewers, and nearly all
+// of them are current nearly all the time. A current viewer is small: the fields of behind exist only
+// while it is not current. recent.Log.Mu guards all fields.
 type viewer struct {
 	client *Client
 	room   *Room
@@ -18,8 +18,8 @@ type viewer struct {
 	state  viewerState
 
 	partial bool // its bootstrap lacks what was shown while the disk was full
-	// generation of the room's choice of series that it was sent. Nobody is behind by so
-	// many that it comes round.
+	// generation of the room's choice of series that it was sent. The counter may wrap: no viewer is
+	// behind by so many generations.
 	generation uint16
 }
 
@@ -33,7 +33,7 @@ type behind struct {
 
 	anew   bool         // its last bootstrap was not sent: it needs another
 	cursor uint64       // index of the first entry that it was not sent
-	ahead  bus.Position // it has seen, and this server has not reached; zero: none
+	ahead  bus.Position // position that the page has seen and this server has not reached; zero: none
 	lastT  int64        // of namespace /: newest time that it was sent
 }
 
@@ -211,9 +211,9 @@ func (v *viewer) lag(drains uint64) {
 	}
 }
 
-// proceed takes up a viewer that had to wait: it is sent the ring from its
-// cursor, or everything anew when the ring has gone on. Namespace / has no
-// message to add old samples with, so it always begins anew.
+// proceed continues a viewer that had to wait: the viewer is sent the ring from its cursor, or a new
+// bootstrap when the ring no longer covers the cursor. Namespace / has no message for old samples, so
+// its viewers always get a new bootstrap.
 func (v *viewer) proceed() {
 	r := v.room
 	if v.anew || !r.encoding.tellsMore() || !r.recent.Ring.Covers(v.cursor) || v.generation != r.crowd.generation {
