@@ -37,8 +37,8 @@ func instant(t int64) string {
 	return time.UnixMilli(t).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// lineError counts what of one line was refused for one reason. It asks says only while there
-// is room for the words.
+// lineError counts one refusal on a line, by its reason. It calls says only while Report.Lines has room
+// for the text.
 func (r *Report) lineError(line int, reason string, says func() string) {
 	r.linesError(line, 1, reason, says)
 }

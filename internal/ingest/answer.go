@@ -18,7 +18,7 @@ type answer struct {
 	allow   string        // Allow
 	closing bool          // the connection cannot be used any more
 	body    any           // JSON in place of the usual error; nil: none
-	raw     []byte        // what is sent instead of all that, with the type media; nil: none
+	raw     []byte        // a whole body of type media, in place of the fields above; nil: none
 	media   string
 }
 

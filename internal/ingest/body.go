@@ -41,7 +41,7 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request, p *place, most i
 		case err == io.EOF && (r.ContentLength < 0 || int64(len(body)) == r.ContentLength):
 			return body, answer{}
 		}
-		// 408 would be the word, but to Remote-Write it is for good, as any 4xx.
-		return nil, answer{status: http.StatusServiceUnavailable, code: "incomplete", message: "the body did not arrive in full in time; send the same again", retry: retrySoon, closing: true}
+		// 408 would be the right status, but senders of Remote-Write give a request up after any 4xx.
+		return nil, answer{status: http.StatusServiceUnavailable, code: "incomplete", message: "the body did not arrive in full within the time limit; send the same request again", retry: retrySoon, closing: true}
 	}
 }

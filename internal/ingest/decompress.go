@@ -27,8 +27,8 @@ const maxKeptBytes = 4 << 20
 // buffers holds what bodies are decompressed into, as *[]byte.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// bodyBound is how many bytes a body may have as sent. What is not compressed may have as
-// many as anything decompressed.
+// bodyBound is how many bytes a body may have as sent. A body without compression is bounded like a
+// decompressed body.
 func (e *Endpoint) bodyBound(c encoding) int64 {
 	if c == identity {
 		return e.o.MaxDecoded
@@ -77,7 +77,7 @@ func (e *Endpoint) decompress(c encoding, body []byte, p *place) (raw []byte, do
 	return raw, done, answer{}
 }
 
-// unsnap decompresses snappy's block format, which begins with the size that it leads to.
+// unsnap decompresses the block format of snappy, which begins with the decompressed size.
 func (e *Endpoint) unsnap(buffer, body []byte, p *place) ([]byte, answer) {
 	size, err := snappy.DecodedLen(body)
 	if err != nil {
@@ -96,7 +96,7 @@ func (e *Endpoint) unsnap(buffer, body []byte, p *place) ([]byte, answer) {
 	return raw, answer{}
 }
 
-// stream reads what a decompressor leads to, where that is not known in advance.
+// stream reads the output of a decompressor whose size is not known in advance.
 func (e *Endpoint) stream(c encoding, z io.Reader, raw []byte, p *place) ([]byte, answer) {
 	var taken int64
 	for {

@@ -1,10 +1,10 @@
 // Package ingest is the endpoint for writers: requests over HTTP become batches on the bus.
 // docs/HTTP.md describes the exchanges.
 //
-// A request goes one way, whatever it speaks. The Endpoint bounds it, reads it, decompresses
-// it, judges its samples and its new series, brings it to the bus, and decides the answer
-// (write.go). A format (format.go) reads the head of the request, decodes the body, and words
-// the answer; each has a file of its own:
+// Requests of all formats go the same way. The Endpoint bounds a request, reads and decompresses the
+// body, judges the samples and the new series, brings the batch to the bus, and decides the answer
+// (write.go). A format (format.go) reads the head of the request, decodes the body, and words the
+// answer; each has a file of its own:
 //
 //	remotewrite.go  Prometheus Remote-Write 2.0, with the sequence of our own sources, and 1.0
 //	push.go         lines of text, as people and scripts print numbers
@@ -25,13 +25,13 @@
 //     series beyond the bound, which stay refused under that number. A number that its
 //     source cannot have reached is answered 429.
 //  4. While the store has no room, nothing reaches the bus: 507.
-//  5. Memory is bounded: what has arrived of bodies, what they claim to decompress to,
-//     symbols, series, labels, and the number and bytes of all requests under way. Above
-//     the last two a request is told to come again; nothing queues. What was only announced
-//     takes nothing from others, and a body that does not arrive in time is given up.
-//  6. Series in memory are bounded (Options.MaxSeries), before the bus: new series beyond
-//     the bound are refused with the reason, known ones go on. New series of a minute are
-//     bounded too (Options.MaxNewSeries): more are told to come again. Batches that come by the bus
-//     past this endpoint are not judged: whoever reaches Redis, and this machine's own
-//     collector, is trusted.
+//  5. Memory is bounded: what has arrived of bodies, what they claim to decompress to, symbols, series,
+//     labels, and the number and bytes of all requests under way. A request above the last two bounds
+//     is told to come again; nothing queues. Memory is counted as the bytes arrive, not by the
+//     announced length. A body that does not arrive in time is given up.
+//  6. Series in memory are bounded (Options.MaxSeries), before the bus: new series beyond the bound are
+//     refused with the reason, known ones go on. New series of a minute are bounded too
+//     (Options.MaxNewSeries): more are told to come again. Batches that reach the bus without this
+//     endpoint are not judged: programs that can reach Redis, and the collector of this machine, are
+//     trusted.
 package ingest

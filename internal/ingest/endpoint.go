@@ -52,8 +52,8 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: none
 }
 
-// retrySoon is what writers are told to wait: long enough to calm a crowd of
-// them, short beside what a source can keep.
+// retrySoon is the Retry-After of a busy server: long enough to spread many writers, and short compared
+// with what a source can buffer.
 const retrySoon = time.Second
 
 // Endpoint is the HTTP handler of all paths that Paths lists. It needs no Close: it has no
@@ -135,9 +135,9 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.mux.Ser
 // speaking returns the handler of one format.
 func (e *Endpoint) speaking(f format) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A body that trickles in must not keep its place, nor, where the answer comes
-		// before it, the connection: net/http reads on for a while then. It lifts the
-		// deadline itself when the body is complete.
+		// A body that trickles in must not keep its place, nor, where the answer comes before it, the
+		// connection: net/http reads on for a while then. net/http lifts the deadline itself when the
+		// body is complete.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.o.ReadTimeout)) // tests' writers have none
 		x, refused := f.open(r)
 		if x == nil {

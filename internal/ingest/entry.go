@@ -12,7 +12,7 @@ type entry struct {
 // entryCutter cuts a body into entries.
 type entryCutter struct {
 	most int // bytes that may be cut, those that are cut again included
-	done int // and those that were
+	done int // bytes that were cut so far
 	// unclosed is how many bytes follow the quote that nothing closes, so that they are
 	// searched once; 0: there is no such quote so far.
 	unclosed int

@@ -14,8 +14,8 @@ import (
 type format interface {
 	// name is a fixed word for metrics.
 	name() string
-	// open reads the head of a request. The zero answer lets the request in; any other answer
-	// refuses it. The exchange words that answer; where it is nil, the answer is sent as it is.
+	// open reads the head of a request. The zero answer lets the request in; any other answer refuses
+	// it. The exchange words the refusal; without an exchange the refusal is sent as it is.
 	open(r *http.Request) (exchange, answer)
 }
 

@@ -2,8 +2,8 @@ package ingest
 
 import "sync"
 
-// load bounds what all requests together occupy. Whoever finds no room is told to
-// come again; nothing queues.
+// load bounds the memory of all requests together. A request that finds no room is told to come again;
+// nothing queues.
 type load struct {
 	maxWrites int
 	maxBytes  int64

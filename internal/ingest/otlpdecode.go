@@ -82,7 +82,7 @@ func (d *otlpDecoder) request(v otlpValue) error {
 		if n != 1 {
 			return nil
 		}
-		// What data is of may stand behind the data: two passes.
+		// A resource may follow its data in the message, so the message is read in two passes.
 		d.resource = d.resource[:0]
 		err := v.fields(otlpOfResource, func(n protowire.Number, v otlpValue) error {
 			if n != 1 {

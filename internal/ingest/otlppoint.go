@@ -82,7 +82,8 @@ func (p *otlpPoint) readNumber(n protowire.Number, v otlpValue) (err error) {
 	return err
 }
 
-// readHistogram reads what only points of histograms have. Of lists that are too long it keeps so much that this is seen.
+// readHistogram reads what only points of histograms have. It keeps one element beyond the bound of a
+// list, so that the excess is noticed.
 func (p *otlpPoint) readHistogram(n protowire.Number, v otlpValue) error {
 	switch n {
 	case 6:

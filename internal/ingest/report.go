@@ -76,18 +76,17 @@ func (r *Report) sentence(written int) string {
 	return fmt.Sprintf("samples written: %d; not written: %s", written, strings.Join(parts, "; "))
 }
 
-// judgeTimes leaves out of b what the rule of acceptance refuses at now, which is
-// about the log time that the batch is going to have, and reports it: this is how
-// a writer learns the reason.
+// judgeTimes removes the samples from b that the rule of acceptance refuses at time now, and reports
+// them, so that the writer learns the reason. The log time of the batch will be about now.
 //
-// It is for batches without a sequence only. One with a sequence must reach the
-// log as its source has made it. The judge is apply, by log time, alike on every
-// server and at every replay; this clock is another. A batch that is sent again
-// (the first answer was lost, a spool kept it) would be cut here later than the
-// first time, and of two copies with one number readers take either for the whole.
-// And one that has grown too old in a spool must use up its number like any other,
-// or servers declare a loss where there is only age. What apply refuses of it is
-// counted in stripchart_samples_refused_total.
+// It judges only batches without a sequence. A batch with a sequence must reach the log as its source
+// has made it. Package apply judges such a batch by log time, with the same result on every server and
+// at every replay; the clock of this endpoint may differ. If this endpoint removed samples, a batch
+// that is sent again (the first answer was lost, or a spool kept the batch) would lose more samples
+// than the first time, and readers would take either of the two duplicates for the whole batch. Even a
+// batch that has grown too old in a spool must use up its number, or servers would declare a gap for
+// samples that are only old. The metric stripchart_samples_refused_total counts the samples that apply
+// refuses.
 func (e *Endpoint) judgeTimes(b *bus.Batch, report *Report, now time.Time) {
 	accepted := e.acceptance(now)
 	series := b.Series[:0]

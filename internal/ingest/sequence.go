@@ -9,19 +9,19 @@ import (
 	"stripchart/internal/bus/httpbus"
 )
 
-// How far the number of a source may be ahead of the newest that was heard of it:
-// what a spool that lost its end jumps over, and a thousand batches for each second of
-// silence, fifty times what a collector can measure. A number beyond is not the
-// source's: it was made up, and readers would take what the source really sends next for
-// copies, and no longer see what is missing of it.
+// These constants bound how far the number of a source may be ahead of the newest number in the log: by
+// the jump of a spool that has lost its end, and by a thousand batches for each second of silence,
+// which is fifty times what a collector can measure. A number beyond the bound cannot come from the
+// source. If it were accepted, readers would take the next batches of the real source for duplicates,
+// and would no longer see which batches are missing.
 const (
 	jumpAtOnce    = 100_000
 	jumpPerSecond = 1_000
 )
 
-// judgeSequence returns the answer for a number that cannot be its source's, and the
-// zero answer for any other. It is not for good: what a clock that was set back makes
-// of a real source is right again later.
+// judgeSequence returns the answer for a number that cannot be its source's, and the zero answer for
+// any other. The refusal is temporary: after a clock was set back, the numbers of a real source are in
+// bounds again later.
 func (e *Endpoint) judgeSequence(s bus.Sequence, now time.Time) answer {
 	if s.Seq == 0 || e.o.Heard == nil {
 		return answer{}

@@ -30,9 +30,10 @@ const (
 // admission lets new series in up to a bound. It decides before the bus: what was
 // acknowledged is never left out later. Series that are known always go on.
 //
-// Series of requests under way are not counted by Series yet, so they are reserved
-// here. While room depends on reserved ones, which may be counted already or may come
-// to nothing, a request is told to come again: refused is only what surely has none.
+// Series of requests under way are not counted by Series yet, so they are reserved here. A reserved
+// series may already be counted, or its batch may fail. While the room for a request depends on such
+// reservations, the request is told to come again. A series is refused only when there is certainly no
+// room.
 type admission struct {
 	max     int
 	pace    pace // guarded by mu
@@ -50,7 +51,8 @@ type admission struct {
 	// for one that still stands.
 	released uint64
 	waiting  []reservation // those of acknowledged batches, oldest first
-	// cut has the newest numbers of each source of which series were refused; see wasCut.
+	// cut holds, for each source, the newest numbers of batches of which series were refused; see
+	// wasCut.
 	cut map[string][]uint64
 }
 
@@ -75,17 +77,17 @@ const (
 // admitted is what admit has decided.
 type admitted struct {
 	again answer // not zero: nothing of the batch is to be written
-	// later, if not zero, is the answer once the bus has the batch: what was left out may
-	// be taken another time.
+	// later, if not zero, is the answer once the bus has the batch: the writer may send the series that
+	// were left out again.
 	later answer
 	// done is to be called once the bus has answered; err is nil when it has the batch.
 	done func(err error)
 }
 
-// admit leaves the new series out of b that exceed the bound, and reports them. While
-// memory is short no new series is taken, and that passes: a batch with a number then
-// waits as a whole, since its number would stand for the samples that were left out;
-// the rest of a batch without one is written.
+// admit leaves the new series out of b that exceed the bound, and reports them. While memory is short
+// no new series is accepted. The shortage is temporary, so a batch with a number then waits as a whole:
+// its number, once used up, would cover the samples that were left out. Of a batch without a number the
+// known series are written.
 func (a *admission) admit(b *bus.Batch, report *Report) admitted {
 	nothing := admitted{done: func(error) {}}
 	if a.series == nil || len(b.Series) == 0 {
@@ -252,8 +254,9 @@ func (a *admission) await(r reservation) {
 	a.waiting = append(a.waiting, r)
 }
 
-// settle releases the room of the series that are counted by now. The log is read in order, and a batch
-// applied at once, so the oldest come first, and of each its last series tells.
+// settle releases the room of the series that are counted by now. The log is read in order and a batch
+// is applied as a whole, so the oldest reservations are settled first, and the last series of a batch
+// shows that all its series are counted.
 func (a *admission) settle() {
 	for {
 		a.mu.Lock()
@@ -318,9 +321,9 @@ func (a *admission) noteCut(source string, seq uint64) {
 	a.cut[source] = numbers[max(0, len(numbers)-maxCutOfSource):]
 }
 
-// wasCut reports that a batch that comes again was cut when it came first. Readers
-// of the log take the second for a copy of the first, so there may be room for its
-// series by now, and they are not written all the same.
+// wasCut reports that series of a batch were refused when the batch came first. Readers of the log take
+// the second batch for a duplicate of the first, so these series are not written even if there is room
+// for them now.
 func (a *admission) wasCut(b *bus.Batch, report *Report) {
 	if b.Seq == 0 {
 		return

@@ -8,9 +8,9 @@ import (
 
 // totals turns increases (delta temporality) into counters that grow: pages and PromQL know those alone.
 //
-// A total begins at 0 when the server starts, or when the series was silent for long; PromQL takes that for the reset
-// of a counter. An increase counts once it has been read, also when its request fails behind that: the sender sends it
-// again, and the same time then leads to the same total.
+// A total begins at 0 when the server starts, or when the series was silent for long; PromQL takes that
+// for the reset of a counter. An increase counts once it has been read, even if its request fails
+// later: the sender sends the increase again, and its time shows that it is counted already.
 type totals struct {
 	mu    sync.Mutex // guards what follows
 	of    map[string]*total
@@ -18,7 +18,7 @@ type totals struct {
 	swept time.Time
 }
 
-// total is that of one series.
+// total is the running total of one series.
 type total struct {
 	sum  float64
 	time int64 // of the newest increase, Unix ms

@@ -11,8 +11,8 @@ import (
 	"stripchart/internal/bus/httpbus"
 )
 
-// write carries out one request. What costs nothing to find out is found out first, and the
-// body is read only while there is room for it.
+// write carries out one request. The checks that cost nothing come first, and the body is read only
+// while there is room for it.
 func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, f format, x exchange) (out outcome) {
 	refuse := func(a answer) outcome { return outcome{answer: a, report: out.report} }
 	if e.o.Writable() != nil {
@@ -74,8 +74,8 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, f format, x exc
 	return out
 }
 
-// decode decompresses and decodes a body, whose decompressed size it returns. The answer, if
-// there is one, is about the former, and the error about the latter.
+// decode decompresses and decodes a body, whose decompressed size it returns. The answer, if not zero,
+// reports a failure to decompress, and the error a failure to decode.
 func (e *Endpoint) decode(ctx context.Context, x exchange, body []byte, p *place) (b *bus.Batch, size int, report Report, a answer, err error) {
 	select {
 	case e.decoding <- struct{}{}:
