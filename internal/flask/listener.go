@@ -27,7 +27,8 @@ import (
 // DefaultChannel is Flask-SocketIO's.
 const DefaultChannel = "flask-socketio"
 
-// silence is how long nothing may come from Redis, not even an answer to a ping.
+// silence is how long Redis may send nothing, not even a reply to a ping, before the connection counts
+// as lost.
 const silence = 10 * time.Second
 
 // quiet is the least time between two log lines of one reason.
@@ -146,7 +147,7 @@ func (l *Listener) Run(ctx context.Context, queue func(*bus.Batch)) {
 		l.end(queue)
 		if !away {
 			away = true
-			l.log.Warn("Redis cannot be listened to, and forgets what is published meanwhile; trying until it can", "err", err)
+			l.log.Warn("cannot subscribe to the channel; Redis drops what is published meanwhile; trying until it works", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -189,10 +190,11 @@ func (l *Listener) take(payload []byte, now time.Time, queue func(*bus.Batch)) {
 	samples, refused := l.reader.read(payload, now)
 	for _, r := range refused {
 		l.metrics.refused.WithLabelValues(r.reason).Inc()
-		// What is not meant for everybody is ordinary: each page that joins a Flask server is sent something.
+		// Messages that are not meant for everybody are normal, because a Flask server sends each
+		// joining page something.
 		if r.reason != notForAll && now.Sub(l.told[r.reason]) >= quiet {
 			l.told[r.reason] = now
-			l.log.Warn("something that was published is not taken", "reason", r.reason, "err", r, "begins", fmt.Sprintf("%.100q", payload[:min(len(payload), 100)]))
+			l.log.Warn("a published message, or a point of it, is not taken", "reason", r.reason, "err", r, "begins", fmt.Sprintf("%.100q", payload[:min(len(payload), 100)]))
 		}
 	}
 	samples = ascending(samples)
@@ -204,7 +206,7 @@ func (l *Listener) take(payload []byte, now time.Time, queue func(*bus.Batch)) {
 	queue(&bus.Batch{Series: []bus.Series{{Labels: l.series, Samples: samples}}})
 }
 
-// end marks that nobody knows what follows the newest sample.
+// end ends the line behind the newest sample, because samples after it may be lost.
 func (l *Listener) end(queue func(*bus.Batch)) {
 	if l.last == 0 {
 		return

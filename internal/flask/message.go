@@ -132,7 +132,8 @@ func decode(b []byte) (v any, err error) {
 	return v, err
 }
 
-// quoteWords makes texts of the words that Python's JSON has and JSON has not: NaN, Infinity and -Infinity.
+// quoteWords puts quotes around NaN, Infinity and -Infinity, which Python writes into JSON although
+// JSON does not allow them.
 func quoteWords(b []byte) []byte {
 	var out []byte
 	from, quoted := 0, false
@@ -271,7 +272,7 @@ func (r *reader) parse(s string, now time.Time) (time.Time, bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	// The zone has one offset, or, on the day of a change, two; both are tried.
+	// The zone has one offset, or two on the day of a change. Both offsets are tried.
 	offset := func(at time.Time) time.Duration {
 		_, seconds := at.In(r.zone).Zone()
 		return time.Duration(seconds) * time.Second
@@ -288,5 +289,5 @@ func (r *reader) parse(s string, now time.Time) (time.Time, bool) {
 	case isSecond:
 		return second, true
 	}
-	return first, true // also in the hour that there is not
+	return first, true // also for a time in the hour that spring leaves out
 }

@@ -26,7 +26,7 @@ type mark struct{}
 
 var (
 	errTruncated = errors.New("the pickle ends early")
-	errStack     = errors.New("the pickle takes more from the stack than there is")
+	errStack     = errors.New("the pickle takes more values from the stack than the stack holds")
 )
 
 // unpickler reads a pickle. Every opcode makes at most one value, so memory is bounded by the bytes of the pickle.
@@ -219,7 +219,7 @@ func (u *unpickler) container(op byte) error {
 			return into.set(items)
 		}
 	}
-	return errors.New("the pickle fills what cannot be filled")
+	return errors.New("the pickle adds items to a value that is no list or dictionary")
 }
 
 // set sets pairs of keys and values.
@@ -249,7 +249,7 @@ func (u *unpickler) remember(op byte) error {
 			return err
 		}
 		if at, err = strconv.ParseInt(s, 10, 64); err != nil {
-			return errors.New("the pickle has a place of the memo that is none")
+			return errors.New("the pickle has an invalid memo index")
 		}
 	default:
 		size := uint64(4)
@@ -266,7 +266,7 @@ func (u *unpickler) remember(op byte) error {
 	case 'g', 'h', 'j':
 		v, there := u.memo[at]
 		if !there {
-			return errors.New("the pickle gets what it has not put")
+			return errors.New("the pickle reads a memo entry that it has not written")
 		}
 		u.push(v)
 	default:

@@ -31,7 +31,7 @@ func (u *unpickler) number(op byte) error {
 		}
 		n, err := strconv.ParseInt(strings.TrimSuffix(s, "L"), 10, 64)
 		if err != nil {
-			return errors.New("the pickle has a number that is none, or needs more than 8 bytes")
+			return errors.New("the pickle has an invalid number, or one of more than 8 bytes")
 		}
 		u.push(n)
 		return nil

@@ -35,15 +35,15 @@ type target struct {
 	builder               *bus.LabelBuilder
 	exemplar              exemplar.Exemplar
 
-	answers uint64             // how many were begun, with the one that is being read
-	tick    int64              // of that one, Unix ms
+	answers uint64             // number of the answer that is being read
+	tick    int64              // tick of that answer, Unix ms
 	live    []*series          // of that one, in its order
 	before  []*series          // of the answer before it
 	series  map[string]*series // by the spelling of the target
 	byName  map[string]*series // by labels: other spellings lead to the same series
 	most    int                // series that are known: MaxKnown
 	bytes   int                // of the keys of byName
-	swept   time.Time          // when those were looked for that are gone for long
+	swept   time.Time          // when sweep last looked for series that are gone
 	failing bool
 	left    error          // the first thing that was left out of this answer
 	counts  map[string]int // of what was left out, by reason
@@ -57,7 +57,7 @@ type series struct {
 	tick    int64  // of that one
 	samples []bus.Sample
 	named   bool  // the target names the times
-	last    int64 // the newest that it has named
+	last    int64 // newest time that the target has named
 }
 
 // keepGone is how long a series is known after its last sample.
@@ -115,7 +115,7 @@ func (t *target) again() {
 	clear(t.counts)
 }
 
-// take reads an answer. Few have a line that cannot be read, so that is looked for when there is one.
+// take reads an answer. Lines that cannot be read are rare, so they are looked for only after an error.
 func (t *target) take(a answer) error {
 	if err := a.trim(); err != nil {
 		return err
@@ -134,8 +134,8 @@ func (t *target) take(a answer) error {
 	return errors.Join(unreadable, err)
 }
 
-// read reads the samples of an answer. unreadable is what is wrong with its first line that cannot be read, where
-// reading ends.
+// read reads the samples of an answer. Reading ends at the first line that cannot be read; unreadable
+// is the error of that line.
 func (t *target) read(a answer) (unreadable, err error) {
 	for p := a.parser(a.body); ; {
 		entry, err := p.Next()
@@ -223,7 +223,7 @@ func (t *target) find(p textparse.Parser, spelled []byte) *series {
 	return s
 }
 
-// sweep forgets what is gone for long. It looks once a minute at most.
+// sweep forgets the series that have been gone for keepGone. It runs once a minute at most.
 func (t *target) sweep() {
 	if now := time.Now(); now.Sub(t.swept) >= time.Minute {
 		t.swept = now

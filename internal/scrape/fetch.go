@@ -25,14 +25,14 @@ type answer struct {
 // timeout is how long a target may take: an interval, but a second at least, and 10 s at most.
 func (t *target) timeout() time.Duration { return min(max(t.Interval, time.Second), 10*time.Second) }
 
-// fetch asks the target once. net/http asks for gzip by itself, and decompresses it, so MaxBody is about what it leads
-// to.
+// fetch asks the target once. net/http asks for gzip by itself and decompresses the answer, so MaxBody
+// bounds the decompressed bytes.
 func (t *target) fetch(ctx context.Context) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout())
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.URL.String(), nil)
 	if err != nil {
-		return answer{}, errors.New("the URL cannot be asked")
+		return answer{}, errors.New("a request to the URL cannot be made")
 	}
 	r.Header.Set("Accept", accept)
 	r.Header.Set("User-Agent", t.userAgent)

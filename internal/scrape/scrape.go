@@ -22,7 +22,8 @@ const (
 	MaxBody    = 16 << 20      // bytes of an answer, decompressed
 	// maxKnownBytes bounds what the labels of those occupy.
 	maxKnownBytes = 16 << 20
-	// maxBadLines are enough: what has more is not in the format.
+	// maxBadLines bounds the lines that cannot be read; an answer with more of them is not in the
+	// format.
 	maxBadLines = 1_000
 )
 
@@ -64,7 +65,7 @@ func New(o Options) (*Scraper, error) {
 	return s, nil
 }
 
-// Check returns what is wrong with targets beside each other.
+// Check returns an error when targets conflict with each other, or are too many.
 func Check(targets []Target) error {
 	if len(targets) > MaxTargets {
 		return fmt.Errorf("%d targets; at most %d are read", len(targets), MaxTargets)

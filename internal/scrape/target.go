@@ -35,8 +35,8 @@ type Target struct {
 // option finds where the options behind a URL begin: a URL may have commas too.
 var option = regexp.MustCompile(`,(name|interval)=`)
 
-// ParseTarget reads URL[,name=NAME][,interval=DURATION], where no scheme means http and no path /metrics. The interval
-// is the given one where none is named; duration reads one.
+// ParseTarget reads URL[,name=NAME][,interval=DURATION]. The default scheme is http, the default path
+// /metrics, and the default interval the given one. The function duration parses an interval.
 func ParseTarget(s string, interval time.Duration, duration func(string) (time.Duration, error)) (Target, error) {
 	t := Target{Job: DefaultJob, Interval: interval}
 	address, options := s, ""
