@@ -22,7 +22,7 @@ const (
 	writeTimeout = 3 * time.Second
 )
 
-// address is where Redis is.
+// address says how one Redis is reached.
 type address struct {
 	name string // for messages: without user and password
 	kind string // "", sentinel or cluster

@@ -36,7 +36,7 @@ func hintOf(err error) string {
 	return ""
 }
 
-// explain makes err a hintedError, unless it is one. dialling says that the connection
+// explain turns err into a hintedError, unless err already is one. dialling says that the connection
 // never worked.
 func (a *address) explain(err error, dialling bool) error {
 	var e *hintedError
@@ -45,15 +45,15 @@ func (a *address) explain(err error, dialling bool) error {
 	}
 	hint := a.hint(err)
 	if hint == "" && dialling && hungUp(err) {
-		if hint = "if this stays so, the port may be for TLS (rediss://), or Redis may be in protected mode"; a.tls {
+		if hint = "if this error persists, the port may be for TLS (rediss://), or Redis may be in protected mode"; a.tls {
 			hint = clientCertificate
 		}
 	}
 	return &hintedError{a.name, err, hint}
 }
 
-// hint says what to do about an error that does not go away by itself and whose text
-// does not say it.
+// hint returns what to do about an error that waiting does not cure, unless the text of the error
+// already says so.
 func (a *address) hint(err error) string {
 	var (
 		unknown x509.UnknownAuthorityError

@@ -27,7 +27,7 @@ func TestAWrongAddressIsLoggedOnceWithWhatToDo(t *testing.T) {
 	mustSay(t, "redis://"+node.Addr, "redis+cluster://host")
 
 	watch := redistest.Start(t, redistest.Options{Sentinel: []string{"sentinel monitor mine 127.0.0.1 1 1"}})
-	mustSay(t, "redis://"+watch.Addr, "that is a sentinel", "redis+sentinel://")
+	mustSay(t, "redis://"+watch.Addr, "the server is a sentinel", "redis+sentinel://")
 	mustSay(t, "redis+sentinel://"+watch.Addr+"?master_name=yours", "no master of that name")
 
 	replica := redistest.Start(t, redistest.Options{})
@@ -42,7 +42,7 @@ func TestAWrongAddressIsLoggedOnceWithWhatToDo(t *testing.T) {
 func TestTheReasonWithWhichRedisHangsUpIsLogged(t *testing.T) {
 	mustSay(t, redistest.HangUp(t, "-DENIED Redis is running in protected mode because ...\r\n"), "protected mode", "set a password in Redis")
 	mustSay(t, redistest.HangUp(t, "-ERR max number of clients reached\r\n"), "max number of clients")
-	mustSay(t, redistest.HangUp(t, ""), "if this stays so")
+	mustSay(t, redistest.HangUp(t, ""), "if this error persists")
 }
 
 // The user in the URL is the sentinels', and Redis's unless Redis has one of its own.

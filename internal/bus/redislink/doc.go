@@ -1,6 +1,6 @@
-// Package redislink is how Redis is reached: addresses, TLS, Sentinel, Cluster, the
-// check that a server is a recent master, and one state ("Redis is away") for all
-// that use it. What is kept in Redis is the business of package redisbus.
+// Package redislink connects to Redis: addresses, TLS, Sentinel, Cluster, the check that a server is a
+// recent master, and one state ("Redis is away") for all users of a Redis. Package redisbus decides
+// what is stored in Redis.
 //
 // # Addresses
 //

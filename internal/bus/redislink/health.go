@@ -19,8 +19,8 @@ type Status struct {
 	Err error
 }
 
-// A failure with the same hint is logged again no earlier than this: some failures
-// come and go with every attempt, others are there at every attempt.
+// These are the least times between two log lines of failures with the same hint. Some failures come
+// and go with every attempt, others return at every attempt.
 const (
 	quietAway    = time.Minute
 	quietRefused = 10 * time.Minute
@@ -37,10 +37,10 @@ type health struct {
 	down       map[*Client]error // the Clients that are not connected
 	reconnects int
 	logged     map[string]time.Time // when a failure was last logged, by its hint
-	awayLogged bool                 // the present absence is in the log, and so will be its end
+	awayLogged bool                 // the current outage was logged, so its end is logged too
 }
 
-// Client is one user of Redis in this program: a goroutine or a pool with its own link.
+// Client is one part of this program that uses Redis: a goroutine or a pool with its own link.
 type Client struct {
 	health *health
 	linked bool // guarded by health.mu: Up was called
@@ -50,7 +50,7 @@ func newHealth(a *address, log *slog.Logger) *health {
 	return &health{address: a, log: log, status: Status{Since: time.Now()}, down: map[*Client]error{}, logged: map[string]time.Time{}}
 }
 
-// Up says that the Client has a link that works.
+// Up reports that the Client has a working link.
 func (c *Client) Up() {
 	h := c.health
 	h.mu.Lock()
@@ -77,7 +77,7 @@ func (c *Client) WasUp() bool {
 	return c.linked
 }
 
-// Down says that the Client has no link that works, and why.
+// Down reports that the Client has no working link, and why.
 func (c *Client) Down(err error) {
 	h := c.health
 	err = h.address.explain(err, false)
@@ -103,7 +103,7 @@ func (c *Client) Down(err error) {
 	}
 }
 
-// Refused says that Redis refused a command over a link that works.
+// Refused reports that Redis refused a command over a working link.
 func (c *Client) Refused(err error) {
 	h := c.health
 	err = h.address.explain(err, false)
@@ -117,7 +117,7 @@ func (c *Client) Refused(err error) {
 	h.log.Warn("Redis refuses a command of the bus; trying again", "error", err)
 }
 
-// Leave says that the Client needs no link any more. Status stays what it is.
+// Leave reports that the Client needs no link any more. Status does not change.
 func (c *Client) Leave() {
 	c.health.mu.Lock()
 	defer c.health.mu.Unlock()

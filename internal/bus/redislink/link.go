@@ -23,9 +23,9 @@ var (
 	// ErrReplica means that the server is a replica; it may become the master.
 	ErrReplica = errors.New("connected to a replica, not to the master")
 
-	errSentinel = errors.New("that is a sentinel, not Redis")
+	errSentinel = errors.New("the server is a sentinel, not Redis")
 	// errProtected replaces Redis's reply of a dozen lines.
-	errProtected = errors.New("it is in protected mode, in which Redis accepts no connection from another machine")
+	errProtected = errors.New("the server is in protected mode, in which Redis accepts no connection from another machine")
 )
 
 // Link is one connection to the master. One goroutine at a time uses it; Close may be
@@ -111,9 +111,9 @@ func atLeast(version string, major, minor int) bool {
 	return x > major || x == major && y >= minor
 }
 
-// helloHook keeps Redis's error reply to the HELLO that the client library sends when
-// it connects. The library ignores the error, since some servers only lack the command,
-// and then finds the connection closed: without the hook the reason would be lost.
+// helloHook keeps Redis's error reply to the HELLO that the client library sends when it connects. The
+// library ignores the error, since some servers only lack the command, and then finds the connection
+// closed. Without the hook the reason would be lost.
 type helloHook struct{ refusal error }
 
 func (*helloHook) DialHook(next redis.DialHook) redis.DialHook { return next }

@@ -8,8 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// nodes are the addresses of sentinels, or of cluster nodes, to ask for the master: those
-// in the URL, and the others as last reported. The nodes in the URL may all be down.
+// nodes holds the addresses of the sentinels, or of the cluster nodes, that are asked for the master:
+// the addresses in the URL, and the others as last reported. The others are needed because all nodes in
+// the URL may be down.
 type nodes struct {
 	named []string // in the URL
 
@@ -40,7 +41,7 @@ func (n *nodes) learn(ctx context.Context, c *redis.ClusterClient) {
 		addrs = append(addrs, node.Options().Addr)
 		return nil
 	})
-	if err == nil { // otherwise the addresses of before stay
+	if err == nil { // otherwise the previous addresses stay
 		n.set(addrs)
 	}
 }

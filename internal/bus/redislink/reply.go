@@ -16,8 +16,8 @@ func Replied(err error) bool {
 	return errors.As(err, &r) && !errors.Is(err, redis.TxFailedErr)
 }
 
-// WrongServer reports whether err is a reply of a server that is not, or not at
-// present, the one to use: a replica, another node of the cluster, a server that loads its data.
+// WrongServer reports whether err is a reply of a server that cannot be used now: a replica, another
+// node of the cluster, or a server that is loading its data.
 func WrongServer(err error) bool {
 	for _, code := range []string{"READONLY", "MOVED", "ASK", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH"} {
 		if HasCode(err, code) {

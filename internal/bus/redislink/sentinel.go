@@ -23,18 +23,17 @@ const (
 // sentinels finds the master by asking all sentinels. The reply with the newest
 // configuration wins; among equally new ones, the master that most sentinels name.
 //
-// The ACL of a sentinel may forbid the command that reports the configuration's epoch;
-// the epoch is 0 then. Where no sentinel reports it, a link is given up only when more than
-// half of the known sentinels name another master: a single sentinel that was away and
-// has old information cannot cause it.
+// The ACL of a sentinel may forbid the command that reports the configuration's epoch; the epoch is 0
+// then. Where no sentinel reports an epoch, a link is given up only when more than half of the known
+// sentinels name another master, so a single sentinel that was away and has old information cannot end
+// a link.
 //
-// The client library's own search is not enough. It takes the first reply, and then
-// follows the events of one sentinel; but at the moment of a promotion the other sentinels
-// still name the old master. Suppose that master hung and is about to continue. A link
-// made just then would stay with it until the sentinels have made it a replica, ten
-// seconds or more later. Everything it acknowledges until then is discarded, and that is
-// more than sources send again. (Seen: five seconds of a collector's batches became a
-// declared gap.)
+// The client library's own search is not enough. It takes the first reply, and then follows the events
+// of one sentinel; but at the moment of a promotion the other sentinels still name the old master.
+// Suppose that the old master hung and is about to continue. A link that is made at that moment would
+// stay with the old master until the sentinels have made it a replica, ten seconds or more later. Every
+// batch that the old master acknowledges until then is discarded, and that is more than sources send
+// again. (Seen: five seconds of a collector's batches became a declared gap.)
 type sentinels struct {
 	name    string                           // of the master
 	at      func(addr string) *redis.Options // for a client of the sentinel at addr
