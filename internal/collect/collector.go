@@ -53,8 +53,9 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-// Feed makes batches, without source and number, until ctx ends, and returns soon after. It gives them to queue,
-// which never waits: they are published in turn with what the collector measures, as batches of its source.
+// Feed makes batches, without source and number, until ctx ends, and returns soon after. It gives the
+// batches to queue, which never waits. The collector publishes them in turn with its own batches, as
+// batches of its source.
 type Feed func(ctx context.Context, queue func(*bus.Batch))
 
 // Collector measures a host once per interval; see the package comment.
@@ -79,7 +80,7 @@ func New(o Options) (*Collector, error) {
 	return newCollector(o, gopsutilProber{})
 }
 
-// machine is all that can be read of one.
+// machine is everything that the collector reads from one machine.
 type machine interface {
 	prober
 	slowProber
@@ -133,7 +134,7 @@ func newCollector(o Options, p machine) (*Collector, error) {
 // queued. It returns nil when all was published, otherwise an error that says
 // how much was not and why. It is called once.
 func (c *Collector) Run(ctx context.Context) error {
-	// A Publish in flight outlives ctx: it may well succeed in the time left.
+	// A Publish in flight goes on after ctx has ended, because it may succeed within drainTime.
 	pubCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	published := make(chan error, 1)
@@ -163,8 +164,8 @@ func (c *Collector) Run(ctx context.Context) error {
 func (c *Collector) measureUntil(ctx context.Context) {
 	now := time.Now().UnixNano()
 	ticks := schedule.New(c.interval, now)
-	// Rounds have a schedule of their own: not every interval divides theirs.
-	// The timer is the same, so that they do not wake the processor once more.
+	// Rounds have a schedule of their own, because not every interval divides roundInterval. Ticks and
+	// rounds share one timer, so that rounds do not wake the processor more often.
 	rounds := schedule.New(max(c.interval, roundInterval), now)
 	timer := time.NewTimer(min(ticks.Sleep(now), rounds.Sleep(now)))
 	defer timer.Stop()

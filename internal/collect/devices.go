@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// The devices that are not measured unless Options name them, so that each byte counts
-// once. A byte on a partition, in LVM, in LUKS or in a RAID is also a byte on a disk, and a
-// byte that a container sends also leaves through the machine's own interface. Besides,
-// every new container would be a new series.
+// These devices are not measured unless Options name them, so that each byte counts once. A byte on a
+// partition, in LVM, in LUKS or in a RAID is also a byte on a disk, and a byte that a container sends
+// also leaves through the machine's own interface. Besides, every new container would be a new series.
 var (
 	stackedDisks = regexp.MustCompile(`^(` +
 		`loop\d+|ram\d+|zram\d+` + // memory and files
@@ -52,9 +51,9 @@ func keepNetworks(chosen *regexp.Regexp) keep {
 	}
 }
 
-// isPartition reports whether device is named as a partition of another device
-// in all: sda1 of sda, nvme0n1p2 of nvme0n1. Its own name alone would not do: some
-// clouds have an xvda1 that is a whole disk.
+// isPartition reports whether device is named as a partition of another device in all: sda1 of sda,
+// nvme0n1p2 of nvme0n1. The name of the device alone is not enough: some clouds have an xvda1 that is a
+// whole disk.
 func isPartition(device string, all []ioCounters) bool {
 	disk := strings.TrimRight(device, "0123456789")
 	if disk == device {

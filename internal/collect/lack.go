@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// quiet is the least time between two log lines about the same probe, should
-// it come and go.
+// quiet is the least time between two log lines about the same probe, which may fail and recover many
+// times.
 const quiet = time.Minute
 
 // errLacks is the error of a probe for something that many systems do not have, such as

@@ -24,8 +24,8 @@ func newModes(host string) *modes {
 	return &modes{host: host, labels: make(map[string]labels.Labels)}
 }
 
-// measure emits the share of each mode in the time since the last call. A mode
-// in which the machine never was is left out: most have no use for some.
+// measure emits the share of each mode in the time since the last call. A mode that the machine was
+// never in is left out, because most machines do not use all modes.
 func (m *modes) measure(times []modeTime, emit func(labels.Labels, float64)) {
 	var total float64
 	spent := func(now modeTime) float64 {

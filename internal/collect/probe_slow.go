@@ -15,7 +15,7 @@ import (
 // processCount lists /proc, but reads nothing below it.
 func (gopsutilProber) processCount(ctx context.Context) (int, error) {
 	if runtime.GOOS != "linux" {
-		return 0, wrap("process count", errLacks) // gopsutil would start ps, or not know
+		return 0, wrap("process count", errLacks) // gopsutil would start ps, or has no count
 	}
 	misc, err := load.MiscWithContext(ctx)
 	if err == nil && misc.ProcsTotal == 0 {

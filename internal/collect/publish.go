@@ -47,7 +47,7 @@ func (p *publisher) run(ctx context.Context) error {
 			p.discard()
 			continue
 		case errors.Is(err, bus.ErrTooLarge):
-			// It can never be published, and would hold up all that follow.
+			// The batch can never be published, and would block all later batches.
 			p.log.Error("dropped a batch that the bus cannot take", "seq", b.Seq, "bytes", b.Size(), "err", err)
 			p.metrics.dropped.Inc()
 			p.discard()
@@ -58,7 +58,7 @@ func (p *publisher) run(ctx context.Context) error {
 			return err
 		}
 		if p.queue.isClosed() && errors.Is(err, bus.ErrClosed) {
-			return err // we are ending, and the bus has ended: nothing to wait for
+			return err // the collector is stopping and the bus is closed: a retry would be useless
 		}
 		if tries == 0 {
 			since = time.Now()
@@ -71,7 +71,7 @@ func (p *publisher) run(ctx context.Context) error {
 		select {
 		case <-timer.C:
 		case <-closing:
-			// The collector ends: try at once, and often in the time that is left.
+			// The collector is stopping: try at once, and then often until drainTime is over.
 			closing = nil
 			pause.Reset()
 		case <-ctx.Done():

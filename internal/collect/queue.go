@@ -63,8 +63,7 @@ func (q *queue) push(b *bus.Batch) (dropped int, lost uint64) {
 // empty, or ctx has ended.
 func (q *queue) take(ctx context.Context) *bus.Batch {
 	for ctx.Err() == nil {
-		// Closed is looked at before the batches: what was pushed before close
-		// is then seen.
+		// closed is read before the batches, so that every batch that was pushed before close is seen.
 		closed := q.isClosed()
 		q.mu.Lock()
 		if len(q.batches) > 0 {

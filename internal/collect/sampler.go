@@ -48,8 +48,8 @@ func (s *sampler) measure(ctx context.Context, tick int64) *bus.Batch {
 	b := &bus.Batch{Series: make([]bus.Series, 0, s.series)}
 	emit := appendTo(b, tick)
 
-	// A probe that failed altogether forgets its last reading, because the
-	// next rate would be measured over more than the interval before its tick.
+	// A probe that failed altogether forgets its last reading: the next rate would otherwise cover more
+	// than the one interval before its tick.
 	times, modes, err := s.prober.cpu(ctx)
 	s.lacks.note(ctx, "cpu", err)
 	s.usage.measure(times, emit)

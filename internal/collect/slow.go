@@ -36,9 +36,8 @@ const (
 // errHangs is the error of a reading that has not returned.
 var errHangs = errors.New("no answer; it is asked again when the system has answered")
 
-// slowProber reads what is measured in rounds. Its methods are called
-// side by side, may never return, and are then not called again with the same
-// arguments until they do.
+// slowProber reads what is measured in rounds. Its methods are called concurrently and may hang. A
+// method that hangs is not called again with the same arguments until it has returned.
 type slowProber interface {
 	processCount(context.Context) (int, error)
 	temperatures(context.Context) ([]temperature, error)
@@ -49,7 +48,7 @@ type slowProber interface {
 
 // temperature is what a sensor shows.
 type temperature struct {
-	sensor  string // not unique: two disks of a model have the same
+	sensor  string // not unique: two disks of one model have the same sensor name
 	celsius float64
 }
 
@@ -89,8 +88,8 @@ func (s *slowSampler) measure(ctx context.Context, tick int64) *bus.Batch {
 	bound, cancel := context.WithTimeout(ctx, roundBound)
 	defer cancel()
 
-	// All readings are begun before any is waited for, so that one which hangs
-	// takes no time from the others.
+	// All readings are started before the first wait, so that a reading that hangs takes no time from
+	// the others.
 	counting := begin(ctx, &s.hanging, "process count", s.prober.processCount)
 	sensing := begin(ctx, &s.hanging, "temperatures", s.prober.temperatures)
 	mounts, err := wait(bound, begin(ctx, &s.hanging, "mounts", s.prober.mounts))

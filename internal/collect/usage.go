@@ -86,9 +86,9 @@ func newThroughput(host string, k keep, inMetric, outMetric, busyMetric string) 
 	}
 }
 
-// measure emits the rates of each kept device since the last call, for those
-// that both readings have and that ever moved a byte: an unused port or an
-// empty card reader would only take up room. counters were read at at.
+// measure emits the rates of each kept device since the last call. A device must be in both readings
+// and must have moved a byte since it appeared: an unused port or an empty card reader would only take
+// up room. counters were read at at.
 func (t *throughput) measure(at time.Time, counters []ioCounters, emit func(labels.Labels, float64)) {
 	passed := at.Sub(t.at)
 	seconds := passed.Seconds()
@@ -130,9 +130,9 @@ func (t *throughput) newDevice(name string, all []ioCounters) *device {
 	return &device{kept: true, inLabels: of(t.inMetric), outLabels: of(t.outMetric), busyLabels: of(t.busyMetric)}
 }
 
-// valid makes s fit for a label value: the kernel allows any bytes in the name
-// of a network interface, and 4,095 of them in a mount point. The mark of what is not
-// UTF-8, U+FFFD, would do for a label, but PromQL takes it for an error in a selector.
+// valid makes s fit for a label value: the kernel allows any bytes in the name of a network interface,
+// and 4,095 of them in a mount point. U+FFFD, the usual replacement for invalid UTF-8, is valid in a
+// label, but PromQL reports it as an error in a selector.
 func valid(s string) string {
 	s = s[:min(len(s), bus.EndpointLabels().Value)]
 	return strings.ToValidUTF8(s, "_")
