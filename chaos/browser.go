@@ -24,7 +24,7 @@ type browser struct {
 	restless  bool
 
 	mu     sync.Mutex // guards what follows
-	rests  bool       // it stays where it is, and goes back to where it was
+	rests  bool       // it stays in its rooms, and returns to the rooms that it has left
 	counts counts
 }
 
@@ -133,7 +133,7 @@ func (b *browser) visit(ctx context.Context, address string) error {
 func owner(rooms []*room, p siotest.Packet) *room {
 	var of struct{ Room string }
 	if p.Event != "" && json.Unmarshal(p.Arg, &of) != nil {
-		return rooms[0] // which finds out what is wrong with it
+		return rooms[0] // its take reports the error in the packet
 	}
 	for _, r := range rooms {
 		if p.Event == "" && p.ID == r.answer || p.Event != "" && of.Room != "" && of.Room == r.id {
@@ -158,7 +158,7 @@ func (r *room) handle(p siotest.Packet, address string) error {
 	return err
 }
 
-// act does something that nobody expects.
+// act does one of the things that a restless page does at an unexpected moment.
 func (b *browser) act(s *siotest.Client, rooms []*room) error {
 	r := rooms[rand.IntN(len(rooms))]
 	switch n := rand.IntN(6); {
@@ -189,7 +189,7 @@ func (b *browser) act(s *siotest.Client, rooms []*room) error {
 	return nil
 }
 
-// back goes back into a room that was left.
+// back enters a room again that the browser has left.
 func (b *browser) back(s *siotest.Client, r *room) error {
 	b.count("rooms resumed", 1)
 	return r.enter(s)

@@ -69,9 +69,9 @@ func logs(t *testing.T) string {
 	return dir
 }
 
-// shortSeed makes the choices of the short form: a commit is judged by what it changes, and
-// not by which faults met. The long form makes new ones. With this seed a server whose log
-// is in memory is killed right after a source on a full disk was.
+// shortSeed makes the choices of the short form: a commit should fail because of its changes, not
+// because of a new combination of faults. The long form makes new ones. With this seed a server whose
+// log is in memory is killed right after a source on a full disk was.
 const shortSeed = 2267392308241418081
 
 // reporting is held while the file of reportFlag is changed.
@@ -125,7 +125,7 @@ func TestAloneItKeepsEverySample(t *testing.T) {
 	chaos(t, Options{Shape: Shape{Sources: 2, Series: 5}, Rigs: rigs, Faults: n})
 }
 
-// among skips a test that has none of the faults that were asked for.
+// among skips a test when none of the given faults was asked for.
 func among(t *testing.T, some []fault) {
 	t.Helper()
 	if !slices.ContainsFunc(some, func(f fault) bool { return strings.Contains(f.name, *onlyFlag) }) {

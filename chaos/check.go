@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// truths returns what the sources' journals say of each of their series, and in
-// which slices from from to to there can be samples of anybody.
+// truths returns, for each series of the sources, what the journals say of it. slices are the time
+// slices between from and to that can hold samples.
 func (r *rig) truths(from, to int64) (_ map[string]truth, slices []int64, err error) {
 	in := map[int64]bool{}
 	for t := max(from, r.began.UnixMilli()); t <= to; t += slice {
@@ -38,9 +38,9 @@ func (r *rig) truths(from, to int64) (_ map[string]truth, slices []int64, err er
 	return out, slices, nil
 }
 
-// check asks the oracle about everything with a time from from to to: each server's
-// history and each viewer. It gives what is on its way time to arrive, as long as
-// nothing but arrival is missing and more arrives.
+// check asks the oracle about everything with a time from from to to: each server's history and each
+// viewer. It looks again until nothing is wrong, because samples and gaps may be on their way, and
+// gives up after so many looks without a change.
 func (r *rig) check(from, to int64, allowed []allowance) (verdict, error) {
 	allowed = r.widened(allowed)
 	for _, b := range r.guests {
@@ -72,8 +72,8 @@ func (r *rig) check(from, to int64, allowed []allowance) (verdict, error) {
 	}
 }
 
-// forget takes what a check has judged from those who found it, so that it is not counted with
-// the next fault again.
+// forget removes the findings that a check has judged from the viewers, so that the next fault does not
+// count them again.
 func (r *rig) forget() {
 	for _, v := range r.viewers {
 		v.forget()
@@ -88,7 +88,8 @@ func (r *rig) forget() {
 	}
 }
 
-// looks is how often a check finds the same missing, or no answer, before it says so.
+// looks is how often a check finds the same number of faults, or gets no answer, before it reports a
+// failure.
 const looks = 80
 
 // checkOnce is check without waiting.
@@ -190,7 +191,7 @@ func (r *rig) alsoShown(series map[string]truth) map[string]truth {
 	return series
 }
 
-// alike checks that every server has refused the same of what may be refused.
+// alike checks that all servers have refused the same samples, among those that they may refuse.
 func alike(series map[string]truth, histories []*holding, from, to int64) (v verdict) {
 	for name, of := range series {
 		for _, t := range of.acknowledged {
@@ -230,8 +231,8 @@ func count(v *verdict, series map[string]truth, from, to int64) {
 	}
 }
 
-// merge adds what one holder's verdict says, but for what was acknowledged; of
-// what lies in gaps the most that one holder lacks counts.
+// merge adds the verdict w of one holder, except for Acknowledged. Gapped becomes the largest value of
+// any one holder.
 func (v *verdict) merge(w verdict) {
 	w.Acknowledged = 0
 	most := max(v.Gapped, w.Gapped)

@@ -31,7 +31,7 @@ func crowdSeries(n int) labels.Labels {
 // way to the first server, and publishes without numbers.
 type crowd struct {
 	*writer
-	order []int                        // who lives
+	order []int                        // the series that are alive
 	until map[int]int                  // ticks that a series has left
 	acked map[string]map[int64]float64 // by series; guarded by writer.mu
 	sent  map[string]map[int64]float64
@@ -109,8 +109,8 @@ func (c *crowd) truths() map[string]truth {
 	return out
 }
 
-// owed returns what a viewer of a crowded room must hold: the series that it is told are
-// sent, and those that it still draws. The caller holds v.mu.
+// owed returns the truth of the series that a viewer of a crowded room must hold: the series that the
+// room sends, and the series that the viewer still draws. The caller holds v.mu.
 func (v *viewer) owed(series map[string]truth) map[string]truth {
 	if !v.crowded {
 		return only(series, v.labels())

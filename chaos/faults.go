@@ -28,9 +28,9 @@ type fault struct {
 	allowed []string
 	// before is by how much such a gap may begin earlier than others.
 	before time.Duration
-	// loses says that the log loses its end, and its sources send it again. A server
-	// that ends (kills) while it waits for who does not come back has not saved what it
-	// has received of that, and says that there may be a gap.
+	// loses says that the log loses its end, and that the sources send the lost batches again. kills
+	// says that a server ends: if it ends while it still waits for sources that do not come back, it
+	// has not saved which batches it has received since the loss, and declares a gap.
 	loses, kills bool
 }
 

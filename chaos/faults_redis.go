@@ -46,7 +46,8 @@ func redisFaults() []fault {
 		fits:   withRedis,
 		inject: sometimesDeaf((*rig).emptyRedis),
 	}, {
-		// What the server missed is nowhere any more: the one case for a declared gap.
+		// The entries that the server missed exist nowhere any more. This is the one case for a
+		// declared gap.
 		name:    "Redis restarts without persistence, a server was cut off for longer than sources send again",
 		loses:   true,
 		fits:    withRedis,
@@ -64,7 +65,7 @@ func redisFaults() []fault {
 		// Trimming by age does the same, after a minute at the least.
 		name: "a server is away for longer than the log goes back",
 		fits: func(r *rig) bool { return withRedis(r) && len(r.servers) > 1 },
-		// Nor may it have saved how far it was since the log lost its end the last time.
+		// The server may also not have saved its position since the log lost its end the last time.
 		allowed: []string{logTrimmed, logLost},
 		// A source may have been away before the server was.
 		before: 45 * time.Second,
@@ -176,9 +177,9 @@ func (r *rig) logAhead() (time.Duration, error) {
 	return max(0, time.Until(time.UnixMilli(ms))).Truncate(time.Millisecond), nil
 }
 
-// sometimesDeaf cuts, in half of the cases, one server off from Redis meanwhile:
-// what the log loses then, that server gets only if its sources publish it again. It is
-// less than the 10 s that they do, so no gap may be declared.
+// sometimesDeaf cuts, in half of the cases, one server off from Redis meanwhile: what the log loses
+// then, that server gets only if its sources publish it again. The loss is shorter than the 10 s that
+// sources send again, so no gap may be declared.
 func sometimesDeaf(inject func(r *rig) error) func(r *rig) error {
 	return func(r *rig) error {
 		if r.rand.IntN(2) == 0 {
@@ -214,8 +215,8 @@ func (r *rig) killRedis(appendfsync string) error {
 	return r.redis.start()
 }
 
-// failOver makes the spare Redis a replica, lets it fall behind, and promotes it after
-// the end of the first one. Everybody is led to it without a word.
+// failOver makes the spare Redis a replica, lets it fall behind, and promotes it after the end of the
+// first one. All links are then repointed to the new master, without notice to the processes.
 func (r *rig) failOver() error {
 	if err := r.spare.forget(); err != nil {
 		return err

@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// The harness's sources measure numbers that anybody can work out again. Their
-// samples lie on a grid of ticks; where in the tick says which life of the
-// source it was, since it started or its clock was last set: what one life
-// measured ascends, whatever the clock did. A life's late samples have a strand
-// of their own. So a source has 25 lives before a strand is used again.
+// The harness's sources measure numbers that anybody can work out again. Their samples lie on a grid of
+// ticks. The place within the tick tells the life of the source; a life begins when the source starts,
+// and when its clock is set. The samples of one life ascend, whatever the clock did. A life's late
+// samples have a strand of their own. So a source has 25 lives before a strand is used again.
 const (
 	tick      = 50 // ms
 	lives     = tick / 2

@@ -33,7 +33,7 @@ type verdict struct {
 	Notes        []string
 }
 
-// maxNotes bounds the details that are kept: where much is wrong, much is alike.
+// maxNotes bounds the details that are kept: when there are many faults, most of them look alike.
 const maxNotes = 40
 
 func (v *verdict) add(w verdict) {
@@ -68,7 +68,7 @@ type allowance struct {
 
 func (a allowance) allows(g gap) bool {
 	if !hasNumbers(g.series) {
-		// How late its writer was, and how far ahead, nobody can know.
+		// Nobody can know how late, or how far ahead of the clock, the writer of the series was.
 		a.from, a.to = a.from-maxBacklog, a.to+maxAhead
 	}
 	return a.reason == g.reason && a.from <= g.from && g.to <= a.to && !(a.plain && hasNumbers(g.series))
@@ -112,7 +112,7 @@ func judge(h *holding, series map[string]truth, from, to int64, allowed []allowa
 	for g := range h.gaps {
 		bySeries[g.series] = append(bySeries[g.series], g)
 	}
-	// A server that has lost the first value takes the next for it.
+	// A server that has lost the first value of a time takes the second value for the first.
 	inGap := func(name string, t int64) bool {
 		holds := func(g gap) bool { return g.holds(name, t) }
 		return slices.ContainsFunc(bySeries[name], holds) || slices.ContainsFunc(bySeries[""], holds)
@@ -215,9 +215,9 @@ func (v *verdict) note(format string, args ...any) {
 	}
 }
 
-// agree compares holders that should have the same where nothing else is known of
-// the samples, those of a real collector: what one has all must have, with the same
-// value. It returns what that makes of each series.
+// agree compares holders of samples of a real collector, of which no journal exists: a sample that one
+// holder has must be in all holders, with the same value. It returns the truth of each series that
+// follows from that.
 func agree(holders ...*holding) map[string]truth {
 	all := map[string]map[int64]float64{}
 	for _, h := range holders {

@@ -67,7 +67,7 @@ func (r *redis) start() error {
 	return nil
 }
 
-// ask runs one command and returns Redis's answer; an answer that is an error is one here.
+// ask runs one command and returns Redis's answer; an error reply is returned as an error.
 func (r *redis) ask(command ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -17,8 +17,8 @@ type Report struct {
 	counts counts // of everything but faults
 }
 
-// Row is what came of one kind of fault. A sample that several holders lack is
-// lost as often; one that lies in declared gaps of several counts once.
+// Row is what came of one kind of fault. A sample counts as lost once for each holder that lacks it,
+// but as gapped only once, however many holders have declared the gap.
 type Row struct {
 	Fault   string
 	Times   int

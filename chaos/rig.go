@@ -32,9 +32,8 @@ type Shape struct {
 	Sentinels bool
 }
 
-// window is what viewers watch. A rig lives for less, so that every viewer is
-// to hold everything since it began to watch; and a window of a source's
-// samples fits into points.
+// window is what viewers watch. A rig lives for less than the window, so every viewer must hold
+// everything since it began to watch. The samples of a source in one window fit into points.
 const window = 800 * time.Second
 
 // rig is real processes with links between them, and viewers.
@@ -67,7 +66,7 @@ type rig struct {
 	mounts []string // of the disks
 
 	back     time.Duration // by how much a source's samples went back: its gaps may begin earlier by that
-	front    time.Duration // by how much they were ahead, which may be where they went back from
+	front    time.Duration // by how much they were ahead; a clock may have gone back from there
 	ahead    time.Duration // by how much the log was ahead of the clock: what was lost since then may end later by that
 	losses   []allowance   // where a server that is killed may not know what it has
 	unstored []span        // when a server alone has shown what it could not record
@@ -272,9 +271,9 @@ const (
 	measured       = "cpu_usage_percent"
 )
 
-// inhabit lets writers without numbers write, and viewers watch: one that knows only it
-// for each server, some that go from one to the other, one behind nginx; restless ones
-// with several rooms, and those of namespace /.
+// inhabit starts the writers without numbers and the viewers: for each server one viewer that knows
+// only this server, some viewers that move between servers, one viewer behind nginx, restless viewers
+// with several rooms, and viewers of namespace /.
 func (r *rig) inhabit() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.leave = cancel

@@ -21,9 +21,9 @@ const (
 	rootWindow = 100 * time.Second // of the servers, unless they are told another
 )
 
-// rootViewer is a page of namespace /, of the recipe that /plotly comes from. It is owed
-// every acknowledged sample that is newer than all before it. One that is restless comes
-// anew all the time, so that it joins in the moment of a flush.
+// rootViewer is a page of namespace /, as in the recipe that /plotly comes from. It is owed every
+// acknowledged sample that is newer than all before it. One that is restless comes anew all the time,
+// so that it joins in the moment of a flush.
 type rootViewer struct {
 	name      string
 	addresses []string
@@ -185,8 +185,9 @@ func (v *rootViewer) forget() {
 	v.judgedOrder, v.judged = 0, 0
 }
 
-// records returns the times, in the order of their batches, that are newer than all
-// before them. One that servers may refuse is none, and hides those that are not newer.
+// records returns the times, in the order of their batches, that are newer than all before them. A time
+// that servers may refuse is left out of the result, and so are the later times that are not newer than
+// it.
 func (a *account) records(refusable func(t int64) bool) (out []int64) {
 	times := make([]int64, 0, len(a.sent))
 	for t := range a.sent {

@@ -17,8 +17,8 @@ import (
 // masterName is what sentinels call the rig's Redis.
 const masterName = "chaos"
 
-// addSentinels makes the spare Redis a replica of the first, and has three sentinels
-// watch both. Who asks them is led to Redis itself: there is no link between.
+// addSentinels makes the spare Redis a replica of the first, and has three sentinels watch both. A
+// program that asks the sentinels connects to Redis directly, without a link.
 func (r *rig) addSentinels() error {
 	if err := r.spare.start(); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (r *rig) addSentinels() error {
 	return nil
 }
 
-// throughSentinels is the --bus flag of who asks the sentinels.
+// throughSentinels is the --bus flag of a program that asks the sentinels.
 func (r *rig) throughSentinels() []string {
 	url := "redis+sentinel://" + r.sentinels[0].address + "/0?master_name=" + masterName
 	for _, s := range r.sentinels[1:] {
@@ -86,7 +86,8 @@ func sentinelFaults() []fault {
 			return r.promoted(func() error { old.kill(); return nil }, old.start)
 		},
 	}, {
-		// It is the master still when it goes on, for whoever did not leave it.
+		// When the paused master goes on, it is still the master for every program that did not leave
+		// it.
 		name:  "the master is paused (SIGSTOP), sentinels promote its replica",
 		loses: true,
 		fits:  withSentinels,

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// The folder has a Go file of its own kind nowhere, so that the go command does
-// not take shim.c for cgo.
+// shim.c is in a folder without Go files, so that the go command does not compile it with cgo.
 //
 //go:embed shim/shim.c
 var shimSource []byte

@@ -225,9 +225,9 @@ func (r *room) learn(series []wire.Descriptor) {
 	}
 }
 
-// fresh returns what counts new samples. What comes in the order of the log is
-// checked for it: a source's samples of one strand ascend. Not those in a declared gap:
-// when their source sends the last seconds again for another reason, they come late.
+// fresh returns a function that counts new samples. It also checks the order of the samples that come
+// in the order of the log: the samples of one strand of a source must ascend. Samples in a declared gap
+// are exempt, because they come late when their source sends the last seconds again for another reason.
 func (r *room) fresh(inLogOrder bool, in string) func(series string, t int64) {
 	now := time.Now()
 	told := ""
@@ -236,7 +236,8 @@ func (r *room) fresh(inLogOrder bool, in string) func(series string, t int64) {
 		r.lastNew = now
 		r.latest[series] = t
 		of := strandOf(series, t)
-		// What a bootstrap has not or only in a column is new when it comes again.
+		// A sample that the bootstrap lacks, or has only in a column, counts as new when it comes
+		// again.
 		old := t < r.from || r.held.covers(series, t)
 		if inLogOrder && t < r.newest[of] && !old && !r.held.declared(series, t) {
 			if told == "" {
@@ -261,9 +262,9 @@ func (v *viewer) pause() time.Duration {
 	return d
 }
 
-// live reports whether the last sample that came of every one of the series is
-// newer than t, but for by how much, in ms, the series lags; and how far the slowest is,
-// that lag included. Without series, those that it knows are meant.
+// live reports whether the newest sample of each series, plus the lag of the series in ms, is later
+// than t. slowest is the smallest of these sums. Without series, live looks at all series that the
+// viewer knows, without a lag.
 func (v *viewer) live(series map[string]int64, t int64) (live bool, slowest int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

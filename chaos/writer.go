@@ -108,7 +108,7 @@ func (w *writer) deliver(ctx context.Context, times []int64) {
 	w.times = append(w.times, times...)
 }
 
-// insist posts the body until it need not be sent again, or ctx has ended: false.
+// insist posts the body until it need not be sent again. It returns false when ctx has ended before.
 func (w *writer) insist(ctx context.Context, body []byte, samples, refused int) bool {
 	for {
 		done, err := w.post(ctx, body, samples, refused)
@@ -212,8 +212,8 @@ func (w *writer) post(ctx context.Context, body []byte, samples, refused int) (d
 	}
 }
 
-// truths returns what is known of the writer's series. What is possible is asked of
-// later: the writer goes on, also with what it measured long ago.
+// truths returns what is known of the writer's series. The function possible looks at the writer when
+// it is called, because the writer goes on, also with samples that it has measured long ago.
 func (w *writer) truths() map[string]truth {
 	w.mu.Lock()
 	defer w.mu.Unlock()
