@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// linesAtOnce and linesEvery bound the lines with one message: so many at once, then one in
-	// that time. A stranger can cause some with every request; without a bound a single connection
-	// filled a disk with 60 GB a day.
+	// linesAtOnce and linesEvery bound the lines with one message: linesAtOnce in a burst, then one
+	// every linesEvery. A stranger can cause log lines with every request; without a bound a single
+	// connection filled a disk with 60 GB a day.
 	linesAtOnce = 10
 	linesEvery  = time.Second
 	// maxLogged is the length of a text in a line, in bytes: queries of strangers are
@@ -25,8 +25,8 @@ const (
 // this one, were not written.
 const leftOut = "left_out"
 
-// calm passes on as many lines of each message as a reader can read. Lines below level
-// info are asked for to see every one.
+// calm limits the rate of lines with the same message. Lines below level info are not limited, because
+// a user who asks for them wants every one.
 type calm struct {
 	slog.Handler
 	kinds *kinds

@@ -24,11 +24,11 @@ type limits struct {
 	MaxEvents                int         `help:"Events a second from a page, heartbeats included, 10 to 10000; twice as many at once. A page that sends more is slowed down, and closed after 10 s of it." default:"50"`
 	MaxSeries                int         `help:"Series in memory, 1 to 100000000: those of the last hours. Samples of new ones beyond are refused at the HTTP endpoints, those of known ones are not." default:"100000"`
 	MaxNewSeries             int         `help:"New series in a minute, 1 to 100000000. The HTTP endpoints answer 503 for more, and their writers send them again; known series go on." default:"50000"`
-	MemoryLimit              memorySize  `help:"Bytes of memory that the server may use, 64M or more. Where four fifths are in use nobody can join, and new series are refused, until they are not. Default: GOMEMLIMIT, or the limit of its control group, or the machine's memory." placeholder:"BYTES"`
+	MemoryLimit              memorySize  `help:"Bytes of memory that the server may use, 64M or more. While more than four fifths are in use, no page can join, and new series are refused. Default: GOMEMLIMIT, or the limit of its control group, or the machine's memory." placeholder:"BYTES"`
 	MaxQueries               int         `help:"Queries over HTTP that are evaluated at once, 1 to 1000. More wait for their turn." default:"4"`
 	QueryTimeout             duration    `help:"Time that a query over HTTP may take, 100ms to 10m, its wait included." default:"30s"`
 	MaxQuerySamples          int         `help:"Samples that a query over HTTP may have in memory at once, 1000 to 1000000000, 16 bytes each." default:"10000000"`
-	MaxOutput                size        `help:"Bytes queued for a page that does not read, 4k to 64M. Then it misses packets, and continues where it was when it reads." default:"256k"`
+	MaxOutput                size        `help:"Bytes queued for a page that does not read, 4k to 64M. When the queue is full the page misses updates; once it reads again, it is sent what it missed." default:"256k"`
 }
 
 // Bounds of the limits.
@@ -44,7 +44,8 @@ const (
 	minMemory                            = 64 << 20
 )
 
-// check refuses limits under which no page would work, or which are none.
+// check refuses limits that are out of bounds: values with which no page would work, or which limit
+// nothing.
 func (l *limits) check() error {
 	if d := time.Duration(l.ConnectTimeout); d < minConnectTimeout || d > maxConnectTimeout {
 		return fmt.Errorf("--connect-timeout must be 100ms to 5m, not %v", d)
@@ -80,11 +81,11 @@ func (l *limits) check() error {
 }
 
 const (
-	// besides is how many connections, beside Socket.IO's, there is always room for: pages that load,
-	// writers, probes. Where descriptors are few it is a quarter of all.
+	// besides is the number of connections kept for other traffic than Socket.IO: pages that load,
+	// writers, probes. Where descriptors are few it is a quarter of all connections.
 	besides = 1024
-	// Of the descriptors a quarter, this many at most, is kept for what is not a
-	// connection from outside: the store's files, Redis, the collector's measurements.
+	// A quarter of the descriptors, but at most descriptorsKept, is kept for other uses than
+	// connections from outside: the files of the store, Redis, the measurements of the collector.
 	descriptorsKept = 512
 	// perAddressByDefault is the bound of Socket.IO connections of an address that
 	// is not this machine's; half of all where there are fewer.
@@ -94,8 +95,8 @@ const (
 // manyDescriptors stands for a limit that is not known, or is none: more than any machine serves.
 const manyDescriptors = 1 << 20
 
-// capacity is how many connections are taken: open, of every kind, and sockets, those of
-// Socket.IO among them; and of one address. noLimit: any number.
+// capacity is how many connections the server accepts: open counts connections of every kind, sockets
+// those of Socket.IO among them, and each has a bound for one address. noLimit: any number.
 type capacity struct {
 	open, openPerAddress, sockets, socketsPerAddress int
 }

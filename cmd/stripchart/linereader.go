@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// maxWaiting bounds the numbers that were read and not sent yet. At one a second they are
-	// those of a day, and older ones no server takes. When it is reached, reading waits.
+	// maxWaiting bounds the numbers that were read and not sent yet. When the bound is reached, reading
+	// waits. At one number a second the bound is a little more than a day, and servers refuse older
+	// numbers.
 	maxWaiting = 100_000
 	// maxLine bounds the bytes of a line.
 	maxLine = 1 << 20

@@ -19,8 +19,8 @@ const (
 	// maxRequest bounds the numbers of one request, so that it fits into what proxies allow
 	// (nginx 1 MiB).
 	maxRequest = 10_000
-	// lastTries is how long a server that is away is waited for once nothing more comes, and
-	// stopTries once somebody has stopped the program.
+	// lastTries is how long the sender waits for a server that is away after the end of the input, and
+	// stopTries how long after the program was told to stop.
 	lastTries = time.Minute
 	stopTries = 5 * time.Second
 )
@@ -58,13 +58,13 @@ func (s *lineSender) run(ctx context.Context) error {
 		}
 	}
 	if s.partly {
-		return errors.New("not every number was written; the reasons stand above")
+		return errors.New("not every number was written; see the messages above for the reasons")
 	}
 	return nil
 }
 
-// stopped says, once run has returned, that ctx has ended before the input. A file that was
-// pushed is not there as a whole then.
+// stopped returns an error, once run has returned, if ctx ended before the input did: the server then
+// has only a part of the input.
 func (s *lineSender) stopped(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return nil

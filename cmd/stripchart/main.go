@@ -17,9 +17,9 @@ var version = "dev"
 // Exit codes.
 const (
 	exitOK    = 0
-	exitError = 1 // it could not start, or failed
-	// The command line is wrong: EX_USAGE of sysexits.h. It is not 2, with which Go
-	// ends after a panic: systemd has to tell the one, which it cannot cure, from the other.
+	exitError = 1 // the program could not start, or failed
+	// The command line is wrong: EX_USAGE of sysexits.h. It is not 2, the code of a Go program after a
+	// panic: systemd must not restart the program after a wrong command line, but has to after a panic.
 	exitUsage = 64
 )
 

@@ -30,10 +30,10 @@ import (
 type options struct {
 	DataDir   string `help:"Folder of the history, and of the batches that wait for the bus. Default: ${data_dir}." placeholder:"DIR"`
 	Bus       string `help:"How batches go from collectors to servers. Default: memory, within this process; redis://host:6379/0 and its other forms (rediss://, unix://, redis+sentinel://, redis+cluster://); or, for collect, http(s)://server." default:"memory" placeholder:"URL"`
-	Sync      string `help:"When what is acknowledged is on this machine's disk: os, when the system writes it, which a power cut may come before; or always, with an fsync before each acknowledgement." enum:"os,always" default:"os"`
+	Sync      string `help:"When acknowledged batches reach this machine's disk: os, when the system writes them, so a power cut may lose up to about 30 s; or always, with an fsync before each acknowledgement." enum:"os,always" default:"os"`
 	Stream    string `help:"Name of the log in Redis. Programs with the same name share one." default:"stripchart"`
-	LogFormat string `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text"`
-	LogLevel  string `help:"Least level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	LogFormat string `help:"Format of the log on standard error: text or json." enum:"text,json" default:"text"`
+	LogLevel  string `help:"Lowest level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
 	collecting `embed:"" group:"collecting"`
 	serving    `embed:"" group:"serving"`
@@ -125,7 +125,8 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		return o, "", errHelp
 	}
 	if err != nil {
-		// It repeats what it does not understand, which may be a URL in the wrong place.
+		// The parser quotes arguments that it does not understand, and such an argument may be a URL
+		// with a password.
 		return o, "", errors.New(userInfo.ReplaceAllString(err.Error(), "://"))
 	}
 	command, _, _ = strings.Cut(k.Command(), " ") // without the arguments

@@ -200,16 +200,16 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	return nil
 }
 
-// held is the series that the server holds in memory: those that the hub and the
-// database hold, who forget at different times.
+// held is the set of series that the server holds in memory: the series of the hub and those of the
+// database, which forget series at different times.
 type held struct {
 	hub   *live.Hub
 	store *store.Store
 }
 
-// Count is the larger of the two numbers. The database forgets series as time goes
-// on in what is written, so when nothing was for as long as the hub remembers, its number
-// stands still, and would keep everybody out for ever.
+// Count is the larger of the two numbers. The database forgets series only as newer samples are
+// written. When nothing was written for as long as the hub remembers series, the number of the database
+// stands still; Count then returns 0, because that number would keep all new series out for ever.
 func (h held) Count() int {
 	lately := h.hub.Series()
 	if lately == 0 {
@@ -302,9 +302,8 @@ func (p *program) decode(b []byte) (*bus.Batch, error) {
 	return batch, err
 }
 
-// publish is the collector's way to a bus in memory. A batch that was shown but
-// cannot be recorded is done with: the pages say so, and a second try would show
-// it twice.
+// publish is the collector's way to a bus in memory. A batch that was shown but cannot be recorded is
+// not retried: the pages say that it was not recorded, and a second try would show it twice.
 func (p *program) publish(ctx context.Context, b *bus.Batch) error {
 	p.measured.Store(time.Now().UnixMilli())
 	if err := p.bus.Publish(ctx, b); !errors.Is(err, bus.ErrNotStored) {
@@ -313,8 +312,8 @@ func (p *program) publish(ctx context.Context, b *bus.Batch) error {
 	return nil
 }
 
-// toSpool is the collector's way to a bus that can be away. A batch that the spool
-// holds in memory is the spool's: it sends it.
+// toSpool is the collector's way to a bus that can be away. The spool also sends a batch that it could
+// hold only in memory, so such a batch counts as accepted.
 func (p *program) toSpool(ctx context.Context, b *bus.Batch) error {
 	p.measured.Store(time.Now().UnixMilli())
 	if err := p.spool.Append(ctx, b); !errors.Is(err, spool.ErrHeld) {

@@ -24,10 +24,10 @@ const (
 	stillMeasuring = 20 * time.Second
 )
 
-// Run runs until ctx ends, or a part fails, and stops in an order in which
-// nothing that was acknowledged is lost and nobody waits for somebody gone: the
-// collector, which publishes what it has measured; then the viewers, who are sent
-// it and told goodbye; then the hub. The store and the spool are left to Close.
+// Run runs until ctx ends or a part fails. It stops the parts in an order in which no acknowledged
+// batch is lost and no part waits for a part that has ended: first the collector, which publishes its
+// last batches; then the viewers, which are sent these batches and told goodbye; then the hub. Close
+// closes the store and the spool.
 func (p *program) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -156,8 +156,8 @@ func (p *program) sendTheRest(sender <-chan struct{}, most time.Duration) {
 	}
 }
 
-// alive reports whether the program's heart beats: the hub's lock can be taken, and
-// the collector measures.
+// alive reports whether the program still works, for the watchdog of systemd: the hub's lock can be
+// taken, and the collector measures.
 func (p *program) alive() bool {
 	if p.hub != nil {
 		p.hub.Pulse()
@@ -169,7 +169,8 @@ func (p *program) alive() bool {
 	return silent < stillMeasuring+3*p.interval
 }
 
-// fewWaiting batches are on their way to the bus even when all is well.
+// fewWaiting is how many batches may wait in the spool before the status mentions them: some are always
+// on their way to the bus.
 const fewWaiting = 5
 
 // status is what `systemctl status` shows.
