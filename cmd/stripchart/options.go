@@ -40,7 +40,7 @@ type options struct {
 	limits     `embed:"" group:"limits"`
 
 	Run     struct{}  `cmd:"" default:"1" hidden:""`
-	Serve   struct{}  `cmd:"" help:"Server only: pages, history, and a door for collectors."`
+	Serve   struct{}  `cmd:"" help:"Server only: pages, history, and an endpoint for collectors."`
 	Collect struct{}  `cmd:"" help:"Collector only: measures this host and publishes to --bus."`
 	Push    pushing   `cmd:"" help:"Reads numbers from standard input, a line at a time, and sends them to a server as a series."`
 	Export  exporting `cmd:"" help:"Writes what a server has recorded to a file: CSV, JSON lines or OpenMetrics."`
