@@ -190,6 +190,7 @@ const FAULTS = [
       bootstrap(page, { blocks: [block(9, 3)] });
       update(page, { blocks: [block(0, 0)] });
       update(page, { blocks: [block(2, 1)] });
+      page.judge(200, NOW + 120_000);
     },
   ],
   [

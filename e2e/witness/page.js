@@ -18,6 +18,15 @@ const short = value => {
   return text.length > 300 ? `${text.slice(0, 300)}...` : text;
 };
 
+/** How long after a loss the gap of it may be told. */
+const GAP_DUE = 30_000;
+
+/** The time of the log in a position, Unix ms. The document calls positions opaque; this judge looks into them. @param {unknown} position */
+function logTime(position) {
+  const found = /-(\d{13})-\d+$/.exec(String(position));
+  return found ? Number(found[1]) : undefined;
+}
+
 export class Page {
   /**
    * @param {object} o
@@ -81,6 +90,8 @@ export class Page {
     this.ready = false;
     /** What the complete bootstrap was asked for. */
     this.covered = 0;
+    /** @type {{ server: string, series: Series, t: number, what: string, until: number }[]} samples out of order, perhaps in a gap */
+    this.behind = [];
     /** @type {{ since: string, window: number, points: number, at: number, fresh: boolean }[]} */
     this.asked = [];
     this.now = 0;
@@ -204,8 +215,8 @@ export class Page {
       this.position = m.position;
       this.seen = this.judging() ? undefined : Math.min(at, m.now);
     }
-    // "A window is [now - window, now]", by the server's clock: a busy machine hands messages over late.
-    if (this.asked.length === 0) this.fits(part, Math.min(at, m.now));
+    // "All that came up to it has been sent": the bootstrap may be as old as its position.
+    if (this.asked.length === 0) this.fits(part, Math.min(at, m.now, logTime(m.position) ?? at));
     this.part = undefined;
     this.ready = true;
     this.bootAt = at;
@@ -438,7 +449,13 @@ export class Page {
     for (const [key, { oldest, newest, series }] of fresh) {
       const before = this.newest.get(key) ?? -Infinity;
       if (series.ordered && oldest < before && !this.truth.declared(server, key, oldest)) {
-        this.report('order', `${key}: ${oldest} comes behind ${before} in ${kind} ${m.reason ?? ''}`);
+        this.behind.push({
+          server,
+          series,
+          t: oldest,
+          what: `comes behind ${before} in ${kind} ${m.reason ?? ''}`,
+          until: at + GAP_DUE,
+        });
       }
       this.newest.set(key, Math.max(before, newest));
     }
@@ -584,6 +601,13 @@ export class Page {
     /** @type {Lack[]} */
     const lacks = [];
     let compared = 0;
+    // What fills a gap comes late. The gap is told later still.
+    this.behind = this.behind.filter(b => !this.truth.declared(b.server, b.series.key, b.t));
+    for (const { series, t, what, until } of this.behind) {
+      if (to > until) this.report('order', `${series.key}: ${t} ${what}`);
+      else lacks.push({ series, t, what, rule: 'order' });
+    }
+    this.behind = this.behind.filter(b => to <= b.until);
     for (const series of this.due(limit)) {
       const raw = this.raw.get(series.key);
       const columns = this.columns.get(series.key);
