@@ -12,7 +12,8 @@ import (
 // slices between from and to that can hold samples.
 func (r *rig) truths(from, to int64) (_ map[string]truth, slices []int64, err error) {
 	in := map[int64]bool{}
-	for t := max(from, r.began.UnixMilli()); t <= to; t += slice {
+	// The first sample of a series that lags is older than the rig.
+	for t := max(from, r.began.UnixMilli()-maxLag); t <= to; t += slice {
 		in[t/slice] = true
 	}
 	in[to/slice] = true

@@ -188,8 +188,8 @@ const (
 )
 
 // settled is how old a sample is, in ms, when its source has published it for sure, or has
-// at least said that it will.
-const settled = maxLag + 2*lateBy
+// at least said that it will: a busy one says so late.
+const settled = maxLag + 4*lateBy
 
 // one injects one fault and judges what was measured from from on. It returns
 // up to when.
