@@ -112,10 +112,15 @@ func (j *judge) judgeSource(a *application) {
 	}
 	// A source does not write all its series every time. Where sources write the same series, what
 	// is missing may be of a series that another one was the last to write.
-	for _, y := range j.sources {
-		if y != s && !(y.shares(a.logTime) && s.shares(a.logTime)) {
-			continue
+	writers := []*source{s}
+	if s.shares(a.logTime) {
+		for _, y := range j.sources {
+			if y != s && y.shares(a.logTime) {
+				writers = append(writers, y)
+			}
 		}
+	}
+	for _, y := range writers {
 		for x := range y.series {
 			if !inBatch[x] {
 				add(x, a.newest)
