@@ -23,6 +23,7 @@ import (
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/rw"
 	"stripchart/internal/export"
+	"stripchart/internal/testkit"
 )
 
 // command runs the program in this process.
@@ -62,26 +63,6 @@ func fileSamples(t testing.TB, path string) map[string][]bus.Sample {
 			t.Fatalf("%s: %v", path, err)
 		}
 		all[r.Labels.String()] = append(all[r.Labels.String()], r.Samples...)
-	}
-}
-
-func sameFiles(t testing.TB, what string, got, want map[string][]bus.Sample) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Errorf("%s: %d series, want %d", what, len(got), len(want))
-	}
-	for ls, samples := range want {
-		g := got[ls]
-		if len(g) != len(samples) {
-			t.Errorf("%s: %s has %d samples, want %d", what, ls, len(g), len(samples))
-			continue
-		}
-		for i, s := range samples {
-			if g[i].T != s.T || math.Float64bits(g[i].V) != math.Float64bits(s.V) {
-				t.Errorf("%s: %s: %v, want %v", what, ls, g[i], s)
-				break
-			}
-		}
 	}
 }
 
@@ -133,7 +114,7 @@ func TestWhatIsExportedAndImportedIsTheSame(t *testing.T) {
 		for name, p := range map[string]*process{"online": online, "offline": offline} {
 			again := filepath.Join(dir, fmt.Sprint(name, i, ".jsonl"))
 			must(t, "export", again, "--from", p.url)
-			sameFiles(t, end+" "+name, fileSamples(t, again), want)
+			testkit.SameSamples(t, end+" "+name, fileSamples(t, again), want)
 		}
 		code, _, said := command(t, nil, "import", file, "--offline", "--data-dir", data)
 		if code != exitError || !strings.Contains(said, offline.url) || !strings.Contains(said, "stop it") {

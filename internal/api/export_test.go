@@ -21,6 +21,7 @@ import (
 	"stripchart/internal/bus"
 	"stripchart/internal/export"
 	"stripchart/internal/store"
+	"stripchart/internal/testkit"
 )
 
 // exported asks for an export and decodes it.
@@ -72,26 +73,6 @@ func fill(t testing.TB, v *served) map[string][]bus.Sample {
 	return all
 }
 
-func sameSamples(t testing.TB, what string, got, want map[string][]bus.Sample) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Errorf("%s: %d series, want %d", what, len(got), len(want))
-	}
-	for ls, samples := range want {
-		g := got[ls]
-		if len(g) != len(samples) {
-			t.Errorf("%s: %s has %d samples, want %d", what, ls, len(g), len(samples))
-			continue
-		}
-		for i, s := range samples {
-			if g[i].T != s.T || math.Float64bits(g[i].V) != math.Float64bits(s.V) {
-				t.Errorf("%s: %s: %v, want %v", what, ls, g[i], s)
-				break
-			}
-		}
-	}
-}
-
 func TestAnExportHasEverySampleBitByBit(t *testing.T) {
 	v := serve(t, store.Options{}, Options{})
 	all := fill(t, v)
@@ -101,7 +82,7 @@ func TestAnExportHasEverySampleBitByBit(t *testing.T) {
 		for _, gzip := range []bool{true, false} {
 			client := &http.Client{Transport: &http.Transport{DisableCompression: !gzip, DisableKeepAlives: true}}
 			got, res := exported(t, client, s.URL, f, form("match[]", `{__name__!=""}`))
-			sameSamples(t, string(f), got, all)
+			testkit.SameSamples(t, string(f), got, all)
 			if res.Uncompressed != gzip || res.Header.Get("Content-Type") != f.ContentType() {
 				t.Errorf("%s: %v", f, res.Header)
 			}
@@ -170,7 +151,7 @@ func TestAnExportGoesOnWhereATurnHasEnded(t *testing.T) {
 			}
 			got[run.Labels.String()] = append(got[run.Labels.String()], run.Samples...)
 		}
-		sameSamples(t, fmt.Sprintf("every %d. turn is short", every), got, all)
+		testkit.SameSamples(t, fmt.Sprintf("every %d. turn is short", every), got, all)
 		if every == 1 && turns < 80 {
 			t.Errorf("only %d turns", turns)
 		}

@@ -57,7 +57,7 @@ var mayImport = map[string]struct {
 	"internal/backoff":                {nil, "pauses between attempts are the same everywhere, whatever is attempted"},
 	"internal/httperr":                {nil, "the form of an error is the same for every HTTP endpoint and for the client that reads it"},
 	"internal/memory":                 {nil, "how much memory there is is asked of the system, and told to whoever may refuse something"},
-	"internal/testkit":                {[]string{"internal/wlogpage"}, "tests of any package use it"},
+	"internal/testkit":                {[]string{"internal/bus", "internal/wlogpage"}, "tests of any package use it"},
 	"internal/textline":               {nil, "lines of text are read alike by the server and by stripchart push"},
 	"internal/sdnotify":               {nil, "what systemd is told is asked of functions, so that any command can use it"},
 	"internal/deptest":                {nil, "it looks at packages from outside"},
