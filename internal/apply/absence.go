@@ -77,6 +77,12 @@ type missing struct {
 	after int64
 	// bound is when what is missing begins at the latest, since after may not be known.
 	bound int64
+	// first is the oldest time of the series in the batch with which this is found; 0: none. The store
+	// may hold that batch, from a life before.
+	first int64
+	// lag is by how many ms before bound it may begin where no sample before it is known: the series may
+	// have been behind the others of its source.
+	lag int64
 	// early is the greatest distance, in ms, by which a sample of the writer was older than one that
 	// the writer had written before.
 	early int64
@@ -91,6 +97,8 @@ func (m *missing) span() (from, to int64) {
 	from = m.bound
 	if m.after != recent.UnknownTime {
 		from = min(from, m.after)
+	} else {
+		from -= m.lag
 	}
 	return from - m.early - 1, m.to
 }
@@ -156,7 +164,11 @@ func (j *judge) ask(ctx context.Context, m *absence) error {
 	var of []*missing
 	for i := range m.series {
 		if x := &m.series[i]; x.after == recent.UnknownTime {
-			questions = append(questions, store.Question{Labels: x.labels, From: x.bound - newestWithin, To: x.bound})
+			to := x.bound
+			if x.first != 0 {
+				to = min(to, x.first-1)
+			}
+			questions = append(questions, store.Question{Labels: x.labels, From: to - newestWithin, To: to})
 			of = append(of, x)
 		}
 	}

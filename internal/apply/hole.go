@@ -3,6 +3,7 @@ package apply
 import (
 	"maps"
 
+	"stripchart/internal/bus"
 	"stripchart/internal/recent"
 	"stripchart/internal/wire"
 )
@@ -11,6 +12,7 @@ import (
 type hole struct {
 	reason string
 	bound  int64 // as in missing; Unix ms
+	delay  int64 // source.delay before it, ms
 	to     int64
 	// told are the series for which it was declared, by their hashes, where this process
 	// did not know the source's series before. A series that is known as the source's own
@@ -35,7 +37,7 @@ func (s *source) lacked(newer *hole) {
 
 // widen makes one hole of x and of a newer one.
 func (x *hole) widen(newer *hole) *hole {
-	newer.bound, newer.to = min(x.bound, newer.bound), max(x.to, newer.to)
+	newer.bound, newer.to, newer.delay = min(x.bound, newer.bound), max(x.to, newer.to), min(x.delay, newer.delay)
 	if x.told != nil {
 		maps.Copy(x.told, newer.told)
 		newer.told = x.told
@@ -74,6 +76,7 @@ func (j *judge) judgeSource(a *application) {
 	}
 	oldest := a.logTime - j.window
 	bound := max(since, oldest)
+	delay := s.delay()
 	passed := int64(0) // log time since its last batch
 	if s.known() {
 		passed = max(0, a.logTime-s.heardAt)
@@ -83,12 +86,16 @@ func (j *judge) judgeSource(a *application) {
 	if measured != recent.UnknownTime {
 		measured = min(measured+s.lag.most(), inLog-1)
 	}
-	add := func(x *series, newest int64) {
+	add := func(x *series, samples []bus.Sample) {
+		newest := a.newest
 		y := missing{hash: x.Hash, labels: x.Labels, after: x.last, bound: bound, early: s.back.most(), to: inLog}
+		if n := len(samples); n > 0 {
+			newest, y.first = samples[n-1].T, samples[0].T
+		}
 		last := y.after
 		if last == recent.UnknownTime {
-			y.bound -= s.lagAt(a, newest)
-			last = y.bound
+			y.lag = s.behind(a.logTime, newest, delay)
+			last = y.bound - y.lag
 		}
 		switch {
 		case newest == recent.UnknownTime:
@@ -103,11 +110,7 @@ func (j *judge) judgeSource(a *application) {
 	inBatch := make(map[*series]bool, len(a.incoming))
 	for i := range a.incoming {
 		in := &a.incoming[i]
-		newest := a.newest
-		if n := len(in.samples); n > 0 {
-			newest = in.samples[n-1].T
-		}
-		add(in.series, newest)
+		add(in.series, in.samples)
 		inBatch[in.series] = true
 	}
 	// A source does not write all its series every time. Where sources write the same series, what
@@ -123,13 +126,13 @@ func (j *judge) judgeSource(a *application) {
 	for _, y := range writers {
 		for x := range y.series {
 			if !inBatch[x] {
-				add(x, a.newest)
+				add(x, nil)
 			}
 		}
 	}
 	last, first := s.seq, b.First()
 	m.declared = func() {
-		x := &hole{reason: m.reason, bound: bound, to: inLog}
+		x := &hole{reason: m.reason, bound: bound, delay: delay, to: inLog}
 		if measured > bound {
 			x.to = measured + 1
 		}
@@ -146,14 +149,15 @@ func (j *judge) judgeSource(a *application) {
 	a.absences = append(a.absences, m)
 }
 
-// lagAt returns by how many ms a series is behind the newest series of its source, when the newest time
-// of the series in a batch is t. A span that begins in a hole is widened to the past by that lag. The
-// caller holds recent.Log.Mu.
-func (s *source) lagAt(a *application, t int64) int64 {
-	if t == recent.UnknownTime {
-		return 0
+// behind returns by how many ms, at most, a series may have been behind the newest series of its source
+// before a hole. The newest time of the series in a batch of a log time is t; recent.UnknownTime: the
+// batch does not hold it. delay is that of the source before the hole. The caller holds recent.Log.Mu.
+func (s *source) behind(logTime, t, delay int64) int64 {
+	lag := s.lag.most()
+	if t != recent.UnknownTime {
+		lag = max(lag, logTime-t-delay)
 	}
-	return max(0, max(a.newest, s.lastT)-t)
+	return lag
 }
 
 // lacksFrom returns the latest possible beginning of the span that is missing before a batch of a
@@ -193,7 +197,7 @@ func (j *judge) alsoMissing(a *application) {
 				continue
 			}
 			m.series = append(m.series, missing{
-				hash: x.Hash, labels: x.Labels, after: x.last, bound: h.bound - s.lagAt(a, samples[len(samples)-1].T),
+				hash: x.Hash, labels: x.Labels, after: x.last, bound: h.bound, first: samples[0].T, lag: s.behind(a.logTime, samples[len(samples)-1].T, h.delay),
 				early: s.back.most(), to: h.to,
 			})
 		}

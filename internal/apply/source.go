@@ -84,6 +84,7 @@ type savedSource struct {
 type savedHole struct {
 	Reason string `json:"reason"`
 	Bound  int64  `json:"bound"` // Unix ms
+	Delay  int64  `json:"delay"`
 	To     int64  `json:"to"`
 }
 
@@ -98,7 +99,7 @@ func (x sources) restore(saved map[string]savedSource) {
 			s.sentT = *y.SentT
 		}
 		for _, h := range y.Holes {
-			s.holes = append(s.holes, &hole{reason: h.Reason, bound: h.Bound, to: h.To, told: map[uint64]struct{}{}})
+			s.holes = append(s.holes, &hole{reason: h.Reason, bound: h.Bound, delay: h.Delay, to: h.To, told: map[uint64]struct{}{}})
 		}
 		x[id] = s
 	}
@@ -110,7 +111,7 @@ func (x sources) save() map[string]savedSource {
 	for id, s := range x {
 		y := savedSource{Seq: s.seq, EpochSeq: s.epochSeq, SentT: &s.sentT, LastT: s.lastT, HeardAt: s.heardAt, Back: s.back, Lag: s.lag, SharedAt: s.sharedAt}
 		for _, h := range s.holes {
-			y.Holes = append(y.Holes, savedHole{Reason: h.reason, Bound: h.bound, To: h.to})
+			y.Holes = append(y.Holes, savedHole{Reason: h.reason, Bound: h.bound, Delay: h.delay, To: h.to})
 		}
 		saved[id] = y
 	}
@@ -197,6 +198,15 @@ func newestOf(b *bus.Batch) int64 {
 
 // known reports whether s.seq is known: the newest number of the source in the log, as of heardAt.
 func (s *source) known() bool { return s.heardAt > 0 }
+
+// delay returns how long after it was measured the newest accepted sample of the last batch with one came
+// into the log, in ms; 0 where that is not known. It is negative where the source's clock is ahead.
+func (s *source) delay() int64 {
+	if !s.known() || s.lastT == recent.UnknownTime {
+		return 0
+	}
+	return s.heardAt - s.lastT
+}
 
 // recall restores the sequence of an unknown source from what b says of it: a log in memory has begun
 // anew, and the source has dropped batches meanwhile. Without Dropped the first number of a source says

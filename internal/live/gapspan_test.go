@@ -344,6 +344,32 @@ func TestABatchOfALaggingSeriesDoesNotEndTheHoleOfOthers(t *testing.T) {
 	})
 }
 
+// Where the hole of a series that is seen for the first time begins, the newest series of its source shows,
+// though the batches behind the hole do not hold that one.
+func TestALaggingSeriesThatIsSeenAfterTheHoleHasItsOwnHole(t *testing.T) {
+	const lag = 2000
+	for name, before := range map[string]map[int][]int64{"the lag is known": {0: {0}, 1: {-lag}}, "the lag is not known": {0: {0}}} {
+		t.Run(name, func(t *testing.T) {
+			holes(t, func(t *testing.T, l *fakeLog, restart func()) map[int][]int64 {
+				next := func(seq uint64, after time.Duration, times map[int][]int64) {
+					time.Sleep(after)
+					now := map[int][]int64{}
+					for n := range times {
+						now[n] = []int64{ms() + times[n][0]}
+					}
+					putSeries(t, l, seq, now)
+				}
+				next(1, time.Second, before)
+				lost := ms() + 100 // batch 2
+				restart()
+				next(3, 600*time.Millisecond, map[int][]int64{1: {-lag}})
+				next(4, 200*time.Millisecond, map[int][]int64{1: {-lag}, 2: {-lag}})
+				return map[int][]int64{1: {lost - lag}, 2: {lost - lag}}
+			})
+		})
+	}
+}
+
 // What its source says of a hole counts for a server that knows the source too.
 func TestAHoleBeginsWhereItsSourceSaysSo(t *testing.T) {
 	holes(t, func(t *testing.T, l *fakeLog, restart func()) map[int][]int64 {
