@@ -41,7 +41,7 @@ func (e liveEncoding) broadcast(j *job) []Packet {
 	var ps []Packet
 	if len(j.pending) > 0 || len(j.update.Series) > 0 || len(j.update.Gone) > 0 || j.update.Matched != nil {
 		j.update.Blocks = blocksOf(rowsOf(j.pending))
-		ps = append(ps, e.transport.Encode(NamespaceLive, wire.EventUpdate, j.update.AppendJSON(nil)))
+		ps = append(ps, e.update(j.update))
 	}
 	ps = append(ps, e.gaps(j.gaps)...)
 	if j.tellState {
@@ -55,6 +55,10 @@ func (e liveEncoding) status(j *job) Packet {
 	return e.encode(wire.EventStatus, wire.Status{Room: j.room.id, State: j.state, Since: j.since})
 }
 
+func (e liveEncoding) update(u wire.Update) Packet {
+	return e.transport.Encode(NamespaceLive, wire.EventUpdate, u.AppendJSON(nil))
+}
+
 func (e liveEncoding) party(j *job, p *party) []Packet {
 	var ps []Packet
 	rows := rowsOf(p.chunks)
@@ -66,9 +70,13 @@ func (e liveEncoding) party(j *job, p *party) []Packet {
 		for _, part := range parts {
 			ps = append(ps, e.transport.Encode(NamespaceLive, wire.EventBootstrap, wire.AppendReason(part, p.reason)))
 		}
-	case len(rows) > 0 || len(p.descriptors) > 0:
-		u := wire.Update{Room: j.room.id, Position: j.update.Position, Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors, Matched: j.update.Matched}
-		ps = append(ps, e.transport.Encode(NamespaceLive, wire.EventUpdate, u.AppendJSON(nil)))
+		if p.matched != nil {
+			ps = append(ps, e.update(wire.Update{Room: j.room.id, Position: j.update.Position, Now: j.now, Matched: p.matched}))
+		}
+	case len(rows) > 0 || len(p.descriptors) > 0 || p.matched != nil:
+		ps = append(ps, e.update(wire.Update{
+			Room: j.room.id, Position: j.update.Position, Now: j.now, Blocks: blocksOf(rows), Series: p.descriptors, Matched: p.matched,
+		}))
 	}
 	ps = append(ps, e.gaps(p.gaps)...)
 	// A viewer that resumes may have been told another state before.

@@ -229,7 +229,7 @@ func (f *flusher) takeBack(jobs []job) {
 			back(s.viewer, j.from, j.drains)
 		}
 		// They have missed this as well; everybody is told again.
-		if j.update.Matched != nil || len(j.update.Gone) > 0 {
+		if len(j.update.Gone) > 0 {
 			j.room.news.again(&j.update)
 			j.room.markDirty()
 		}

@@ -26,6 +26,7 @@ type party struct {
 	gaps        []wire.Gap
 	lastT       int64 // newest time of their bootstrap, for namespace /
 	descriptors []wire.Descriptor
+	matched     *int // how many series match, if a page was told another number; nil: none was
 }
 
 // takeNewcomers groups the newcomers of r by cursor and makes them current.
@@ -42,7 +43,7 @@ func (r *Room) takeNewcomers(end uint64) []party {
 	}
 	var parties []party
 	byKey := map[key]int{}
-	missed := missedBy(r)
+	missed, matched := missedBy(r), r.matched()
 	inWindow := sync.OnceValue(func() []wire.Gap {
 		return r.members.messages(r.id, r.follower.GapsIn(r.recent.Now()-r.horizon, math.MaxInt64))
 	})
@@ -102,6 +103,9 @@ func (r *Room) takeNewcomers(end uint64) []party {
 			parties = append(parties, p)
 		}
 		parties[i].viewers = append(parties[i].viewers, v)
+		if v.told != matched {
+			parties[i].matched = &matched
+		}
 	}
 	r.seats.keep(stay)
 	for i := range parties {

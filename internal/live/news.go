@@ -82,10 +82,7 @@ func (n *news) mark() bool {
 }
 
 // again has everybody told again what a refused update said.
-func (n *news) again(u *wire.Update) {
-	n.matched = n.matched || u.Matched != nil
-	n.gone = append(n.gone, u.Gone...)
-}
+func (n *news) again(u *wire.Update) { n.gone = append(n.gone, u.Gone...) }
 
 // drop forgets what is pending of the log.
 func (n *news) drop() { n.pending, n.gaps = nil, nil }

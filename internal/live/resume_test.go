@@ -168,3 +168,49 @@ func TestEverySubscribeIsAnswered(t *testing.T) {
 		}
 	})
 }
+
+// How many series match is told to a page that was away too, when it changes while the page comes back.
+func TestAPageThatComesBackIsToldHowManyMatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newMemStore(), nil)
+		defer r.stop()
+		r.put(nil, seriesLabels(0, 0), bus.Sample{T: ms(), V: 1})
+		p := newPage(t, r.hub, 1<<20)
+		a := p.ask(`{"query":"m","window":900}`)
+		away := p.held(a.Room)
+		p.close()
+		stays := newPage(t, r.hub, 1<<20)
+		defer stays.close()
+		stays.ask(`{"query":"m","window":900}`)
+		for n := range 20 {
+			time.Sleep(time.Duration(n) * 7 * time.Millisecond) // at another distance to the flush each time
+			s := &stub{}
+			c := r.hub.NewClient(s)
+			arg, _ := json.Marshal(map[string]any{"query": "m", "window": 900, "since": away.position})
+			matched := make(chan int, 1)
+			c.Subscribe(arg, func(b []byte) {
+				var m wire.Subscribed
+				if err := json.Unmarshal(b, &m); err != nil || !m.OK {
+					t.Errorf("%s: %v", b, err)
+				}
+				matched <- m.Matched
+			})
+			r.put(nil, seriesLabels(0, n+1), bus.Sample{T: ms(), V: 1})
+			time.Sleep(time.Second)
+			told := <-matched
+			for _, b := range s.sent(wire.EventUpdate) {
+				var u wire.Update
+				if err := json.Unmarshal(b, &u); err != nil {
+					t.Fatal(err)
+				}
+				if u.Matched != nil {
+					told = *u.Matched
+				}
+			}
+			if told != n+2 {
+				t.Errorf("the page was told last that %d match, want %d", told, n+2)
+			}
+			c.Close()
+		}
+	})
+}

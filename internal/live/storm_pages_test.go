@@ -220,7 +220,7 @@ func (p *tab) subscribe(s *stay, since string) {
 			p.w.fault("answer", "%s: subscribe %s: %s", p.name, arg, b)
 		}
 		if a.OK {
-			s.room, s.in = a.Room, true
+			s.room, s.in, s.matched = a.Room, true, a.Matched
 			if a.Sent > p.w.limit {
 				p.w.fault("crowded", "%s: %s sends %d series", p.name, s.query, a.Sent)
 			}
@@ -266,5 +266,19 @@ func (p *tab) judge(report func(sort, format string, args ...any)) {
 	defer p.line.mu.Unlock()
 	for _, s := range p.stays {
 		s.judge(p.w, report)
+		if n, is := p.hub.matchedBy(s.room); is && n != s.matched {
+			report("matched", "%s: was told that %d series match %s, and %d do", p.name, s.matched, s.query, n)
+		}
 	}
+}
+
+// matchedBy returns how many series match in a room.
+func (h *Hub) matchedBy(room string) (n int, is bool) {
+	h.recent.Mu.Lock()
+	defer h.recent.Mu.Unlock()
+	r := h.audience.rooms.byID[room]
+	if r == nil {
+		return 0, false
+	}
+	return r.matched(), true
 }

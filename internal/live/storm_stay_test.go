@@ -35,6 +35,7 @@ type stay struct {
 	gaps     map[string][]wire.Gap
 	values   map[string]int // how many the bootstrap under way has of each series
 	changed  []changed
+	matched  int // how many series match, as the page was told last
 	diary    []string
 }
 
@@ -104,6 +105,9 @@ func (s *stay) take(w *world, f *fakePacket) {
 		s.learn(m.Series)
 		s.add(w, m.Now, m.Blocks)
 		s.gone(w, &m)
+		if m.Matched != nil {
+			s.matched = *m.Matched
+		}
 		s.position = m.Position
 	case wire.EventGap:
 		var m wire.Gap

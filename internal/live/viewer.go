@@ -33,6 +33,7 @@ type behind struct {
 
 	anew   bool         // its last bootstrap was not sent: it needs another
 	cursor uint64       // index of the first entry that it was not sent
+	told   int          // how many matching series its page was told of; 0: not known
 	ahead  bus.Position // position that the page has seen and this server has not reached; zero: none
 	lastT  int64        // of namespace /: newest time that it was sent
 }
@@ -250,5 +251,9 @@ func (v *viewer) subscribed() wire.Subscribed {
 	r := v.room
 	r.recent.Mu.Lock()
 	defer r.recent.Mu.Unlock()
-	return wire.Subscribed{OK: true, Room: r.id, Matched: r.matched(), Sent: len(r.members.byKey)}
+	n := r.matched()
+	if v.behind != nil {
+		v.told = n
+	}
+	return wire.Subscribed{OK: true, Room: r.id, Matched: n, Sent: len(r.members.byKey)}
 }
