@@ -370,6 +370,44 @@ func TestALaggingSeriesThatIsSeenAfterTheHoleHasItsOwnHole(t *testing.T) {
 	}
 }
 
+// A history that lies inside a gap names the gap of a series that has no sample there.
+func TestAHistoryInsideAGapNamesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		defer func() { r.stop() }()
+		putSeries(t, l, 1, map[int][]int64{0: {ms()}, 1: {ms()}})
+		time.Sleep(time.Minute)
+		put(t, l, seriesLabels(1, 0), ms())
+		inside := ms()
+		time.Sleep(time.Minute)
+		putSeries(t, l, 3, map[int][]int64{0: {ms()}})
+		time.Sleep(time.Second)
+		c := r.hub.NewClient(&stub{})
+		defer c.Close()
+		answer := make(chan []byte, 1)
+		c.History(fmt.Appendf(nil, `{"query":"m","from":%d,"to":%d}`, inside-1000, inside+1000), func(b []byte) { answer <- b })
+		var m wire.HistoryAnswer
+		if b := <-answer; json.Unmarshal(b, &m) != nil || !m.OK {
+			t.Fatalf("history was answered with %s", b)
+		}
+		named := map[string]bool{}
+		for _, g := range m.Gaps {
+			for _, id := range g.IDs {
+				named[m.Series[id].Labels.String()] = g.From < inside && inside < g.To
+			}
+		}
+		for _, n := range []int{0, 1} {
+			if ls := seriesLabels(0, n).String(); !named[ls] {
+				t.Errorf("%s lacks samples, and the history names the gaps %+v of %+v", ls, m.Gaps, m.Series)
+			}
+		}
+		if ls := seriesLabels(1, 0).String(); named[ls] || len(m.Series) != 3 || m.Matched != 1 {
+			t.Errorf("%d of the series %+v match; %s in a gap: %v", m.Matched, m.Series, ls, named[ls])
+		}
+	})
+}
+
 // What its source says of a hole counts for a server that knows the source too.
 func TestAHoleBeginsWhereItsSourceSaysSo(t *testing.T) {
 	holes(t, func(t *testing.T, l *fakeLog, restart func()) map[int][]int64 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -153,17 +154,52 @@ func (x *reader) once(sel selector, from, to int64, points int) (*wire.HistoryAn
 		return nil, err
 	}
 	answer := &wire.HistoryAnswer{OK: true, From: from, To: to, Now: x.recent.Now(), Matched: matched, Series: []wire.Descriptor{}}
+	x.recent.Mu.Lock()
+	gs = append(gs, x.follower.GapsIn(from, to)...)
+	x.recent.Mu.Unlock()
+	if hs, err = x.withLacking(sel, from, to, hs, gs); err != nil {
+		return nil, err
+	}
 	ids := make([]int, len(hs))
 	for i := range hs {
 		ids[i] = i
 		answer.Series = append(answer.Series, wire.Descriptor{ID: i, Labels: hs[i].Labels, IntervalMS: hs[i].IntervalMS})
 	}
 	answer.Blocks = blocksOf(historyRows(hs, ids))
-	x.recent.Mu.Lock()
-	gs = append(gs, x.follower.GapsIn(from, to)...)
-	x.recent.Mu.Unlock()
 	answer.Gaps = gapsOfHistory(gs, hs)
 	return answer, nil
+}
+
+// besideSpan is how far outside of a span a series may have its samples, in ms, to be in a history of the
+// span because of a gap.
+const besideSpan = int64(time.Hour / time.Millisecond)
+
+// withLacking adds the series to a history that have no sample in its span because of a gap: the reader is
+// to see the gap.
+func (x *reader) withLacking(sel selector, from, to int64, hs []store.History, gs []*recent.Gap) ([]store.History, error) {
+	if len(gs) == 0 {
+		return hs, nil
+	}
+	var beside []labels.Labels
+	err := x.reads.Read(x.ctx, func(ctx context.Context) (err error) {
+		beside, err = x.store.Series(ctx, sel.matchers, from-besideSpan, to+besideSpan)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	has := make(map[uint64]bool, len(hs))
+	for i := range hs {
+		has[recent.Hash(hs[i].Labels)] = true
+	}
+	for _, ls := range beside {
+		hash := recent.Hash(ls)
+		lacks := func(g *recent.Gap) bool { return g.Series.Has(hash) }
+		if len(hs) < x.o.Limits.Series && !has[hash] && slices.ContainsFunc(gs, lacks) {
+			hs = append(hs, store.History{Labels: ls})
+		}
+	}
+	return hs, nil
 }
 
 // gapsOfHistory returns what a history's reader is told of gaps.
