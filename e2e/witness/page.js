@@ -479,8 +479,8 @@ export class Page {
     if (before !== undefined && before !== v && !this.truth.declared(server, key, t)) {
       this.report('value', `${key} at ${t} was ${before} and is ${v} in ${kind}`);
     }
-    // What lies before the window may come as well, late: nothing is said of it.
-    if (before === undefined && t >= this.now - this.window * 1000) {
+    // What lies before the window may come as well, late: nothing is said of it. What lies in a column is held.
+    if (before === undefined && t >= this.now - this.window * 1000 && !this.columnOf(key, t)) {
       const series = this.truth.series.get(key);
       if (series) {
         const f = fresh.get(key);
@@ -492,6 +492,15 @@ export class Page {
       }
     }
     held.set(t, v);
+  }
+
+  /** A column that the page holds and in which t lies. @param {string} key @param {number} t */
+  columnOf(key, t) {
+    for (const step of this.steps.get(key) ?? []) {
+      const column = this.columns.get(key)?.get(`${step} ${Math.floor(t / step) * step}`);
+      if (column) return column;
+    }
+    return undefined;
   }
 
   /** @param {string} key @param {any} block @param {(number | null)[]} values @param {number} at */
@@ -610,8 +619,6 @@ export class Page {
     this.behind = this.behind.filter(b => to <= b.until);
     for (const series of this.due(limit)) {
       const raw = this.raw.get(series.key);
-      const columns = this.columns.get(series.key);
-      const steps = this.steps.get(series.key);
       /** @type {Set<Column>} */
       const touched = new Set();
       /** @param {import('./truth.js').Sample} s */
@@ -621,11 +628,7 @@ export class Page {
         if (acknowledgedAt(s) === Infinity) continue;
         compared++;
         if (settled(s)) continue;
-        let column;
-        for (const step of steps ?? []) {
-          column = columns?.get(`${step} ${Math.floor(s.t / step) * step}`);
-          if (column) break;
-        }
+        const column = this.columnOf(series.key, s.t);
         if (column) touched.add(column);
         else
           lacks.push({
