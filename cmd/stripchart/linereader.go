@@ -25,7 +25,7 @@ const (
 	// maxKeys bounds the series of one stripchart push.
 	maxKeys = 10_000
 	// maxAhead is how far the times of lines without one may be ahead of the clock; see
-	// lineReader.now.
+	// lineSeries.now.
 	maxAhead = time.Second
 )
 

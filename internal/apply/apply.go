@@ -54,7 +54,7 @@ type applier struct {
 	log     *slog.Logger
 	metrics *metrics
 	pages   Pages
-	turn    chan struct{} // buffered, capacity 1: held while a batch is applied, or an idle log judged
+	turn    chan struct{} // buffered, capacity 1: held while a batch is applied, or an idle log judged; the order of locks is at recent.Log.Mu
 
 	progress progress
 	sources  sources

@@ -3,8 +3,11 @@
 //
 // Guarantees:
 //
-//  1. A batch is acknowledged after the store has committed it (or has said
-//     that it cannot record for now, bus.ErrNotStored).
+//  1. With a log in memory a batch is acknowledged after the store has committed it, and after the
+//     gaps that were declared for its source are saved. While the disk is full the writer gets
+//     bus.ErrNotStored instead. A batch of Redis is acknowledged before it is read here
+//     (bus.Delivery.Kept): a commit that fails is tried until it succeeds, and the saved position
+//     passes a batch only after the gaps that the batch revealed are saved.
 //  2. What is accepted is decided in one place (accept.go), by a rule that
 //     gives the same answer on every server and at every replay. Package ingest
 //     checks the same rule earlier, by its own clock, for batches without a number: their
@@ -75,10 +78,10 @@
 //     and its series get a gap (hole.go). Series that nobody has written to for a while get one
 //     with a later batch, or by the clock while nothing comes (loss.go). Until then positions
 //     are of no epoch (Standing.Judging), so no page takes its lines to another server.
-//  6. The gap is declared and saved before the batch is acknowledged (ledger.go, save.go), passes
-//     through the ring as part of an entry (recorder.pass), and the next flush sends "gap" to
-//     each room that has one of the series. Viewers that join later are sent it with their
-//     bootstrap.
+//  6. The gap is declared (ledger.go) and passes through the ring as part of an entry
+//     (recorder.pass). The next flush sends "gap" to each room that has one of the series. Viewers
+//     that join later are sent it with their bootstrap. The gap is saved (save.go) before the saved
+//     position passes the batch that revealed it.
 //
 // # Several servers
 //

@@ -15,7 +15,7 @@ const (
 	lossPatience    = 15_000
 	maxLossPatience = 4 * 3600 * 1000
 	// awayIntervals is how many intervals sources are waited for; as many as those after which a
-	// room is stale (staleIntervals).
+	// room is stale (staleIntervals in package live).
 	awayIntervals = 3
 	// lossMargin, in ms, is the assumed delay between the measurement of a sample and its entry into
 	// the log, where nothing else is known. A source publishes within moments, and resends what its

@@ -13,7 +13,7 @@ import (
 	"stripchart/internal/store"
 )
 
-// Options are the options of newFollower. All but Replica and MaxShown are required.
+// Options are the options of New. All but Replica and MaxShown are required.
 type Options struct {
 	Bus      bus.Bus
 	Store    Store
@@ -49,7 +49,7 @@ type Notes interface {
 	LossesDeclared([]store.Loss) error
 }
 
-// Pages is the page side, as the log side sees it. The goroutine that applies calls all with
+// Pages is the page side, as the log side sees it. All methods are called with applier.turn and
 // recent.Log.Mu held.
 type Pages interface {
 	// Take has pages told of an entry, which is the ring's newest and has the index at.

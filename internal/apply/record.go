@@ -268,8 +268,8 @@ func (r *recorder) pass(e recent.Entry) (at uint64) {
 // writing is a part that is on its way into the store.
 type writing struct {
 	recent.Part
-	of   *series // part.series
-	late int     // as many of fresh are committed before the others: see recordLate
+	of   *series // the log side of Part.Series
+	late int     // as many of Fresh are committed before the others: see recordLate
 }
 
 // partsOf returns what is accepted, in parts that fit into a piece each. It uses the memory of

@@ -30,7 +30,7 @@ type saver struct {
 	*applier
 	wake chan struct{} // buffered, capacity 1: save before the time
 	// notes is buffered, capacity 1. Its holder writes the store's notes, so that an older version
-	// never replaces a newer one. It is taken before recent.Log.Mu.
+	// never replaces a newer one. See recent.Log.Mu for the order of locks.
 	notes chan struct{}
 	// saves says that progress was saved once, by this life or one before. The goroutine that
 	// applies uses it alone.

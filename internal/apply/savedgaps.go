@@ -14,7 +14,7 @@ import (
 // savedGaps is the form of store.Gaps.
 type savedGaps struct {
 	Version int        `json:"version"` // 2
-	Series  []string   `json:"series"`  // sets of series, see concern.text
+	Series  []string   `json:"series"`  // sets of series, see recent.Concern.Text
 	Gaps    []savedGap `json:"gaps"`
 }
 

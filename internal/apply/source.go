@@ -33,7 +33,7 @@ type source struct {
 	// holes are what was missing lately, the newest last. Series that the source had not written
 	// before, or not since this process began, become known as its own only when it writes them.
 	holes []*hole
-	// gapsDeclared is what ledger.declared was when its newest gap was declared.
+	// gapsDeclared is what declaredGaps.declared was when its newest gap was declared.
 	gapsDeclared uint64
 }
 

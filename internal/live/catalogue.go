@@ -26,7 +26,7 @@ const (
 type catalogue struct {
 	*audience
 	feeds   map[string]*feed // by canonical selectors
-	listing chan struct{}    // buffered, capacity 1: held while a list is made
+	listing chan struct{}    // buffered, capacity 1: held while a list is made; the order of locks is at recent.Log.Mu
 }
 
 // feed is the catalogue of all watchers with the same selectors. recent.Log.Mu guards it.

@@ -31,7 +31,7 @@ type member struct {
 	labels   labels.Labels
 	hash     uint64         // of labels, see recent.Hash; 0: not computed yet
 	series   *recent.Series // nil while only the store knows it
-	at       int            // place in series.members
+	at       int            // place in Series.Members
 	interval int64          // as last told, ms
 	lastT    int64          // newest sample that is known, Unix ms
 

@@ -289,7 +289,7 @@ func (r *Room) identify(past pastOfRoom) identified {
 
 const (
 	// A room is stale when its newest sample is older than the larger of staleAfter
-	// and staleIntervals of its shortest interval. (awayIntervals is the log side's.)
+	// and staleIntervals of its shortest interval. (In package apply it is awayIntervals.)
 	staleAfter     = 3000 // ms
 	staleIntervals = 3
 )

@@ -313,7 +313,7 @@ func firstOf(list []*recent.Series, want int, exact bool) []*recent.Series {
 	return list[:min(len(list), want)]
 }
 
-// tidy drops the series from the index that were not written to for indexAge.
+// tidy drops the series from the index that were not written to for recent.IndexAge.
 func (x *matcher) tidy(now int64) {
 	x.recent.Mu.Lock()
 	all := x.recent.Index.AllBirths.After(0)

@@ -226,7 +226,7 @@ func (s *memStore) failing(f func() error) {
 
 // settle waits until every page has what it should have, and reports what is
 // still wrong after a time: after a loss of the log a server waits for its sources for
-// lossPatience before it declares what those lack that have not come back.
+// apply's lossPatience before it declares what those lack that have not come back.
 func (w *world) settle(tabs []*tab, roots []*rootVisitor) {
 	judge := func(report func(sort, format string, args ...any)) {
 		for _, p := range tabs {

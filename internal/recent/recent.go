@@ -31,10 +31,20 @@ type Log struct {
 	// late samples are committed, while history is read, while samples are encoded, or while
 	// a connection is written to.
 	//
-	// Other locks exist. bootstrap.mu in package live guards the encoded forms of one bootstrap, and
-	// is never held together with Mu. Three channels are locks, and are taken before Mu:
-	// applier.turn while a batch is applied or an idle log judged, Client.turn while a bootstrap or
-	// a history is handed over, and saver.notes while notes are written.
+	// Locks are taken in this order; a line names locks that are never held together.
+	//
+	//	apply: applier.turn, saver.notes; live: Client.turn; socketio: Conn.app
+	//	live: catalogue.listing
+	//	Mu
+	//	store: Store.appendMu
+	//	store: Store.mu
+	//
+	// The first two lines but for Conn.app are channels of capacity 1. applier.turn is held while a
+	// batch is applied or an idle log judged, saver.notes while notes are written, Client.turn while
+	// a bootstrap, a history or a catalogue is handed over, and catalogue.listing while a list of
+	// series is made. socketio holds Conn.app while it calls live with what a page sends.
+	// bootstrap.mu in package live guards the encoded forms of one bootstrap, and is never held
+	// together with Mu.
 	Mu    Lock
 	Ring  Ring
 	Index Index

@@ -20,7 +20,7 @@ type Series struct {
 
 	LastT      int64  // newest accepted time of this process, Unix ms; UnknownTime before the first
 	Interval   int64  // usual distance of samples in ms; 0: unknown
-	IntervalAt uint64 // index of the ring entry that changed interval last
+	IntervalAt uint64 // index of the ring entry that changed Interval last
 	lastDelta  int64
 	SeenAt     int64 // the server's clock at the last sample, Unix ms
 
@@ -52,8 +52,8 @@ func (s *Series) Forget() { s.forgotten = true }
 // IsBorn reports whether rooms and catalogues can find s.
 func (s *Series) IsBorn() bool { return s.birth > 0 && !s.forgotten }
 
-// seen notes the times of samples that were accepted in the ring entry with index at: lastT, and the
-// interval. The first distance between samples sets the interval. Later the interval changes only when
+// seen notes the times of samples that were accepted in the ring entry with index at: LastT, and the
+// Interval. The first distance between samples sets the interval. Later the interval changes only when
 // two distances in a row agree with each other and differ from the interval, so an outage or a late
 // sample changes nothing.
 func (s *Series) seen(samples []bus.Sample, now int64, at uint64) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// joined opens a connection to "/" and returns both its ends.
+// pair opens a connection to "/" and returns both its ends.
 func (st *site) pair(a *app) (*client, *Socket) {
 	st.t.Helper()
 	c := st.join("/")
