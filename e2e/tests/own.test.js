@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hatchedStretches } from '../support/chart.js';
 import { scene } from '../support/scene.js';
 import { until } from '../support/until.js';
 import { write } from '../support/write.js';
@@ -152,6 +153,24 @@ test(
     const legend = tab.page.locator('.legend');
     await until('both values', async () => /1\.00 GiB.*55\.0 %/s.test(await legend.innerText()));
     assert.match(await legend.innerText(), /several units/);
+  }),
+);
+
+test(
+  'lines that a pipe pushed at once show no rhythm, so nothing is said to be stale',
+  scene(async scene => {
+    const program = await scene.start('--interval', '200ms');
+    const tab = await scene.open(`${program.url}/?chart=demo&chart=.cpu`);
+    const body = '1\n2\n3\n4\n5\n';
+    assert.ok((await fetch(`${program.url}/api/v1/push/demo`, { method: 'POST', body })).ok);
+    const card = panel(tab, 'Demo');
+    await until('the last of them', async () => (await card.locator('.reading').innerText()) === '5');
+    const state = card.locator('.state');
+    await until('the words of an old sample', async () => (await state.count()) === 1);
+    assert.match(await state.innerText(), /^last sample \d\d:\d\d:\d\d$/);
+    assert.equal(await card.locator('.silent, .fault').count(), 0);
+    assert.deepEqual(await hatchedStretches(tab.page), []);
+    await tab.page.screenshot({ path: scene.path('burst.png') });
   }),
 );
 

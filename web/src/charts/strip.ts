@@ -246,8 +246,7 @@ export class Strip {
 
   show({ drawing, gaps, from, to, known, reach, began }: Shown): void {
     this.#drawing = drawing;
-    // Where many samples share a pixel, the one under the pointer is near enough.
-    this.#reach = Math.max(reach, (2 * (to - from)) / Math.max(1, this.#plot.over.clientWidth));
+    this.#reach = reach;
     this.#unknown = [
       { from, to: Math.min(Math.max(known.from, began ?? 0), to) },
       { from: Math.max(known.to, from), to },

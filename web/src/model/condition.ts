@@ -20,8 +20,8 @@ export interface Facts {
   readonly newest: number;
   /** Distance of samples in ms of the fastest series, 0 while unknown. */
   readonly interval: number;
-  /** Whether it comes in a steady rhythm. */
-  readonly steady: boolean;
+  /** How long that series may be silent, ms. */
+  readonly patience: number;
   /** Since when there is no connection; null while there is one. */
   readonly lostSince: number | null;
   /** How many hosts there are, and how many of them have fallen silent. */
@@ -43,20 +43,6 @@ export interface Condition {
   readonly detail: string;
 }
 
-/** The protocol's rule: a sample older than this, three intervals and three seconds at least, is stale; ms. */
-function staleAfter(interval: number): number {
-  return Math.max(3_000, 3 * interval);
-}
-
-/**
- * How long a series may be silent before that is an outage, ms. The collector has a rhythm; whoever else writes has pauses,
- * an evaluation between steps of a training, a door that nobody opens.
- */
-export function patience(interval: number, steady: boolean): number {
-  if (steady) return staleAfter(interval);
-  return interval > 0 ? Math.max(10_000, 30 * interval) : Number.POSITIVE_INFINITY;
-}
-
 /** What a chart's state is judged by: its `model/room.ts`. */
 export interface ChartFacts {
   readonly state: RoomState;
@@ -64,26 +50,39 @@ export interface ChartFacts {
   readonly since: number;
   readonly newest: number;
   readonly interval: number;
+  /** How long it may be silent before that is an outage, ms. */
+  readonly patience: number;
+  /** Whether it comes in a promised rhythm. */
   readonly steady: boolean;
 }
 
-/**
- * Some series are measured every 10 s only. As long as the server does not know the interval, which takes two samples,
- * silence means nothing before three of those, ms.
- */
-const UNKNOWN_SILENCE = 30_000;
+/** A last sample's time is told where it is older than this and nothing says whether that is an outage, ms. */
+const OLD = 10_000;
+
+/** What is to be said at a chart of its state. `fault`: it is not as it should be. */
+export interface ChartState {
+  readonly text: string;
+  readonly fault: boolean;
+}
+
+const AS_IT_SHOULD: ChartState = { text: '', fault: false };
 
 /**
- * What is to be said at a chart of its state; empty while it is live. A server that is away, or whose bus is, may say
- * nothing: so the page judges by the newest sample, too.
+ * Judges the state of a chart. A server that is away, or whose bus is, may say nothing: so the page judges by the newest
+ * sample, too.
  */
-export function chartState({ state, since, newest, interval, steady }: ChartFacts, now: number): string {
-  if (!Number.isFinite(newest)) return '';
-  const silent = now - newest > (interval === 0 && steady ? UNKNOWN_SILENCE : patience(interval, steady));
+export function chartState(facts: ChartFacts, now: number): ChartState {
+  const { state, since, newest, interval, patience, steady } = facts;
+  if (!Number.isFinite(newest)) return AS_IT_SHOULD;
+  const silent = now - newest > patience;
   // The server knows of no pauses: of what has no steady rhythm the page judges by itself.
-  if (state === 'stale' && steady && (interval > 0 || silent)) return `stale since ${sinceText(since, now)}`;
-  if (silent) return `stale since ${sinceText(newest, now)}`;
-  return state === 'not_stored' ? 'shown, not recorded: the server’s disk is full' : '';
+  if (state === 'stale' && steady && (interval > 0 || silent))
+    return { text: `stale since ${sinceText(since, now)}`, fault: true };
+  if (silent) return { text: `stale since ${sinceText(newest, now)}`, fault: true };
+  if (state === 'not_stored') return { text: 'shown, not recorded: the server’s disk is full', fault: true };
+  if (patience === Number.POSITIVE_INFINITY && now - newest > OLD)
+    return { text: `last sample ${sinceText(newest, now)}`, fault: false };
+  return AS_IT_SHOULD;
 }
 
 /** The newest sample's age is not told below this, ms. */
@@ -131,7 +130,7 @@ export function condition(facts: Facts): Condition {
     };
   if (!facts.joined) return { kind: 'connecting', title: 'connecting…', detail: '' };
   if (!seen) return { kind: 'waiting', title: 'waiting for the first sample', detail: '' };
-  if (age > patience(facts.interval, facts.steady))
+  if (age > facts.patience)
     return { kind: 'stale', title: 'stale', detail: `since ${sinceText(facts.newest, facts.now)}` };
   // A word is enough while samples come as they should.
   const detail = age > Math.max(QUIET, 2 * facts.interval) ? `newest sample ${formatAge(age)} ago` : '';

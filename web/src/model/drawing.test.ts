@@ -8,13 +8,19 @@ function line(interval: number, samples: readonly (readonly [number, number])[])
   return l;
 }
 
-test('what has no steady rhythm goes on over its pauses, and is broken by a long silence', () => {
-  const own = new Line({ __name__: 'train_loss' }, 500, { window: 1e6, points: 1200 });
-  for (const t of [1000, 1500, 7500, 8000, 30_000]) own.add(t, 1, 1e6);
-  expect(draw([own], 0, 34_000).holes).toEqual([{ from: 8000, to: 30_000 }]);
-  const single = new Line({ __name__: 'room' }, 0, { window: 1e6, points: 1200 });
-  single.add(1000, 1, 1e6);
-  expect(draw([single], 0, 90_000).holes).toEqual([]);
+test('what promised no rhythm goes on over its pauses, and is broken by a long silence once it had one', () => {
+  const own = (...times: number[]) => {
+    const line = new Line({ __name__: 'train_loss' }, 1, { window: 1e6, points: 1200 });
+    for (const t of times) line.add(t, 1, 1e6);
+    return draw([line], 0, 200_000).holes;
+  };
+  const steps = Array.from({ length: 40 }, (_, i) => 1000 + 500 * i);
+  expect(own(...steps, 27_000, 27_500, 70_000)).toEqual([
+    { from: 27_500, to: 70_000 },
+    { from: 70_000, to: 200_000 },
+  ]);
+  expect(own(1000), 'a single sample').toEqual([]);
+  expect(own(1000, 1001, 1002, 1003, 1004), 'a burst').toEqual([]);
 });
 
 test('samples that are no numbers are told', () => {

@@ -1,4 +1,3 @@
-import { patience } from './condition.ts';
 import type { Line } from './line.ts';
 
 /**
@@ -18,9 +17,6 @@ export interface Hole {
   readonly from: number;
   readonly to: number;
 }
-
-/** A line of a steady rhythm whose samples are more than this many of its intervals apart is broken there. */
-const BREAK = 3;
 
 /**
  * Lays out the lines from `from` to `to`, both Unix ms. `known` is the stretch of which everything is here: what has not
@@ -60,21 +56,20 @@ function stroke(line: Line, from: number, to: number): Stroke {
     else runs.push({ from: time, to: time });
   }
 
-  const apart = line.steady ? BREAK * line.interval : patience(line.interval, false);
-  const { samples, columns } = line;
+  const { samples, columns, apart } = line;
   if (samples) {
     const end = Math.min(samples.length, samples.indexAt(to) + 1);
     let last = Number.NaN;
     for (let i = Math.max(0, samples.indexAt(from) - 1); i < end; i++) {
       const time = samples.time(i);
-      point(time, samples.value(i), !(apart > 0 && time - last > apart) && !declared(line, last, time));
+      point(time, samples.value(i), !(time - last > apart) && !declared(line, last, time));
       last = time;
     }
   } else if (columns) {
     const { step } = columns;
     let last = Number.NaN;
     columns.forEach(Math.floor(from / step) - 1, Math.floor(to / step) + 1, k => {
-      const missing = k - last > 1 && apart > 0 && (k - last) * step > apart;
+      const missing = k - last > 1 && (k - last) * step > apart;
       const joined = !missing && !declared(line, (last + 1) * step - 1, k * step);
       point(k * step, columns.value(k, 0), joined);
       for (const which of [1, 2, 3] as const) point((k + which / 4) * step, columns.value(k, which), true);
@@ -147,5 +142,5 @@ function holes(lines: readonly Line[], strokes: readonly Stroke[], from: number,
 
 /** How long lines may be silent before that is a hole at the right end, where the next sample may be on its way, ms. */
 function silence(lines: readonly Line[]): number {
-  return Math.min(...lines.map(line => patience(line.interval, line.steady)));
+  return Math.min(...lines.map(line => line.patience));
 }

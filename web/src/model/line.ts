@@ -1,6 +1,7 @@
 import { isCollected } from './collected.ts';
 import { Columns } from './columns.ts';
 import { identity } from './labels.ts';
+import { MOST_DISTANCES, promisedPatience, seenPatience } from './rhythm.ts';
 import { Samples } from './samples.ts';
 import type { ColumnBlock, Labels } from './wire.ts';
 
@@ -16,6 +17,12 @@ export interface DeclaredGap {
   readonly to: number;
   readonly reason: string;
 }
+
+/** A line with a promised rhythm whose samples are more than this many intervals apart is broken there; docs/PROTOCOL.md. */
+const BREAK = 3;
+
+/** A series is looked at for its rhythm again after this much of its time, ms. */
+const JUDGED_FOR = 1_000;
 
 /** How far over its points a line may be: a server that sends just as many as fit must not make it fold. */
 const SLACK = 1.25;
@@ -44,6 +51,8 @@ export class Line {
   #gaps: DeclaredGap[] = [];
   #newestTime = Number.NEGATIVE_INFINITY;
   #newestValue = Number.NaN;
+  /** What `patience` was for which newest sample. */
+  #judged = { newest: Number.NaN, patience: Number.POSITIVE_INFINITY };
 
   constructor(labels: Labels, interval: number, extent: Extent) {
     this.labels = labels;
@@ -75,6 +84,24 @@ export class Line {
   /** Value of the newest sample, NaN while there is none. */
   get newestValue(): number {
     return this.#newestValue;
+  }
+
+  /** How long it may be silent before that is an outage, ms; Infinity where nobody can tell. */
+  get patience(): number {
+    if (this.steady) return promisedPatience(this.interval);
+    // Every second will do: a fast series need not be looked at with every sample.
+    if (!(this.#newestTime < this.#judged.newest + JUDGED_FOR))
+      this.#judged = {
+        newest: this.#newestTime,
+        patience: seenPatience(this.#newestTimes(), this.#columns?.step),
+      };
+    return this.#judged.patience;
+  }
+
+  /** Samples that are further apart than this are not joined, ms. */
+  get apart(): number {
+    if (!this.steady) return this.patience;
+    return this.interval > 0 ? BREAK * this.interval : Number.POSITIVE_INFINITY;
   }
 
   /** Takes a sample, late or not, any number of times. `now` is the server's clock. */
@@ -142,6 +169,17 @@ export class Line {
   /** The step on which the server would fold this extent: points/4 columns to the window. */
   #ownStep(): number {
     return Math.max(1, Math.ceil((4 * this.#extent.window) / this.#extent.points));
+  }
+
+  /** Times of the newest samples; of folded ones those of their columns. */
+  #newestTimes(): number[] {
+    const times: number[] = [];
+    const { length = 0 } = this.#samples ?? {};
+    for (let i = Math.max(0, length - MOST_DISTANCES - 1); i < length; i++)
+      times.push(this.#samples!.time(i));
+    const columns = this.#columns;
+    columns?.forEach(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, k => times.push(k * columns.step));
+    return times.slice(-MOST_DISTANCES - 1);
   }
 
   #fold(step: number): void {

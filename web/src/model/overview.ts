@@ -1,4 +1,3 @@
-import { patience } from './condition.ts';
 import { formatValue, type Unit } from './format.ts';
 import { byKey, NAME } from './labels.ts';
 import type { Line } from './line.ts';
@@ -89,7 +88,7 @@ export function overview(
     .map(([host, own]) => {
       const newest = Math.max(...own.map(line => line.newestTime));
       // Of no line this is true, too.
-      const silent = own.every(line => now - line.newestTime > patience(line.interval, line.steady));
+      const silent = own.every(line => now - line.newestTime > line.patience);
       return {
         host,
         silentSince: silent ? newest : null,
@@ -129,7 +128,7 @@ export function sparkline(lines: readonly Line[], from: number, to: number, top:
   }
   const highest = totals.reduce((most, value) => (value > most ? value : most), 0);
   const full = Number.isNaN(top) ? highest : top;
-  const longest = Math.max(...lines.map(line => patience(line.interval, line.steady))) / step + 1;
+  const longest = Math.max(...lines.map(line => line.patience)) / step + 1;
   let path = '';
   let last = Number.NEGATIVE_INFINITY;
   totals.forEach((total, i) => {

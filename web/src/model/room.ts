@@ -104,7 +104,12 @@ export class Room {
     return interval;
   }
 
-  /** Whether any line comes in a steady rhythm, so that silence is an outage. */
+  /** How long it may be silent before that is an outage, ms: as its least patient line. */
+  get patience(): number {
+    return Math.min(...this.lines.map(line => line.patience));
+  }
+
+  /** Whether any line comes in a steady rhythm, as the server takes it for granted. */
   get steady(): boolean {
     return this.lines.some(line => line.steady);
   }

@@ -1,4 +1,3 @@
-import { patience } from './condition.ts';
 import type { Line } from './line.ts';
 
 /**
@@ -8,10 +7,10 @@ import type { Line } from './line.ts';
 export function silentHosts(before: ReadonlySet<string>, lines: readonly Line[], now: number): Set<string> {
   const silent = new Set(before);
   const heard = new Set<string>();
-  for (const { labels, steady, interval, newestTime } of lines) {
+  for (const { labels, steady, interval, newestTime, patience } of lines) {
     const { host } = labels;
     if (host === undefined || !steady || interval === 0) continue;
-    if (now - newestTime <= patience(interval, true)) heard.add(host);
+    if (now - newestTime <= patience) heard.add(host);
     else silent.add(host);
   }
   for (const host of heard) silent.delete(host);

@@ -5,7 +5,7 @@ import type { Transport } from '../live/transport.ts';
 import { type Choices, readAddress, WALL_TURNS, writeAddress } from '../model/address.ts';
 import { MAX_CARDS } from '../model/cards.ts';
 import { ServerClock } from '../model/clock.ts';
-import { type Condition, type Connection, condition, patience } from '../model/condition.ts';
+import { type Condition, type Connection, condition } from '../model/condition.ts';
 import { gapText } from '../model/gap.ts';
 import { byKey } from '../model/labels.ts';
 import type { Level } from '../model/limits.ts';
@@ -350,7 +350,7 @@ export class Page {
     let interval = 0;
     let notStored = false;
     let loading = false;
-    let steady = false;
+    let patience = Number.POSITIVE_INFINITY;
     let refused = this.#views.size > 0;
     for (const { room, problem } of this.#views.keys()) {
       joined ||= room.joined;
@@ -362,7 +362,7 @@ export class Page {
       if (room.newest > newest) {
         newest = room.newest;
         interval = room.interval;
-        steady = room.steady;
+        patience = room.patience;
       }
     }
     // Where every history is under way, the page stands as it stood.
@@ -378,13 +378,12 @@ export class Page {
       silent: this.silent.value.size,
       newest,
       interval,
-      steady,
+      patience,
       notStored,
       now,
     });
     const last = this.condition.value;
-    if (next.kind === 'live' || next.kind === 'not-recorded')
-      this.#wakeAfter(newest + patience(interval, steady) - now);
+    if (next.kind === 'live' || next.kind === 'not-recorded') this.#wakeAfter(newest + patience - now);
     if (next.title !== last.title || (ages && next.detail !== last.detail)) this.condition.value = next;
   }
 

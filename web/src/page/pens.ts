@@ -1,6 +1,5 @@
 import { type Signal, signal } from '@preact/signals';
 import { assignInks, type Ink } from '../model/colour.ts';
-import { patience } from '../model/condition.ts';
 import { formatValue, type Unit, unitOf } from '../model/format.ts';
 import { byKey, distinguishing, lineKey, lineTitle, NAME, shorten } from '../model/labels.ts';
 import { graver, type Level, type Limits, levelOf } from '../model/limits.ts';
@@ -105,13 +104,12 @@ export class Pens {
 
   /**
    * Writes the values at `time`, or the newest ones where it is null, and whether they are old at `now`; `now` is null for what
-   * stands still. `interval` is the distance of samples, ms.
+   * stands still. `reach` is how far a sample may be from `time`, ms.
    */
-  writeValues(time: number | null, interval: number, now: number | null, limits: Limits): void {
+  writeValues(time: number | null, reach: number, now: number | null, limits: Limits): void {
     for (const { line, unit, value, silent, level } of this.list.value) {
-      silent.value =
-        now !== null && line.interval > 0 && now - line.newestTime > patience(line.interval, line.steady);
-      const number = time === null ? line.newestValue : valueNear(line, time, 1.5 * interval);
+      silent.value = now !== null && now - line.newestTime > line.patience;
+      const number = time === null ? line.newestValue : valueNear(line, time, reach);
       value.value = formatValue(number, unit);
       level.value = levelOf(number, limits);
     }
@@ -136,10 +134,10 @@ export class Pens {
   }
 
   /** The values at `time`, the highest first, and last the lines without one. */
-  rows(time: number, interval: number): Row[] {
+  rows(time: number, reach: number): Row[] {
     return this.list.value
       .filter(({ shown }) => shown.value)
-      .map(pen => ({ pen, number: valueNear(pen.line, time, 1.5 * interval) }))
+      .map(pen => ({ pen, number: valueNear(pen.line, time, reach) }))
       .sort((a, b) => (Number.isNaN(a.number) ? 1 : Number.isNaN(b.number) ? -1 : b.number - a.number))
       .map(({ pen: { line, title, ink, unit }, number }) => ({
         key: line.key,

@@ -3,7 +3,7 @@ import { LOOKS } from '../charts/look.ts';
 import type { Drawable } from '../charts/loop.ts';
 import { Strip } from '../charts/strip.ts';
 import type { Subscription } from '../live/client.ts';
-import { chartState, patience } from '../model/condition.ts';
+import { type ChartState, chartState } from '../model/condition.ts';
 import { csvOf } from '../model/csv.ts';
 import { type Drawing, draw } from '../model/drawing.ts';
 import { gapsOf, sameGaps } from '../model/gap.ts';
@@ -33,6 +33,12 @@ const LONGEST_REST = 2_000;
 /** What is said in place of a chart that cannot be drawn. */
 const FAILED = 'this chart cannot be drawn; reload the page to try again';
 
+const LIVE: ChartState = { text: '', fault: false };
+const READING: ChartState = { text: 'reading…', fault: false };
+
+/** A sample this near to a time, CSS pixels, is told for it. */
+const NEAR = 6;
+
 /** Distance of samples where the server does not know it yet, ms. */
 const UNKNOWN_INTERVAL = 1_000;
 
@@ -50,7 +56,7 @@ export class View implements Drawable {
   /** What one should know about the chart, such as lines left out; may be empty. */
   readonly note = signal('');
   /** How the chart's room stands; empty while it is live. */
-  readonly state = signal('');
+  readonly state = signal<ChartState>(LIVE);
   /** The gaps that were declared on its lines, ascending. */
   readonly gaps = signal<readonly DeclaredGap[]>([]);
   /** The values at the time that is held on this chart, null while none is; `left`: there is more room there. */
@@ -222,9 +228,9 @@ export class View implements Drawable {
     const end = room.loading ? room.newest : now;
     const held = this.#page.pin.held.value;
     const time = this.#page.hover.value ?? held?.time ?? (fixed && to);
-    const interval = room.interval || UNKNOWN_INTERVAL;
-    this.pens.writeValues(time, interval, fixed ? null : end, this.panel.limits);
-    this.#tellPinned(held, interval, from, to);
+    const reach = this.#reach(from, to);
+    this.pens.writeValues(time, reach, fixed ? null : end, this.panel.limits);
+    this.#tellPinned(held, reach, from, to);
     this.#strip?.pin(held?.time ?? null);
     if (!this.#strip || this.#news === 'none') return;
     if (this.#news === 'some' && (fixed || now - this.#drawnAt < this.#pace())) return;
@@ -235,14 +241,14 @@ export class View implements Drawable {
   }
 
   /** Writes the table of the time that is held on this chart. */
-  #tellPinned(held: Pinned | null, interval: number, from: number, to: number): void {
+  #tellPinned(held: Pinned | null, reach: number, from: number, to: number): void {
     if (held?.panel !== this.panel.id) {
       if (this.pinned.value) this.pinned.value = null;
       return;
     }
     this.pinned.value = {
       time: momentText(held.time, from, to),
-      rows: this.pens.rows(held.time, interval),
+      rows: this.pens.rows(held.time, reach),
       left: held.time > (from + to) / 2,
     };
   }
@@ -286,7 +292,7 @@ export class View implements Drawable {
         from,
         to,
         known,
-        reach: 1.5 * (this.subscription.room.interval || UNKNOWN_INTERVAL),
+        reach: this.#reach(from, to),
         began,
       });
     } catch (error) {
@@ -302,15 +308,20 @@ export class View implements Drawable {
   #before({ x }: Drawing, from: number, known: Stretch): { began: number | null; hole: Stretch | null } {
     const { room } = this.subscription;
     const [first] = x;
-    const may = patience(room.interval, room.steady);
     const none = { began: null, hole: null };
     if (first === undefined || known.from > from || room.loading) return none;
     if (first - from < 1.5 * (room.interval || UNKNOWN_INTERVAL)) return none;
-    const before = this.#beginning.before(first, may);
+    const before = this.#beginning.before(first, room.patience);
     return {
       began: before === 'began' ? first : null,
       hole: before === 'hole' ? { from, to: first } : null,
     };
+  }
+
+  /** How far from a time a sample may be that is told for it, ms: as far as one sees no distance, at least. */
+  #reach(from: number, to: number): number {
+    const interval = this.subscription.room.interval || UNKNOWN_INTERVAL;
+    return Math.max(1.5 * interval, (NEAR * (to - from)) / Math.max(1, this.#width));
   }
 
   #mark(news: 'none' | 'some' | 'urgent'): void {
@@ -381,8 +392,9 @@ export class View implements Drawable {
           ? 'the values have several units, so the axis has none'
           : '';
     const fixed = this.#page.time.fixed.value;
-    const state = room.loading ? '' : chartState(room, now);
-    this.state.value = fixed ? (this.reading ? 'reading…' : '') : state;
+    const state = room.loading ? LIVE : chartState(room, now);
+    const said = fixed ? (this.reading ? READING : LIVE) : state;
+    if (said.text !== this.state.value.text) this.state.value = said;
     // Those that were told meanwhile are of the room's lines.
     const told = fixed ? [...room.lines, ...this.lines] : this.pens.list.value.map(pen => pen.line);
     const gaps = gapsOf(told);

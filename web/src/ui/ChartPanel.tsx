@@ -72,7 +72,8 @@ function Message({ view }: { view: View }) {
 
 /** How the chart stands, where that is not live. */
 function State({ view }: { view: View }) {
-  return view.state.value === '' ? null : <p class="state">{view.state}</p>;
+  const { text, fault } = view.state.value;
+  return text === '' ? null : <p class={fault ? 'state fault' : 'state'}>{text}</p>;
 }
 
 /** How many gaps there are; opened, when and why. */

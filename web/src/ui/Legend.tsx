@@ -50,7 +50,7 @@ function Item({ view, pen, i }: { view: View; pen: Pen; i: number }) {
         <Stats pen={pen} />
         <span class={`value ${pen.silent.value ? '' : pen.level.value}`}>{pen.value}</span>
         {/* Where all lines are silent the chart says so. */}
-        {pen.silent.value && view.state.value === '' && (
+        {pen.silent.value && !view.state.value.fault && (
           <span class="since">since {formatTime(pen.line.newestTime)}</span>
         )}
       </button>
