@@ -16,7 +16,7 @@ export default defineConfig({
     emptyOutDir: false,
     // Inlined assets and the preload polyfill would both need exceptions in the Content-Security-Policy.
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
+    modulePreload: false,
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1300,
     rolldownOptions: { input: ['index.html', 'plotly.html'] },

@@ -14,6 +14,7 @@ const RULES: readonly { readonly to: RegExp; readonly from: RegExp; readonly bec
     from: /^(live\/socket|plotly\/main|ways)\.ts$/,
     because: 'one part of each page knows the transport',
   },
+  { to: /^texts\.ts$/, from: /./, because: 'every word of the page stands in one file' },
   { to: /^ways\.ts$/, from: /^(live\/socket|plotly\/main)\.ts$/, because: 'both pages take the same ways' },
   {
     to: /^plotly\.js-basic-dist-min$/,

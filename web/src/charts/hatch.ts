@@ -1,5 +1,6 @@
 import type uPlot from 'uplot';
 import { formatTime } from '../model/format.ts';
+import * as texts from '../texts.ts';
 import type { Look } from './look.ts';
 
 /** A stretch of time, Unix ms. */
@@ -74,7 +75,7 @@ export function wash(plot: uPlot, stretches: readonly Stretch[], colour: string)
 export function tellBeginning(plot: uPlot, began: number, look: Look, font: string): void {
   const { ctx, bbox } = plot;
   const right = Math.min(bbox.left + bbox.width, plot.valToPos(began, 'x', true));
-  const text = `recording began ${formatTime(began)}`;
+  const text = texts.recordingBegan(formatTime(began));
   ctx.save();
   ctx.font = font;
   const { width } = ctx.measureText(text);

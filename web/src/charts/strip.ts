@@ -11,7 +11,7 @@ import { type Gestures, listenToGestures } from './gestures.ts';
 import { hatch, type Stretch, tellBeginning, wash } from './hatch.ts';
 import { drawLimits } from './limits.ts';
 import type { Look } from './look.ts';
-import { svgOf } from './picture.ts';
+import type { Picture } from './picture.ts';
 import { isInside, isolated, isState, nearestOwn, nearestTime } from './points.ts';
 
 /** What a chart is made of, apart from its data. */
@@ -274,10 +274,10 @@ export class Strip {
     }
   }
 
-  /** What is shown, as SVG of the same size with `title`, `times` and the `names` of its lines. */
-  picture(title: string, times: string, names: readonly string[]): string {
+  /** What is shown, as a picture of the same size with `title`, `times` and the `names` of its lines. */
+  picture(title: string, times: string, names: readonly string[]): Picture {
     const { unit, limits, inks, look } = this.#options;
-    return svgOf({
+    return {
       title,
       times,
       width: this.#plot.width,
@@ -298,7 +298,7 @@ export class Strip {
         stepped: this.#stepped[i] ?? false,
         shown: this.#shown[i] ?? true,
       })),
-    });
+    };
   }
 
   /** Shows the lines for which `shown` is true, and hides the others. */

@@ -25,6 +25,7 @@ import {
   type Refusal,
   type SubscribeRequest,
 } from '../model/wire.ts';
+import * as texts from '../texts.ts';
 import type { Transport } from './transport.ts';
 
 /** A room that the page wants to be in, over all connections. */
@@ -58,7 +59,7 @@ export interface ClientListener {
 }
 
 /** The answer to a question that nobody heard, or whose answer could not be read. */
-const NO_CONNECTION: Refusal = { ok: false, code: 'no_answer', message: 'the server did not answer' };
+const NO_CONNECTION: Refusal = { ok: false, code: 'no_answer', message: texts.NO_ANSWER };
 
 /** Refusals that pass: the same request may succeed later. */
 const PASSING = new Set(['not_ready', 'overloaded', 'internal']);

@@ -1,3 +1,4 @@
+import * as texts from '../texts.ts';
 import { formatAge, formatValue, type Unit } from './format.ts';
 import { NAME } from './labels.ts';
 import type { Panel } from './panels.ts';
@@ -33,29 +34,28 @@ export interface Nothing {
   readonly now: number;
 }
 
-const WAITING: Absence = { text: 'waiting for the first sample', near: [], show: null };
+const WAITING: Absence = { text: texts.WAITING, near: [], show: null };
 
 /** Says why there is nothing to draw. Nobody should wait for a first sample of a misspelt name or of a series that has ended. */
 export function absence({ panel, window, series, last, now }: Nothing): Absence {
   if (last) {
     const value = formatValue(last.value, last.unit);
     return {
-      text: `no sample in the last ${spanLabel(window)}; the last one was ${formatAge(now - last.time)} ago: ${value}`,
+      text: texts.noSampleSince(spanLabel(window), formatAge(now - last.time), value),
       near: [],
       show: WINDOWS.find(seconds => 1000 * seconds > now - last.time) ?? null,
     };
   }
   const matchers = parseSelector(panel.query);
   if (panel.vital || !series || !matchers) return WAITING;
-  if (series.some(compile(matchers)))
-    return { ...WAITING, text: `no sample in the last ${spanLabel(window)}` };
+  if (series.some(compile(matchers))) return { ...WAITING, text: texts.noSample(spanLabel(window)) };
   const name = panel.metric ?? panel.query;
   const names = series.map(labels => labels[NAME] ?? '');
   if (names.includes(name)) {
-    return { ...WAITING, text: `no series of ${name} has these labels; the chart begins with the first one` };
+    return { ...WAITING, text: texts.noSuchLabels(name) };
   }
   return {
-    text: `no such series: ${name}; the chart begins with its first sample`,
+    text: texts.noSuchSeries(name),
     near: near(name, names),
     show: null,
   };

@@ -1,3 +1,4 @@
+import * as texts from '../texts.ts';
 import { type Card, type Layout, readCards, writeCards } from './cards.ts';
 import { parseSpan, spanText } from './span.ts';
 
@@ -37,15 +38,11 @@ export function readAddress(search: string): Address {
   const layout = readCards(params);
   const fixed = readStretch(params);
   const faults: string[] = [];
-  if (span !== '' && window === null)
-    faults.push(`“${span}” is no window: a window is 1s to 30d, such as 100s, 15m, 6h or 7d`);
-  if (!fixed && (params.has('from') || params.has('to')))
-    faults.push('from and to are no stretch of time: both are Unix milliseconds, and to is the later one');
+  if (span !== '' && window === null) faults.push(texts.noWindow(span));
+  if (!fixed && (params.has('from') || params.has('to'))) faults.push(texts.NO_STRETCH);
   if (layout && layout.left > 0) {
     const all = layout.cards.length + layout.left;
-    faults.push(
-      `${layout.cards.length} of the link’s ${all} charts are shown, which is as many as a page has`,
-    );
+    faults.push(texts.tooManyCharts(layout.cards.length, all));
   }
   return {
     window,

@@ -1,3 +1,4 @@
+import * as texts from '../texts.ts';
 import { formatAge } from './format.ts';
 import { sinceText } from './times.ts';
 import type { RoomState } from './wire.ts';
@@ -77,11 +78,11 @@ export function chartState(facts: ChartFacts, now: number): ChartState {
   const silent = now - newest > patience;
   // The server knows of no pauses: of what has no steady rhythm the page judges by itself.
   if (state === 'stale' && steady && (interval > 0 || silent))
-    return { text: `stale since ${sinceText(since, now)}`, fault: true };
-  if (silent) return { text: `stale since ${sinceText(newest, now)}`, fault: true };
-  if (state === 'not_stored') return { text: 'shown, not recorded: the server’s disk is full', fault: true };
+    return { text: texts.staleSince(sinceText(since, now)), fault: true };
+  if (silent) return { text: texts.staleSince(sinceText(newest, now)), fault: true };
+  if (state === 'not_stored') return { text: texts.SHOWN_ONLY, fault: true };
   if (patience === Number.POSITIVE_INFINITY && now - newest > OLD)
-    return { text: `last sample ${sinceText(newest, now)}`, fault: false };
+    return { text: texts.lastSample(sinceText(newest, now)), fault: false };
   return AS_IT_SHOULD;
 }
 
@@ -97,52 +98,52 @@ export function condition(facts: Facts): Condition {
   const age = facts.now - facts.newest;
   switch (facts.connection.kind) {
     case 'refused':
-      return { kind: 'stopped', title: 'refused', detail: facts.connection.message };
+      return { kind: 'stopped', title: texts.REFUSED, detail: facts.connection.message };
     case 'outdated':
       return {
         kind: 'stopped',
-        title: 'page is outdated',
-        detail: 'reload it to get the one of this server',
+        title: texts.OUTDATED,
+        detail: texts.RELOAD,
       };
     case 'connecting':
-      return { kind: 'connecting', title: 'connecting…', detail: '' };
+      return { kind: 'connecting', title: texts.CONNECTING, detail: '' };
     case 'restarting':
       if (isAway(facts)) return awayCondition(facts);
       return {
         kind: 'lost',
-        title: 'server is restarting',
-        detail: seen ? `newest sample ${formatAge(age)} ago` : '',
+        title: texts.RESTARTING,
+        detail: seen ? texts.newestSample(formatAge(age)) : '',
       };
     case 'lost':
       if (isAway(facts)) return awayCondition(facts);
       return {
         kind: 'lost',
-        title: 'reconnecting…',
-        detail: seen ? `newest sample ${formatAge(age)} ago` : '',
+        title: texts.RECONNECTING,
+        detail: seen ? texts.newestSample(formatAge(age)) : '',
       };
     case 'open':
   }
   if (facts.refused)
     return {
       kind: 'waiting',
-      title: 'nothing to show',
-      detail: 'the server refused every chart of this page',
+      title: texts.NOTHING_TO_SHOW,
+      detail: texts.ALL_REFUSED,
     };
-  if (!facts.joined) return { kind: 'connecting', title: 'connecting…', detail: '' };
-  if (!seen) return { kind: 'waiting', title: 'waiting for the first sample', detail: '' };
+  if (!facts.joined) return { kind: 'connecting', title: texts.CONNECTING, detail: '' };
+  if (!seen) return { kind: 'waiting', title: texts.WAITING, detail: '' };
   if (age > facts.patience)
-    return { kind: 'stale', title: 'stale', detail: `since ${sinceText(facts.newest, facts.now)}` };
+    return { kind: 'stale', title: texts.STALE, detail: texts.since(sinceText(facts.newest, facts.now)) };
   // A word is enough while samples come as they should.
-  const detail = age > Math.max(QUIET, 2 * facts.interval) ? `newest sample ${formatAge(age)} ago` : '';
+  const detail = age > Math.max(QUIET, 2 * facts.interval) ? texts.newestSample(formatAge(age)) : '';
   if (facts.notStored)
     return {
       kind: 'not-recorded',
-      title: 'live, not recorded',
-      detail: ['the server’s disk is full', detail].filter(Boolean).join(' · '),
+      title: texts.NOT_RECORDED,
+      detail: [texts.DISK_FULL, detail].filter(Boolean).join(' · '),
     };
   const { silent, hosts } = facts;
-  const who = silent > 0 ? `${silent} of ${hosts} ${hosts === 1 ? 'host' : 'hosts'} silent` : detail;
-  return { kind: 'live', title: 'live', detail: who };
+  const who = silent > 0 ? texts.silentHosts(silent, hosts) : detail;
+  return { kind: 'live', title: texts.LIVE, detail: who };
 }
 
 function isAway({ lostSince, now }: Facts): boolean {
@@ -150,6 +151,6 @@ function isAway({ lostSince, now }: Facts): boolean {
 }
 
 function awayCondition({ lostSince, now }: Facts): Condition {
-  const detail = `since ${sinceText(lostSince!, now)} · tried again every few seconds`;
-  return { kind: 'lost', title: 'no server', detail };
+  const detail = texts.away(sinceText(lostSince!, now));
+  return { kind: 'lost', title: texts.NO_SERVER, detail };
 }

@@ -1,14 +1,16 @@
 import type { Line } from './line.ts';
 
+/** A line and what it is called. */
+export interface Column {
+  readonly name: string;
+  readonly line: Line;
+}
+
 /**
  * What lines hold from `from` to `to`, both included, Unix ms, as CSV: a row for each time, a column for each line. Of lines
  * that were folded there are a least and a greatest value for each column of time.
  */
-export function csvOf(
-  lines: readonly { readonly name: string; readonly line: Line }[],
-  from: number,
-  to: number,
-): string {
+export function csvOf(lines: readonly Column[], from: number, to: number): string {
   const heads: string[] = [];
   const rows = new Map<number, string[]>();
   const put = (time: number, column: number, value: number): void => {

@@ -40,6 +40,8 @@ const UNITS = {
   bytesPerSecond: decimal('B/s', 0, 5),
   bitsPerSecond: decimal('b/s', 0, 5),
   seconds: TIME,
+  // Told as seconds are.
+  milliseconds: [[1, 'ms']],
   celsius: [[1, '°C']],
   hertz: decimal('Hz', -1, 5),
   watts: decimal('W', -3, 5),
@@ -61,6 +63,8 @@ const SUFFIXES: readonly (readonly [string, Unit])[] = [
   ['_bits', 'bits'],
   ['_seconds', 'seconds'],
   ['_seconds_total', 'seconds'],
+  ['_ms', 'milliseconds'],
+  ['_milliseconds', 'milliseconds'],
   ['_celsius', 'celsius'],
   ['_hertz', 'hertz'],
   ['_watts', 'watts'],
@@ -100,6 +104,7 @@ const TINY = 1e-3;
 /** A value with its unit, three significant digits: "23.4 %", "1.21 GiB", "0.0284", "9", "3.00e−4". */
 export function formatValue(value: number, unit: Unit): string {
   if (!Number.isFinite(value)) return NOTHING;
+  if (unit === 'milliseconds' && value !== 0) return formatValue(value / 1000, 'seconds');
   // These two move all the time, and keep their digits while they do.
   if (unit === 'celsius' && Math.abs(value) < HUGE) return `${fixed(value, 1)} °C`;
   if (unit === 'percent' && (value === 0 || Math.abs(value) >= 0.095) && Math.abs(value) < HUGE) {
@@ -146,6 +151,11 @@ const TICK_WIDTH = 9;
  */
 export function formatTicks(ticks: readonly number[], unit: Unit): string[] {
   if (ticks.length === 0) return [];
+  if (unit === 'milliseconds')
+    return formatTicks(
+      ticks.map(tick => tick / 1000),
+      'seconds',
+    );
   const [first, last] = [ticks[0]!, ticks[ticks.length - 1]!];
   const largest = Math.max(Math.abs(first), Math.abs(last));
   const step = ticks.length > 1 ? ticks[1]! - first : largest;

@@ -1,3 +1,4 @@
+import * as texts from '../texts.ts';
 import { formatValue, type Unit } from './format.ts';
 import { byKey, NAME } from './labels.ts';
 import type { Line } from './line.ts';
@@ -13,24 +14,24 @@ const READINGS: readonly {
   /** What the sparkline reaches to; without it, its highest value. */
   readonly top?: number;
 }[] = [
-  { id: 'cpu', title: 'CPU', names: ['cpu_usage_percent'], unit: 'percent', top: 100 },
+  { id: 'cpu', title: texts.VITALS.cpu, names: ['cpu_usage_percent'], unit: 'percent', top: 100 },
   {
     id: 'memory',
-    title: 'Memory',
+    title: texts.VITALS.memory,
     names: ['memory_used_bytes'],
     unit: 'bytes',
     of: 'memory_total_bytes',
   },
-  { id: 'load', title: 'Load', names: ['load1'], unit: 'number' },
+  { id: 'load', title: texts.VITALS.load, names: ['load1'], unit: 'number' },
   {
     id: 'disk',
-    title: 'Disk',
+    title: texts.VITALS.disk,
     names: ['disk_read_bytes_per_second', 'disk_write_bytes_per_second'],
     unit: 'bytesPerSecond',
   },
   {
     id: 'network',
-    title: 'Network',
+    title: texts.VITALS.network,
     names: ['network_receive_bytes_per_second', 'network_transmit_bytes_per_second'],
     unit: 'bytesPerSecond',
   },

@@ -1,3 +1,4 @@
+import * as texts from '../texts.ts';
 import { type Card, OWN } from './cards.ts';
 import { isCollected } from './collected.ts';
 import type { Unit } from './format.ts';
@@ -29,8 +30,7 @@ export interface Panel {
 }
 
 interface Template {
-  readonly id: string;
-  readonly title: string;
+  readonly id: keyof typeof texts.VITALS;
   /** The metrics' names. */
   readonly names: readonly string[];
   readonly matchers?: readonly string[];
@@ -44,17 +44,15 @@ interface Template {
 
 /** A host's vitals, in the order in which one looks at them. */
 const TEMPLATES: readonly Template[] = [
-  { id: 'cpu', title: 'CPU', names: ['cpu_usage_percent'], matchers: ['cpu="total"'] },
+  { id: 'cpu', names: ['cpu_usage_percent'], matchers: ['cpu="total"'] },
   {
     id: 'cores',
-    title: 'CPU by core',
     names: ['cpu_usage_percent'],
     matchers: ['cpu!="total"'],
     singleHost: true,
   },
   {
     id: 'memory',
-    title: 'Memory',
     names: [
       'memory_used_bytes',
       'memory_available_bytes',
@@ -64,34 +62,30 @@ const TEMPLATES: readonly Template[] = [
     ],
     total: ['memory_used_bytes'],
   },
-  { id: 'load', title: 'Load', names: ['load1', 'load5', 'load15'], total: ['load1'] },
-  { id: 'disk', title: 'Disk', names: ['disk_read_bytes_per_second', 'disk_write_bytes_per_second'] },
+  { id: 'load', names: ['load1', 'load5', 'load15'], total: ['load1'] },
+  { id: 'disk', names: ['disk_read_bytes_per_second', 'disk_write_bytes_per_second'] },
   {
     id: 'network',
-    title: 'Network',
     names: ['network_receive_bytes_per_second', 'network_transmit_bytes_per_second'],
   },
   // Below: what explains the vitals. Idle is left out, or it would press the other modes to the bottom.
   {
     id: 'modes',
-    title: 'CPU by mode',
     names: ['cpu_mode_percent'],
     matchers: ['mode!="idle"'],
     singleHost: true,
     optional: true,
   },
-  { id: 'pressure', title: 'Pressure', names: ['pressure_some_percent'], singleHost: true, optional: true },
-  { id: 'busy', title: 'Disk busy', names: ['disk_busy_percent'], singleHost: true, optional: true },
+  { id: 'pressure', names: ['pressure_some_percent'], singleHost: true, optional: true },
+  { id: 'busy', names: ['disk_busy_percent'], singleHost: true, optional: true },
   {
     id: 'filesystems',
-    title: 'Filesystems',
     names: ['filesystem_used_percent'],
     singleHost: true,
     optional: true,
   },
   {
     id: 'temperature',
-    title: 'Temperature',
     names: ['temperature_celsius'],
     singleHost: true,
     optional: true,
@@ -169,7 +163,7 @@ function panelOf(card: Card, { host, hosts, series }: Situation): Panel | null {
   if (template.optional && !series.some(isThere)) return null;
   // A server that measures no machine needs no charts of one.
   if (series.length > 0 && !series.some(isCollected)) return null;
-  const title = card.title ?? template.title;
+  const title = card.title ?? texts.VITALS[template.id];
   return {
     ...common,
     title: template.singleHost && single !== host ? `${title} · ${single}` : title,

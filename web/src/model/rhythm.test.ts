@@ -5,8 +5,10 @@ const NEVER = Number.POSITIVE_INFINITY;
 const S = 1_000;
 
 /** Times from distances in ms. */
-const spaced = (...distances: number[]): number[] =>
-  distances.reduce<number[]>((times, distance) => [...times, times.at(-1)! + distance], [1e12]);
+const spaced = (...distances: number[]): number[] => {
+  let time = 1e12;
+  return [time, ...distances.map(distance => (time += distance))];
+};
 
 const times = (count: number, distance: (i: number) => number): number[] =>
   spaced(...Array.from({ length: count }, (_, i) => distance(i)));

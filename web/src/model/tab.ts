@@ -1,3 +1,4 @@
+import * as texts from '../texts.ts';
 import type { Condition } from './condition.ts';
 import type { Level } from './limits.ts';
 
@@ -18,9 +19,9 @@ export function titleOf({ condition, paused, alarm, reading, host }: Told): stri
   const first = wrong
     ? condition.title
     : paused
-      ? 'paused'
+      ? texts.PAUSED
       : alarm
         ? `${alarm.level}: ${alarm.text}`
         : reading;
-  return [first, host, 'Stripchart'].filter(Boolean).join(' · ');
+  return [first, host, texts.NAME].filter(Boolean).join(' · ');
 }

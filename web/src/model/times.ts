@@ -1,14 +1,13 @@
+import * as texts from '../texts.ts';
 import { formatTime } from './format.ts';
 
 /** Windows below this show milliseconds, ms: more than one sample may stand in a second. */
 const FINE_BELOW = 30_000;
 
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-
 /** A day in the browser's zone: "27 Nov". */
 function dayText(ms: number): string {
   const date = new Date(ms);
-  return `${date.getDate()} ${MONTHS[date.getMonth()]}`;
+  return `${date.getDate()} ${texts.MONTHS[date.getMonth()]}`;
 }
 
 function sameDay(a: number, b: number): boolean {

@@ -1,10 +1,11 @@
 import { signal } from '@preact/signals';
 import { type Absence, absence, type LastSample } from '../model/absence.ts';
 import type { Panel } from '../model/panels.ts';
+import * as texts from '../texts.ts';
 import { lookBack } from './lookback.ts';
 import type { Page } from './page.ts';
 
-const NOTHING_THERE: Absence = { text: 'no sample in this time', near: [], show: null };
+const NOTHING_THERE: Absence = { text: texts.NO_SAMPLE_HERE, near: [], show: null };
 
 /** What a chart says while it has no sample: it looks into the past once, and at the catalogue. */
 export class Absent {

@@ -4,6 +4,7 @@ import { metricsOf, search, textsOf } from '../model/search.ts';
 import { nameSelector, parseSelector, seriesSelector } from '../model/selector.ts';
 import { spanLabel, WINDOWS } from '../model/span.ts';
 import type { Labels } from '../model/wire.ts';
+import * as texts from '../texts.ts';
 import type { Page } from './page.ts';
 
 /** Something that the command bar offers. */
@@ -46,25 +47,24 @@ function interleave(charts: Command[], others: Command[], words: string): Comman
 function addCommand(page: Page, key: string, label: string, query: string, about: string): Command {
   const shown = page.board.panels.value.find(panel => panel.query === query);
   return shown
-    ? { key, label, hint: `${about} · on this page`, run: () => page.reveal(shown.id) }
-    : { key, label, hint: `${about} · add chart`, run: () => page.addChart(query) };
+    ? { key, label, hint: texts.onThisPage(about), run: () => page.reveal(shown.id) }
+    : { key, label, hint: texts.addChart(about), run: () => page.addChart(query) };
 }
 
 function selectorCommand(page: Page, words: string): Command[] {
   const query = words.trim();
   const isSelector = query.includes('{') && parseSelector(query) !== null;
-  return isSelector ? [addCommand(page, 'selector', query, query, 'selector')] : [];
+  return isSelector ? [addCommand(page, 'selector', query, query, texts.A_SELECTOR)] : [];
 }
 
 function metricCommands(page: Page, words: string): Command[] {
-  const texts = ({ name, series }: { name: string; series: readonly Labels[] }): string[] => [
+  const spoken = ({ name, series }: { name: string; series: readonly Labels[] }): string[] => [
     name,
     metricTitle(name),
     ...new Set(series.slice(0, LABELS_OF).flatMap(textsOf)),
   ];
-  return search(metricsOf(page.series.value), words, texts, MOST_METRICS).map(({ name, series }) => {
-    const about = series.length === 1 ? '1 series' : `${series.length} series`;
-    return addCommand(page, `metric ${name}`, name, nameSelector(name), about);
+  return search(metricsOf(page.series.value), words, spoken, MOST_METRICS).map(({ name, series }) => {
+    return addCommand(page, `metric ${name}`, name, nameSelector(name), texts.seriesCount(series.length));
   });
 }
 
@@ -79,7 +79,7 @@ function seriesCommands(page: Page, words: string): Command[] {
     MOST_SERIES,
   ).map(labels => {
     const query = seriesSelector(labels);
-    return addCommand(page, `series ${query}`, query, query, 'series');
+    return addCommand(page, `series ${query}`, query, query, texts.A_SERIES);
   });
 }
 
@@ -88,11 +88,11 @@ function otherCommands(page: Page): Command[] {
   return [
     ...(hosts.length > 1
       ? [
-          { key: 'host', label: 'All hosts', hint: 'host', run: () => page.chooseHost(null) },
+          { key: 'host', label: texts.ALL_HOSTS, hint: texts.A_HOST, run: () => page.chooseHost(null) },
           ...[...hosts].sort(byKey).map(host => ({
             key: `host ${host}`,
             label: host,
-            hint: 'host',
+            hint: texts.A_HOST,
             run: () => page.chooseHost(host),
           })),
         ]
@@ -100,36 +100,36 @@ function otherCommands(page: Page): Command[] {
     ...WINDOWS.map(seconds => ({
       key: `window ${seconds}`,
       label: spanLabel(seconds),
-      hint: 'window',
+      hint: texts.A_WINDOW,
       run: () => page.chooseWindow(seconds),
     })),
     {
       key: 'pause',
-      label: page.time.fixed.value ? 'Back to live' : 'Pause',
-      hint: 'time · space',
+      label: page.time.fixed.value ? texts.TO_LIVE : texts.PAUSE,
+      hint: texts.OF_TIME,
       run: () => page.time.togglePause(),
     },
     {
       key: 'numbers',
-      label: 'Min, mean and max in all legends',
-      hint: `${page.numbers.value ? 'on' : 'off'} · n`,
+      label: texts.ALL_NUMBERS,
+      hint: texts.allNumbers(page.numbers.value),
       run: () => page.toggleNumbers(),
     },
-    { key: 'wall', label: 'Wall', hint: 'no controls · w', run: () => page.hang(true) },
+    { key: 'wall', label: texts.WALL, hint: texts.OF_WALL, run: () => page.hang(true) },
     ...(page.board.standard.value
       ? []
       : [
           {
             key: 'reset',
-            label: 'Back to the page’s own charts',
-            hint: 'view',
+            label: texts.TO_STANDARD,
+            hint: texts.A_VIEW,
             run: () => page.board.reset(),
           },
         ]),
     ...(['auto', 'light', 'dark'] as const).map(theme => ({
       key: `theme ${theme}`,
-      label: { auto: 'As the system: light or dark', light: 'Light theme', dark: 'Dark theme' }[theme],
-      hint: 'theme',
+      label: texts.THEME_ACTIONS[theme],
+      hint: texts.A_THEME,
       run: () => page.theme.choose(theme),
     })),
   ];

@@ -1,3 +1,7 @@
+import * as texts from '../texts.ts';
+
+export { svgOf } from '../charts/picture.ts';
+
 /** How things leave the page: as files, and into the clipboard. */
 
 /** Has the browser save a file. */
@@ -21,7 +25,7 @@ export async function pngOf(svg: string, width: number, height: number): Promise
   canvas.height = scale * height;
   canvas.getContext('2d')!.drawImage(image, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve, reject) => {
-    canvas.toBlob(blob => (blob ? resolve(blob) : reject(new Error('the picture is too large'))));
+    canvas.toBlob(blob => (blob ? resolve(blob) : reject(new Error(texts.LARGE_PICTURE))));
   });
 }
 
@@ -42,5 +46,5 @@ export async function copy(text: string): Promise<void> {
 /** A name for a file: the chart's title and when it ends. */
 export function fileName(title: string, to: number, kind: string): string {
   const words = title.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '');
-  return `${words || 'chart'}-${new Date(to).toISOString().slice(0, 19).replace(/:/g, '')}.${kind}`;
+  return `${words || texts.FILE}-${new Date(to).toISOString().slice(0, 19).replace(/:/g, '')}.${kind}`;
 }

@@ -14,6 +14,7 @@ import { type Panel, STANDARD } from '../model/panels.ts';
 import { silentHosts } from '../model/silence.ts';
 import { wantedSeries } from '../model/wanted.ts';
 import type { Labels } from '../model/wire.ts';
+import * as texts from '../texts.ts';
 import { Board } from './board.ts';
 import type { Question } from './commands.ts';
 import { keep, kept } from './kept.ts';
@@ -89,7 +90,7 @@ export class Page {
   readonly numbers = signal(false);
   /** What could not be done, empty for nothing. */
   readonly notice = signal('');
-  readonly condition = signal<Condition>({ kind: 'connecting', title: 'connecting…', detail: '' });
+  readonly condition = signal<Condition>({ kind: 'connecting', title: texts.CONNECTING, detail: '' });
   /** What was last said of a gap, for those who cannot see it; empty while there was none. */
   readonly gapNews = signal('');
   /** Version of the server, empty until it said so. */
@@ -276,8 +277,7 @@ export class Page {
   }
 
   addChart(query: string): void {
-    if (!this.board.add(query))
-      this.notice.value = `A page has ${MAX_CARDS} charts at most: remove one first.`;
+    if (!this.board.add(query)) this.notice.value = texts.pageIsFull(MAX_CARDS);
   }
 
   /** Brings a chart into sight. */

@@ -1,15 +1,17 @@
 import { computed, signal } from '@preact/signals';
 import { LOOKS } from '../charts/look.ts';
 import type { Drawable } from '../charts/loop.ts';
+import type { Picture } from '../charts/picture.ts';
 import { Strip } from '../charts/strip.ts';
 import type { Subscription } from '../live/client.ts';
 import { type ChartState, chartState } from '../model/condition.ts';
-import { csvOf } from '../model/csv.ts';
+import type { Column } from '../model/csv.ts';
 import { type Drawing, draw } from '../model/drawing.ts';
 import { gapsOf, sameGaps } from '../model/gap.ts';
 import type { DeclaredGap, Extent, Line } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
 import { momentText, stretchText } from '../model/times.ts';
+import * as texts from '../texts.ts';
 import { Absent } from './absent.ts';
 import { Beginning } from './beginning.ts';
 import type { Page } from './page.ts';
@@ -30,11 +32,8 @@ const LONGEST_PACE = 5_000;
 /** However rarely something comes, the paper rests no longer than this, ms: charts beside each other show one time. */
 const LONGEST_REST = 2_000;
 
-/** What is said in place of a chart that cannot be drawn. */
-const FAILED = 'this chart cannot be drawn; reload the page to try again';
-
 const LIVE: ChartState = { text: '', fault: false };
-const READING: ChartState = { text: 'reading…', fault: false };
+const READING: ChartState = { text: texts.READING, fault: false };
 
 /** A sample this near to a time, CSS pixels, is told for it. */
 const NEAR = 6;
@@ -192,22 +191,18 @@ export class View implements Drawable {
     this.#showPens();
   }
 
-  /** The chart as SVG, with its title and its times; null while there is none. */
-  picture(): string | null {
+  /** The chart as a picture, with its title and its times; null while there is none. */
+  picture(): Picture | null {
     const { from, to } = this.#page.time.at(this.#page.clock.now());
     const names = this.pens.list.value.map(pen => pen.title);
     return this.#strip?.picture(this.panel.title, stretchText(from, to, to), names) ?? null;
   }
 
-  /** What the chart shows, as CSV. */
-  csv(): string {
-    const { from, to } = this.#page.time.at(this.#page.clock.now());
-    const shown = this.pens.list.value.filter(pen => pen.shown.value);
-    return csvOf(
-      shown.map(({ title, line }) => ({ name: title, line })),
-      from,
-      to,
-    );
+  /** The lines that are shown, by their names. */
+  columns(): Column[] {
+    return this.pens.list.value
+      .filter(pen => pen.shown.value)
+      .map(({ title, line }) => ({ name: title, line }));
   }
 
   #showPens(): void {
@@ -300,7 +295,7 @@ export class View implements Drawable {
       this.#strip?.close();
       this.#strip = null;
       this.#failed = true;
-      this.message.value = FAILED;
+      this.message.value = texts.CANNOT_BE_DRAWN;
     }
   }
 
@@ -380,16 +375,16 @@ export class View implements Drawable {
     const { room, problem } = this.subscription;
     const drawn = this.pens.list.value.length;
     this.refused.value = problem !== null;
-    this.message.value = problem?.message ?? (this.#failed ? FAILED : '');
+    this.message.value = problem?.message ?? (this.#failed ? texts.CANNOT_BE_DRAWN : '');
     if (this.#page.time.fixed.value) this.absent.pause(drawn === 0 && !this.reading && !problem);
     else if (room.joined && drawn === 0 && !problem) this.absent.tell(now);
     else this.absent.clear();
     this.crowded.value = room.lines.length > drawn;
     this.note.value =
       drawn > 0 && this.crowded.value
-        ? `${drawn} of ${room.matched} lines, highest mean first`
+        ? texts.someLines(drawn, room.matched)
         : this.pens.mixed
-          ? 'the values have several units, so the axis has none'
+          ? texts.SEVERAL_UNITS
           : '';
     const fixed = this.#page.time.fixed.value;
     const state = room.loading ? LIVE : chartState(room, now);

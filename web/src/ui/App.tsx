@@ -4,10 +4,9 @@ import { gridOf, roomFor, turnOf } from '../model/grid.ts';
 import type { Page } from '../page/page.ts';
 import { Announcer } from './Announcer.tsx';
 import { ChartPanel } from './ChartPanel.tsx';
-import { CommandBar } from './CommandBar.tsx';
 import { Footer } from './Footer.tsx';
 import { Header } from './Header.tsx';
-import { Keys } from './Keys.tsx';
+import { Fetching, Later } from './Later.tsx';
 import { Notes } from './Notes.tsx';
 import { Overview } from './Overview.tsx';
 import { TabState } from './TabState.tsx';
@@ -26,9 +25,10 @@ export function App({ page }: { page: Page }) {
       <Charts page={page} />
       <Footer page={page} />
       <Announcer page={page} />
-      <CommandBar page={page} />
-      <Keys page={page} />
+      {page.question.value && <Later>{({ CommandBar }) => <CommandBar page={page} />}</Later>}
+      {page.help.value && <Later>{({ Keys }) => <Keys page={page} />}</Later>}
       <TabState page={page} />
+      <Fetching page={page} />
     </>
   );
 }

@@ -2,14 +2,15 @@ import { GRAVE, limitText, parseLimit } from '../model/limits.ts';
 import type { Panel } from '../model/panels.ts';
 import type { Page } from '../page/page.ts';
 import type { View } from '../page/view.ts';
+import * as texts from '../texts.ts';
+import { Later } from './Later.tsx';
 import { Menu } from './Menu.tsx';
-import { OutMenu } from './OutMenu.tsx';
 
 /** What can be done with a chart: its title and limits, how it leaves the page, its place, and whether it is here. */
 export function CardMenu({ page, panel, view }: { page: Page; panel: Panel; view: View | null }) {
   const { board } = page;
   return (
-    <Menu label={`Change the chart ${panel.title}`}>
+    <Menu label={texts.change(panel.title)}>
       {close => {
         const act = (change: () => void) => (): void => {
           close();
@@ -30,7 +31,7 @@ export function CardMenu({ page, panel, view }: { page: Page; panel: Panel; view
               }}
             >
               <label>
-                Title
+                {texts.TITLE}
                 <input
                   name="title"
                   defaultValue={panel.card?.title ?? ''}
@@ -40,30 +41,34 @@ export function CardMenu({ page, panel, view }: { page: Page; panel: Panel; view
               </label>
               {GRAVE.map(level => (
                 <label key={level}>
-                  {level === 'warn' ? 'Warn from' : 'Bad from'}
+                  {level === 'warn' ? texts.WARN_FROM : texts.BAD_FROM}
                   <input
                     name={level}
                     defaultValue={limitText(panel.limits[level])}
-                    placeholder="80, or <10 for below"
+                    placeholder={texts.LIMIT_FORM}
                     maxLength={24}
                   />
                 </label>
               ))}
-              <button type="submit">Set</button>
+              <button type="submit">{texts.SET}</button>
             </form>
-            {view && <OutMenu page={page} panel={panel} view={view} close={close} />}
+            {view && (
+              <Later>
+                {({ OutMenu }) => <OutMenu page={page} panel={panel} view={view} close={close} />}
+              </Later>
+            )}
             <button type="button" onClick={act(() => board.move(panel, -1))}>
-              Move back
+              {texts.MOVE_BACK}
             </button>
             <button type="button" onClick={act(() => board.move(panel, 1))}>
-              Move on
+              {texts.MOVE_ON}
             </button>
             <button type="button" onClick={act(() => board.remove(panel))}>
-              Remove
+              {texts.REMOVE}
             </button>
             {!board.standard.value && (
               <button type="button" onClick={act(() => board.reset())}>
-                Back to the page’s own charts
+                {texts.TO_STANDARD}
               </button>
             )}
           </>

@@ -6,6 +6,7 @@ import type { Panel } from '../model/panels.ts';
 import { momentText } from '../model/times.ts';
 import type { Page } from '../page/page.ts';
 import { View } from '../page/view.ts';
+import * as texts from '../texts.ts';
 import { CardMenu } from './CardMenu.tsx';
 import { Legend } from './Legend.tsx';
 import { PinTable } from './PinTable.tsx';
@@ -55,7 +56,7 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
         <CardMenu page={page} panel={panel} view={view.value} />
       </header>
       <div class="paper">
-        <div class="plot" ref={plot} role="img" aria-label={`Chart of ${panel.title}`} />
+        <div class="plot" ref={plot} role="img" aria-label={texts.chartOf(panel.title)} />
         {view.value && <Message view={view.value} />}
         {view.value && <PinTable page={page} view={view.value} />}
         {view.value && <Vacancy page={page} view={view.value} />}
@@ -82,7 +83,10 @@ function Gaps({ view }: { view: View }) {
   if (gaps.length === 0) return null;
   return (
     <details class="gaps">
-      <summary title={gaps.map(gapText).join('\n')} aria-label={`${gapCount(gaps)} in ${view.panel.title}`}>
+      <summary
+        title={gaps.map(gapText).join('\n')}
+        aria-label={texts.gapsIn(gapCount(gaps), view.panel.title)}
+      >
         {gapCount(gaps)}
       </summary>
       <ul>

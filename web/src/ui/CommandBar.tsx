@@ -2,6 +2,7 @@ import { useComputed, useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { type Command, commands, type Question } from '../page/commands.ts';
 import type { Page } from '../page/page.ts';
+import * as texts from '../texts.ts';
 
 /** Finds series, hosts, windows and actions by what is typed. */
 export function CommandBar({ page }: { page: Page }) {
@@ -30,7 +31,7 @@ function Bar({ page, question }: { page: Page; question: Question }) {
     <dialog
       ref={dialog}
       class="commands"
-      aria-label={question === 'charts' ? 'Add a chart' : 'Find'}
+      aria-label={question === 'charts' ? texts.ADD_A_CHART : texts.FIND}
       onClose={() => page.ask(null)}
       onClick={event => {
         // A click on what lies behind the bar.
@@ -42,10 +43,8 @@ function Bar({ page, question }: { page: Page; question: Question }) {
         aria-expanded="true"
         aria-controls="found"
         aria-activedescendant={list[at] && `found-${at}`}
-        aria-label={question === 'charts' ? 'Series' : 'Series, hosts, windows, actions'}
-        placeholder={
-          question === 'charts' ? 'Add a chart: a name, a label, a value' : 'Series, hosts, windows, actions'
-        }
+        aria-label={question === 'charts' ? texts.SERIES : texts.ANYTHING}
+        placeholder={question === 'charts' ? texts.ADD_BY : texts.ANYTHING}
         autocomplete="off"
         spellcheck={false}
         value={words.value}
@@ -61,7 +60,7 @@ function Bar({ page, question }: { page: Page; question: Question }) {
           event.preventDefault();
         }}
       />
-      <div id="found" role="listbox" aria-label="Found">
+      <div id="found" role="listbox" aria-label={texts.FOUND}>
         {list.map((command, i) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the field above, as for every combobox
           <div
@@ -77,10 +76,8 @@ function Bar({ page, question }: { page: Page; question: Question }) {
           </div>
         ))}
       </div>
-      {list.length === 0 && <p class="nothing">Nothing is called so.</p>}
-      {page.whole.value === false && (
-        <p class="nothing">The server has more series than it lists; a selector finds the others.</p>
-      )}
+      {list.length === 0 && <p class="nothing">{texts.NOTHING_FOUND}</p>}
+      {page.whole.value === false && <p class="nothing">{texts.MORE_SERIES}</p>}
     </dialog>
   );
 }

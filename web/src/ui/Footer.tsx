@@ -1,4 +1,5 @@
 import type { Page } from '../page/page.ts';
+import * as texts from '../texts.ts';
 
 /** The server's version, whether this page is older than it, and what it sent that this page did not understand. */
 export function Footer({ page }: { page: Page }) {
@@ -6,20 +7,16 @@ export function Footer({ page }: { page: Page }) {
   const { count, last } = page.malformed.value;
   return (
     <footer class="foot">
-      {build && <p>Stripchart {build}</p>}
+      {build && <p>{texts.version(build)}</p>}
       {page.updated.value && (
         <p>
-          The server was updated.{' '}
+          {texts.UPDATED}{' '}
           <button type="button" class="quiet" onClick={() => location.reload()}>
-            Reload this page
+            {texts.RELOAD_PAGE}
           </button>
         </p>
       )}
-      {count > 0 && (
-        <p>
-          {count === 1 ? 'One message' : `${count} messages`} of the server could not be read ({last})
-        </p>
-      )}
+      {count > 0 && <p>{texts.unreadable(count, last)}</p>}
     </footer>
   );
 }

@@ -1,6 +1,7 @@
 import { spanLabel, WINDOWS } from '../model/span.ts';
 import type { Page } from '../page/page.ts';
 import type { Theme } from '../page/theme.ts';
+import * as texts from '../texts.ts';
 import { Choice } from './Choice.tsx';
 import { ConditionLine } from './ConditionLine.tsx';
 import { HostChoice } from './HostChoice.tsx';
@@ -8,13 +9,13 @@ import { Menu } from './Menu.tsx';
 import { TimeLine } from './TimeLine.tsx';
 
 const THEMES: readonly { readonly value: Theme; readonly label: string; readonly icon: string }[] = [
-  { value: 'auto', label: 'Auto', icon: 'M8 2a6 6 0 1 0 0 12zM8 2a6 6 0 0 1 0 12' },
+  { value: 'auto', label: texts.THEMES.auto, icon: 'M8 2a6 6 0 1 0 0 12zM8 2a6 6 0 0 1 0 12' },
   {
     value: 'light',
-    label: 'Light',
+    label: texts.THEMES.light,
     icon: 'M8 5.2a2.8 2.8 0 1 0 .01 0M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M3 13l1-1M12 4l1-1',
   },
-  { value: 'dark', label: 'Dark', icon: 'M13.5 10A6 6 0 0 1 6 2.5 6 6 0 1 0 13.5 10' },
+  { value: 'dark', label: texts.THEMES.dark, icon: 'M13.5 10A6 6 0 0 1 6 2.5 6 6 0 1 0 13.5 10' },
 ];
 
 export function Header({ page }: { page: Page }) {
@@ -30,13 +31,13 @@ export function Header({ page }: { page: Page }) {
           document.getElementById('charts')!.focus();
         }}
       >
-        To the charts
+        {texts.TO_THE_CHARTS}
       </a>
       <h1 class="brand">
         <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
           <path d="M1 12h4l2-7 3.5 11 2.5-8 1.5 4H19" />
         </svg>
-        <span>Stripchart</span>
+        <span>{texts.NAME}</span>
       </h1>
       <HostChoice page={page} />
       <ConditionLine page={page} />
@@ -53,11 +54,11 @@ function AddChart({ page }: { page: Page }) {
     <button
       type="button"
       class="add"
-      title="Add a chart (press / to find anything)"
-      aria-label="+ chart"
+      title={texts.ADD_HELP}
+      aria-label={texts.ADD}
       onClick={() => page.ask('charts')}
     >
-      + <span>chart</span>
+      + <span>{texts.CHART}</span>
     </button>
   );
 }
@@ -65,12 +66,12 @@ function AddChart({ page }: { page: Page }) {
 /** What is chosen seldom. */
 function PageMenu({ page }: { page: Page }) {
   return (
-    <Menu label="More" class="more">
+    <Menu label={texts.MORE} class="more">
       {close => (
         <>
           <Choice
             name="theme"
-            label="Theme"
+            label={texts.THEME}
             options={THEMES}
             chosen={page.theme.chosen.value}
             choose={theme => page.theme.choose(theme)}
@@ -82,7 +83,7 @@ function PageMenu({ page }: { page: Page }) {
               page.help.value = true;
             }}
           >
-            Keys
+            {texts.KEYS}
           </button>
           <button
             type="button"
@@ -91,7 +92,7 @@ function PageMenu({ page }: { page: Page }) {
               page.hang(true);
             }}
           >
-            Wall
+            {texts.WALL}
           </button>
         </>
       )}
@@ -108,7 +109,7 @@ function WindowChoice({ page }: { page: Page }) {
     <>
       <Choice
         name="window"
-        label="Window"
+        label={texts.WINDOW}
         options={options}
         chosen={seconds}
         choose={value => page.chooseWindow(value)}
@@ -116,7 +117,7 @@ function WindowChoice({ page }: { page: Page }) {
       {/* The same where there is no room for a row of words. */}
       <select
         class="window"
-        aria-label="Window"
+        aria-label={texts.WINDOW}
         value={seconds}
         onChange={event => page.chooseWindow(Number(event.currentTarget.value))}
       >

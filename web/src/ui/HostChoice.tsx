@@ -1,5 +1,6 @@
 import { byKey } from '../model/labels.ts';
 import type { Page } from '../page/page.ts';
+import * as texts from '../texts.ts';
 
 /** The host whose charts are shown: its name where there is one, a choice where there are several. */
 export function HostChoice({ page }: { page: Page }) {
@@ -11,14 +12,14 @@ export function HostChoice({ page }: { page: Page }) {
   return (
     <select
       class="host"
-      aria-label="Host"
+      aria-label={texts.HOST}
       value={host ?? ''}
       onChange={event => page.chooseHost(event.currentTarget.value || null)}
     >
-      <option value="">All hosts</option>
+      <option value="">{texts.ALL_HOSTS}</option>
       {all.map(name => (
         <option key={name} value={name}>
-          {page.silent.value.has(name) ? `${name} · silent` : name}
+          {page.silent.value.has(name) ? texts.isSilent(name) : name}
         </option>
       ))}
     </select>

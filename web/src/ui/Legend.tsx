@@ -3,6 +3,7 @@ import { formatTime } from '../model/format.ts';
 import type { Page } from '../page/page.ts';
 import type { Pen } from '../page/pens.ts';
 import type { View } from '../page/view.ts';
+import * as texts from '../texts.ts';
 
 /**
  * The lines of a chart with their values. A click shows one line only, with Ctrl it hides or shows a line. A line alone is
@@ -26,7 +27,7 @@ export function Legend({ page, view }: { page: Page; view: View }) {
       {note && <p class="note">{note}</p>}
       {view.crowded.value && (
         <button type="button" class="quiet" onClick={() => view.rank()}>
-          Rank again
+          {texts.RANK_AGAIN}
         </button>
       )}
     </footer>
@@ -40,7 +41,7 @@ function Item({ view, pen, i }: { view: View; pen: Pen; i: number }) {
       <button
         type="button"
         aria-pressed={pen.shown.value}
-        title={`${pen.title}\na click shows this line only, Ctrl and a click hides it`}
+        title={texts.lineHelp(pen.title)}
         onClick={event => (event.ctrlKey || event.metaKey ? view.toggle(pen) : view.isolate(pen))}
       >
         <svg class={`ink ink-${pen.ink.colour}`} width="18" height="8" aria-hidden="true">
@@ -51,7 +52,7 @@ function Item({ view, pen, i }: { view: View; pen: Pen; i: number }) {
         <span class={`value ${pen.silent.value ? '' : pen.level.value}`}>{pen.value}</span>
         {/* Where all lines are silent the chart says so. */}
         {pen.silent.value && !view.state.value.fault && (
-          <span class="since">since {formatTime(pen.line.newestTime)}</span>
+          <span class="since">{texts.since(formatTime(pen.line.newestTime))}</span>
         )}
       </button>
     </li>
@@ -64,7 +65,7 @@ function Stats({ pen }: { pen: Pen }) {
   if (!stats) return null;
   return (
     <span class="stats">
-      {['min', 'mean', 'max'].map((name, i) => (
+      {[texts.MIN, texts.MEAN, texts.MAX].map((name, i) => (
         <span key={name}>
           <small>{name}</small> {stats[i]}
         </span>

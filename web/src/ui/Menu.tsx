@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
+import { fetchSeldom } from './Later.tsx';
 
 export interface MenuProps {
   /** What it is called, for those who do not see its picture. */
@@ -19,6 +20,7 @@ export function Menu({ label, children, class: kind = '' }: MenuProps) {
     <details
       class={`menu ${kind}`}
       ref={menu}
+      onToggle={fetchSeldom}
       onFocusOut={event => {
         if (!event.currentTarget.contains(event.relatedTarget as Node | null)) close();
       }}

@@ -1,4 +1,5 @@
 import type { Page } from '../page/page.ts';
+import * as texts from '../texts.ts';
 
 /** What of the link could not be followed, and what the page has left out. */
 export function Notes({ page }: { page: Page }) {
@@ -16,25 +17,25 @@ export function Notes({ page }: { page: Page }) {
       {notice && <p>{notice}</p>}
       {unknown && (
         <p>
-          There is no host “{host}” among the series that are being written.{' '}
+          {texts.noHost(host)}{' '}
           <button type="button" class="quiet" onClick={() => page.chooseHost(null)}>
-            Show all hosts
+            {texts.SHOW_ALL_HOSTS}
           </button>
         </p>
       )}
       {more > 0 && (
         <p>
-          {more} more metrics have no chart here.{' '}
+          {texts.moreMetrics(more)}{' '}
           <button type="button" class="quiet" onClick={() => page.ask('charts')}>
-            Find one
+            {texts.FIND_ONE}
           </button>
         </p>
       )}
       {empty && (
         <p>
-          There is no chart on this page.{' '}
+          {texts.NO_CHART}{' '}
           <button type="button" class="quiet" onClick={() => page.board.reset()}>
-            Back to the page’s own
+            {texts.TO_OWN_CHARTS}
           </button>
         </p>
       )}

@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { type HostRow, type Reading, SPARK } from '../model/overview.ts';
 import { sinceText } from '../model/times.ts';
 import type { Page } from '../page/page.ts';
+import * as texts from '../texts.ts';
 
 /** How the machines are at a glance: the readings of one host, or a row for each of several. */
 export function Overview({ page }: { page: Page }) {
@@ -21,12 +22,10 @@ function Present({ page }: { page: Page }) {
   const host = page.host.value;
   const chosen = host === null ? rows : rows.filter(row => row.host === host);
   return (
-    <section class="overview" aria-label="Overview" ref={place}>
+    <section class="overview" aria-label={texts.OVERVIEW} ref={place}>
       {chosen.length === 1 && <Readings page={page} row={chosen[0]!} />}
       {chosen.length > 1 && <Hosts page={page} rows={chosen} />}
-      {overview.crowded.value && chosen.length > 1 && (
-        <p class="note">There are more hosts than the server tells at once.</p>
-      )}
+      {overview.crowded.value && chosen.length > 1 && <p class="note">{texts.MORE_HOSTS}</p>}
     </section>
   );
 }
@@ -39,7 +38,7 @@ function Readings({ page, row }: { page: Page; row: HostRow }) {
         <li key={reading.id}>
           <button
             type="button"
-            title={`${reading.title} of ${row.host}`}
+            title={texts.readingOf(reading.title, row.host)}
             onClick={() => page.reveal(reading.id)}
           >
             <span class="name">{reading.title}</span>
@@ -61,7 +60,7 @@ function Hosts({ page, rows }: { page: Page; rows: readonly HostRow[] }) {
     <table class="hosts">
       <thead>
         <tr>
-          <th scope="col">Host</th>
+          <th scope="col">{texts.HOST}</th>
           {rows[0]!.readings.map(({ id, title }) => (
             <th key={id} scope="col" class={id}>
               {title}
@@ -73,19 +72,15 @@ function Hosts({ page, rows }: { page: Page; rows: readonly HostRow[] }) {
         {rows.map(({ host, silentSince, readings }) => (
           <tr key={host} class={silentSince === null ? '' : 'silent'}>
             <th scope="row">
-              <button
-                type="button"
-                title={`Show the charts of ${host}`}
-                onClick={() => page.chooseHost(host)}
-              >
+              <button type="button" title={texts.chartsOf(host)} onClick={() => page.chooseHost(host)}>
                 <span class="lamp" aria-hidden="true" />
                 {host}
               </button>
               {silentSince !== null && (
                 <small>
                   {' '}
-                  silent{' '}
-                  {Number.isFinite(silentSince) ? `since ${sinceText(silentSince, now)}` : 'for longer'}
+                  {texts.SILENT}{' '}
+                  {Number.isFinite(silentSince) ? texts.since(sinceText(silentSince, now)) : texts.FOR_LONGER}
                 </small>
               )}
             </th>

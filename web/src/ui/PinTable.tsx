@@ -1,6 +1,7 @@
 import { DASHES } from '../model/colour.ts';
 import type { Page } from '../page/page.ts';
 import type { View } from '../page/view.ts';
+import * as texts from '../texts.ts';
 
 /** The values of all lines at the time that is held, the highest first. */
 export function PinTable({ page, view }: { page: Page; view: View }) {
@@ -10,8 +11,8 @@ export function PinTable({ page, view }: { page: Page; view: View }) {
     <div class={table.left ? 'pinned left' : 'pinned'}>
       <header>
         <time>{table.time}</time>
-        <button type="button" title="Let go (Escape)" onClick={() => page.pin.release()}>
-          ×<span class="unseen"> let go of this time</span>
+        <button type="button" title={texts.LET_GO} onClick={() => page.pin.release()}>
+          ×<span class="unseen">{texts.LET_GO_OF}</span>
         </button>
       </header>
       <table>

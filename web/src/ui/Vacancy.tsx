@@ -1,6 +1,7 @@
 import { spanLabel } from '../model/span.ts';
 import type { Page } from '../page/page.ts';
 import type { View } from '../page/view.ts';
+import * as texts from '../texts.ts';
 
 /** What stands in the place of a chart without a sample, and what may help. */
 export function Vacancy({ page, view }: { page: Page; view: View }) {
@@ -12,7 +13,7 @@ export function Vacancy({ page, view }: { page: Page; view: View }) {
       <p>{text}</p>
       {near.length > 0 && (
         <p class="near">
-          near:{' '}
+          {texts.NEAR}{' '}
           {near.map(name => (
             <button
               key={name}
@@ -28,7 +29,7 @@ export function Vacancy({ page, view }: { page: Page; view: View }) {
       {show !== null && (
         <p>
           <button type="button" class="quiet" onClick={() => page.chooseWindow(show)}>
-            Show {spanLabel(show)}
+            {texts.show(spanLabel(show))}
           </button>
         </p>
       )}

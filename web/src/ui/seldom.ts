@@ -1,0 +1,4 @@
+/** What is seldom needed: it is no part of what opening the page costs, and comes once the page has all it needs itself. */
+export { CommandBar } from './CommandBar.tsx';
+export { Keys } from './Keys.tsx';
+export { OutMenu } from './OutMenu.tsx';
