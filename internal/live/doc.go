@@ -67,4 +67,31 @@
 // Late samples are the one exception to "sees exactly": tsdb's out-of-order head
 // has no isolation, so a bootstrap may hold late samples that follow again. The
 // upsert by (series, time) absorbs them.
+//
+// # What happens when a viewer is slow
+//
+//  1. The socket of its connection takes no more. Package socketio queues up to a bound
+//     (Config.OutputBytes there) and refuses a Write beyond it. Nobody waits for the page.
+//  2. The viewers of a connection that refused go back to the cursor that they had before the flush
+//     (flusher.takeBack), and are lagging (viewer.lag): they are sent nothing, and cost nothing.
+//  3. The page has read, the queue is empty, and socketio calls Client.Drained. Where the ring still
+//     covers the cursor, the viewer is a newcomer again (viewer.proceed), and the next flush sends the
+//     ring from there as a bootstrap that continues, with the reason "slow". Where the ring does not,
+//     or more has come than fits (maxResume and the page's points, newcomers.go), the viewer gets a
+//     whole new bootstrap (join.go) with the same reason.
+//  4. A page that never reads is closed by socketio, and resumes when it connects again.
+//
+// Nothing was lost, so there is no gap.
+//
+// # How a gap reaches a page
+//
+//  1. Package apply makes the gap (absence.go there has the table of what causes one), declares it
+//     (ledger.go) and puts it into the ring with an entry (recorder.pass).
+//  2. intake.Take tells each room that has one of the series (Room.tell), and the room keeps the gap
+//     for the next flush (news.gap).
+//  3. The flush sends event "gap" with the ids of the series (members.messages, liveEncoding.gaps):
+//     to current viewers, and to newcomers whose cursor is before the entry. A viewer that resumes is
+//     sent all gaps of its window (takeNewcomers).
+//  4. A bootstrap is followed by the gaps of its window (reader.readPast).
+//  5. The page keeps the gap with its lines and hatches it: Room.gap in web/src/model/room.ts.
 package live
