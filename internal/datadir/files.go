@@ -12,13 +12,24 @@ import (
 
 // Replace writes a file of this content in place of path, durably and in one step: no
 // reader and no crash sees half of it. A failure leaves path as it was.
-func Replace(path string, b []byte) error {
+func Replace(path string, b []byte) error { return replace(path, b, 0o666) }
+
+// ReplacePrivate is Replace for a secret: only the owner of the new file can read it.
+func ReplacePrivate(path string, b []byte) error { return replace(path, b, 0o600) }
+
+// replace is Replace. mode is that of the new file, as far as the umask allows it.
+func replace(path string, b []byte, mode os.FileMode) error {
 	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
+	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	if mode&0o077 == 0 { // a file that a crash has left may have another mode
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		_, err = f.Write(b)
+	}
 	if err == nil {
 		err = f.Sync()
 	}

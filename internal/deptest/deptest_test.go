@@ -26,13 +26,14 @@ var mayImport = map[string]struct {
 	why  string
 }{
 	"cmd/stripchart":                  {[]string{"..."}, "main is the only place that knows every part"},
-	"internal/server":                 {[]string{"internal/live", "internal/socketio", "internal/ingest", "internal/api", "internal/store", "internal/wire", "internal/httperr", "web"}, "the server joins rooms to sockets; it is handed a bus and a collector's batches by main, not by import"},
+	"internal/access":                 {[]string{"internal/datadir"}, "who may do what is decided without knowing rooms, routes or stores; the forms of selectors and sources are handed in"},
+	"internal/server":                 {[]string{"internal/access", "internal/live", "internal/socketio", "internal/ingest", "internal/api", "internal/store", "internal/wire", "internal/httperr", "web"}, "the server joins rooms to sockets; it is handed a bus and a collector's batches by main, not by import"},
 	"internal/live":                   {[]string{"internal/apply", "internal/bus", "internal/recent", "internal/store", "internal/wire"}, "rooms and viewers know neither HTTP nor sockets, so that they can be tested to exhaustion without either"},
 	"internal/apply":                  {[]string{"internal/backoff", "internal/bus", "internal/recent", "internal/store", "internal/wire"}, "the log side knows pages by three methods only, so that what is accepted and what is missing do not depend on who watches"},
 	"internal/recent":                 {[]string{"internal/bus"}, "the ring and the index are between the log side and the page side, and know neither"},
-	"internal/api":                    {[]string{"internal/bus", "internal/export", "internal/httperr", "internal/store"}, "the Prometheus API reads history and nothing else"},
+	"internal/api":                    {[]string{"internal/access", "internal/bus", "internal/export", "internal/httperr", "internal/store"}, "the Prometheus API reads history and nothing else"},
 	"internal/export":                 {[]string{"internal/bus"}, "the form of a file is the same for the server that writes it and the program that reads it"},
-	"internal/ingest":                 {[]string{"internal/bus", "internal/bus/httpbus", "internal/bus/rw", "internal/httperr", "internal/textline"}, "the endpoint for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
+	"internal/ingest":                 {[]string{"internal/access", "internal/bus", "internal/bus/httpbus", "internal/bus/rw", "internal/httperr", "internal/textline"}, "the endpoint for writers ends at the bus; what becomes of a batch is decided behind it. It reads the headers that httpbus writes"},
 	"internal/collect":                {[]string{"internal/backoff", "internal/bus", "internal/schedule"}, "a collector runs on machines without a server"},
 	"internal/scrape":                 {[]string{"internal/bus", "internal/schedule"}, "it makes batches of what targets expose, for whoever publishes them, on machines without a server too"},
 	"internal/flask":                  {[]string{"internal/backoff", "internal/bus"}, "it makes batches of what others publish, for whoever publishes them, on machines without a server too"},
