@@ -52,6 +52,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = runExport(ctx, o.Export, stdout, stderr)
 	case commandImport:
 		err = runImport(ctx, o.Import, o.DataDir, stdin, stderr)
+	case commandToken:
+		err = runToken(o.Token, o.action, o.TokenFile, stdout, stderr)
 	default:
 		err = runParts(ctx, o, command, stderr)
 	}

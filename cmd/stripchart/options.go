@@ -39,12 +39,15 @@ type options struct {
 	serving    `embed:"" group:"serving"`
 	limits     `embed:"" group:"limits"`
 
+	action string // of a command that has several
+
 	Run     struct{}  `cmd:"" default:"1" hidden:""`
 	Serve   struct{}  `cmd:"" help:"Server only: pages, history, and an endpoint for collectors."`
 	Collect struct{}  `cmd:"" help:"Collector only: measures this host and publishes to --bus."`
 	Push    pushing   `cmd:"" help:"Reads numbers from standard input, a line at a time, and sends them to a server as a series."`
 	Export  exporting `cmd:"" help:"Writes what a server has recorded to a file: CSV, JSON lines or OpenMetrics."`
 	Import  importing `cmd:"" help:"Reads such a file back, into a running server, or offline into its data directory."`
+	Token   tokening  `cmd:"" help:"Adds, lists and removes the tokens of --token-file, which say who may look and who may write."`
 	Version struct{}  `cmd:"" help:"Print the version."`
 }
 
@@ -66,7 +69,9 @@ type serving struct {
 	Retention     duration `help:"How long history is kept." default:"30d"`
 	BusRetention  duration `help:"How long the log in Redis is kept for servers that are away, 1m to 24h." default:"1h"`
 	BusBytes      size     `help:"Most bytes of the log in Redis, 1M to 2047M." default:"512M"`
-	Insecure      bool     `help:"Allow an address that other machines can reach. Anybody there can watch and write."`
+	TokenFile     string   `help:"File of the tokens, as stripchart token writes it: without one of them nobody can look or write. It is read anew when it changes." placeholder:"FILE"`
+	PublicRead    bool     `help:"With --token-file: everybody can look, and only writing needs a token."`
+	Insecure      bool     `help:"Allow an address that other machines can reach, and every name in Host. Without --token-file anybody there can watch and write."`
 	CompressFrom  size     `help:"Compress packets of so many bytes and more, histories for the most part, for pages whose browser offers it (permessage-deflate), once for all of them; 0 for none." default:"4k"`
 }
 
@@ -78,6 +83,7 @@ const (
 	commandPush    = "push"
 	commandExport  = "export"
 	commandImport  = "import"
+	commandToken   = "token"
 	commandVersion = "version"
 )
 
@@ -86,6 +92,7 @@ var ownFlags = map[string][]string{
 	commandPush:   {"label", "to", "help"},
 	commandExport: {"match", "start", "end", "format", "times", "from", "help"},
 	commandImport: {"format", "to", "offline", "data-dir", "help"},
+	commandToken:  {"token-file", "scope", "match", "label", "source", "help"},
 }
 
 // foreign are the groups of flags that mean nothing to a command.
@@ -147,6 +154,9 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		return o, command, o.Push.check()
 	case commandExport:
 		return o, command, o.Export.check()
+	case commandToken:
+		o.action = strings.Fields(k.Command())[1]
+		return o, command, o.Token.check(o.TokenFile, o.action)
 	case commandImport:
 		o.DataDir = kong.ExpandPath(cmp.Or(o.DataDir, defaultDataDir()))
 		return o, command, o.Import.check()
@@ -178,7 +188,7 @@ func (o *options) check(command string) error {
 	if err := o.limits.check(); err != nil {
 		return err
 	}
-	return server.CheckAddress(o.listen(), o.Insecure)
+	return server.CheckAddress(o.listen(), o.Insecure || o.TokenFile != "")
 }
 
 func (o *options) checkBus(command string) error {
@@ -259,6 +269,9 @@ func (s *serving) check() error {
 	if s.BusBytes < 1<<20 {
 		return fmt.Errorf("--bus-bytes must be 1M to 2047M, not %d bytes", s.BusBytes)
 	}
+	if s.PublicRead && s.TokenFile == "" {
+		return errors.New("--public-read needs --token-file: with it everybody can look, and who may write is said by the tokens of that file. Make it with `stripchart token add NAME --scope write --token-file FILE`; without any tokens, --insecure lets everybody look and write")
+	}
 	if s.DefaultSeries != "" {
 		if err := live.CheckSelector(s.DefaultSeries); err != nil {
 			return fmt.Errorf("--default-series %q: %w", s.DefaultSeries, err)
@@ -273,6 +286,13 @@ func (o *options) listen() string {
 		return server.DefaultAddress
 	}
 	return o.Listen
+}
+
+// anyHost reports whether the server answers to every name. A page of another site that has its own
+// name point here (DNS rebinding) has no token: browsers keep cookies by name. So names need no check
+// where nothing is open without a token; on loopback, which nobody opens by another name, it stays.
+func (o *options) anyHost() bool {
+	return o.Insecure || o.TokenFile != "" && !o.PublicRead && !server.IsLoopback(o.listen())
 }
 
 // duration is a time span on the command line: Go's form (1m30s, 50ms), or

@@ -14,10 +14,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"stripchart/internal/access"
 	"stripchart/internal/api"
 	"stripchart/internal/apply"
 	"stripchart/internal/bus"
@@ -56,6 +58,7 @@ type program struct {
 	store    *store.Store
 	sockets  *socketio.Server
 	hub      *live.Hub
+	tokens   *access.Tokens // nil: everybody may look and write
 	server   *server.Server
 	listener net.Listener
 
@@ -180,8 +183,13 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	if err != nil {
 		return err
 	}
+	cookies, err := p.openTokens(o)
+	if err != nil {
+		return err
+	}
 	p.server, err = server.New(server.Options{
-		Sockets: p.sockets, Hub: p.hub, Registry: p.registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.Insecure,
+		Tokens: p.tokens, Cookies: cookies, PublicRead: o.PublicRead,
+		Sockets: p.sockets, Hub: p.hub, Registry: p.registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.anyHost(),
 		Ingest: writes, API: queries, MaxOpen: capacity.open, MaxOpenPerAddress: capacity.openPerAddress, Overloaded: p.memory.High,
 		Limits: map[string]float64{"memory_bytes": float64(p.memory.Bound())},
 	})
@@ -198,6 +206,17 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	p.log.Info("open this page", "url", url, "version", version)
 	p.log.Info("history is kept here", "data_dir", o.DataDir, "size", megabytes(p.store.Size()), "retention", time.Duration(o.Retention))
 	return nil
+}
+
+// openTokens reads the token file, if there is one.
+func (p *program) openTokens(o options) (cookies *access.Cookies, err error) {
+	if o.TokenFile == "" {
+		return nil, nil
+	}
+	if p.tokens, err = access.Open(kong.ExpandPath(o.TokenFile), tokenRules(), p.log); err != nil {
+		return nil, named("--token-file", err)
+	}
+	return access.OpenCookies(p.tokens, o.DataDir)
 }
 
 // held is the set of series that the server holds in memory: the series of the hub and those of the

@@ -44,6 +44,12 @@ func (p *program) Run(ctx context.Context) error {
 			p.memory.Run(lateCtx)
 			return nil
 		})
+		if p.tokens != nil {
+			parts.start(func() error {
+				p.tokens.Run(lateCtx)
+				return nil
+			})
+		}
 		parts.start(func() error {
 			select {
 			case <-p.hub.Ready():

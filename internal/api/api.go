@@ -130,12 +130,13 @@ func Paths() []string {
 	return paths
 }
 
-// Register adds the endpoints to mux.
-func (a *API) Register(mux *http.ServeMux) {
+// Register passes the pattern and the handler of every endpoint to handle, which is that of a
+// http.ServeMux, or leads to one.
+func (a *API) Register(handle func(pattern string, h http.Handler)) {
 	for _, e := range a.endpoints() {
-		mux.Handle(root+e.path, a.handler(e))
+		handle(root+e.path, a.handler(e))
 	}
-	mux.HandleFunc(exportPath, a.export)
+	handle(exportPath, http.HandlerFunc(a.export))
 }
 
 // Limits are the bounds, for /metrics.

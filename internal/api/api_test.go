@@ -51,7 +51,7 @@ func serve(t testing.TB, so store.Options, o Options) *served {
 		t.Fatal(err)
 	}
 	v := &served{http.NewServeMux(), a, s}
-	a.Register(v.ServeMux)
+	a.Register(v.Handle)
 	return v
 }
 

@@ -178,7 +178,7 @@ func sorted(set map[string]struct{}) []string {
 
 // turn calls f with a querier from a time on.
 func (x *exporting) turn(ctx context.Context, from int64, f func(context.Context, storage.Querier) error) error {
-	lost, err := x.a.store.Query(ctx, x.a.exports, func(ctx context.Context, db storage.Queryable) error {
+	lost, err := x.a.view(ctx, x.a.exports, func(ctx context.Context, db storage.Queryable) error {
 		q, err := db.Querier(from, x.to)
 		if err != nil {
 			return err

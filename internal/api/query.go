@@ -77,7 +77,7 @@ func (a *API) evaluate(r *request, span time.Duration, prepare func(context.Cont
 
 	out := result{query: expr}
 	var b []byte
-	lost, err := a.store.Query(r.ctx, a.share, func(ctx context.Context, db storage.Queryable) error {
+	lost, err := a.view(r.ctx, a.share, func(ctx context.Context, db storage.Queryable) error {
 		out.notes = nil
 		q, err := prepare(ctx, db, promql.NewPrometheusQueryOpts(false, back), expr)
 		if err != nil {

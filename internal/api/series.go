@@ -131,7 +131,7 @@ func (a *API) list(r *request, read func(ctx context.Context, q storage.Querier,
 		return result{}, err
 	}
 	out := result{append: encode}
-	lost, err := a.store.Query(r.ctx, a.share, func(ctx context.Context, db storage.Queryable) error {
+	lost, err := a.view(r.ctx, a.share, func(ctx context.Context, db storage.Queryable) error {
 		q, err := db.Querier(from, to)
 		if err != nil {
 			return err

@@ -38,6 +38,7 @@ func KeptLabels() LabelLimits {
 // A LabelBuilder is for one goroutine at a time.
 type LabelBuilder struct {
 	limits  LabelLimits
+	fixed   labels.Labels
 	builder labels.ScratchBuilder
 	count   int
 	bytes   int
@@ -49,10 +50,22 @@ func NewLabelBuilder(l LabelLimits) *LabelBuilder {
 	return &LabelBuilder{limits: l, builder: labels.NewScratchBuilder(16)}
 }
 
+// Fix has every series from now on get the labels of ls, in place of its own of the same
+// names. ls must keep the rule.
+func (b *LabelBuilder) Fix(ls labels.Labels) {
+	b.fixed = ls
+	b.Reset()
+}
+
 // Reset begins another series.
 func (b *LabelBuilder) Reset() {
 	b.builder.Reset()
 	b.count, b.bytes, b.err = 0, 0, nil
+	b.fixed.Range(func(l labels.Label) {
+		b.builder.Add(l.Name, l.Value)
+		b.count++
+		b.bytes += len(l.Name) + len(l.Value)
+	})
 }
 
 // Add adds a label. It copies name and value.
@@ -73,7 +86,7 @@ func (b *LabelBuilder) Add(name, value []byte) {
 	case !utf8.Valid(name) || !utf8.Valid(value):
 		b.err = fmt.Errorf("label %.40q: not UTF-8", name)
 		return
-	case len(value) == 0:
+	case len(value) == 0, !b.fixed.IsEmpty() && b.fixed.Has(string(name)):
 		return
 	}
 	if b.count++; b.count > b.limits.Labels {

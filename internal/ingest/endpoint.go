@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"stripchart/internal/access"
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/rw"
@@ -73,7 +74,7 @@ type Endpoint struct {
 // Paths are the patterns, in the form of http.ServeMux, under which a server has to mount an
 // Endpoint.
 func Paths() []string {
-	return []string{httpbus.WritePath, PushPath, influx1Path, influx2Path, otlpPath1, otlpPath2, influxPing, influxHealth, influxQuery}
+	return []string{httpbus.WritePath, PushPath, influx1Path, influx2Path, otlpPath1, otlpPath2, InfluxPing, InfluxHealth, InfluxQuery}
 }
 
 // New returns an Endpoint.
@@ -114,9 +115,9 @@ func New(o Options) (*Endpoint, error) {
 	metrics := &otlp{accept: e.acceptance, stamps: stamps, totals: added}
 	e.mux.Handle(otlpPath1, e.speaking(metrics))
 	e.mux.Handle(otlpPath2, e.speaking(metrics))
-	e.mux.HandleFunc(influxPing, e.ping)
-	e.mux.HandleFunc(influxHealth, e.health)
-	e.mux.HandleFunc(influxQuery, e.query)
+	e.mux.HandleFunc(InfluxPing, e.ping)
+	e.mux.HandleFunc(InfluxHealth, e.health)
+	e.mux.HandleFunc(InfluxQuery, e.query)
 	var err error
 	e.metrics, err = newMetrics(o.Registerer, &e.load, &e.series, added)
 	return e, err
@@ -147,7 +148,7 @@ func (e *Endpoint) speaking(f format) http.Handler {
 		}
 		out := outcome{answer: refused}
 		if refused.status == 0 {
-			out = e.write(w, r, f, x)
+			out = e.write(w, r, f, x, access.Of(r.Context()))
 		}
 		out.answer = x.word(w.Header(), &out)
 		e.metrics.answered(f, out.status)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"stripchart/internal/bus"
 )
 
@@ -29,8 +31,9 @@ type exchange interface {
 	// decode makes a batch of a decompressed body; nothing refers to body afterwards. The batch
 	// is as bus.Batch demands, but for source and sequence, which it lacks. The report says what
 	// the body held and the batch does not. An error means that nothing could be read, in words for the writer;
-	// bus.ErrTooLarge says that a bound was exceeded.
-	decode(body []byte) (*bus.Batch, Report, error)
+	// bus.ErrTooLarge says that a bound was exceeded. Every series gets the labels of fixed, in place
+	// of its own of the same names.
+	decode(body []byte, fixed labels.Labels) (*bus.Batch, Report, error)
 	// word returns out's answer in the words of the format, and sets the headers that only
 	// the format has.
 	word(h http.Header, out *outcome) answer

@@ -58,11 +58,14 @@ type gathered struct {
 // noTime stands in a sample until finish gives it a time.
 const noTime = math.MinInt64
 
-func newGathering(a acceptance) *gathering {
-	return &gathering{
+// newGathering returns a gathering whose series all get the labels of fixed.
+func newGathering(a acceptance, fixed labels.Labels) *gathering {
+	g := &gathering{
 		accepted: a, builder: bus.NewLabelBuilder(bus.EndpointLabels()),
 		byKey: map[string]*gathered{}, byLabels: map[string]*gathered{},
 	}
+	g.builder.Fix(fixed)
+	return g
 }
 
 // cannotRead reports an error of a line.

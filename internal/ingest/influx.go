@@ -8,9 +8,9 @@ import (
 
 // Paths that agents of InfluxDB ask before they write.
 const (
-	influxPing   = "/ping"
-	influxHealth = "/health"
-	influxQuery  = "/query"
+	InfluxPing   = "/ping"
+	InfluxHealth = "/health"
+	InfluxQuery  = "/query"
 )
 
 // influxVersion is the version of InfluxDB 1.x of which agents and clients are told: some will

@@ -13,6 +13,7 @@ import (
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
@@ -73,8 +74,8 @@ type lineProtocolExchange struct {
 // decode implements exchange. Of an entry that cannot be read only the first line is refused: a
 // quote in it may have been closed by one of a later line, so the later lines are read again. The
 // entryCutter bounds what is read again; beyond that no entry has several lines.
-func (x *lineProtocolExchange) decode(body []byte) (*bus.Batch, Report, error) {
-	d := entryDecoder{gathering: newGathering(x.f.accept(time.Now())), precision: x.precision}
+func (x *lineProtocolExchange) decode(body []byte, fixed labels.Labels) (*bus.Batch, Report, error) {
+	d := entryDecoder{gathering: newGathering(x.f.accept(time.Now()), fixed), precision: x.precision}
 	cutter := newEntryCutter(body)
 	for number := 1; len(body) > 0 && !d.gathering.enough(number, body); {
 		entry := cutter.cut(body)
@@ -326,6 +327,8 @@ type influx2Error struct {
 func influx2Code(status int) string {
 	return cmp.Or(map[int]string{
 		http.StatusBadRequest:            "invalid",
+		http.StatusUnauthorized:          "unauthorized",
+		http.StatusForbidden:             "forbidden",
 		http.StatusMethodNotAllowed:      "method not allowed",
 		http.StatusRequestEntityTooLarge: "request too large",
 		http.StatusUnsupportedMediaType:  "invalid",

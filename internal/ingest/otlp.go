@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"stripchart/internal/bus"
@@ -53,7 +54,7 @@ type otlpExchange struct {
 }
 
 // decode implements exchange.
-func (x *otlpExchange) decode(body []byte) (*bus.Batch, Report, error) {
+func (x *otlpExchange) decode(body []byte, fixed labels.Labels) (*bus.Batch, Report, error) {
 	if x.json && !json.Valid(body) {
 		return nil, Report{}, errOTLPJSON
 	}
@@ -61,7 +62,7 @@ func (x *otlpExchange) decode(body []byte) (*bus.Batch, Report, error) {
 	if x.json {
 		message.raw = body[skipSpace(body, 0):]
 	}
-	d := newOTLPDecoder(newGathering(x.f.accept(time.Now())), x.f.totals)
+	d := newOTLPDecoder(newGathering(x.f.accept(time.Now()), fixed), x.f.totals)
 	d.gathering.report.Unit = "data point"
 	if err := d.request(message); err != nil {
 		return nil, Report{}, err
@@ -91,14 +92,7 @@ func (x *otlpExchange) word(_ http.Header, out *outcome) answer {
 		a.code, a.media, a.raw = "", x.media(), x.response(rejected, message)
 		return a
 	}
-	e := a.error()
-	a.media = x.media()
-	if x.json {
-		a.raw, _ = json.Marshal(map[string]any{"code": grpcCode(a.status), "message": e.Code + ": " + e.Message}) // of text, it cannot fail
-	} else {
-		a.raw = protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(grpcCode(a.status)))
-		a.raw = protowire.AppendString(protowire.AppendTag(a.raw, 2, protowire.BytesType), e.Code+": "+e.Message)
-	}
+	a.raw, a.media = otlpStatus(x.json, a.status, *a.error())
 	return a
 }
 
@@ -133,6 +127,10 @@ func grpcCode(status int) int {
 		return 8 // RESOURCE_EXHAUSTED
 	case http.StatusServiceUnavailable:
 		return 14 // UNAVAILABLE
+	case http.StatusUnauthorized:
+		return 16 // UNAUTHENTICATED
+	case http.StatusForbidden:
+		return 7 // PERMISSION_DENIED
 	}
 	return 3 // INVALID_ARGUMENT
 }

@@ -83,8 +83,8 @@ type pushExchange struct {
 const maxShown = 8
 
 // decode implements exchange.
-func (x *pushExchange) decode(body []byte) (*bus.Batch, Report, error) {
-	g := newGathering(x.f.accept(time.Now()))
+func (x *pushExchange) decode(body []byte, fixed labels.Labels) (*bus.Batch, Report, error) {
+	g := newGathering(x.f.accept(time.Now()), fixed)
 	for number := 1; len(body) > 0 && !g.enough(number, body); number++ {
 		var line []byte
 		line, body, _ = bytes.Cut(body, []byte{'\n'})

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/rw"
@@ -81,8 +83,8 @@ type remoteWriteExchange struct {
 func (x *remoteWriteExchange) sequence() bus.Sequence { return x.place }
 
 // decode implements exchange.
-func (x *remoteWriteExchange) decode(body []byte) (*bus.Batch, Report, error) {
-	return x.f.decode(body, (*rw.Decoder).DecodeMessage)
+func (x *remoteWriteExchange) decode(body []byte, fixed labels.Labels) (*bus.Batch, Report, error) {
+	return x.f.decode(body, fixed, (*rw.Decoder).DecodeMessage)
 }
 
 // word implements exchange: the headers of Remote-Write 2.0 count what was written.
@@ -100,8 +102,8 @@ type remoteWrite1Exchange struct {
 }
 
 // decode implements exchange.
-func (x *remoteWrite1Exchange) decode(body []byte) (*bus.Batch, Report, error) {
-	return x.f.decode(body, (*rw.Decoder).DecodeMessage1)
+func (x *remoteWrite1Exchange) decode(body []byte, fixed labels.Labels) (*bus.Batch, Report, error) {
+	return x.f.decode(body, fixed, (*rw.Decoder).DecodeMessage1)
 }
 
 // word implements exchange. Senders of Remote-Write 1.0 give a request up for any 4xx, for 429
@@ -115,7 +117,7 @@ func (x *remoteWrite1Exchange) word(_ http.Header, out *outcome) answer {
 }
 
 // decode reads a body with one of the decoders.
-func (f *remoteWrite) decode(body []byte, read func(*rw.Decoder, []byte) (*bus.Batch, rw.Report, error)) (*bus.Batch, Report, error) {
+func (f *remoteWrite) decode(body []byte, fixed labels.Labels, read func(*rw.Decoder, []byte) (*bus.Batch, rw.Report, error)) (*bus.Batch, Report, error) {
 	d := <-f.decoders
 	defer func() { f.decoders <- d }()
 	b, r, err := read(d, body)
@@ -131,6 +133,9 @@ func (f *remoteWrite) decode(body []byte, read func(*rw.Decoder, []byte) (*bus.B
 	}
 	if r.Conflicts > 0 {
 		report.Refused = append(report.Refused, Refusal{Reason: "duplicate", Samples: r.Conflicts, First: "a series has two values at one time; the first is kept"})
+	}
+	if err == nil && !fixed.IsEmpty() {
+		fix(b, fixed, &report)
 	}
 	return b, report, err
 }

@@ -7,18 +7,25 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/access"
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
 )
 
-// write carries out one request. The checks that cost nothing come first, and the body is read only
+// write carries out one request of a session. The checks that cost nothing come first, and the body is read only
 // while there is room for it.
-func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, f format, x exchange) (out outcome) {
+func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, f format, x exchange, by access.Session) (out outcome) {
 	refuse := func(a answer) outcome { return outcome{answer: a, report: out.report} }
 	if e.o.Writable() != nil {
 		return refuse(answer{status: http.StatusInsufficientStorage, code: "disk_full", message: "nothing was written, because the server's disk is full; try again later", retry: 10 * retrySoon})
 	}
 	sequence := x.sequence()
+	if by.Source != "" && sequence.Source != "" && sequence.Source != by.Source {
+		return refuse(answer{status: http.StatusForbidden, code: "source_not_allowed", message: fmt.Sprintf(
+			"nothing was written: the token %s is bound to the source %s, and the request is of %s", by.Name, by.Source, sequence.Source)})
+	}
 	if a := e.judgeSequence(sequence, time.Now()); a.status != 0 {
 		return refuse(a)
 	}
@@ -31,7 +38,7 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, f format, x exc
 	if !place.begin() {
 		return refuse(overloaded())
 	}
-	b, size, report, a, err := e.decode(r.Context(), x, body, place)
+	b, size, report, a, err := e.decode(r.Context(), x, body, by.Labels, place)
 	if a.status != 0 {
 		return refuse(a)
 	}
@@ -76,7 +83,7 @@ func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, f format, x exc
 
 // decode decompresses and decodes a body, whose decompressed size it returns. The answer, if not zero,
 // reports a failure to decompress, and the error a failure to decode.
-func (e *Endpoint) decode(ctx context.Context, x exchange, body []byte, p *place) (b *bus.Batch, size int, report Report, a answer, err error) {
+func (e *Endpoint) decode(ctx context.Context, x exchange, body []byte, fixed labels.Labels, p *place) (b *bus.Batch, size int, report Report, a answer, err error) {
 	select {
 	case e.decoding <- struct{}{}:
 	case <-ctx.Done(): // nobody waits for the answer
@@ -88,7 +95,7 @@ func (e *Endpoint) decode(ctx context.Context, x exchange, body []byte, p *place
 		return nil, 0, Report{}, a, nil
 	}
 	defer done()
-	b, report, err = x.decode(raw)
+	b, report, err = x.decode(raw, fixed)
 	return b, len(raw), report, answer{}, err
 }
 

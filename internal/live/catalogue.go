@@ -139,12 +139,15 @@ func (c *Client) Catalogue(arg json.RawMessage, ack Ack) {
 	}
 	var selectors []selector
 	for _, query := range m.Match {
-		sel, err := parseSelector(query)
+		sel, err := c.readQuery(query)
 		if err != nil {
 			ack.refuse(err)
 			return
 		}
 		selectors = append(selectors, sel)
+	}
+	if len(selectors) == 0 && len(c.bound) > 0 { // none would mean every series
+		selectors = append(selectors, newSelector(c.bound))
 	}
 	w, err := c.catalogue.watch(c, selectors)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"stripchart/internal/wire"
 )
 
@@ -17,7 +19,8 @@ type clients struct {
 // Client is a connection's share in one namespace: its viewers, one a room.
 type Client struct {
 	*audience
-	conn Conn
+	conn  Conn
+	bound []*labels.Matcher // added to every query of the client; it does not change
 
 	// Scratch of the flusher, beside conn because it goes over all clients.
 	sent    int32 // its parcel; 0: none
@@ -42,10 +45,10 @@ type Client struct {
 }
 
 // newClient registers a connection.
-func (x *clients) newClient(conn Conn) *Client {
+func (x *clients) newClient(conn Conn, bound []*labels.Matcher) *Client {
 	x.recent.Mu.Lock()
 	defer x.recent.Mu.Unlock()
-	c := &Client{audience: x.audience, conn: conn, gone: x.tasks.closed}
+	c := &Client{audience: x.audience, conn: conn, bound: bound, gone: x.tasks.closed}
 	c.follow(x.flusher.inFlight) // the connection may have had a client before
 	if !c.gone {
 		x.all[c] = struct{}{}
@@ -67,6 +70,17 @@ func (x *clients) greeted() (conns []Conn) {
 		}
 	}
 	return conns
+}
+
+// readQuery is parseSelector, within what the client may see: a room, a catalogue or a history
+// is of the query and the client's bounds together. So clients of equal bounds share their rooms,
+// and what is counted for a room, or chosen for it, is counted and chosen among what they may see.
+func (c *Client) readQuery(query string) (selector, error) {
+	sel, err := parseSelector(query)
+	if err != nil {
+		return sel, err
+	}
+	return sel.within(c.bound), nil
 }
 
 // Hello greets a page in namespace /live.

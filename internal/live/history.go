@@ -31,7 +31,7 @@ func (c *Client) History(arg json.RawMessage, ack Ack) {
 		ack.refuse(badRequest("from and to must be Unix milliseconds, ascending, before the year 10000, and at most %d seconds apart", c.o.Limits.Window))
 		return
 	}
-	sel, err := parseSelector(m.Query)
+	sel, err := c.readQuery(m.Query)
 	if err != nil {
 		ack.refuse(err)
 		return

@@ -143,8 +143,11 @@ func (h *Hub) Stalled() error { return h.follower.Stalled() }
 // stop, and when to come back.
 func (h *Hub) Bye(retry time.Duration) { h.audience.bye(retry) }
 
-// NewClient registers a connection. Close must be called when it ends.
-func (h *Hub) NewClient(c Conn) *Client { return h.audience.clients.newClient(c) }
+// NewClient registers a connection. Close must be called when it ends. bound are the matchers of
+// a reader that may see only the series that all of them match; none: every series.
+func (h *Hub) NewClient(c Conn, bound ...*labels.Matcher) *Client {
+	return h.audience.clients.newClient(c, bound)
+}
 
 // Pulse returns once the hub's lock was free, or somebody has let go of it: the hub may be
 // busy, but it is not stuck.

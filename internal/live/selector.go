@@ -59,6 +59,14 @@ func newSelector(ms []*labels.Matcher) selector {
 	return s
 }
 
+// within returns the selector of what both s and the matchers of a bound match.
+func (s selector) within(bound []*labels.Matcher) selector {
+	if len(bound) == 0 {
+		return s
+	}
+	return newSelector(slices.Concat(s.matchers, bound))
+}
+
 // matches reports whether every matcher accepts ls.
 func matches(ms []*labels.Matcher, ls labels.Labels) bool {
 	for _, m := range ms {

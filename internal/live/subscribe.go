@@ -98,26 +98,26 @@ type subscription struct {
 	since  bus.Position
 }
 
-func (a *audience) readSubscribe(arg json.RawMessage) (subscription, selector, error) {
+func (c *Client) readSubscribe(arg json.RawMessage) (subscription, selector, error) {
 	var m wire.Subscribe
 	if err := readRequest(arg, &m); err != nil {
 		return subscription{}, selector{}, err
 	}
-	req := subscription{window: a.o.Window.Milliseconds()}
+	req := subscription{window: c.o.Window.Milliseconds()}
 	if m.Window != nil {
-		if !(*m.Window >= 1 && *m.Window <= float64(a.o.Limits.Window)) {
-			return req, selector{}, badRequest("window must be 1 to %d seconds", a.o.Limits.Window)
+		if !(*m.Window >= 1 && *m.Window <= float64(c.o.Limits.Window)) {
+			return req, selector{}, badRequest("window must be 1 to %d seconds", c.o.Limits.Window)
 		}
 		req.window = int64(math.Round(*m.Window * 1000))
 	}
 	var err error
-	if req.points, err = a.readPoints(m.Points); err != nil {
+	if req.points, err = c.readPoints(m.Points); err != nil {
 		return req, selector{}, err
 	}
 	if req.since, err = bus.ParsePosition(m.Since); err != nil {
 		return req, selector{}, badRequest("since must be a position that this page was sent, or be left out")
 	}
-	sel, err := parseSelector(m.Query)
+	sel, err := c.readQuery(m.Query)
 	return req, sel, err
 }
 
@@ -215,15 +215,21 @@ func (c *Client) Unsubscribe(arg json.RawMessage, ack Ack) {
 func (c *Client) JoinRoot() {
 	c.recent.Mu.Lock()
 	defer c.recent.Mu.Unlock()
-	if c.gone || c.find(rootRoom) != nil {
+	id, sel := rootRoom, c.defaultSeries
+	if len(c.bound) > 0 {
+		sel = sel.within(c.bound)
+		id = rootRoom + sel.roomID()
+	}
+	if c.gone || c.find(id) != nil {
 		return
 	}
-	r, err := c.rooms.open(rootRoom, membership{selector: c.defaultSeries, limit: 1, operators: true}, &rootEncoding{audience: c.audience})
+	r, err := c.rooms.open(id, membership{selector: sel, limit: 1, operators: true}, &rootEncoding{audience: c.audience})
 	if err != nil {
 		return // it is never refused
 	}
 	newViewer(c, r, c.o.Window.Milliseconds(), c.o.Limits.Points).bootstrap(nil)
 }
 
-// rootRoom is the id of namespace /'s room. It is never on the wire.
+// rootRoom is the id of namespace /'s room, and what the ids of its rooms for bound clients begin
+// with. It is never on the wire.
 const rootRoom = "/"

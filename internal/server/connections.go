@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"stripchart/internal/access"
 	"stripchart/internal/httperr"
 	"stripchart/internal/socketio"
 )
@@ -295,15 +296,18 @@ func network(ip netip.Addr) netip.Addr {
 	return prefix.Addr()
 }
 
-// Accept is the Accept of a socketio.Config. It refuses no request, because guard has judged it
-// before. The Session has the address that the listener counts by, so that both bounds of an
-// address mean the same.
+// Accept is the Accept of a socketio.Config. It refuses no request, because guard and gate have
+// judged it before. The Session has the address that the listener counts by, so that both bounds
+// of an address mean the same, and, of a server with tokens, the *access.Session.
 func Accept(r *http.Request) (socketio.Session, error) {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return socketio.Session{Address: r.RemoteAddr}, nil
+	s := socketio.Session{Address: r.RemoteAddr}
+	if peer := peerOf(r); peer.IsValid() {
+		s.Address = peer.String()
 	}
-	return socketio.Session{Address: network(ap.Addr()).String()}, nil
+	if by := access.Of(r.Context()); by.Name != "" {
+		s.Data = &by
+	}
+	return s, nil
 }
 
 // Describe implements prometheus.Collector.

@@ -28,7 +28,8 @@ const (
 )
 
 // refusals are all codes under which requests are counted as refused.
-var refusals = []string{codeFull, codeUnequalHosts, codeAbsoluteURI, codeHostRefused, codeOriginRefused, wire.CodeNotReady, wire.CodeOverloaded}
+var refusals = []string{codeFull, codeUnequalHosts, codeAbsoluteURI, codeHostRefused, codeOriginRefused, wire.CodeNotReady, wire.CodeOverloaded,
+	codeNoToken, codeBadToken, codeScope, codeBound, codeTooManyAttempts, codeBadSignIn}
 
 // oneHostLine says what to change in a site of nginx that sends different Host headers.
 const oneHostLine = "In nginx, remove `include proxy_params` or the site's own line `proxy_set_header Host`"

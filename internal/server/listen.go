@@ -16,8 +16,8 @@ const DefaultAddress = "127.0.0.1:5000"
 const portsToTry = 20
 
 // CheckAddress returns an error when address can be reached from other machines,
-// which has to be allowed explicitly while there are no tokens.
-func CheckAddress(address string, insecure bool) error {
+// which has to be allowed. allowed says that there are tokens, or that the user wants it without.
+func CheckAddress(address string, allowed bool) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("--listen %q is not an address: want host:port, such as %s", address, DefaultAddress)
@@ -25,8 +25,8 @@ func CheckAddress(address string, insecure bool) error {
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("--listen %q: the port must be 0 to 65535", address)
 	}
-	if !insecure && !isLoopbackName(host) {
-		return fmt.Errorf("--listen %s can be reached from other machines, and anybody there could watch and write: set --insecure if that is what you want, or listen on %s", address, DefaultAddress)
+	if !allowed && !isLoopbackName(host) {
+		return fmt.Errorf("--listen %s can be reached from other machines, and anybody there could watch and write: set --token-file, so that only those with a token can, or --insecure if that is what you want, or listen on %s", address, DefaultAddress)
 	}
 	return nil
 }

@@ -3,37 +3,31 @@ package server
 import (
 	"encoding/json"
 
+	"stripchart/internal/access"
 	"stripchart/internal/live"
 	"stripchart/internal/socketio"
 	"stripchart/internal/wire"
 )
 
 // rootNamespace is namespace "/", for pages of the Flask-SocketIO recipe.
-type rootNamespace struct{ hub *live.Hub }
-
-func (n *rootNamespace) Connect(*socketio.Socket, json.RawMessage) error { return nil }
+type rootNamespace struct{ entrance }
 
 func (n *rootNamespace) Connected(s *socketio.Socket) {
-	enter(n.hub, s).JoinRoot()
+	n.enter(s).JoinRoot()
 }
 
 func (n *rootNamespace) Event(_ *socketio.Socket, _ string, _ []json.RawMessage, ack func(json.RawMessage)) {
 	refuse(ack, wire.CodeUnknownEvent, "this namespace takes no events; use /live")
 }
 
-func (n *rootNamespace) Drained(s *socketio.Socket)                { client(s).Drained() }
-func (n *rootNamespace) Disconnected(s *socketio.Socket, _ string) { client(s).Close() }
-
 // liveNamespace is "/live": everything of docs/PROTOCOL.md.
 type liveNamespace struct {
-	hub        *live.Hub
+	entrance
 	overloaded func() bool
 }
 
-func (n *liveNamespace) Connect(*socketio.Socket, json.RawMessage) error { return nil }
-
 func (n *liveNamespace) Connected(s *socketio.Socket) {
-	enter(n.hub, s).Hello()
+	n.enter(s).Hello()
 }
 
 func (n *liveNamespace) Event(s *socketio.Socket, name string, args []json.RawMessage, ack func(json.RawMessage)) {
@@ -65,18 +59,43 @@ func (n *liveNamespace) Event(s *socketio.Socket, name string, args []json.RawMe
 	}
 }
 
-func (n *liveNamespace) Drained(s *socketio.Socket)                { client(s).Drained() }
-func (n *liveNamespace) Disconnected(s *socketio.Socket, _ string) { client(s).Close() }
+// entrance is what the namespaces share: who may enter, and what a socket has meanwhile. A socket's
+// Data is its access.Session from Connect to Connected, and then its seat.
+type entrance struct {
+	hub  *live.Hub
+	gate *gate
+}
 
-// enter makes the socket's client.
-func enter(hub *live.Hub, s *socketio.Socket) *live.Client {
-	c := hub.NewClient(connection{s.Conn()})
-	s.Data = c
+// seat is a socket's client. release forgets that the socket has to go with its token.
+type seat struct {
+	client  *live.Client
+	release func()
+}
+
+func (n *entrance) Connect(s *socketio.Socket, auth json.RawMessage) error {
+	session, err := n.gate.join(s.Conn(), auth)
+	s.Data = session
+	return err
+}
+
+// enter makes the socket's client, which sees what the socket's session may see. When the token is
+// removed the whole connection is cut: the session may have entered other namespaces, too.
+func (n *entrance) enter(s *socketio.Socket) *live.Client {
+	session := s.Data.(access.Session)
+	c := n.hub.NewClient(connection{s.Conn()}, session.Matchers...)
+	s.Data = &seat{c, n.gate.sessions.Hold(session, s.Conn().Cut)}
 	return c
 }
 
+func (n *entrance) Drained(s *socketio.Socket) { client(s).Drained() }
+
+func (n *entrance) Disconnected(s *socketio.Socket, _ string) {
+	client(s).Close()
+	s.Data.(*seat).release()
+}
+
 // client returns the client that enter has made: socketio calls Connected first.
-func client(s *socketio.Socket) *live.Client { return s.Data.(*live.Client) }
+func client(s *socketio.Socket) *live.Client { return s.Data.(*seat).client }
 
 func refuse(ack func(json.RawMessage), code, message string) {
 	if ack == nil {

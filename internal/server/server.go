@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"stripchart/internal/access"
 	"stripchart/internal/api"
 	"stripchart/internal/ingest"
 	"stripchart/internal/live"
@@ -42,6 +43,11 @@ type Options struct {
 	Ingest http.Handler
 	// API answers queries; nil is a server that is not asked.
 	API *api.API
+	// Tokens say who may look and who may write, and Cookies who has signed in; nil: everybody
+	// may. With PublicRead everybody may look. The caller runs Tokens.
+	Tokens     *access.Tokens
+	Cookies    *access.Cookies
+	PublicRead bool
 }
 
 const (
@@ -64,6 +70,8 @@ type Server struct {
 	o           Options
 	http        *http.Server
 	connections *connections
+	gate        *gate
+	routes      []route
 	refused     *prometheus.CounterVec // requests, by the code of the answer
 	panics      prometheus.Counter
 
@@ -78,6 +86,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, connections: newConnections(&o),
+		gate: &gate{tokens: o.Tokens, cookies: o.Cookies, sessions: access.NewSessions(o.Tokens), publicRead: o.PublicRead},
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_requests_refused_total", Help: "Requests that were refused before anything was done for them, by the code of the answer.",
 		}, []string{"code"}),
@@ -88,8 +97,8 @@ func New(o Options) (*Server, error) {
 	for _, code := range refusals {
 		s.refused.WithLabelValues(code)
 	}
-	o.Sockets.Handle(live.NamespaceRoot, &rootNamespace{o.Hub})
-	o.Sockets.Handle(live.NamespaceLive, &liveNamespace{o.Hub, o.Overloaded})
+	o.Sockets.Handle(live.NamespaceRoot, &rootNamespace{entrance{o.Hub, s.gate}})
+	o.Sockets.Handle(live.NamespaceLive, &liveNamespace{entrance{o.Hub, s.gate}, o.Overloaded})
 	bounds := map[string]float64{
 		"open_connections":             count(s.connections.max),
 		"open_connections_per_address": count(s.connections.perAddress),
@@ -102,7 +111,12 @@ func New(o Options) (*Server, error) {
 	if o.API != nil {
 		maps.Copy(bounds, o.API.Limits())
 	}
-	for _, c := range []prometheus.Collector{newSocketMetrics(o.Sockets, bounds), s.connections, s.refused, s.panics} {
+	attempts := access.NewAttempts()
+	all := []prometheus.Collector{newSocketMetrics(o.Sockets, bounds), s.connections, s.refused, s.panics}
+	if o.Tokens != nil {
+		all = append(all, o.Tokens, s.gate.sessions, attempts)
+	}
+	for _, c := range all {
 		if err := o.Registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -111,21 +125,27 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/socket.io/{$}", s.socket)
-	mux.HandleFunc("/socket.io/", noScript)
-	mux.Handle("/healthz", onlyGet(func(w http.ResponseWriter, _ *http.Request) { sayOK(w) }))
-	mux.Handle("/readyz", onlyGet(s.readyz))
-	mux.Handle("/metrics", onlyGet(promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}).ServeHTTP))
+	s.route("/socket.io/{$}", needJoin, plainForm, http.HandlerFunc(s.socket))
+	s.route("/socket.io/", needNothing, plainForm, http.HandlerFunc(noScript))
+	s.route("/healthz", needNothing, plainForm, onlyGet(func(w http.ResponseWriter, _ *http.Request) { sayOK(w) }))
+	s.route("/readyz", needNothing, plainForm, onlyGet(s.readyz))
+	s.route("/metrics", needReadAll, plainForm, onlyGet(promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}).ServeHTTP))
 	if o.Ingest != nil {
 		for _, path := range ingest.Paths() {
-			mux.Handle(path, o.Ingest)
+			s.route(path, needOfWriters(path), ingest.Refuse, o.Ingest)
 		}
 	}
 	if o.API != nil {
-		o.API.Register(mux)
+		o.API.Register(func(pattern string, h http.Handler) { s.route(pattern, needRead, api.Refuse, h) })
 	}
-	mux.Handle("/", page)
+	if o.Tokens != nil {
+		s.route(signInPath, needNothing, plainForm, &signIn{s, attempts})
+	}
+	s.route("/", needNothing, plainForm, page)
+	mux := http.NewServeMux()
+	for _, r := range s.routes {
+		mux.Handle(r.pattern, s.admit(r.need, r.wording, r.handler))
+	}
 	s.http = &http.Server{
 		Handler: s.survive(s.guard(mux)),
 		// These bound how long any client can keep a request open, and its size.
@@ -141,6 +161,32 @@ func New(o Options) (*Server, error) {
 		ErrorLog:                     slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
+}
+
+// route is a pattern of http.ServeMux, what it asks for, in which form it is refused, and its
+// handler.
+type route struct {
+	pattern string
+	need    need
+	wording wording
+	handler http.Handler
+}
+
+// route adds a route. There is no other way to one, so none can be without a need.
+func (s *Server) route(pattern string, n need, f wording, h http.Handler) {
+	s.routes = append(s.routes, route{pattern, n, f, h})
+}
+
+// needOfWriters returns what a path of package ingest asks for. Agents of InfluxDB look for a server
+// before they show a token, and the one for CREATE DATABASE answers nothing else.
+func needOfWriters(path string) need {
+	switch path {
+	case ingest.InfluxPing, ingest.InfluxHealth:
+		return needNothing
+	case ingest.InfluxQuery:
+		return needToken
+	}
+	return needWrite
 }
 
 // Serve answers requests on l, which is TCP's, until Shutdown; then it returns nil.

@@ -204,6 +204,10 @@ func (c *Conn) push(sd *sender, ps []*Packet) error {
 // official clients reconnect by themselves.
 func (c *Conn) Close() { c.shut(ReasonForcedClose, normalEnd, closeGrace) }
 
+// Cut disconnects the client at once. Queued packets are not sent. The official clients
+// reconnect by themselves.
+func (c *Conn) Cut() { c.kill(ReasonForcedClose) }
+
 // shut starts the close of an open connection, behind the queued packets. The connection
 // ends when the peer has answered, or after grace.
 func (c *Conn) shut(reason string, e ending, grace time.Duration) {

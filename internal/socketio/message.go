@@ -177,12 +177,12 @@ func (c *Conn) connect(p packet, present *Socket) error {
 	}
 	ns := c.server.namespaces[p.namespace]
 	if ns == nil {
-		c.refuse(p.namespace, "Invalid namespace")
+		c.refuse(p.namespace, &ConnectError{Message: "Invalid namespace"})
 		return nil
 	}
 	s := &Socket{conn: c, namespace: ns, id: c.socketID(ns.name)}
 	if err := ns.handler.Connect(s, bytes.Clone(p.data)); err != nil {
-		c.refuse(p.namespace, err.Error())
+		c.refuse(p.namespace, err)
 		return nil
 	}
 	c.beat.connectBy.Store(0)
@@ -216,12 +216,16 @@ func (c *Conn) confirmation(s *Socket) *Packet {
 }
 
 // refuse answers a CONNECT with CONNECT_ERROR.
-func (c *Conn) refuse(namespace, message string) {
+func (c *Conn) refuse(namespace string, err error) {
 	if c.protocol == protocol3 {
-		c.control(encodeControl(socketConnectError, namespace, message))
+		c.control(encodeControl(socketConnectError, namespace, err.Error()))
 		return
 	}
-	c.control(encodeControl(socketConnectError, namespace, map[string]string{"message": message}))
+	said := map[string]any{"message": err.Error()}
+	if with, ok := errors.AsType[*ConnectError](err); ok && with.Data != nil {
+		said["data"] = with.Data
+	}
+	c.control(encodeControl(socketConnectError, namespace, said))
 }
 
 // socket finds the connection's socket in a namespace. c.app is held.

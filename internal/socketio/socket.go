@@ -12,7 +12,8 @@ import (
 type Namespace interface {
 	// Connect decides whether s may connect. auth is the JSON object that the
 	// client sent with it, or nil; it is the application's to keep. The text of
-	// an error is sent to the client. s cannot send yet.
+	// an error is sent to the client, and so is the data of a *ConnectError. s cannot
+	// send yet.
 	Connect(s *Socket, auth json.RawMessage) error
 	// Connected follows a Connect without error: the client's confirmation is on
 	// its way, and s can send.
@@ -30,6 +31,16 @@ type Namespace interface {
 	// reason is one of the Reason constants.
 	Disconnected(s *Socket, reason string)
 }
+
+// ConnectError is an error of Namespace.Connect with data for the client: the data of the
+// error object that the official clients pass to connect_error. Clients of Engine.IO 3 get
+// the message alone.
+type ConnectError struct {
+	Message string
+	Data    any // has a JSON form
+}
+
+func (e *ConnectError) Error() string { return e.Message }
 
 // Message is an event with everything that can come with one.
 type Message struct {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,14 @@ type Options struct {
 	// Patience bounds each write, and each wait for the server. 0: a write takes 5 s at most,
 	// and the server may be silent for as long as its handshake says.
 	Patience time.Duration
+	Header   http.Header // of the upgrade, beside its own
+	Auth     string      // JSON that is sent with the CONNECT; "": none
 }
+
+// RefusedError is a CONNECT that the server has refused: the JSON of its CONNECT_ERROR.
+type RefusedError struct{ JSON string }
+
+func (e *RefusedError) Error() string { return "the server refused the CONNECT: " + e.JSON }
 
 // Client is a connection. One goroutine may use it; Close may be called at any time.
 type Client struct {
@@ -56,6 +64,9 @@ func Open(ctx context.Context, url string, o Options) (*Client, error) {
 		}
 		return d.DialContext(ctx, network, address)
 	}}
+	if o.Header != nil {
+		dialer.Header = ws.HandshakeHeaderHTTP(o.Header)
+	}
 	address := "ws" + strings.TrimPrefix(url, "http") + "/socket.io/?EIO=4&transport=websocket"
 	conn, buffered, _, err := dialer.Dial(ctx, address)
 	if err != nil {
@@ -80,7 +91,7 @@ func Dial(ctx context.Context, url string, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.enter(o.Patience == 0); err != nil {
+	if err := c.enter(o.Auth, o.Patience == 0); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -88,7 +99,7 @@ func Dial(ctx context.Context, url string, o Options) (*Client, error) {
 }
 
 // enter reads the handshake and enters the namespace.
-func (c *Client) enter(believes bool) error {
+func (c *Client) enter(auth string, believes bool) error {
 	opening, err := c.Text()
 	if err != nil {
 		return err
@@ -97,12 +108,15 @@ func (c *Client) enter(believes bool) error {
 	if err := json.Unmarshal(bytes.TrimPrefix(opening, []byte("0")), &open); err != nil {
 		return fmt.Errorf("the server opened with %q: %w", opening, err)
 	}
-	if err := c.Send("40" + c.prefix); err != nil {
+	if err := c.Send("40" + c.prefix + auth); err != nil {
 		return err
 	}
 	entered, err := c.Text()
 	if err != nil {
 		return err
+	}
+	if refusal, is := bytes.CutPrefix(entered, []byte("44"+c.prefix)); is {
+		return &RefusedError{string(refusal)}
 	}
 	if !bytes.HasPrefix(entered, []byte("40"+c.prefix)) {
 		return fmt.Errorf("the server answered the CONNECT with %q", entered)
