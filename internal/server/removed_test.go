@@ -1,0 +1,147 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"stripchart/internal/bus"
+	"stripchart/internal/store"
+	"stripchart/internal/testkit"
+)
+
+// remove removes tokens, as the server notices it within two seconds.
+func (g *guarded) remove(names ...string) {
+	g.t.Helper()
+	for _, name := range names {
+		if err := g.file.Remove(name); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	g.tokens.Poll()
+}
+
+func TestTheSocketsOfARemovedTokenAreCutAndOthersStay(t *testing.T) {
+	g := newGuarded(t, false)
+	type page struct {
+		name string
+		read func() error
+	}
+	var gone []page
+	for _, namespace := range []string{"/", "/live"} {
+		for name, credential := range map[string][2]string{
+			"by its header": {reader, ""}, "by its cookie": {signedIn, ""}, "by its auth": {nobody, auth(g.token[reader])},
+		} {
+			c, err := g.enter(namespace, g.header(credential[0]), credential[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone = append(gone, page{namespace + " " + name, func() error {
+				for {
+					if _, err := c.Text(); err != nil {
+						return err
+					}
+				}
+			}})
+		}
+	}
+	stays, err := g.enter("/live", g.header(boundReader), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.remove(reader)
+	for _, p := range gone {
+		if err := p.read(); err == nil || strings.Contains(err.Error(), "timeout") {
+			t.Errorf("%s: %v", p.name, err)
+		}
+	}
+	if _, err := stays.Ask("catalogue", map[string]any{}); err != nil {
+		t.Errorf("the socket of another token: %v", err)
+	}
+	if _, err := g.enter("/live", g.header(signedIn), ""); g.refusal(nil, err) != codeNoToken {
+		t.Errorf("the page comes back: %v", err)
+	}
+	if _, err := g.enter("/live", nil, auth(g.token[reader])); g.refusal(nil, err) != codeBadToken {
+		t.Errorf("the page comes back by auth: %v", err)
+	}
+}
+
+// A session that polls is a connection without a socket of its own.
+func TestThePollingSessionOfARemovedTokenIsEnded(t *testing.T) {
+	g := newGuarded(t, false)
+	_, opening := g.ask("GET", "/socket.io/?EIO=4&transport=polling", "", http.Header{})
+	sid, _, _ := strings.Cut(strings.TrimPrefix(opening, `0{"sid":"`), `"`)
+	at := "/socket.io/?EIO=4&transport=polling&sid=" + sid
+	if res, body := g.ask("POST", at, "40/live,"+auth(g.token[reader]), http.Header{}); res.StatusCode != 200 {
+		t.Fatalf("%d %s", res.StatusCode, body)
+	}
+	if _, body := g.ask("GET", at, "", http.Header{}); !strings.Contains(body, "40/live,") {
+		t.Fatalf("poll: %s", body)
+	}
+	g.remove(reader)
+	testkit.Eventually(t, "the session is unknown", func() bool {
+		res, body := g.ask("POST", at, `42/live,1["catalogue",{}]`, http.Header{})
+		return res.StatusCode == 400 && strings.Contains(body, "Session ID unknown")
+	})
+}
+
+// A session that was opened by a token, and enters a namespace when the token is gone, is refused.
+func TestAConnectionDoesNotOutliveItsTokenBeforeItEnters(t *testing.T) {
+	g := newGuarded(t, false)
+	_, opening := g.ask("GET", "/socket.io/?EIO=4&transport=polling", "", g.header(reader))
+	sid, _, _ := strings.Cut(strings.TrimPrefix(opening, `0{"sid":"`), `"`)
+	at := "/socket.io/?EIO=4&transport=polling&sid=" + sid
+	g.remove(reader)
+	if res, _ := g.ask("POST", at, "40/live,", g.header(reader)); res.StatusCode != 401 {
+		t.Errorf("with the removed token: %d", res.StatusCode)
+	}
+	if res, body := g.ask("POST", at, "40/live,", http.Header{}); res.StatusCode != 200 {
+		t.Fatalf("%d %s", res.StatusCode, body)
+	}
+	if _, body := g.ask("GET", at, "", http.Header{}); !strings.Contains(body, `44/live,`) || !strings.Contains(body, codeBadToken) {
+		t.Errorf("the answer to the CONNECT: %s", body)
+	}
+}
+
+// An export may take long: it ends in the middle, in a way that its client notices.
+func TestAnExportUnderWayEndsWithItsToken(t *testing.T) {
+	g := newGuarded(t, false)
+	var rows []store.Row
+	start := time.Now().Add(-time.Hour).UnixMilli()
+	for series := range 100 {
+		ls := labels.FromStrings("__name__", "long", "n", fmt.Sprint(series), "pad", strings.Repeat("x", 1000))
+		var samples []bus.Sample
+		for n := range 500 {
+			samples = append(samples, bus.Sample{T: start + int64(n), V: float64(n)})
+		}
+		rows = append(rows, store.Row{Labels: ls, Samples: samples})
+	}
+	if err := g.store.Append(rows); err != nil {
+		t.Fatal(err)
+	}
+	c := g.dial("127.0.0.1")
+	fmt.Fprintf(c, "GET /api/v1/export?match[]=long HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", g.token[reader])
+	in := bufio.NewReader(c)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil || res.StatusCode != 200 {
+		t.Fatalf("%v, %v", res, err)
+	}
+	if _, err := io.CopyN(io.Discard, res.Body, 1000); err != nil {
+		t.Fatal(err)
+	}
+	g.remove(reader) // 50 MB are still to come, and no buffer holds them
+	n, err := io.Copy(io.Discard, res.Body)
+	if err == nil {
+		t.Errorf("the export came to its end, after %d bytes", n)
+	}
+	if after, _ := io.ReadAll(in); bytes.Contains(after, []byte("HTTP/")) {
+		t.Error("the connection goes on")
+	}
+}
