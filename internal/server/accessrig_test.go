@@ -55,6 +55,16 @@ var credentials = []string{nobody, wrong, reader, boundReader, writer, boundWrit
 
 func newGuarded(t *testing.T, publicRead bool) *guarded {
 	t.Helper()
+	g := newBare(t, publicRead)
+	g.publish("temperature", "lab", 20)
+	g.publish("temperature", "vault", 30)
+	g.publish("secret_weight", "vault", 40)
+	return g
+}
+
+// newBare is newGuarded without any series.
+func newBare(t *testing.T, publicRead bool) *guarded {
+	t.Helper()
 	g := &guarded{t: t, log: &testkit.Log{}, bus: membus.New(membus.Options{}), token: map[string]string{}, written: make(chan *bus.Batch, 100)}
 	log := g.log.Logger()
 	g.file = access.Editor{Path: filepath.Join(t.TempDir(), "tokens"), Rules: access.Rules{Selector: store.ParseSelector, Source: bus.CheckSource}}
@@ -121,9 +131,6 @@ func newGuarded(t *testing.T, publicRead bool) *guarded {
 		}
 	})
 	<-g.hub.Ready()
-	g.publish("temperature", "lab", 20)
-	g.publish("temperature", "vault", 30)
-	g.publish("secret_weight", "vault", 40)
 	g.served = serveReal(t, s, testkit.Patience)
 	if err := g.file.Remove("gone"); err != nil {
 		t.Fatal(err)
@@ -141,6 +148,16 @@ func (g *guarded) publish(name, room string, v float64) {
 		g.t.Fatal(err)
 	}
 	testkit.Eventually(g.t, name+" is known", func() bool { return g.hub.Knows([]labels.Labels{ls})[0] })
+}
+
+// add adds a token that is bound to a selector.
+func (g *guarded) add(name, match string) {
+	g.t.Helper()
+	var err error
+	if g.token[name], err = g.file.Add(access.Entry{Name: name, Scope: access.Read, Match: match}); err != nil {
+		g.t.Fatal(err)
+	}
+	g.tokens.Poll()
 }
 
 // header returns the headers of a request by a credential.
