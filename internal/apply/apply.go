@@ -26,6 +26,7 @@ type application struct {
 
 	incoming []incoming
 	newest   int64 // newest accepted time; recent.UnknownTime: nothing was accepted
+	wentBack bool  // a series has a sample that is older than what its source had written of it before
 	absences []absence
 	gaps     []*recent.Gap // for the absences; declared with the batch's first entry
 

@@ -13,6 +13,7 @@ type hole struct {
 	reason string
 	bound  int64 // as in missing; Unix ms
 	delay  int64 // source.delay before it, ms
+	shared bool  // other writers had written series of the source; the hole was judged for theirs too
 	to     int64
 	// told are the series for which it was declared, by their hashes, where this process
 	// did not know the source's series before. A series that is known as the source's own
@@ -38,6 +39,7 @@ func (s *source) lacked(newer *hole) {
 // widen makes one hole of x and of a newer one.
 func (x *hole) widen(newer *hole) *hole {
 	newer.bound, newer.to, newer.delay = min(x.bound, newer.bound), max(x.to, newer.to), min(x.delay, newer.delay)
+	newer.shared = x.shared && newer.shared
 	if x.told != nil {
 		maps.Copy(x.told, newer.told)
 		newer.told = x.told
@@ -82,9 +84,9 @@ func (j *judge) judgeSource(a *application) {
 		passed = max(0, a.logTime-s.heardAt)
 	}
 	inLog := a.logTime + FutureBound + 1 // nothing in the log before b is newer
-	measured := a.newest                 // when b was, at the latest
+	measured, known := s.measured(a, delay)
 	if measured != recent.UnknownTime {
-		measured = min(measured+s.lag.most(), inLog-1)
+		measured = min(measured, inLog-1)
 	}
 	add := func(x *series, samples []bus.Sample) {
 		newest := a.newest
@@ -94,7 +96,7 @@ func (j *judge) judgeSource(a *application) {
 		}
 		last := y.after
 		if last == recent.UnknownTime {
-			y.lag = s.behind(a.logTime, newest, delay)
+			y.lag = s.behind(a, samples, measured, known, delay)
 			last = y.bound - y.lag
 		}
 		switch {
@@ -116,7 +118,8 @@ func (j *judge) judgeSource(a *application) {
 	// A source does not write all its series every time. Where sources write the same series, what
 	// is missing may be of a series that another one was the last to write.
 	writers := []*source{s}
-	if s.shares(a.logTime) {
+	shared := s.shares(a.logTime)
+	if shared {
 		for _, y := range j.sources {
 			if y != s && y.shares(a.logTime) {
 				writers = append(writers, y)
@@ -132,7 +135,7 @@ func (j *judge) judgeSource(a *application) {
 	}
 	last, first := s.seq, b.First()
 	m.declared = func() {
-		x := &hole{reason: m.reason, bound: bound, delay: delay, to: inLog}
+		x := &hole{reason: m.reason, bound: bound, delay: delay, shared: shared, to: inLog}
 		if measured > bound {
 			x.to = measured + 1
 		}
@@ -149,15 +152,44 @@ func (j *judge) judgeSource(a *application) {
 	a.absences = append(a.absences, m)
 }
 
-// behind returns by how many ms, at most, a series may have been behind the newest series of its source
-// before a hole. The newest time of the series in a batch of a log time is t; recent.UnknownTime: the
-// batch does not hold it. delay is that of the source before the hole. The caller holds recent.Log.Mu.
-func (s *source) behind(logTime, t, delay int64) int64 {
-	lag := s.lag.most()
-	if t != recent.UnknownTime {
-		lag = max(lag, logTime-t-delay)
+// measured returns when a batch behind a hole was measured, by its source's clock: what each of its series
+// shows whose lag is known. Where it holds none of these, known is false, and the newest time and the
+// greatest lag of the source tell it; or the log's time, if all its series are new to a source that was
+// heard here before. delay is that of the source before the hole. It is recent.UnknownTime where nothing was
+// accepted. The caller holds recent.Log.Mu.
+func (s *source) measured(a *application, delay int64) (at int64, known bool) {
+	if a.newest == recent.UnknownTime {
+		return recent.UnknownTime, false
 	}
-	return lag
+	at, areNew := a.newest, s.here
+	for i := range a.incoming {
+		in := &a.incoming[i]
+		if n := len(in.samples); n > 0 && in.series.lag >= 0 {
+			at, known = max(at, in.samples[n-1].T+in.series.lag), true
+		}
+		areNew = areNew && in.series.last == recent.UnknownTime
+	}
+	switch {
+	case known:
+		return at, true
+	case areNew:
+		return max(at+s.lag.most(), a.logTime-delay), false
+	}
+	return at + s.lag.most(), false
+}
+
+// behind returns by how many ms, at most, a series of which nothing is known may have been behind the newest
+// series of its source before a hole. samples are those of the series in a batch that s.measured has judged;
+// none: the batch does not hold it. delay is that of the source before the hole: where the time of the batch
+// is not known, the log's time is what it is compared with. The caller holds recent.Log.Mu.
+func (s *source) behind(a *application, samples []bus.Sample, measured int64, known bool, delay int64) int64 {
+	switch {
+	case len(samples) == 0:
+		return s.lag.most()
+	case known:
+		return measured - samples[0].T
+	}
+	return max(s.lag.most(), a.logTime-samples[0].T-delay)
 }
 
 // lacksFrom returns the latest possible beginning of the span that is missing before a batch of a
@@ -187,28 +219,35 @@ func (j *judge) lacksFrom(a *application) int64 {
 // lack samples in the holes that the source had before. The caller holds recent.Log.Mu.
 func (j *judge) alsoMissing(a *application) {
 	s := a.source
+	if a.newest == recent.UnknownTime {
+		return
+	}
 	s.endHoles(a.newest - holePatience)
 	for _, h := range s.holes {
+		measured, known := s.measured(a, h.delay)
 		m := absence{reason: h.reason, source: s.id}
 		for i := range a.incoming {
 			x := a.incoming[i].series
 			samples := a.incoming[i].samples
-			if _, told := h.told[x.Hash]; told || x.source != nil || len(samples) == 0 {
+			_, told := h.told[x.Hash]
+			judged := x.source == s || x.source != nil && h.shared // with the hole
+			if told || judged || len(samples) == 0 {
 				continue
 			}
 			m.series = append(m.series, missing{
-				hash: x.Hash, labels: x.Labels, after: x.last, bound: h.bound, first: samples[0].T, lag: s.behind(a.logTime, samples[len(samples)-1].T, h.delay),
+				hash: x.Hash, labels: x.Labels, after: x.last, bound: h.bound, first: samples[0].T, lag: s.behind(a, samples, measured, known, h.delay),
 				early: s.back.most(), to: h.to,
 			})
 		}
 		if len(m.series) == 0 {
 			continue
 		}
-		if h.told != nil {
-			m.declared = func() {
-				for i := range m.series {
-					h.told[m.series[i].hash] = struct{}{}
-				}
+		m.declared = func() {
+			if h.told == nil {
+				h.told = map[uint64]struct{}{}
+			}
+			for i := range m.series {
+				h.told[m.series[i].hash] = struct{}{}
 			}
 		}
 		a.absences = append(a.absences, m)

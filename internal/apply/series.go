@@ -23,11 +23,15 @@ type series struct {
 	last, beforeLoss int64
 	losses           int
 
+	// lag is by how many ms, at most, the series was behind the newest of its source when it was
+	// written lately. It is negative while that is not known.
+	lag int64
+
 	source *source // wrote the series last; nil: a writer without a sequence, or not known
 }
 
 func newSeries(ls labels.Labels, floor, now int64) *series {
-	w := &series{floor: floor, last: recent.UnknownTime, beforeLoss: recent.UnknownTime}
+	w := &series{floor: floor, last: recent.UnknownTime, beforeLoss: recent.UnknownTime, lag: -1}
 	w.Series = recent.NewSeries(ls, now, w)
 	return w
 }
@@ -67,3 +71,7 @@ func (w *series) wrote(newest int64, losses int) {
 // by notes the source that wrote the series last; nil: a writer without a sequence, or none any
 // more. The source notes it as well, see source.has.
 func (w *series) by(x *source) { w.source = x }
+
+// lags notes by how many ms the series is behind the newest of its source. What was more before is forgotten
+// slowly, batch by batch.
+func (w *series) lags(ms int64) { w.lag = max(ms, w.lag-w.lag/16) }

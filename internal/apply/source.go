@@ -16,6 +16,7 @@ type source struct {
 	epochSeq uint64 // highest one in this epoch of the log
 	sentT    int64  // newest time in batch seq, accepted or not, Unix ms
 	lastT    int64  // newest accepted time in the last batch that had one, Unix ms; recent.UnknownTime
+	front    int64  // when that batch was measured, by the source's clock, Unix ms; lastT or later
 	heardAt  int64  // log time of its last batch, Unix ms
 	here     bool   // heard by this process
 	// heardSince is the newest loss of the log after which it was heard; nil: none.
@@ -23,7 +24,7 @@ type source struct {
 	// back is by how much its samples were older than what it had written before of
 	// their series: nothing, for one whose clock goes forward and that sends in order.
 	back reach
-	// lag is the greatest distance, in ms, by which a series of a batch was behind the newest one. A
+	// lag is the greatest distance, in ms, by which a series was behind the newest one of the source. A
 	// batch that holds only lagging series was measured later than its times show, by up to the lag.
 	lag    reach
 	series map[*series]struct{} // that it was the last to write
@@ -85,6 +86,7 @@ type savedHole struct {
 	Reason string `json:"reason"`
 	Bound  int64  `json:"bound"` // Unix ms
 	Delay  int64  `json:"delay"`
+	Shared bool   `json:"shared,omitempty"`
 	To     int64  `json:"to"`
 }
 
@@ -92,14 +94,14 @@ type savedHole struct {
 func (x sources) restore(saved map[string]savedSource) {
 	for id, y := range saved {
 		s := &source{
-			id: id, seq: y.Seq, epochSeq: y.EpochSeq, sentT: y.LastT, lastT: y.LastT, heardAt: y.HeardAt, back: y.Back, lag: y.Lag,
+			id: id, seq: y.Seq, epochSeq: y.EpochSeq, sentT: y.LastT, lastT: y.LastT, front: y.LastT, heardAt: y.HeardAt, back: y.Back, lag: y.Lag,
 			sharedAt: y.SharedAt, series: map[*series]struct{}{},
 		}
 		if y.SentT != nil {
 			s.sentT = *y.SentT
 		}
 		for _, h := range y.Holes {
-			s.holes = append(s.holes, &hole{reason: h.Reason, bound: h.Bound, delay: h.Delay, to: h.To, told: map[uint64]struct{}{}})
+			s.holes = append(s.holes, &hole{reason: h.Reason, bound: h.Bound, delay: h.Delay, shared: h.Shared, to: h.To, told: map[uint64]struct{}{}})
 		}
 		x[id] = s
 	}
@@ -111,7 +113,7 @@ func (x sources) save() map[string]savedSource {
 	for id, s := range x {
 		y := savedSource{Seq: s.seq, EpochSeq: s.epochSeq, SentT: &s.sentT, LastT: s.lastT, HeardAt: s.heardAt, Back: s.back, Lag: s.lag, SharedAt: s.sharedAt}
 		for _, h := range s.holes {
-			y.Holes = append(y.Holes, savedHole{Reason: h.reason, Bound: h.bound, Delay: h.delay, To: h.to})
+			y.Holes = append(y.Holes, savedHole{Reason: h.reason, Bound: h.bound, Delay: h.delay, Shared: h.shared, To: h.to})
 		}
 		saved[id] = y
 	}
@@ -140,7 +142,7 @@ func (x sources) of(b *bus.Batch) *source {
 	}
 	s := x[b.Source]
 	if s == nil {
-		s = &source{id: b.Source, sentT: recent.UnknownTime, lastT: recent.UnknownTime, series: map[*series]struct{}{}}
+		s = &source{id: b.Source, sentT: recent.UnknownTime, lastT: recent.UnknownTime, front: recent.UnknownTime, series: map[*series]struct{}{}}
 		x[b.Source] = s
 	}
 	if s.known() && b.Seq > s.seq && b.Seq-s.seq > maxJump {
@@ -217,7 +219,7 @@ func (s *source) recall(b *bus.Batch, logTime int64) {
 	}
 	s.seq, s.heardAt = b.First()-b.Dropped-1, logTime
 	if b.DroppedAfter != 0 { // known
-		s.lastT = b.DroppedAfter
+		s.lastT, s.front = b.DroppedAfter, b.DroppedAfter
 	}
 }
 
@@ -252,16 +254,19 @@ func (s *source) shares(at int64) bool { return s.sharedAt > at-holePatience }
 func (s *source) owes(declared uint64) { s.gapsDeclared = declared }
 
 // wentBack notes that the source wrote samples that are older, by so many ms, than what it had
-// written before of their series. It may be negative.
-func (s *source) wentBack(by, logTime int64) {
-	if by > 0 {
-		s.back.see(by, logTime, reachOfSource)
+// written before of their series. It may be negative; it reports whether it is not.
+func (s *source) wentBack(by, logTime int64) bool {
+	if by <= 0 {
+		return false
 	}
+	s.back.see(by, logTime, reachOfSource)
+	return true
 }
 
 // took notes that a batch was applied. The caller holds recent.Log.Mu.
 func (s *source) took(a *application) {
 	s.epochSeq = max(s.epochSeq, a.batch.Seq)
+	front := s.measuredBy(a)
 	s.heardAt, s.here = a.logTime, true
 	if a.batch.Seq < s.seq {
 		return
@@ -273,14 +278,38 @@ func (s *source) took(a *application) {
 	if a.newest == recent.UnknownTime {
 		return
 	}
-	s.lastT = a.newest
-	lag := int64(0)
+	if a.stage != replaying { // the batches that are read again do not tell what was between them
+		s.noteLags(a, front)
+	}
+	s.lastT, s.front = a.newest, front
+}
+
+// measuredBy returns when a batch was measured, as far as its times and those of the batches before tell. A
+// batch whose times are older than those holds series that lag, unless one of them went back itself: then
+// the clock was set, or the samples are late.
+func (s *source) measuredBy(a *application) int64 {
+	if s.known() && a.newest <= s.front && !a.wentBack {
+		return s.front + max(0, a.logTime-s.heardAt)
+	}
+	return a.newest
+}
+
+// noteLags notes by how much the series of a batch lag that was measured at front. A batch with one series
+// that is the newest tells nothing of its lag.
+func (s *source) noteLags(a *application, front int64) {
+	most, n := int64(0), 0
 	for i := range a.incoming {
 		if x := a.incoming[i].samples; len(x) > 0 {
-			lag = max(lag, a.newest-x[len(x)-1].T)
+			most, n = max(most, front-x[len(x)-1].T), n+1
 		}
 	}
-	s.lag.see(lag, a.logTime, reachOfSource)
+	for i := range a.incoming {
+		in := &a.incoming[i]
+		if x := in.samples; len(x) > 0 && (n > 1 || most > 0 || in.series.lag >= 0) {
+			in.series.lags(front - x[len(x)-1].T)
+		}
+	}
+	s.lag.see(most, a.logTime, reachOfSource)
 }
 
 // reach is the greatest distance of two times that was seen lately, in ms: in the last
@@ -311,7 +340,7 @@ func (j *judge) noteTimes(a *application, p *writing) {
 	case a.source == nil:
 		j.late.see(a.logTime-p.Samples[0].T, a.logTime, j.accept)
 	case len(p.Fresh) > 0 && s.last != recent.UnknownTime && s.source == a.source:
-		a.source.wentBack(s.last-p.Fresh[0].T, a.logTime)
+		a.wentBack = a.source.wentBack(s.last-p.Fresh[0].T, a.logTime) || a.wentBack
 	}
 	p.of.wrote(p.Samples[len(p.Samples)-1].T, j.losses.count)
 }

@@ -157,7 +157,7 @@ func (x *reader) once(sel selector, from, to int64, points int) (*wire.HistoryAn
 	x.recent.Mu.Lock()
 	gs = append(gs, x.follower.GapsIn(from, to)...)
 	x.recent.Mu.Unlock()
-	if hs, err = x.withLacking(sel, from, to, hs, gs); err != nil {
+	if hs, err = x.withLacking(sel, hs, gs); err != nil {
 		return nil, err
 	}
 	ids := make([]int, len(hs))
@@ -170,19 +170,23 @@ func (x *reader) once(sel selector, from, to int64, points int) (*wire.HistoryAn
 	return answer, nil
 }
 
-// besideSpan is how far outside of a span a series may have its samples, in ms, to be in a history of the
-// span because of a gap.
-const besideSpan = int64(time.Hour / time.Millisecond)
+// besideGap is how far outside of a gap a series may have its nearest sample, in ms, to be in a history of
+// what lies in the gap.
+const besideGap = int64(time.Hour / time.Millisecond)
 
 // withLacking adds the series to a history that have no sample in its span because of a gap: the reader is
 // to see the gap.
-func (x *reader) withLacking(sel selector, from, to int64, hs []store.History, gs []*recent.Gap) ([]store.History, error) {
-	if len(gs) == 0 {
+func (x *reader) withLacking(sel selector, hs []store.History, gs []*recent.Gap) ([]store.History, error) {
+	if len(gs) == 0 || len(hs) >= x.o.Limits.Series {
 		return hs, nil
+	}
+	from, to, lacking := gs[0].From, gs[0].To, gs[0].Series
+	for _, g := range gs[1:] {
+		from, to, lacking = min(from, g.From), max(to, g.To), lacking.Union(g.Series)
 	}
 	var beside []labels.Labels
 	err := x.reads.Read(x.ctx, func(ctx context.Context) (err error) {
-		beside, err = x.store.Series(ctx, sel.matchers, from-besideSpan, to+besideSpan)
+		beside, err = x.store.Series(ctx, sel.matchers, from-besideGap, to+besideGap)
 		return err
 	})
 	if err != nil {
@@ -193,9 +197,7 @@ func (x *reader) withLacking(sel selector, from, to int64, hs []store.History, g
 		has[recent.Hash(hs[i].Labels)] = true
 	}
 	for _, ls := range beside {
-		hash := recent.Hash(ls)
-		lacks := func(g *recent.Gap) bool { return g.Series.Has(hash) }
-		if len(hs) < x.o.Limits.Series && !has[hash] && slices.ContainsFunc(gs, lacks) {
+		if hash := recent.Hash(ls); len(hs) < x.o.Limits.Series && !has[hash] && lacking.Has(hash) {
 			hs = append(hs, store.History{Labels: ls})
 		}
 	}

@@ -78,7 +78,7 @@ func (c *Client) startViewer(v *viewer, req subscription, ack Ack) {
 	if !req.since.IsZero() && v.canResume(req.since) {
 		// The answer goes out before v is among the newcomers, so that it precedes
 		// the room's first event, and without the lock.
-		ack.answer(v.subscribed())
+		v.answer(ack)
 		ack = nil
 	}
 	c.recent.Mu.Lock()
@@ -88,7 +88,7 @@ func (c *Client) startViewer(v *viewer, req subscription, ack Ack) {
 		ack = nil
 	}
 	c.recent.Mu.Unlock()
-	ack.answer(v.subscribed())
+	v.answer(ack)
 }
 
 // subscription is a checked Subscribe.
