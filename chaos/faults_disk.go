@@ -13,8 +13,9 @@ import (
 // diskFaults fill the disks, which are small and in memory.
 func diskFaults() []fault {
 	return []fault{{
-		name: "the disk under a server's store is full",
-		fits: func(r *rig) bool { return r.disks },
+		name:    "the disk under a server's store is full",
+		allowed: []string{recordedAgain},
+		fits:    func(r *rig) bool { return r.disks },
 		inject: func(r *rig) error {
 			began := time.Now()
 			defer func() {

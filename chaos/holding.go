@@ -53,6 +53,7 @@ type behind struct {
 	series string
 	t      int64
 	newest int64
+	began  int64  // when the viewer was sent a whole history before, Unix ms
 	in     string // the message, and what the viewer was told before
 }
 

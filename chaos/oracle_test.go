@@ -304,3 +304,17 @@ func TestTablesOfSeveralRunsAddUp(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
+
+// A viewer that joined while a server recorded again what came while its disk was full may get what is older behind
+// what is newer. One that joined before may not.
+func TestOnlyAHistoryOfARecordingServerMayBeBehind(t *testing.T) {
+	for name, began := range map[string]int64{"before": 900, "meanwhile": 1100} {
+		h := newHolding("h")
+		h.samples[one] = map[int64]float64{}
+		h.behind = append(h.behind, behind{series: one, t: 1000, newest: 1050, began: began})
+		v := judge(h, nil, 0, 3000, []allowance{{reason: recordedAgain, from: 1000, to: 1200}})
+		if excused := v.Order == 0; excused != (name == "meanwhile") {
+			t.Errorf("%s: %d out of order", name, v.Order)
+		}
+	}
+}

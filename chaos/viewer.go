@@ -39,6 +39,7 @@ type viewer struct {
 	now      int64            // of the last message, the server's clock
 	from     int64            // when the window of the last whole history began, by that clock
 	since    int64            // when it began to watch, by the first server's clock
+	began    int64            // when the last whole history came, by this clock
 }
 
 // points is what most viewers ask for: raw samples, always. It is the server's largest.
@@ -135,7 +136,7 @@ func (r *room) bootstrap(m *wire.Bootstrap) error {
 			// What lies before its window may come again, and late.
 			r.held.clear()
 			clear(r.newest)
-			r.from = m.Now - r.window.Milliseconds()
+			r.from, r.began = m.Now-r.window.Milliseconds(), time.Now().UnixMilli()
 			if r.position != "" || r.anew > 0 {
 				r.anew++
 			}
@@ -243,7 +244,7 @@ func (r *room) fresh(inLogOrder bool, in string) func(series string, t int64) {
 			if told == "" {
 				told = fmt.Sprintf("%s %s; it was told\n\t%s", now.Format("15:04:05.000"), in, strings.Join(r.notes[max(0, len(r.notes)-12):], "\n\t"))
 			}
-			r.held.behind = append(r.held.behind, behind{series, t, r.newest[of], told})
+			r.held.behind = append(r.held.behind, behind{series, t, r.newest[of], r.began, told})
 		}
 		// A history may hold late samples that follow again, before what came between.
 		if inLogOrder || !isLate(t) {
