@@ -84,14 +84,9 @@ func (a *API) check(expr string, span time.Duration) error {
 // up and down its tree, whose depth the brackets and the operators are. Those in strings
 // and comments do not count, nor those of the matchers of a selector.
 func checkSize(expr string) error {
-	lexer := parser.Lex(expr)
 	depth, braces, operators := 0, 0, 0
-	for {
-		var item parser.Item
-		lexer.NextItem(&item)
+	for item := range store.Tokens(expr) {
 		switch item.Typ {
-		case parser.EOF, parser.ERROR:
-			return nil
 		case parser.LEFT_BRACE:
 			braces++
 		case parser.RIGHT_BRACE:
@@ -112,6 +107,7 @@ func checkSize(expr string) error {
 			return fmt.Errorf("the expression has more than %d operators: ask for the parts one by one, or use an aggregation such as sum", maxOperators)
 		}
 	}
+	return nil
 }
 
 // checkDepth refuses an expression whose tree has too many levels.

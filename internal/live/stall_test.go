@@ -9,6 +9,7 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/store"
+	"stripchart/internal/testkit"
 )
 
 // While nothing can be applied, as with a dead disk, the server says so, and not
@@ -78,19 +79,7 @@ func TestPulseTellsThatTheServerIsStuck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		beats := func() bool {
-			done := make(chan struct{})
-			go func() {
-				h.Pulse()
-				close(done)
-			}()
-			select {
-			case <-done:
-				return true
-			case <-time.After(10 * time.Second):
-				return false
-			}
-		}
+		beats := func() bool { return testkit.Returns(h.Pulse, 10*time.Second) }
 		if !beats() {
 			t.Error("no sign of life when nothing happens")
 		}

@@ -6,25 +6,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"stripchart/internal/testkit"
 )
 
 // A lock that is held in turns makes progress, and one that is held for ever makes none.
 func TestALockThatIsBusyIsNotStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := Lock{held: prometheus.NewHistogram(prometheus.HistogramOpts{})}
-		progressed := func() bool {
-			done := make(chan struct{})
-			go func() {
-				l.AwaitProgress()
-				close(done)
-			}()
-			select {
-			case <-done:
-				return true
-			case <-time.After(10 * time.Second):
-				return false
-			}
-		}
+		progressed := func() bool { return testkit.Returns(l.AwaitProgress, 10*time.Second) }
 		if !progressed() {
 			t.Error("no progress while nobody holds the lock")
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/testkit"
 )
 
 func TestSnapshotSeesExactlyTheCommitsBeforeIt(t *testing.T) {
@@ -161,7 +162,7 @@ func TestAppendingTheSameRowsAgainChangesNothing(t *testing.T) {
 	want := history(t, s, base, base+1e6)[l.String()]
 	appendRows(t, s, rows...)
 	appendRows(t, s, row(l, bus.Sample{T: base + 500, V: 0.5}))
-	if err := sameSamples(history(t, s, base, base+1e6)[l.String()], want); err != nil {
+	if err := testkit.Differ(history(t, s, base, base+1e6)[l.String()], want); err != nil {
 		t.Error(err)
 	}
 }
@@ -171,7 +172,7 @@ func TestSamplesWithoutAPlaceAreCountedNotReported(t *testing.T) {
 	l := series("a")
 	appendRows(t, s, row(l, bus.Sample{T: base, V: 1}))
 	appendRows(t, s, row(l, bus.Sample{T: base - outOfOrder.Milliseconds() - 1, V: 2}, bus.Sample{T: base, V: 3}, bus.Sample{T: base + 1, V: 4}))
-	if err := sameSamples(history(t, s, base-2*outOfOrder.Milliseconds(), base+10)[l.String()], []bus.Sample{{T: base, V: 1}, {T: base + 1, V: 4}}); err != nil {
+	if err := testkit.Differ(history(t, s, base-2*outOfOrder.Milliseconds(), base+10)[l.String()], []bus.Sample{{T: base, V: 1}, {T: base + 1, V: 4}}); err != nil {
 		t.Error(err)
 	}
 	for name, c := range map[string]struct {
@@ -195,7 +196,7 @@ func TestWithoutAWindowLateSamplesAreLeftOut(t *testing.T) {
 	l := series("a")
 	appendRows(t, s, row(l, bus.Sample{T: base, V: 1}))
 	appendRows(t, s, row(l, bus.Sample{T: base - 1, V: 2}, bus.Sample{T: base + 1, V: 3}))
-	if err := sameSamples(history(t, s, base-10, base+10)[l.String()], []bus.Sample{{T: base, V: 1}, {T: base + 1, V: 3}}); err != nil {
+	if err := testkit.Differ(history(t, s, base-10, base+10)[l.String()], []bus.Sample{{T: base, V: 1}, {T: base + 1, V: 3}}); err != nil {
 		t.Error(err)
 	}
 }

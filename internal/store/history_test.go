@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/testkit"
 )
 
 func historyOf(t *testing.T, s *Store, from, to int64, points int, ms ...*labels.Matcher) []History {
@@ -116,7 +117,7 @@ func TestLateSamplesAppearInOrder(t *testing.T) {
 		}
 	}
 	got := history(t, s, base, base+1e6)[l.String()]
-	if err := sameSamples(got, ramp(1000, 1000)); err != nil {
+	if err := testkit.Differ(got, ramp(1000, 1000)); err != nil {
 		t.Error(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/wlog"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/testkit"
 )
 
 // fill makes a directory with commits of in-order and late samples in 10
@@ -163,7 +164,7 @@ func TestKillDuringLateCompactionLosesNothing(t *testing.T) {
 		}
 		s = open(t, options(dir))
 		slices.SortFunc(want, func(a, b bus.Sample) int { return int(a.T - b.T) })
-		if err := sameSamples(history(t, s, base, base+1e6)[l.String()], want); err != nil {
+		if err := testkit.Differ(history(t, s, base, base+1e6)[l.String()], want); err != nil {
 			t.Fatalf("after %d kills: %v", kills+1, err)
 		}
 		for i := range int64(40) {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -77,18 +78,9 @@ func CheckRegexes(queries ...string) error {
 
 // checkRegexes adds to all what the regular expressions of query cost.
 func checkRegexes(query string, all *int) error {
-	lexer := parser.Lex(query)
 	var operator parser.Item
-	for {
-		var item parser.Item
-		lexer.NextItem(&item)
-		switch item.Typ {
-		case parser.EOF, parser.ERROR:
-			return nil
-		case parser.STRING:
-			if operator.Typ != parser.EQL_REGEX && operator.Typ != parser.NEQ_REGEX {
-				break
-			}
+	for item := range Tokens(query) {
+		if item.Typ == parser.STRING && (operator.Typ == parser.EQL_REGEX || operator.Typ == parser.NEQ_REGEX) {
 			expression, err := strutil.Unquote(item.Val)
 			if err != nil {
 				return nil
@@ -105,6 +97,21 @@ func checkRegexes(query string, all *int) error {
 		}
 		if item.Typ != parser.COMMENT {
 			operator = item
+		}
+	}
+	return nil
+}
+
+// Tokens returns the tokens of a query, comments among them, up to its end or to what is none.
+func Tokens(query string) iter.Seq[parser.Item] {
+	return func(yield func(parser.Item) bool) {
+		lexer := parser.Lex(query)
+		for {
+			var item parser.Item
+			lexer.NextItem(&item)
+			if item.Typ == parser.EOF || item.Typ == parser.ERROR || !yield(item) {
+				return
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"stripchart/internal/bus"
+	"stripchart/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -114,18 +114,6 @@ func read(t testing.TB, q *Snapshot, from, to int64, ms ...*labels.Matcher) map[
 	return got
 }
 
-func sameSamples(a, b []bus.Sample) error {
-	if len(a) != len(b) {
-		return fmt.Errorf("%d samples, want %d", len(a), len(b))
-	}
-	for i := range a {
-		if a[i].T != b[i].T || math.Float64bits(a[i].V) != math.Float64bits(b[i].V) {
-			return fmt.Errorf("sample %d is %v, want %v", i, a[i], b[i])
-		}
-	}
-	return nil
-}
-
 // logged collects what a store logs at info level and above.
 type logged struct {
 	mu    sync.Mutex
@@ -164,15 +152,7 @@ func TestReopenedStoreHoldsWhatWasAppended(t *testing.T) {
 	}
 	check := func(s *Store) {
 		t.Helper()
-		got := history(t, s, base-1000, base+1000)
-		if len(got) != len(want) {
-			t.Errorf("%d series, want %d", len(got), len(want))
-		}
-		for l := range want {
-			if err := sameSamples(got[l], want[l]); err != nil {
-				t.Errorf("%s: %v", l, err)
-			}
-		}
+		testkit.SameSamples(t, "the history", history(t, s, base-1000, base+1000), want)
 		if s.MaxTime() != base+10 {
 			t.Errorf("MaxTime is %d, want %d", s.MaxTime(), base+10)
 		}

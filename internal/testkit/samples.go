@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -14,16 +15,22 @@ func SameSamples(t testing.TB, what string, got, want map[string][]bus.Sample) {
 		t.Errorf("%s: %d series, want %d", what, len(got), len(want))
 	}
 	for ls, samples := range want {
-		g := got[ls]
-		if len(g) != len(samples) {
-			t.Errorf("%s: %s has %d samples, want %d", what, ls, len(g), len(samples))
-			continue
-		}
-		for i, s := range samples {
-			if g[i].T != s.T || math.Float64bits(g[i].V) != math.Float64bits(s.V) {
-				t.Errorf("%s: %s: %v, want %v", what, ls, g[i], s)
-				break
-			}
+		if err := Differ(got[ls], samples); err != nil {
+			t.Errorf("%s: %s: %v", what, ls, err)
 		}
 	}
+}
+
+// Differ says how the samples of one series differ from what they should be, values bit by bit; nil
+// where they do not.
+func Differ(got, want []bus.Sample) error {
+	if len(got) != len(want) {
+		return fmt.Errorf("%d samples, want %d", len(got), len(want))
+	}
+	for i, s := range want {
+		if got[i].T != s.T || math.Float64bits(got[i].V) != math.Float64bits(s.V) {
+			return fmt.Errorf("sample %d is %v, want %v", i, got[i], s)
+		}
+	}
+	return nil
 }

@@ -24,6 +24,21 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// Returns reports whether f returns within some time. Where it does not, f goes on.
+func Returns(f func(), within time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		f()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(within):
+		return false
+	}
+}
+
 // Log keeps the text that is written to it. Any number of goroutines may use it.
 type Log struct {
 	mu sync.Mutex
