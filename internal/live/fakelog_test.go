@@ -198,7 +198,11 @@ func (l *fakeLog) next(ctx context.Context, from bus.Position) (bus.Delivery, er
 		}
 		i := 0
 		if !from.IsZero() {
-			i = slices.IndexFunc(l.entries, func(d bus.Delivery) bool { return d.Position == from }) + 1
+			// From the end, where most readers are.
+			i = len(l.entries)
+			for i > 0 && l.entries[i-1].Position != from {
+				i--
+			}
 			if i == 0 {
 				if from.Epoch == l.epoch() && (len(l.entries) == 0 || l.entries[0].Position.Compare(from.Offset) < 0) {
 					l.epochs++ // its end is lost, not its beginning

@@ -113,9 +113,12 @@ func (s *memStore) LookUp(_ context.Context, questions []store.Question) error {
 				q.Values[i] = m.samples[at].V
 			}
 		}
-		for _, x := range m.samples {
-			if q.From < q.To && x.T >= q.From && x.T <= q.To {
-				q.Newest = x.T
+		if at, there := m.find(q.To); q.From < q.To {
+			if !there {
+				at--
+			}
+			if at >= 0 && m.samples[at].T >= q.From {
+				q.Newest = m.samples[at].T
 			}
 		}
 	}

@@ -20,10 +20,34 @@ type fakeTransport struct{}
 type fakePacket struct {
 	namespace, event string
 	arg              []byte
+
+	// Pages share a packet, and decode it once: most of the time of the tests with many pages was
+	// spent on that.
+	once    sync.Once
+	message any // a pointer to one of wire's messages; pages do not change it
+	err     error
 }
 
 func (fakeTransport) Encode(namespace, event string, arg []byte) Packet {
-	return &fakePacket{namespace, event, arg}
+	return &fakePacket{namespace: namespace, event: event, arg: arg}
+}
+
+// decode returns the message of an event that carries samples or a state; nil for others.
+func (f *fakePacket) decode() (any, error) {
+	f.once.Do(func() {
+		switch f.event {
+		case wire.EventBootstrap:
+			f.message = &wire.Bootstrap{}
+		case wire.EventUpdate:
+			f.message = &wire.Update{}
+		case wire.EventStatus:
+			f.message = &wire.Status{}
+		default:
+			return
+		}
+		f.err = json.Unmarshal(f.arg, f.message)
+	})
+	return f.message, f.err
 }
 
 func (fakeTransport) Broadcast(out []Outgoing) {
@@ -146,14 +170,14 @@ func (p *page) read() {
 
 // receive does what docs/PROTOCOL.md asks of a client. The caller holds p.mu.
 func (p *page) receive(f *fakePacket) {
-	switch f.event {
-	case wire.EventBootstrap:
-		var m wire.Bootstrap
-		p.decode(f, &m)
-		p.bootstrap(&m)
-	case wire.EventUpdate:
-		var m wire.Update
-		p.decode(f, &m)
+	m, err := f.decode()
+	if err != nil {
+		p.t.Errorf("%s is not JSON: %v", f.event, err)
+	}
+	switch m := m.(type) {
+	case *wire.Bootstrap:
+		p.bootstrap(m)
+	case *wire.Update:
 		p.stats.updates++
 		r := p.rooms[m.Room]
 		if r == nil || !r.booted {
@@ -165,9 +189,7 @@ func (p *page) receive(f *fakePacket) {
 			delete(r.names, id)
 		}
 		r.position = m.Position
-	case wire.EventStatus:
-		var m wire.Status
-		p.decode(f, &m)
+	case *wire.Status:
 		if r := p.rooms[m.Room]; r != nil {
 			r.state = m.State
 		}
@@ -175,12 +197,6 @@ func (p *page) receive(f *fakePacket) {
 		if p.other != nil {
 			p.other(f)
 		}
-	}
-}
-
-func (p *page) decode(f *fakePacket, m any) {
-	if err := json.Unmarshal(f.arg, m); err != nil {
-		p.t.Errorf("%s is not JSON: %v", f.event, err)
 	}
 }
 

@@ -303,18 +303,26 @@ func AppendFloat(dst []byte, v float64) []byte {
 	}
 }
 
-// UnmarshalJSON reads null as NaN.
+// UnmarshalJSON reads null as NaN. b is valid JSON.
 func (v *Values) UnmarshalJSON(b []byte) error {
-	var xs []*float64
-	if err := json.Unmarshal(b, &xs); err != nil {
-		return err
+	inner, ok := bytes.CutPrefix(b, []byte("["))
+	if !ok {
+		return fmt.Errorf("%s is no list of numbers", b)
 	}
-	*v = make(Values, len(xs))
-	for i, x := range xs {
-		(*v)[i] = math.NaN()
-		if x != nil {
-			(*v)[i] = *x
+	inner = bytes.TrimSpace(bytes.TrimSuffix(inner, []byte("]")))
+	*v = make(Values, 0, bytes.Count(inner, []byte(","))+1)
+	if len(inner) == 0 {
+		return nil
+	}
+	for x := range bytes.SplitSeq(inner, []byte(",")) {
+		f := math.NaN()
+		if x = bytes.TrimSpace(x); string(x) != "null" {
+			var err error
+			if f, err = strconv.ParseFloat(string(x), 64); err != nil {
+				return err
+			}
 		}
+		*v = append(*v, f)
 	}
 	return nil
 }
