@@ -195,9 +195,13 @@ func TestAHostOfAnyNameIsSeen(t *testing.T) {
 		server.untilReady()
 	}
 	for host, label := range map[string]string{`büro`: "büro", `a b`: "a b", `bad\377\376`: "bad_", `"q"{}`: `"q"{}`} {
-		for url, server := range servers {
-			c := startCommand(t, "program", exec.Command("unshare", "--uts", "sh", "-c", `printf "$1" >/proc/sys/kernel/hostname; shift; exec "$@"`, "sh", host,
+		collectors := map[string]*process{}
+		for url := range servers {
+			collectors[url] = startCommand(t, "program", exec.Command("unshare", "--uts", "sh", "-c", `printf "$1" >/proc/sys/kernel/hostname; shift; exec "$@"`, "sh", host,
 				os.Args[0], "collect", "--bus", url, "--data-dir", t.TempDir(), "--interval", "50ms"))
+		}
+		for url, server := range servers {
+			c := collectors[url]
 			testkit.Eventually(t, "samples of the host "+host+" by "+url, func() bool {
 				return len(server.historyOf("load1{host="+strconv.Quote(label)+"}")) >= 3
 			})

@@ -119,7 +119,7 @@ func (f *fileServer) startBehind() (p *process, mountpoint string) {
 	const script = `mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0,allow_other fileserver:/export "$1" &&
 		shift && exec "$0" "$@" 3<&-`
 	mountpoint = f.t.TempDir()
-	cmd := exec.Command("/bin/sh", "-c", script, os.Args[0], mountpoint, "--data-dir", f.t.TempDir(), "--listen", "127.0.0.1:0")
+	cmd := exec.Command("/bin/sh", "-c", script, os.Args[0], mountpoint, "--data-dir", f.t.TempDir(), "--listen", "127.0.0.1:0", "--interval", "100ms")
 	cmd.ExtraFiles = []*os.File{f.device}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	p = startCommand(f.t, "program", cmd)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -90,10 +91,12 @@ func (a acknowledged) read(t *testing.T, r io.Reader, enough int, then func()) (
 		if err != nil {
 			return n
 		}
-		var series string
-		var at int64
-		var v float64
-		if _, err := fmt.Sscan(line, &series, &at, &v); err != nil {
+		// By hand: fmt.Sscan took most of the test's time.
+		words := append(strings.Fields(line), "", "", "")
+		series := words[0]
+		at, err1 := strconv.ParseInt(words[1], 10, 64)
+		v, err2 := strconv.ParseFloat(words[2], 64)
+		if err := errors.Join(err1, err2); err != nil {
 			t.Fatalf("the writer printed %q: %v", line, err)
 		}
 		if a[series] == nil {

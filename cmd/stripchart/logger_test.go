@@ -44,8 +44,9 @@ func TestTheLogCannotBeFilledFromOutside(t *testing.T) {
 		o := options{LogFormat: "text", LogLevel: "debug"}
 		log := o.logger(&out)
 		const seconds = 60
+		long, err := strings.Repeat("é", 50_000), errors.New(strings.Repeat("y", 50_000))
 		for i := range seconds * 100 {
-			log.With("peer", "x").Warn("refused", "query", strings.Repeat("é", 50_000), "err", errors.New(strings.Repeat("y", 50_000)))
+			log.With("peer", "x").Warn("refused", "query", long, "err", err)
 			if i%1000 == 0 {
 				log.Info("something else")
 			}
