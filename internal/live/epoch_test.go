@@ -232,3 +232,47 @@ func TestAServerIsNotReadyBeforeItHasReadTheNewEpoch(t *testing.T) {
 		})
 	}
 }
+
+// What a server has seen of the log that was, another may not have: a page that
+// comes from there needs the copies that follow in the new epoch.
+func TestCopiesInANewEpochAreForPagesFromOtherServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		a, b := newReplica(t, l), newReplica(t, l)
+		rng := rand.New(rand.NewPCG(1, 1))
+		want := &sharedTruth{truth: truth{}}
+		one, two := &publisher{log: l, source: 0, want: want}, &publisher{log: l, source: 1, want: want}
+		tick := func(p *publisher, n int) {
+			for range n {
+				p.publish(p.next(rng))
+				time.Sleep(time.Second)
+			}
+		}
+		tick(two, 3)
+		tick(one, 3)
+		b.stop()
+		tick(one, 5) // only a sees these,
+		l.lose(5)    // and they are gone
+		b.start()
+		tick(two, 30) // both see that a new epoch has begun, and have judged what was lost
+		p := newPage(t, b.hub, 1<<20)
+		p.ask(`{"query":"m{source=\"0\"}","window":3600}`)
+		time.Sleep(time.Second)
+		p.close()
+		since := ""
+		for _, room := range p.rooms {
+			since = room.position
+		}
+		one.resend(rng, 8)
+		q := newPage(t, a.hub, 1<<20)
+		q.rooms = p.rooms
+		q.ask(`{"query":"m{source=\"0\"}","window":3600,"since":"` + since + `"}`)
+		settleReplicas(t, 0, []*page{q}, want)
+		if q.stats.resumes != 1 {
+			t.Errorf("the page did not resume: %+v", q.stats)
+		}
+		q.close()
+		a.stop()
+		b.stop()
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -323,4 +324,71 @@ func TestALossIsDeclaredWhileNothingIsWritten(t *testing.T) {
 			trim 1
 		expect gap after=1m reason=log_trimmed
 	`)
+}
+
+func TestAServerThatWasAwayForTooLongSaysSo(t *testing.T) {
+	play(t, `
+		publish 90
+		mark away
+		restart 61s
+			publish 60
+			trim 5
+		publish 30
+		expect gap reason=log_trimmed from<=away to>=away+49s
+	`)
+}
+
+// Nothing tells of a source that published into what the log lost and then died,
+// except that it is not heard of any more.
+func TestASourceThatDiedWithTheLogsEndIsInAGap(t *testing.T) {
+	play(t, `
+		publish 20 0 1
+		lose 3
+		publish 40
+		expect gap series=3 reason=log_lost
+	`)
+}
+
+// A server that is killed right after its very first start knows all the same what
+// it has missed when it comes back.
+func TestAServerKilledAtOnceKnowsWhatItMissed(t *testing.T) {
+	play(t, `
+		publish 1
+		restart 25s kill
+			publish 20
+			trim 3
+		publish 30
+		expect gap reason=log_trimmed
+	`)
+}
+
+// Losses that follow quickly are judged together, but a source that was heard of
+// between them misses nothing, and a start in that time does not begin anew.
+func TestLossesThatFollowQuicklyDeclareNothingThatIsThere(t *testing.T) {
+	play(t, strings.Repeat("publish 4\nlose 2\nresend 10\n", 20)+`
+wait 6s
+restart 1s kill
+publish 30
+page joins
+page holds all
+expect no gaps`)
+}
+
+// The log went on for five minutes while a server was away, and then lost that: the gap
+// reaches to there, whether somebody writes after it or not.
+func TestALossWhileAServerWasAwayIsInTheGap(t *testing.T) {
+	for _, after := range []string{
+		"wait 2s\n" + strings.Repeat("write 1\nwait 9s\n", 3),
+		"wait 60s\nwrite 1\nwait 29s\n",
+	} {
+		play(t, `write 30
+restart 300s
+	wait 500ms
+	write 297
+	mark newest
+	write 1
+	lose 300
+`+after+`
+expect gap S=0 reason=log_lost from<=newest-1s to>=newest+1ms`) // two of them this server has seen
+	}
 }

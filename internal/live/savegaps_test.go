@@ -2,6 +2,8 @@ package live
 
 import (
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,4 +96,23 @@ func TestSavedGapsOfAnUnknownFormAreAGapOverEverything(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Its numbers tell the next life what is missing, if they were saved.
+func TestASourceIsSavedRightAfterItWasFirstHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog()
+		r := newReplica(t, l)
+		rng := rand.New(rand.NewPCG(1, 1))
+		want := &sharedTruth{truth: truth{}}
+		for n := range 3 {
+			p := &publisher{log: l, source: n, want: want}
+			p.publish(p.next(rng))
+			time.Sleep(300 * time.Millisecond)
+			if s := r.store.savedProgress(t); s.Sources[fmt.Sprint(n)].Seq != 1 {
+				t.Errorf("after 300 ms saved is %+v", s)
+			}
+		}
+		r.stop()
+	})
 }

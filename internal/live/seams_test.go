@@ -181,59 +181,6 @@ func TestALateSampleThatWasNotRecordedIsInAGap(t *testing.T) {
 	}
 }
 
-// The log went on for five minutes while a server was away, and then lost that: the gap
-// reaches to there, whether somebody writes after it or not.
-func TestALossWhileAServerWasAwayIsInTheGap(t *testing.T) {
-	for _, idle := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			l := newFakeLog()
-			r := newReplica(t, l)
-			ls := seriesLabels(0, 0)
-			for range 30 {
-				say(t, l, ls, ms(), 1)
-				time.Sleep(time.Second)
-			}
-			last := int64(0)
-			go func() {
-				time.Sleep(500 * time.Millisecond)
-				for range 298 {
-					last = ms()
-					say(t, l, ls, last, 2)
-					time.Sleep(time.Second)
-				}
-				l.lose(300) // acknowledged, and gone; two of them this server has seen
-			}()
-			r.restart(false, 0, 300*time.Second)
-			if !idle {
-				time.Sleep(2 * time.Second)
-				for range 3 {
-					say(t, l, ls, ms(), 3)
-					time.Sleep(10 * time.Second)
-				}
-			} else {
-				time.Sleep(60 * time.Second)
-				say(t, l, ls, ms(), 3)
-				time.Sleep(30 * time.Second)
-			}
-			s := &stub{}
-			c := r.hub.NewClient(s)
-			defer c.Close()
-			c.Subscribe(json.RawMessage(seriesOfSource), nil)
-			time.Sleep(time.Second)
-			_, there := r.store.value(ls, last)
-			in := false
-			gs := told(t, s)
-			for _, g := range gs {
-				in = in || g.From < last && last < g.To
-			}
-			if !there && !in {
-				t.Errorf("idle %v: the sample at %d is not in the history, and the gaps are %+v", idle, last, gs)
-			}
-			r.stop()
-		})
-	}
-}
-
 // The same for a page that is away in the moment when everything is recorded.
 func TestAPageThatIsAwayWhileItIsRecordedLacksNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
