@@ -11,10 +11,11 @@ import { SocketTransport } from './live/socket.ts';
 import { exposeDebug } from './page/debug.ts';
 import { listenToKeys } from './page/keys.ts';
 import { Page } from './page/page.ts';
+import { signInByLink } from './signin.ts';
 import { App } from './ui/App.tsx';
 
 const page = new Page(new SocketTransport(document.baseURI));
 exposeDebug(page);
 listenToKeys(page);
 render(<App page={page} />, document.getElementById('app')!);
-page.open();
+void signInByLink().then(() => page.open());

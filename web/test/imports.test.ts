@@ -15,6 +15,11 @@ const RULES: readonly { readonly to: RegExp; readonly from: RegExp; readonly bec
     because: 'one part of each page knows the transport',
   },
   { to: /^texts\.ts$/, from: /./, because: 'every word of the page stands in one file' },
+  {
+    to: /^signin\.ts$/,
+    from: /^(live\/socket|plotly\/main|main)\.tsx?$/,
+    because: 'each page signs in where it begins, and where it is refused',
+  },
   { to: /^ways\.ts$/, from: /^(live\/socket|plotly\/main)\.ts$/, because: 'both pages take the same ways' },
   {
     to: /^plotly\.js-basic-dist-min$/,

@@ -1,4 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
+import { signInIfAsked } from '../signin.ts';
 import { pollWhereNothingAnswers, webSocketFirst } from '../ways.ts';
 import type { Transport, TransportListener } from './transport.ts';
 
@@ -41,6 +42,7 @@ export class SocketTransport implements Transport {
     socket.on('connect_error', error => {
       if (socket.active) listener.disconnected();
       else listener.refused(error.message);
+      signInIfAsked(error);
     });
     socket.onAny((name: string, argument: unknown) => listener.event(name, argument));
     socket.connect();

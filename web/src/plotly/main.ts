@@ -1,5 +1,6 @@
 import * as Plotly from 'plotly.js-basic-dist-min';
 import { io } from 'socket.io-client';
+import { signInByLink, signInIfAsked } from '../signin.ts';
 import { pollWhereNothingAnswers, webSocketFirst } from '../ways.ts';
 import './plotly.css';
 import { Inbox } from './inbox.ts';
@@ -44,13 +45,15 @@ function rangeEndingWith(x: readonly string[]): { range?: [number, number] } {
 }
 
 const { origin, pathname } = new URL('socket.io/', document.baseURI);
-const socket = io(origin, { path: pathname, ...webSocketFirst });
+const socket = io(origin, { path: pathname, ...webSocketFirst, autoConnect: false });
 pollWhereNothingAnswers(socket.io);
 const inbox = new Inbox(mostPoints, draw, extend);
 inbox.replace({ x: [], y: [] });
+socket.on('connect_error', error => signInIfAsked(error));
 socket.on('bootstrap', (message: unknown) => {
   if (isSamples(message)) inbox.replace(message);
 });
 socket.on('update', (message: unknown) => {
   if (isSamples(message)) inbox.append(message);
 });
+void signInByLink().then(() => socket.connect());
