@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -135,7 +136,7 @@ func TestTheServerAnswersAsItsDescriptionSays(t *testing.T) {
 			t.Errorf("%s %s is not described: %v", c.method, c.path, err)
 			continue
 		}
-		in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{IncludeResponseStatus: true}}
+		in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
 		if c.status/100 == 2 {
 			if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil {
 				t.Errorf("%s %s: the request is not as described: %v", c.method, c.path, err)
@@ -167,6 +168,58 @@ func TestTheServerAnswersAsItsDescriptionSays(t *testing.T) {
 			if !asked[method+" "+path] {
 				t.Errorf("%s %s is described, and not tried here", method, path)
 			}
+		}
+	}
+	p.stop()
+}
+
+// With tokens, each operation but those without security is refused without one, as described.
+func TestAServerWithTokensRefusesAsItsDescriptionSays(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromFile("../../docs/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	openapi3filter.RegisterBodyDecoder("application/x-protobuf", openapi3filter.FileBodyDecoder)
+	defer openapi3filter.UnregisterBodyDecoder("application/x-protobuf")
+	file := filepath.Join(t.TempDir(), "tokens")
+	newToken(t, file, "agent", "--scope", "write")
+	p := start(t, "program", "serve", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0", "--token-file", file)
+	p.untilReady()
+	doc.Servers = openapi3.Servers{{URL: p.url}}
+	router, err := legacy.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range described(t) {
+		r, err := http.NewRequest(c.method, p.url+c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", c.kind)
+		route, params, err := router.FindRoute(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open := route.Operation.Security != nil && len(*route.Operation.Security) == 0
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if open != (res.StatusCode != 401) {
+			t.Errorf("%s %s: %d %.300s", c.method, c.path, res.StatusCode, body)
+		}
+		options := &openapi3filter.Options{IncludeResponseStatus: true}
+		err = openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
+			RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: options},
+			Status:                 res.StatusCode, Header: res.Header, Body: io.NopCloser(bytes.NewReader(body)), Options: options,
+		})
+		if err != nil {
+			t.Errorf("%s %s: %d %.300s is not as described: %.500v", c.method, c.path, res.StatusCode, body, err)
 		}
 	}
 	p.stop()

@@ -19,12 +19,13 @@ type clients struct {
 // Client is a connection's share in one namespace: its viewers, one a room.
 type Client struct {
 	*audience
-	conn  Conn
-	bound []*labels.Matcher // added to every query of the client; it does not change
+	conn Conn
 
 	// Scratch of the flusher, beside conn because it goes over all clients.
 	sent    int32 // its parcel; 0: none
 	refused bool
+
+	bound []*labels.Matcher // added to every query of the client; it does not change
 
 	// Guarded by recent.Log.Mu.
 	viewers []*viewer
