@@ -72,6 +72,7 @@ export const tooManyCharts = (shown: number, all: number) =>
 export const pageIsFull = (most: number) => `A page has ${most} charts at most: remove one first.`;
 export const failed = (why: string) => `That could not be done: ${why}`;
 export const noHost = (host: string) => `There is no host “${host}” among the series that are being written.`;
+export const NOTES = 'Notes';
 export const SHOW_ALL_HOSTS = 'Show all hosts';
 export const moreMetrics = (count: number) => `${count} more metrics have no chart here.`;
 export const FIND_ONE = 'Find one';
@@ -117,6 +118,16 @@ export const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', '
 
 export const chartOf = (title: string) => `Chart of ${title}`;
 export const change = (title: string) => `Change the chart ${title}`;
+export const CHART_HELP = 'Arrows: read samples and lines. Enter: a summary. t: a table. p: hold this time.';
+export const sample = (time: string, value: string, name: string) => `${time}: ${value}, ${name}`;
+export const summary = (name: string, least: string, most: string, last: string, trend: string) =>
+  `${name}: least ${least}, most ${most}, now ${last}, ${trend}.`;
+export const TRENDS = { rising: 'rising', falling: 'falling', steady: 'steady' } as const;
+export const TABLE = 'Table';
+export const TIME = 'Time';
+export const tableOf = (title: string) => `Table of ${title}`;
+export const newestRows = (shown: number, all: number) =>
+  `The newest ${shown} of ${all} rows; the CSV has all of them.`;
 export const TITLE = 'Title';
 export const WARN_FROM = 'Warn from';
 export const BAD_FROM = 'Bad from';
@@ -195,6 +206,9 @@ export const KEY_HELP: readonly (readonly [string, string])[] = [
   ['n', 'min, mean and max in all legends'],
   ['w', 'a wall: no controls, everything on one screen; Esc: back'],
   ['Esc', 'let go of a time that is held'],
+  ['on a chart: ← → ↑ ↓', 'read samples and lines; with Shift ten samples, Home and End the ends'],
+  ['on a chart: Enter', 'a summary: least, most, now, trend'],
+  ['on a chart: p, t', 'hold the time, a table of what is shown'],
   ['?', 'these keys'],
   ['drag', 'zoom, on all charts; double click: back'],
   ['Shift and drag', 'pull the paper; on a touch screen: one finger'],

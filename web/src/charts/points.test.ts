@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isInside, isolated, isState, nearestOwn, nearestTime } from './points.ts';
+import { isInside, isolated, isState, nearestOwn, nearestTime, stepFrom } from './points.ts';
 
 test('a sample between two breaks is marked, or nobody would see it', () => {
   expect(isolated([1, 2, null, 3, null, 4, 5])).toEqual([3]);
@@ -41,4 +41,20 @@ test('the nearest time that counts is found', () => {
   expect([-5, 14, 16, 99].map(time => nearestTime(x, time, () => true))).toEqual([0, 1, 2, 3]);
   expect(nearestTime(x, 14, i => i !== 1)).toBe(2);
   expect(nearestTime(x, 14, () => false)).toBeNull();
+});
+
+test.each<[number | null, number, number | null]>([
+  [null, -1, 40],
+  [20, 1, 30],
+  [20, -1, 10],
+  [25, 1, 30],
+  [25, -1, 20],
+  [40, 1, 40],
+  [10, -1, 10],
+  [10, 10, 40],
+  [40, -10, 10],
+  [Number.NEGATIVE_INFINITY, 1, 10],
+])('from %s, %d samples on: %s', (time, by, found) => {
+  expect(stepFrom([10, 20, 30, 40], time, by)).toBe(found);
+  expect(stepFrom([], time, by)).toBeNull();
 });

@@ -63,6 +63,18 @@ export function nearestTime(
   return best;
 }
 
+/**
+ * The time `by` places after `time` in ascending `times`, as far as there are any, where `time` need not be one of them; the
+ * last one where `time` is null, null where there is none.
+ */
+export function stepFrom(times: readonly number[], time: number | null, by: number): number | null {
+  if (time === null) return times.at(-1) ?? null;
+  const after = times.findIndex(t => t > time);
+  const next = after === -1 ? times.length : after;
+  const at = by > 0 ? next - 1 + by : next + by - Number(times[next - 1] === time);
+  return times[Math.min(Math.max(at, 0), times.length - 1)] ?? null;
+}
+
 /** Whether the line goes on from `i` in a direction: past times that are not its own, up to a value. */
 function joined(ys: Values, i: number, direction: 1 | -1): boolean {
   let k = i + direction;

@@ -12,7 +12,7 @@ import { hatch, type Stretch, tellBeginning, wash } from './hatch.ts';
 import { drawLimits } from './limits.ts';
 import type { Look } from './look.ts';
 import type { Picture } from './picture.ts';
-import { isInside, isolated, isState, nearestOwn, nearestTime } from './points.ts';
+import { isInside, isolated, isState, nearestOwn, nearestTime, stepFrom } from './points.ts';
 
 /** What a chart is made of, apart from its data. */
 export interface StripOptions {
@@ -261,6 +261,24 @@ export class Strip {
     this.#follow();
   }
 
+  /** Moves the crosshair to a time, or away. */
+  point(time: number | null): void {
+    const left = time === null ? -10 : this.#plot.valToPos(time, 'x');
+    this.#plot.setCursor({ left, top: time === null ? -10 : 0 });
+  }
+
+  /** The time of the sample `by` samples after `time` on what is shown, the last one where `time` is null; null for none. */
+  step(time: number | null, by: number): number | null {
+    const { x, ys } = this.#drawing;
+    const times = x.filter(
+      (t, i) =>
+        t >= this.#from &&
+        t <= this.#to &&
+        ys.some((ys, line) => this.#shown[line] && typeof ys[i] === 'number'),
+    );
+    return stepFrom(times, time, by);
+  }
+
   /** Moves the crosshair with the paper, and away with what leaves it. */
   #follow(): void {
     const time = this.#options.hover();
@@ -268,7 +286,7 @@ export class Strip {
     if (time === null || (cursor.left ?? -1) < 0) return;
     if (time < this.#from) {
       this.#plot.setCursor({ left: -10, top: -10 });
-      if (this.#pointed) this.#options.hovered(null);
+      this.#options.hovered(null);
     } else {
       this.#plot.setCursor({ left: this.#plot.valToPos(time, 'x'), top: cursor.top ?? 0 });
     }

@@ -22,8 +22,8 @@ test('a row for each time, a column for each line, and no more than is shown', (
   ]);
   const csv = csvOf(
     [
-      { name: 'a, "b"', line: a },
-      { name: '=b', line: b },
+      { name: 'a, "b"', line: a, unit: 'number' },
+      { name: '=b', line: b, unit: 'number' },
     ],
     NOW - 25_000,
     NOW,
@@ -43,7 +43,7 @@ test('a line that was folded has its least and greatest values', () => {
     Array.from({ length: 90 }, (_, i) => [90 - i, i] as const),
   );
   expect(folded.columns).not.toBeNull();
-  const [head, ...rows] = csvOf([{ name: 'a', line: folded }], NOW - 90_000, NOW)
+  const [head, ...rows] = csvOf([{ name: 'a', line: folded, unit: 'number' }], NOW - 90_000, NOW)
     .trim()
     .split('\n');
   expect(head).toBe('time,a (min),a (max)');

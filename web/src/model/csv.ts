@@ -1,29 +1,38 @@
+import * as texts from '../texts.ts';
+import type { Unit } from './format.ts';
 import type { Line } from './line.ts';
 
 /** A line and what it is called. */
 export interface Column {
   readonly name: string;
   readonly line: Line;
+  readonly unit: Unit;
+}
+
+/** Rows of values by time, ascending; a row has `undefined` where a column has no sample. */
+export interface Table {
+  readonly heads: readonly string[];
+  readonly rows: readonly (readonly [time: number, values: readonly (number | undefined)[]])[];
 }
 
 /**
- * What lines hold from `from` to `to`, both included, Unix ms, as CSV: a row for each time, a column for each line. Of lines
- * that were folded there are a least and a greatest value for each column of time.
+ * What lines hold from `from` to `to`, both included, Unix ms: a row for each time, a column for each line. Of lines that
+ * were folded there are a least and a greatest value for each column of time.
  */
-export function csvOf(lines: readonly Column[], from: number, to: number): string {
+export function tableOf(lines: readonly Column[], from: number, to: number): Table {
   const heads: string[] = [];
-  const rows = new Map<number, string[]>();
+  const rows = new Map<number, number[]>();
   const put = (time: number, column: number, value: number): void => {
     if (time < from || time > to) return;
     const row = rows.get(time) ?? [];
     rows.set(time, row);
-    row[column] = Number.isNaN(value) ? '' : `${value}`;
+    row[column] = value;
   };
   for (const { name, line } of lines) {
     const { samples, columns } = line;
     const column = heads.length;
     if (columns) {
-      heads.push(`${name} (min)`, `${name} (max)`);
+      heads.push(`${name} (${texts.MIN})`, `${name} (${texts.MAX})`);
       columns.forEach(Math.floor(from / columns.step), Math.floor(to / columns.step), k => {
         put(k * columns.step, column, columns.value(k, 1));
         put(k * columns.step, column + 1, columns.value(k, 2));
@@ -34,9 +43,17 @@ export function csvOf(lines: readonly Column[], from: number, to: number): strin
         put(samples.time(i), column, samples.value(i));
     }
   }
-  const body = [...rows]
-    .sort(([a], [b]) => a - b)
-    .map(([time, row]) => [new Date(time).toISOString(), ...heads.map((_, i) => row[i] ?? '')].join(','));
+  return { heads, rows: [...rows].sort(([a], [b]) => a - b) };
+}
+
+/** The same as CSV. */
+export function csvOf(lines: readonly Column[], from: number, to: number): string {
+  const { heads, rows } = tableOf(lines, from, to);
+  const cell = (value: number | undefined): string =>
+    value === undefined || Number.isNaN(value) ? '' : `${value}`;
+  const body = rows.map(([time, row]) =>
+    [new Date(time).toISOString(), ...heads.map((_, i) => cell(row[i]))].join(','),
+  );
   return `${[['time', ...heads].map(quoted).join(','), ...body].join('\n')}\n`;
 }
 

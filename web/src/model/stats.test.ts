@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Line } from './line.ts';
-import { statsOf } from './stats.ts';
+import { statsOf, trendOf } from './stats.ts';
 
 function line(values: readonly number[], points = 1000): Line {
   const line = new Line({ __name__: 'a' }, 1000, { window: 100_000, points });
@@ -28,4 +28,15 @@ test('of columns too', () => {
 
 test('the ends of the floats have a mean', () => {
   expect(statsOf(line([1.7e308, 1.7e308, -1.7e308, -1.7e308]), 0, 9_000)!.mean).toBeCloseTo(0);
+});
+
+test.each<[string, number[], string]>([
+  ['rising', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 'rising'],
+  ['falling', [9, 8, 9, 7, 5, 5, 4, 2, 1, 1], 'falling'],
+  ['to and fro', [1, 9, 1, 9, 1, 9, 1, 9, 1, 9], 'steady'],
+  ['constant', [5, 5, 5, 5, 5, 5, 5, 5, 5, 5], 'steady'],
+  ['a single sample', [5], 'steady'],
+  ['the ends of the floats', [-1.7e308, -1.7e308, -1.7e308, 0, 0, 0, 0, 1.7e308, 1.7e308, 1.7e308], 'rising'],
+])('the trend of %s', (_name, values, trend) => {
+  expect(trendOf(line(values), 0, 9_000)).toBe(trend);
 });

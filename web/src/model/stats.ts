@@ -35,3 +35,20 @@ export function statsOf(line: Line, from: number, to: number): Stats | null {
   }
   return count > 0 ? { min, mean, max } : null;
 }
+
+/** A change of less than this part of what the line spans is none. */
+const STEADY = 1 / 6;
+
+/** Whether a line rises, falls or keeps steady from `from` to `to`: its last third beside its first. */
+export function trendOf(line: Line, from: number, to: number): 'rising' | 'falling' | 'steady' {
+  const third = (to - from) / 3;
+  const [all, first, last] = [
+    statsOf(line, from, to),
+    statsOf(line, from, from + third),
+    statsOf(line, to - third, to),
+  ];
+  if (!all || !first || !last) return 'steady';
+  const change = last.mean / 2 - first.mean / 2;
+  if (Math.abs(change) <= STEADY * (all.max / 2 - all.min / 2)) return 'steady';
+  return change > 0 ? 'rising' : 'falling';
+}

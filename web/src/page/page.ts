@@ -17,6 +17,7 @@ import type { Labels } from '../model/wire.ts';
 import * as texts from '../texts.ts';
 import { Board } from './board.ts';
 import type { Question } from './commands.ts';
+import { Cursor } from './cursor.ts';
 import { keep, kept } from './kept.ts';
 import { Overview } from './overview.ts';
 import { Pin } from './pin.ts';
@@ -91,8 +92,11 @@ export class Page {
   /** What could not be done, empty for nothing. */
   readonly notice = signal('');
   readonly condition = signal<Condition>({ kind: 'connecting', title: texts.CONNECTING, detail: '' });
-  /** What was last said of a gap, for those who cannot see it; empty while there was none. */
-  readonly gapNews = signal('');
+  /** What was last said to those who cannot see it: of a gap, or of what keys read on a chart; empty for nothing. */
+  readonly said = signal('');
+  /** The chart whose table is shown, null for none. */
+  readonly table = signal<View | null>(null);
+  readonly cursor = new Cursor(this);
   /** Version of the server, empty until it said so. */
   readonly build = signal('');
   /** Whether the server was replaced by another version since this page was loaded. */
@@ -232,7 +236,17 @@ export class Page {
   tellGap(gap: DeclaredGap | undefined): void {
     if (!gap || (this.#toldGap && gap.from < this.#toldGap.to)) return;
     this.#toldGap = gap;
-    this.gapNews.value = gapText(gap);
+    this.say(gapText(gap));
+  }
+
+  say(words: string): void {
+    this.said.value = words;
+  }
+
+  /** Moves the cursor of all charts to a time, or away. */
+  point(time: number | null): void {
+    this.hover.value = time;
+    for (const view of this.views()) view.point(time);
   }
 
   /** Shows the window that ends now. */

@@ -146,6 +146,16 @@ export class View implements Drawable {
     this.#loading = loading;
   }
 
+  /** Moves the cursor to a time, or away. */
+  point(time: number | null): void {
+    this.#strip?.point(time);
+  }
+
+  /** The time of the sample `by` samples away from `time`, the last one where `time` is null; null for no sample. */
+  step(time: number | null, by: number): number | null {
+    return this.#strip?.step(time, by) ?? null;
+  }
+
   /** The page shows another stretch of time, or goes on live. */
   moved(): void {
     if (!this.#page.time.fixed.value) this.#reader.forget();
@@ -202,7 +212,7 @@ export class View implements Drawable {
   columns(): Column[] {
     return this.pens.list.value
       .filter(pen => pen.shown.value)
-      .map(({ title, line }) => ({ name: title, line }));
+      .map(({ title, line, unit }) => ({ name: title, line, unit }));
   }
 
   #showPens(): void {
@@ -223,7 +233,7 @@ export class View implements Drawable {
     const end = room.loading ? room.newest : now;
     const held = this.#page.pin.held.value;
     const time = this.#page.hover.value ?? held?.time ?? (fixed && to);
-    const reach = this.#reach(from, to);
+    const reach = this.reach(from, to);
     this.pens.writeValues(time, reach, fixed ? null : end, this.panel.limits);
     this.#tellPinned(held, reach, from, to);
     this.#strip?.pin(held?.time ?? null);
@@ -287,7 +297,7 @@ export class View implements Drawable {
         from,
         to,
         known,
-        reach: this.#reach(from, to),
+        reach: this.reach(from, to),
         began,
       });
     } catch (error) {
@@ -314,7 +324,7 @@ export class View implements Drawable {
   }
 
   /** How far from a time a sample may be that is told for it, ms: as far as one sees no distance, at least. */
-  #reach(from: number, to: number): number {
+  reach(from: number, to: number): number {
     const interval = this.subscription.room.interval || UNKNOWN_INTERVAL;
     return Math.max(1.5 * interval, (NEAR * (to - from)) / Math.max(1, this.#width));
   }

@@ -26,6 +26,9 @@ export function App({ page }: { page: Page }) {
       <Footer page={page} />
       <Announcer page={page} />
       {page.question.value && <Later>{({ CommandBar }) => <CommandBar page={page} />}</Later>}
+      {page.table.value && (
+        <Later>{({ DataTable }) => <DataTable page={page} view={page.table.value!} />}</Later>
+      )}
       {page.help.value && <Later>{({ Keys }) => <Keys page={page} />}</Later>}
       <TabState page={page} />
       <Fetching page={page} />

@@ -56,7 +56,21 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
         <CardMenu page={page} panel={panel} view={view.value} />
       </header>
       <div class="paper">
-        <div class="plot" ref={plot} role="img" aria-label={texts.chartOf(panel.title)} />
+        <div
+          class="plot"
+          ref={plot}
+          role="application"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: its keys read the chart
+          tabIndex={0}
+          aria-roledescription={texts.CHART}
+          aria-label={texts.chartOf(panel.title)}
+          aria-description={texts.CHART_HELP}
+          onKeyDown={event => {
+            if (event.ctrlKey || event.metaKey || event.altKey || !view.value) return;
+            if (page.cursor.press(view.value, event.key, event.shiftKey)) event.preventDefault();
+          }}
+          onBlur={() => page.cursor.leave()}
+        />
         {view.value && <Message view={view.value} />}
         {view.value && <PinTable page={page} view={view.value} />}
         {view.value && <Vacancy page={page} view={view.value} />}

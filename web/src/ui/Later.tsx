@@ -28,7 +28,7 @@ export function fetchSeldom(): void {
 /** Fetches what is seldom needed when it is asked for, and once the page is live: later the server may be gone. */
 export function Fetching({ page }: { page: Page }) {
   useSignalEffect(() => {
-    if (page.question.value || page.help.value) fetchSeldom();
+    if (page.question.value || page.help.value || page.table.value) fetchSeldom();
     else if (page.condition.value.kind === 'live') setTimeout(fetchSeldom, SOON);
   });
   return null;

@@ -10,7 +10,7 @@ export function Notes({ page }: { page: Page }) {
   const notice = page.notice.value;
   if (page.faults.length === 0 && !unknown && more === 0 && !empty && notice === '') return null;
   return (
-    <div class="notes">
+    <section class="notes" aria-label={texts.NOTES}>
       {page.faults.map(fault => (
         <p key={fault}>{fault}</p>
       ))}
@@ -39,6 +39,6 @@ export function Notes({ page }: { page: Page }) {
           </button>
         </p>
       )}
-    </div>
+    </section>
   );
 }

@@ -40,6 +40,14 @@ export function OutMenu({ page, panel, view, close }: OutMenuProps) {
       <button type="button" onClick={act(() => copy(page.linkOf(panel)))}>
         {texts.COPY_LINK}
       </button>
+      <button
+        type="button"
+        onClick={act(() => {
+          page.table.value = view;
+        })}
+      >
+        {texts.TABLE}
+      </button>
       <button type="button" onClick={act(() => picture('png'))}>
         {texts.PNG}
       </button>
