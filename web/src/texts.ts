@@ -133,6 +133,15 @@ export const WARN_FROM = 'Warn from';
 export const BAD_FROM = 'Bad from';
 export const LIMIT_FORM = '80, or <10 for below';
 export const SET = 'Set';
+export const FORM = 'Form';
+export const SPLIT = 'A chart for each';
+export const TOGETHER = 'all in one';
+export const FORMS = {
+  lines: 'Lines',
+  stack: 'Stacked areas',
+  mirror: 'In above, out below zero',
+  log: 'Logarithmic',
+} as const;
 export const MOVE_BACK = 'Move back';
 export const MOVE_ON = 'Move on';
 export const REMOVE = 'Remove';

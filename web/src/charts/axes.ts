@@ -1,6 +1,5 @@
 import type uPlot from 'uplot';
-import { formatTicks, type Unit } from '../model/format.ts';
-import { place, STATES, valueTicks } from '../model/scale.ts';
+import type { Axis } from '../model/axis.ts';
 import type { Look } from './look.ts';
 import { timeTicks } from './ticks.ts';
 
@@ -25,25 +24,13 @@ const TICK_SPACE = 2.4;
 /** Width of a digit, as a part of the text's size. */
 const DIGIT = 0.6;
 
-/** The ends of the value axis. */
-export interface Range {
-  readonly bottom: number;
-  readonly top: number;
-  /** Whether all values are states, 0 or 1: there is nothing to tell between them. */
-  readonly states: boolean;
-}
-
 /** The font of the axes, `scale` device pixels to one of CSS. Whole pixels: uPlot takes the number before `px` for a whole one. */
 export function fontOf(rem: number, scale = 1): string {
   return `${Math.round(TEXT * rem * scale)}px system-ui, sans-serif`;
 }
 
 /** The time axis and the value axis; `rem` is the page's size of text in CSS pixels. */
-export function axesOf(
-  rem: number,
-  { unit, look }: { readonly unit: Unit; readonly look: () => Look },
-  range: () => Range,
-): uPlot.Axis[] {
+export function axesOf(rem: number, look: () => Look, axis: () => Axis): uPlot.Axis[] {
   const common: uPlot.Axis = {
     stroke: () => look().muted,
     font: fontOf(rem),
@@ -73,12 +60,11 @@ export function axesOf(
       incrs: [1],
       space: 0,
       splits: plot => {
-        const { bottom, top, states } = range();
         const height = plot.bbox.height / devicePixelRatio;
-        ticks = states ? STATES : valueTicks(bottom, top, unit, 1 + Math.floor(height / (TICK_SPACE * rem)));
-        return ticks.map(tick => place(tick, bottom, top));
+        ticks = axis().ticks(1 + Math.floor(height / (TICK_SPACE * rem)));
+        return ticks.map(tick => axis().place(tick));
       },
-      values: () => formatTicks(ticks, unit),
+      values: () => axis().labels(ticks),
     },
   ];
 }

@@ -6,6 +6,8 @@ export interface Look {
   readonly palette: readonly string[];
   /** The palette, thinned for the area under a single line. */
   readonly wash: readonly string[];
+  /** And for areas that are stacked upon each other. */
+  readonly area: readonly string[];
   /** The ground that charts are drawn on. */
   readonly paper: string;
   readonly muted: string;
@@ -27,6 +29,7 @@ export const LOOKS: Readonly<Record<Shade, Look>> = {
   light: {
     palette: PALETTE.light,
     wash: PALETTE.light.map(colour => `${colour}14`),
+    area: PALETTE.light.map(colour => `${colour}4d`),
     paper: '#ffffff',
     muted: '#5a6670',
     grid: '#e8ebe7',
@@ -39,6 +42,7 @@ export const LOOKS: Readonly<Record<Shade, Look>> = {
   dark: {
     palette: PALETTE.dark,
     wash: PALETTE.dark.map(colour => `${colour}1f`),
+    area: PALETTE.dark.map(colour => `${colour}5c`),
     paper: '#14191d',
     muted: '#93a0aa',
     grid: '#242c32',

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { axisOf } from '../model/axis.ts';
 import { NO_LIMITS } from '../model/limits.ts';
 import { LOOKS } from './look.ts';
 import { type Picture, svgOf } from './picture.ts';
@@ -22,14 +23,11 @@ const PICTURE: Picture = {
   gaps: [],
   from: FROM,
   to: FROM + 100_000,
-  bottom: 0,
-  top: 10,
-  states: false,
-  unit: 'number',
+  axis: axisOf('lines', { low: 0, high: 9, least: 1, states: false, whole: Number.NaN }, 'number', NO_LIMITS),
   limits: { ...NO_LIMITS, warn: { value: 8, below: false } },
   lines: [
-    { name: 'read', ink: { colour: 5, dash: 0 }, stepped: false, shown: true },
-    { name: 'write', ink: { colour: 1, dash: 1 }, stepped: false, shown: true },
+    { name: 'read', ink: { colour: 5, dash: 0 }, stepped: false, stacked: false, shown: true },
+    { name: 'write', ink: { colour: 1, dash: 1 }, stepped: false, stacked: false, shown: true },
   ],
 };
 

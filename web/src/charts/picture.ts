@@ -1,8 +1,7 @@
+import type { Axis } from '../model/axis.ts';
 import { DASHES, type Ink } from '../model/colour.ts';
 import type { Drawing } from '../model/drawing.ts';
-import { formatTicks, type Unit } from '../model/format.ts';
 import { GRAVE, type Limits } from '../model/limits.ts';
-import { place, STATES, valueTicks } from '../model/scale.ts';
 import type { Stretch } from './hatch.ts';
 import type { Look } from './look.ts';
 import { timeTicks } from './ticks.ts';
@@ -19,15 +18,14 @@ export interface Picture {
   readonly gaps: readonly Stretch[];
   readonly from: number;
   readonly to: number;
-  readonly bottom: number;
-  readonly top: number;
-  readonly states: boolean;
-  readonly unit: Unit;
+  readonly axis: Axis;
   readonly limits: Limits;
   readonly lines: readonly {
     readonly name: string;
     readonly ink: Ink;
     readonly stepped: boolean;
+    /** Whether the paper below it is filled. */
+    readonly stacked: boolean;
     readonly shown: boolean;
   }[];
 }
@@ -48,7 +46,7 @@ const APART = { x: 110, y: 40 } as const;
 
 /** Writes a chart as SVG, with its title, its times, both axes and a legend: all that a reader elsewhere needs. */
 export function svgOf(picture: Picture): string {
-  const { title, times, width, height, look, drawing, from, to, bottom, top, unit, limits } = picture;
+  const { title, times, width, height, look, drawing, from, to, axis, limits } = picture;
   const named = picture.lines.length > 1 ? picture.lines.filter(({ shown }) => shown) : [];
   const columns = Math.max(1, Math.floor((width - EDGE.left) / LEGEND_COLUMN));
   const paper = {
@@ -58,7 +56,7 @@ export function svgOf(picture: Picture): string {
     bottom: height - EDGE.bottom - LEGEND_ROW * Math.ceil(named.length / columns),
   };
   const x = (time: number): number => paper.left + ((time - from) / (to - from)) * (paper.right - paper.left);
-  const y = (value: number): number => paper.bottom - place(value, bottom, top) * (paper.bottom - paper.top);
+  const y = (value: number): number => paper.bottom - axis.place(value) * (paper.bottom - paper.top);
   const out: string[] = [];
   const text = (at: readonly [number, number], words: string, more = ''): void => {
     out.push(`<text x="${n(at[0])}" y="${n(at[1])}" ${more}>${escaped(words)}</text>`);
@@ -77,8 +75,8 @@ export function svgOf(picture: Picture): string {
   for (const hole of drawing.holes) band(hole, look.hole.lines);
   for (const gap of picture.gaps) band(gap, look.gap.lines);
   const room = Math.floor((paper.bottom - paper.top) / APART.y) + 1;
-  const values = picture.states ? STATES : valueTicks(bottom, top, unit, room);
-  formatTicks(values, unit).forEach((label, i) => {
+  const values = axis.ticks(room);
+  axis.labels(values).forEach((label, i) => {
     const at = y(values[i]!);
     rule(`M${paper.left} ${n(at)}H${paper.right}`, look.grid);
     text([paper.left - 8, at + 4], label, `text-anchor="end" fill="${look.muted}"`);
@@ -90,13 +88,20 @@ export function svgOf(picture: Picture): string {
   });
   for (const level of GRAVE) {
     const limit = limits[level];
-    if (limit && limit.value >= bottom && limit.value <= top)
+    if (limit && limit.value >= axis.bottom && limit.value <= axis.top)
       rule(`M${paper.left} ${n(y(limit.value))}H${paper.right}`, look[level], 'stroke-dasharray="6 4"');
   }
   out.push(
     `<clipPath id="paper"><rect x="${paper.left}" y="${paper.top - 4}" width="${paper.right - paper.left}" height="${n(paper.bottom - paper.top + 8)}"/></clipPath>`,
     '<g clip-path="url(#paper)">',
   );
+  // The highest area first: what is below covers it.
+  for (let i = picture.lines.length - 1; i >= 0; i--) {
+    const { ink, stacked, shown } = picture.lines[i]!;
+    if (!stacked || !shown) continue;
+    const area = areaOf(drawing, i, x, y, paper.bottom);
+    out.push(`<path d="${area}" fill="${look.paper}"/><path d="${area}" fill="${look.area[ink.colour]}"/>`);
+  }
   picture.lines.forEach(({ ink, stepped, shown }, i) => {
     if (shown)
       rule(pathOf(drawing, i, stepped, x, y), look.palette[ink.colour]!, `stroke-width="1.5" ${dash(ink)}`);
@@ -144,6 +149,30 @@ function pathOf(
     broken = false;
   });
   return path;
+}
+
+/** The paper below a line. */
+function areaOf(
+  { x: times, ys }: Drawing,
+  line: number,
+  x: (time: number) => number,
+  y: (value: number) => number,
+  bottom: number,
+): string {
+  let path = '';
+  let last: string | null = null;
+  ys[line]?.forEach((value, i) => {
+    if (value === undefined) return;
+    if (value === null) {
+      if (last !== null) path += `L${last} ${n(bottom)}Z`;
+      last = null;
+      return;
+    }
+    const at = n(x(times[i]!));
+    path += `${last === null ? `M${at} ${n(bottom)}` : ''}L${at} ${n(y(value))}`;
+    last = at;
+  });
+  return last === null ? path : `${path}L${last} ${n(bottom)}Z`;
 }
 
 function dash(ink: Ink): string {

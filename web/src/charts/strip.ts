@@ -1,11 +1,12 @@
 import uPlot from 'uplot';
+import { type Axis, axisOf, type Span } from '../model/axis.ts';
 import { DASHES, type Ink } from '../model/colour.ts';
 import type { Drawing } from '../model/drawing.ts';
+import { type Form, layOut, type Role } from '../model/form.ts';
 import type { Unit } from '../model/format.ts';
 import { gapText } from '../model/gap.ts';
-import { type Limits, withLimits } from '../model/limits.ts';
+import type { Limits } from '../model/limits.ts';
 import type { DeclaredGap } from '../model/line.ts';
-import { place, STATES, valueRange } from '../model/scale.ts';
 import { axesOf, fontOf, insetOf, MARGIN } from './axes.ts';
 import { type Gestures, listenToGestures } from './gestures.ts';
 import { hatch, type Stretch, tellBeginning, wash } from './hatch.ts';
@@ -19,6 +20,9 @@ export interface StripOptions {
   readonly unit: Unit;
   readonly limits: Limits;
   readonly inks: readonly Ink[];
+  readonly form: Form;
+  /** What each line is to the form. */
+  readonly roles: readonly Role[];
   readonly look: () => Look;
   /** Charts of one group move their crosshairs together. */
   readonly group: string;
@@ -85,6 +89,15 @@ const HEAD = 120;
 /** Clicks this near to each other are of the same place, CSS pixels. */
 const SAME_PLACE = 12;
 
+/** What an axis shows while there is nothing. */
+const NOTHING: Span = {
+  low: Number.NaN,
+  high: Number.NaN,
+  least: Number.NaN,
+  states: false,
+  whole: Number.NaN,
+};
+
 const LINES = uPlot.paths.linear!();
 const STEPS = uPlot.paths.stepped!({ align: 1 });
 
@@ -99,10 +112,10 @@ export class Strip {
   #drawing: Drawing = { x: [], ys: [], holes: [], odd: [] };
   /** Whether each line has states only, 0 and 1: it is drawn in steps. */
   #stepped: boolean[] = [];
-  #states = false;
+  /** The values as the form lays them out. */
+  #laid: Drawing['ys'] = [];
   readonly #shown: boolean[];
-  #bottom = 0;
-  #top = 1;
+  #axis: Axis;
   #gaps: readonly DeclaredGap[] = [];
   #pin: number | null = null;
   /** Whether the pointer moved since its time was told. */
@@ -118,7 +131,8 @@ export class Strip {
   /** Draws into `root`, `width` by `height` CSS pixels; both axes are inside. */
   constructor(root: HTMLElement, width: number, height: number, options: StripOptions) {
     this.#options = options;
-    const { inks, look } = options;
+    const { inks, look, form, unit, limits } = options;
+    this.#axis = axisOf(form, NOTHING, unit, limits);
     this.#shown = inks.map(() => true);
     const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.#scale = Math.max(1, rem / DESK_REM);
@@ -156,7 +170,7 @@ export class Strip {
             },
           },
         },
-        axes: axesOf(rem, options, () => ({ bottom: this.#bottom, top: this.#top, states: this.#states })),
+        axes: axesOf(rem, look, () => this.#axis),
         series: [{}, ...inks.map((_, i) => this.#series(i))],
         hooks: {
           drawClear: [
@@ -164,8 +178,7 @@ export class Strip {
               wash(plot, this.#unknown, look().unknown);
               hatch(plot, this.#drawing.holes, look().hole, LEAST_HOLE);
               hatch(plot, this.#gaps, look().gap, LEAST_GAP, true);
-              const placeOf = (value: number): number => place(value, this.#bottom, this.#top);
-              drawLimits(plot, options.limits, placeOf, look());
+              drawLimits(plot, limits, value => this.#axis.place(value), look());
             },
           ],
           draw: [
@@ -190,6 +203,7 @@ export class Strip {
       [[], ...inks.map(() => [])],
       root,
     );
+    this.#fill();
     // All charts of the group get the crosshair, but only the one under the pointer tells the time.
     const { signal } = this.#listening;
     const enter = (event: PointerEvent): void => this.#setPointed(event.pointerType !== 'touch');
@@ -294,26 +308,24 @@ export class Strip {
 
   /** What is shown, as a picture of the same size with `title`, `times` and the `names` of its lines. */
   picture(title: string, times: string, names: readonly string[]): Picture {
-    const { unit, limits, inks, look } = this.#options;
+    const { limits, inks, look, roles } = this.#options;
     return {
       title,
       times,
       width: this.#plot.width,
       height: this.#plot.height + HEAD,
       look: look(),
-      drawing: this.#drawing,
+      drawing: { ...this.#drawing, ys: this.#laid },
       gaps: this.#gaps,
       from: this.#from,
       to: this.#to,
-      bottom: this.#bottom,
-      top: this.#top,
-      states: this.#states,
-      unit,
+      axis: this.#axis,
       limits,
       lines: inks.map((ink, i) => ({
         name: names[i] ?? '',
         ink,
         stepped: this.#stepped[i] ?? false,
+        stacked: roles[i]?.stacked ?? false,
         shown: this.#shown[i] ?? true,
       })),
     };
@@ -326,6 +338,7 @@ export class Strip {
       this.#shown[i] = visible;
       this.#plot.setSeries(i + 1, { show: visible });
     });
+    this.#fill();
     this.#place();
   }
 
@@ -410,31 +423,48 @@ export class Strip {
    */
   #place(): void {
     const { x, ys } = this.#drawing;
-    let low = Number.POSITIVE_INFINITY;
-    let high = Number.NEGATIVE_INFINITY;
-    ys.forEach((values, i) => {
+    const { form, roles, unit, limits } = this.#options;
+    this.#laid = layOut(ys, roles, this.#shown);
+    this.#stepped = ys.map(isState);
+    let [low, high, least, whole] = [
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      Number.POSITIVE_INFINITY,
+      Number.NaN,
+    ];
+    this.#laid.forEach((values, i) => {
       if (!this.#shown[i]) return;
+      let most = Number.NEGATIVE_INFINITY;
       for (const value of values) {
         if (typeof value !== 'number') continue;
         if (value < low) low = value;
-        if (value > high) high = value;
+        if (value > most) most = value;
+        if (value > 0 && value < least) least = value;
       }
+      if (most > high) high = most;
+      if (!roles[i]?.stacked) whole = Math.max(most, Number.isNaN(whole) ? most : whole);
     });
-    this.#stepped = ys.map(isState);
-    this.#states = this.#stepped.length > 0 && this.#stepped.every(Boolean);
-    const [bottom, top] = this.#states
-      ? STATES
-      : valueRange(...withLimits(low, high, this.#options.limits), this.#options.unit);
-    this.#bottom = bottom;
-    this.#top = top;
-    const places = ys.map(values =>
-      values.map(value => (typeof value === 'number' ? place(value, bottom, top) : value)),
+    const states = this.#stepped.length > 0 && this.#stepped.every(Boolean);
+    this.#axis = axisOf(form, { low, high, least, states, whole }, unit, limits);
+    const places = this.#laid.map(values =>
+      values.map(value => (typeof value === 'number' ? this.#axis.place(value) : value)),
     );
     this.#plot.setData([x, ...places]);
   }
 
+  /** Fills what is stacked: each line down to the next one below it that is shown. */
+  #fill(): void {
+    const { roles, inks, look } = this.#options;
+    this.#plot.delBand(null);
+    const stacked = roles.flatMap(({ stacked }, i) => (stacked && this.#shown[i] ? [i] : []));
+    stacked.slice(1).forEach((line, k) => {
+      const fill = (): string => look().area[inks[line]!.colour]!;
+      this.#plot.addBand({ series: [line + 1, stacked[k]! + 1], fill });
+    });
+  }
+
   #series(i: number): uPlot.Series {
-    const { inks, look } = this.#options;
+    const { inks, look, roles } = this.#options;
     const { colour, dash } = inks[i]!;
     return {
       stroke: () => look().palette[colour]!,
@@ -442,9 +472,7 @@ export class Strip {
       dash: [...DASHES[dash]!],
       // A line alone may fill the paper below it; several would hide each other.
       // The area below a line tells an amount, so it begins at zero or is not there.
-      ...(inks.length === 1
-        ? { fillTo: 0, fill: () => (this.#bottom === 0 ? look().wash[colour]! : 'transparent') }
-        : {}),
+      ...(inks.length === 1 || roles[i]?.stacked ? { fillTo: 0, fill: () => this.#below(i) } : {}),
       paths: (plot, series, from, to) => (this.#stepped[i] ? STEPS : LINES)(plot, series, from, to),
       points: {
         show: false,
@@ -458,6 +486,15 @@ export class Strip {
         },
       },
     };
+  }
+
+  /** The colour below line `i`, down to zero. */
+  #below(i: number): string {
+    const { inks, look, roles, form } = this.#options;
+    const { colour } = inks[i]!;
+    const isLowest = roles.findIndex(({ stacked }, line) => stacked && this.#shown[line]) === i;
+    if (roles[i]?.stacked) return isLowest ? look().area[colour]! : 'transparent';
+    return form === 'lines' && this.#axis.bottom === 0 ? look().wash[colour]! : 'transparent';
   }
 
   #setPointed(pointed: boolean): void {

@@ -7,7 +7,7 @@ import { layOut } from './panels.ts';
 const SERIES = [{ __name__: 'room_celsius', room: 'lab' }, { __name__: 'load1' }];
 
 function say(query: string, more: Partial<Nothing> = {}) {
-  const card: Card = { id: 'c', query, title: null, unit: null, limits: NO_LIMITS };
+  const card: Card = { id: 'c', query, title: null, unit: null, limits: NO_LIMITS, form: null, by: null };
   const [panel] = layOut([card], [], { host: null, hosts: [], series: [] }).panels;
   return absence({ panel: panel!, window: 100, series: SERIES, last: null, now: 1e12, ...more });
 }

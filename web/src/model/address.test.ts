@@ -4,7 +4,15 @@ import type { Layout } from './cards.ts';
 import { NO_LIMITS } from './limits.ts';
 import { parseSpan, spanLabel, spanText, WINDOWS } from './span.ts';
 
-const card = (query: string, more = {}) => ({ query, title: null, unit: null, limits: NO_LIMITS, ...more });
+const card = (query: string, more = {}) => ({
+  query,
+  title: null,
+  unit: null,
+  limits: NO_LIMITS,
+  form: null,
+  by: null,
+  ...more,
+});
 const STANDARD = [{ id: 'own', ...card('.own') }];
 
 describe('reading a link', () => {
@@ -104,7 +112,7 @@ describe('writing a link', () => {
     const layout = {
       cards: [
         { id: 'chart-0', ...card('.own') },
-        { id: 'chart-1', ...card('{a="&"}', { title: 'ä=&', unit: 'bytes' }) },
+        { id: 'chart-1', ...card('{a="&"}', { title: 'ä=&', unit: 'bytes', form: 'stack' }) },
         {
           id: 'chart-2',
           ...card('load1', {

@@ -1,3 +1,4 @@
+import { type Form, isForm } from './form.ts';
 import { isUnit, type Unit } from './format.ts';
 import { GRAVE, type Limits, limitText, NO_LIMITS, parseLimit } from './limits.ts';
 
@@ -14,6 +15,10 @@ export interface Card {
   /** Where a link tells it; else the metric's name does. */
   readonly unit: Unit | null;
   readonly limits: Limits;
+  /** How it draws its lines; null where that is left to the page. */
+  readonly form: Form | null;
+  /** The label for each of whose values there is a chart; null for one chart of all. */
+  readonly by: string | null;
 }
 
 /** What is on the page. */
@@ -30,7 +35,7 @@ export const OWN = '.own';
 export const MAX_CARDS = 24;
 
 /**
- * Reads a view from a link: `chart`, any number of times, each with the `title`, the `unit` and the limits `warn` and `bad` behind it, and `hide`. null
+ * Reads a view from a link: `chart`, any number of times, each with the `title`, the `unit`, the `form`, the label `by` and the limits `warn` and `bad` behind it, and `hide`. null
  * where the link leaves the view to the page.
  */
 export function readCards(params: URLSearchParams): (Layout & { readonly left: number }) | null {
@@ -44,12 +49,24 @@ export function readCards(params: URLSearchParams): (Layout & { readonly left: n
       told = true;
       open = cards.length < MAX_CARDS;
       if (open)
-        cards.push({ id: `chart-${cards.length}`, query: value, title: null, unit: null, limits: NO_LIMITS });
+        cards.push({
+          id: `chart-${cards.length}`,
+          query: value,
+          title: null,
+          unit: null,
+          limits: NO_LIMITS,
+          form: null,
+          by: null,
+        });
       else left++;
     } else if (open && key === 'title' && value !== '') {
       cards.push({ ...cards.pop()!, title: value });
     } else if (open && key === 'unit' && isUnit(value)) {
       cards.push({ ...cards.pop()!, unit: value });
+    } else if (open && key === 'by' && value !== '') {
+      cards.push({ ...cards.pop()!, by: value });
+    } else if (open && key === 'form' && isForm(value)) {
+      cards.push({ ...cards.pop()!, form: value });
     } else if (open && (key === 'warn' || key === 'bad') && parseLimit(value)) {
       const card = cards.pop()!;
       cards.push({ ...card, limits: { ...card.limits, [key]: parseLimit(value) } });
@@ -63,12 +80,14 @@ export function readCards(params: URLSearchParams): (Layout & { readonly left: n
 
 /** Writes a view into a link's parameters; nothing where it is the page's own. */
 export function writeCards(params: URLSearchParams, layout: Layout, standard: readonly Card[]): void {
-  for (const key of ['chart', 'title', 'unit', ...GRAVE, 'hide']) params.delete(key);
+  for (const key of ['chart', 'title', 'unit', 'form', 'by', ...GRAVE, 'hide']) params.delete(key);
   if (!sameCards(layout.cards, standard)) {
-    for (const { query, title, unit, limits } of layout.cards) {
+    for (const { query, title, unit, limits, form, by } of layout.cards) {
       params.append('chart', query);
       if (title !== null) params.append('title', title);
       if (unit !== null) params.append('unit', unit);
+      if (form !== null) params.append('form', form);
+      if (by !== null) params.append('by', by);
       for (const level of GRAVE) if (limits[level]) params.append(level, limitText(limits[level]));
     }
   }
@@ -78,12 +97,14 @@ export function writeCards(params: URLSearchParams, layout: Layout, standard: re
 function sameCards(a: readonly Card[], b: readonly Card[]): boolean {
   return (
     a.length === b.length &&
-    a.every(({ query, title, unit, limits }, i) => {
+    a.every(({ query, title, unit, limits, form, by }, i) => {
       const other = b[i]!;
       return (
         query === other.query &&
         title === other.title &&
         unit === other.unit &&
+        form === other.form &&
+        by === other.by &&
         GRAVE.every(level => limitText(limits[level]) === limitText(other.limits[level]))
       );
     })

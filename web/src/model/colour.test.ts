@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import css from '../ui/theme.css?raw';
-import { assignInks, DASHES, PALETTE } from './colour.ts';
+import { assignInks, DASHES, hostInks, PALETTE } from './colour.ts';
 
 /** The value of a custom property in a theme. */
 function property(theme: 'light' | 'dark', name: string): string {
@@ -150,4 +150,23 @@ describe('a line’s ink', () => {
 test('there is a dash pattern for every ink', () => {
   expect(DASHES[0]).toEqual([]);
   expect(new Set(DASHES.map(String)).size).toBe(DASHES.length);
+});
+
+test('a host has one colour on all charts, and its lines there have a dash each', () => {
+  const hosts = ['web1', 'db', 'web2'];
+  const cpu = hostInks([{ host: 'web2' }, { host: 'web1' }], hosts)!;
+  const disk = hostInks(
+    [
+      { host: 'web1', __name__: 'read' },
+      { host: 'web1', __name__: 'write' },
+      { host: 'web2', __name__: 'read' },
+    ],
+    hosts,
+  )!;
+  expect(cpu[1]!.colour).toBe(disk[0]!.colour);
+  expect(disk[1]!.colour).toBe(disk[0]!.colour);
+  expect(disk[1]!.dash).not.toBe(disk[0]!.dash);
+  expect(cpu[0]!.colour).toBe(disk[2]!.colour);
+  expect(hostInks([{ host: 'web1' }, { host: 'web1' }], hosts), 'one host').toBeNull();
+  expect(hostInks([{ host: 'web1' }, { room: 'lab' }], hosts), 'a line of no host').toBeNull();
 });

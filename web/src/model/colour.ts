@@ -1,4 +1,5 @@
 import { byKey } from './labels.ts';
+import type { Labels } from './wire.ts';
 
 /** How a line is drawn: a place in the palette, and a dash pattern. */
 export interface Ink {
@@ -53,6 +54,22 @@ export function assignInks(
     .entries())
     inks.set(key, free[i] ?? INKS[i % INKS.length]!);
   return inks;
+}
+
+/**
+ * The inks of lines of several hosts: a host has one colour on all charts, by its place among the `hosts` of the page, and
+ * its lines are told apart by their dashes. null where the lines are not of several hosts that the page knows.
+ */
+export function hostInks(lines: readonly Labels[], hosts: readonly string[]): Ink[] | null {
+  const own = lines.map(({ host }) => hosts.indexOf(host ?? ''));
+  if (new Set(own).size < 2 || own.includes(-1)) return null;
+  const lineOf = new Map<number, number>();
+  return own.map(host => {
+    const line = lineOf.get(host) ?? 0;
+    lineOf.set(host, line + 1);
+    const { colour, dash } = INKS[host % INKS.length]!;
+    return { colour, dash: (dash + line) % DASHES.length };
+  });
 }
 
 function slot(ink: Ink): number {

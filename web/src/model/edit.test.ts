@@ -19,7 +19,7 @@ const described = (layout: Layout, panel: Panel, title: string) =>
 test('a chart is added before those that come by themselves, or at the end', () => {
   expect(titles(addCard(START, 'load1', 'x')!).slice(0, 4)).toEqual(['Load1', 'A', 'B', 'CPU']);
   const own: Layout = {
-    cards: [{ id: 'c', query: 'c', title: null, unit: null, limits: NO_LIMITS }],
+    cards: [{ id: 'c', query: 'c', title: null, unit: null, limits: NO_LIMITS, form: null, by: null }],
     hidden: [],
   };
   expect(titles(addCard(own, 'load1', 'x')!)).toEqual(['C', 'Load1']);

@@ -1,4 +1,5 @@
 import { type Card, type Layout, MAX_CARDS, OWN } from './cards.ts';
+import type { Form } from './form.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
 import type { Panel } from './panels.ts';
 
@@ -10,7 +11,7 @@ import type { Panel } from './panels.ts';
 /** Adds a chart of `query`: before the charts that come by themselves, else at the end. null where there is no room. */
 export function addCard(layout: Layout, query: string, id: string): Layout | null {
   if (layout.cards.length >= MAX_CARDS) return null;
-  const card = { id, query, title: null, unit: null, limits: NO_LIMITS };
+  const card = { id, query, title: null, unit: null, limits: NO_LIMITS, form: null, by: null };
   return { ...layout, cards: insert(layout.cards, ownPlace(layout.cards), card) };
 }
 
@@ -23,6 +24,16 @@ export function removePanel(layout: Layout, { card, metric }: Panel): Layout {
 /** Gives a chart a title of its own, or takes it away where it is empty, and limits. */
 export function describePanel(layout: Layout, panel: Panel, title: string, limits: Limits): Layout {
   return change(layout, panel, card => ({ ...card, title: title.trim() || null, limits }));
+}
+
+/** Has a chart draw its lines in another form. */
+export function reform(layout: Layout, panel: Panel, form: Form): Layout {
+  return change(layout, panel, card => ({ ...card, form }));
+}
+
+/** Makes a chart for each value of a label, or one of all again. */
+export function splitPanel(layout: Layout, panel: Panel, by: string | null): Layout {
+  return change(layout, panel, card => ({ ...card, by }));
 }
 
 /** Has a chart show another query. */
@@ -49,7 +60,9 @@ function change(layout: Layout, panel: Panel, edit: (card: Card) => Card): Layou
 
 /** The card that a chart is, or becomes. It keeps its id, so that the chart on the screen stays the same one. */
 function cardOf({ id, card, query, metric }: Panel): Card {
-  return card ?? { id, query: metric ?? query, title: null, unit: null, limits: NO_LIMITS };
+  return (
+    card ?? { id, query: metric ?? query, title: null, unit: null, limits: NO_LIMITS, form: null, by: null }
+  );
 }
 
 function ownPlace(cards: readonly Card[]): number {

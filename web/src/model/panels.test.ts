@@ -10,6 +10,8 @@ const card = (query: string, more: Partial<Card> = {}): Card => ({
   title: null,
   unit: null,
   limits: NO_LIMITS,
+  form: null,
+  by: null,
   ...more,
 });
 /** What tells that a machine is measured. */
@@ -23,10 +25,7 @@ test('without a choice: the vitals of all hosts, total CPU large on top', () => 
   expect(all.map(panel => [panel.title, panel.query])).toEqual([
     ['CPU', 'cpu_usage_percent{cpu="total"}'],
     ['CPU by core', 'cpu_usage_percent{cpu!="total"}'],
-    [
-      'Memory',
-      '{__name__=~"memory_used_bytes|memory_available_bytes|memory_cached_bytes|memory_total_bytes|swap_used_bytes"}',
-    ],
+    ['Memory', '{__name__=~"memory_used_bytes|memory_cached_bytes|memory_total_bytes|swap_used_bytes"}'],
     ['Load', '{__name__=~"load1|load5|load15"}'],
     ['Disk', '{__name__=~"disk_read_bytes_per_second|disk_write_bytes_per_second"}'],
     ['Network', '{__name__=~"network_receive_bytes_per_second|network_transmit_bytes_per_second"}'],
@@ -159,4 +158,30 @@ test('every panel has an id of its own', () => {
   const ids = standard({ series }).map(panel => panel.id);
   expect(new Set(ids).size).toBe(ids.length);
   expect(ids.join()).not.toContain(' ');
+});
+
+test('a host has its memory stacked and its network mirrored; of several hosts memory is lines; a card may choose', () => {
+  const forms = (situation: Situation, cards = STANDARD) =>
+    Object.fromEntries(layOut(cards, [], situation).panels.map(panel => [panel.id, panel.form]));
+  const one = forms({ ...NOBODY, hosts: ['a'] });
+  expect([one.memory, one.network, one.disk, one.load]).toEqual(['stack', 'mirror', 'mirror', 'lines']);
+  const several = forms({ ...NOBODY, hosts: ['a', 'b'] });
+  expect([several.memory, several.network]).toEqual(['lines', 'mirror']);
+  expect(forms(NOBODY, [card('.memory', { form: 'log' }), card('x')])).toEqual({
+    '.memory': 'log',
+    x: 'lines',
+  });
+});
+
+test('a card may be a chart for each value of a label, as many as there are', () => {
+  const series = ['lab', 'cellar', ''].map(room => ({ __name__: 'room_celsius', ...(room && { room }) }));
+  const split = (known: typeof series) =>
+    layOut([card('room_celsius', { by: 'room' })], [], { ...NOBODY, series: known }).panels;
+  expect(split(series).map(({ title, query }) => [title, query])).toEqual([
+    ['Room', 'room_celsius{room=""}'],
+    ['Room · cellar', 'room_celsius{room="cellar"}'],
+    ['Room · lab', 'room_celsius{room="lab"}'],
+  ]);
+  expect(split([]).map(({ query }) => query)).toEqual(['room_celsius']);
+  expect(new Set(split(series).map(({ id }) => id)).size).toBe(3);
 });

@@ -1,11 +1,12 @@
 import * as texts from '../texts.ts';
 import { type Card, OWN } from './cards.ts';
 import { isCollected } from './collected.ts';
+import type { Form } from './form.ts';
 import type { Unit } from './format.ts';
-import { NAME, quote } from './labels.ts';
+import { byKey, NAME, quote } from './labels.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
 import { metricTitle, queryTitle } from './naming.ts';
-import { compile, nameSelector, ofHost, parseSelector } from './selector.ts';
+import { compile, nameSelector, ofHost, ofLabel, parseSelector } from './selector.ts';
 import type { Labels } from './wire.ts';
 
 /** One chart of the page: what it is called and which series it shows. */
@@ -19,10 +20,13 @@ export interface Panel {
   /** Of all its values; null where the metrics' names tell it. */
   readonly unit: Unit | null;
   readonly limits: Limits;
+  readonly form: Form;
   /** The first one that was chosen, larger than the others. */
   readonly hero: boolean;
   /** The entry of the view that it comes from; null for a chart that came by itself. */
   readonly card: Card | null;
+  /** Its metrics in the order in which their lines stand; empty where that is left to their names. */
+  readonly order: readonly string[];
   /** The only metric that it shows, where there is just one. */
   readonly metric: string | null;
   /** Whether it is one of the page's own: then it is there before its series are. */
@@ -38,6 +42,8 @@ interface Template {
   readonly total?: readonly string[];
   /** Shows one host only: with several, its lines would be too many to read. */
   readonly singleHost?: boolean;
+  /** How one host's lines are drawn; those of several are lines. */
+  readonly form?: Form;
   /** Shown only where there are such series. */
   readonly optional?: boolean;
 }
@@ -53,26 +59,23 @@ const TEMPLATES: readonly Template[] = [
   },
   {
     id: 'memory',
-    names: [
-      'memory_used_bytes',
-      'memory_available_bytes',
-      'memory_cached_bytes',
-      'memory_total_bytes',
-      'swap_used_bytes',
-    ],
+    names: ['memory_used_bytes', 'memory_cached_bytes', 'memory_total_bytes', 'swap_used_bytes'],
     total: ['memory_used_bytes'],
+    form: 'stack',
   },
   { id: 'load', names: ['load1', 'load5', 'load15'], total: ['load1'] },
-  { id: 'disk', names: ['disk_read_bytes_per_second', 'disk_write_bytes_per_second'] },
+  { id: 'disk', names: ['disk_read_bytes_per_second', 'disk_write_bytes_per_second'], form: 'mirror' },
   {
     id: 'network',
     names: ['network_receive_bytes_per_second', 'network_transmit_bytes_per_second'],
+    form: 'mirror',
   },
   // Below: what explains the vitals. Idle is left out, or it would press the other modes to the bottom.
   {
     id: 'modes',
     names: ['cpu_mode_percent'],
     matchers: ['mode!="idle"'],
+    form: 'stack',
     singleHost: true,
     optional: true,
   },
@@ -102,6 +105,8 @@ export const STANDARD: readonly Card[] = [OWN, ...TEMPLATES.map(({ id }) => `.${
   title: null,
   unit: null,
   limits: NO_LIMITS,
+  form: null,
+  by: null,
 }));
 
 /** What is known when the charts are laid out. */
@@ -120,11 +125,11 @@ export function layOut(
   hidden: readonly string[],
   situation: Situation,
 ): { readonly panels: readonly Panel[]; readonly more: number } {
-  const placed = cards.map(card => (card.query === OWN ? null : panelOf(card, situation)));
-  const shown = placed.filter(panel => panel !== null);
+  const placed = cards.map(card => (card.query === OWN ? [] : panelsOf(card, situation)));
+  const shown = placed.flat();
   const own = cards.some(card => card.query === OWN) ? ownMetrics(shown, hidden, situation) : [];
   const charts = own.slice(0, MOST_OWN).map(name => ownPanel(name, situation.host));
-  const panels = cards.flatMap((card, i) => (card.query === OWN ? charts : (placed[i] ?? [])));
+  const panels = cards.flatMap((card, i) => (card.query === OWN ? charts : placed[i]!));
   const hero = Math.max(
     0,
     panels.findIndex(panel => panel.card !== null),
@@ -140,9 +145,37 @@ function isSaid(query: string, title: string): boolean {
   return query.toLowerCase() === title.toLowerCase();
 }
 
+/** The charts of a card: one, or one for each value of its label that there is. */
+function panelsOf(card: Card, situation: Situation): Panel[] {
+  const panel = panelOf(card, situation);
+  if (!panel) return [];
+  const { by } = card;
+  const matchers = by === null ? null : parseSelector(panel.query);
+  if (by === null || !matchers) return [panel];
+  const values = new Set(situation.series.filter(compile(matchers)).map(labels => labels[by] ?? ''));
+  if (values.size === 0) return [panel];
+  return [...values]
+    .sort(byKey)
+    .slice(0, MOST_OWN)
+    .map(value => ({
+      ...panel,
+      id: `${panel.id}-${encodeURIComponent(value)}`,
+      title: [panel.title, value].filter(Boolean).join(' · '),
+      query: ofLabel(panel.query, by, value),
+    }));
+}
+
 /** The chart of a card; null where there is nothing for it, or no such chart. */
 function panelOf(card: Card, { host, hosts, series }: Situation): Panel | null {
-  const common = { id: card.id, unit: card.unit, limits: card.limits, hero: false, card };
+  const common = {
+    id: card.id,
+    unit: card.unit,
+    limits: card.limits,
+    form: card.form ?? 'lines',
+    order: [],
+    hero: false,
+    card,
+  };
   if (!card.query.startsWith('.')) {
     const title = card.title ?? queryTitle(card.query);
     const name = parseSelector(nameOrSelector(card.query, series));
@@ -164,15 +197,14 @@ function panelOf(card: Card, { host, hosts, series }: Situation): Panel | null {
   // A server that measures no machine needs no charts of one.
   if (series.length > 0 && !series.some(isCollected)) return null;
   const title = card.title ?? texts.VITALS[template.id];
+  const several = single === null && hosts.length > 1;
   return {
     ...common,
+    order: template.names,
+    form: card.form ?? (several && template.form === 'stack' ? 'lines' : (template.form ?? 'lines')),
     title: template.singleHost && single !== host ? `${title} · ${single}` : title,
     subtitle: '',
-    query: selector(
-      single === null && hosts.length > 1 ? (template.total ?? template.names) : template.names,
-      template.matchers,
-      single,
-    ),
+    query: selector(several ? (template.total ?? template.names) : template.names, template.matchers, single),
     metric: null,
     vital: true,
   };
@@ -214,6 +246,8 @@ function ownPanel(name: string, host: string | null): Panel {
     query: ofHost(nameSelector(name), host),
     unit: null,
     limits: NO_LIMITS,
+    form: 'lines',
+    order: [],
     hero: false,
     card: null,
     metric: name,

@@ -18,10 +18,9 @@ function roundRange(low: number, high: number, unit: Unit): [number, number] {
     // Nothing going on is drawn on the floor, but what is small all the time has a scale of its own.
     return [0, high === 0 ? 5 : PERCENT_TOPS.find(top => high <= top)!];
   }
-  const base = unit === 'bytes' ? 2 : 10;
   // Values far from zero, a temperature or a pressure, would be a flat line on a scale that starts there.
   const fromZero = low >= 0 && (low < NEAR_ZERO * high || AMOUNTS.has(unit));
-  if (fromZero) return [0, roundUp(Math.min(HEADROOM * high, Number.MAX_VALUE), base)];
+  if (fromZero) return [0, amountRange(high, unit) || 1];
   // Halves, since the distance of two numbers may be no number any more.
   const size = Math.max(Math.abs(low), Math.abs(high));
   const span = high / 2 - low / 2 || size / 2 || 0.5;
@@ -29,6 +28,11 @@ function roundRange(low: number, high: number, unit: Unit): [number, number] {
   const bottom = Math.floor(low / grain) * grain;
   const top = Math.ceil(high / grain) * grain;
   return [bottom, top > bottom ? top : bottom + grain];
+}
+
+/** Where an axis of amounts from zero to `high` ends, with room above. */
+export function amountRange(high: number, unit: Unit): number {
+  return high === 0 ? 0 : roundUp(Math.min(HEADROOM * high, Number.MAX_VALUE), unit === 'bytes' ? 2 : 10);
 }
 
 /** Least part of a value that an axis tells apart: a few thousand times what a float64 does. */

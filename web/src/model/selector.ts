@@ -114,6 +114,12 @@ export function nameSelector(name: string): string {
   return selectorText([{ label: NAME, operator: '=', value: name }]);
 }
 
+/** Narrows a query to a value of a label; one that cannot be read stays as it is. */
+export function ofLabel(query: string, label: string, value: string): string {
+  const matchers = parseSelector(query);
+  return matchers ? selectorText([...matchers, { label, operator: '=', value }]) : query;
+}
+
 /** The selector of one series; labels that it does not have are left open. */
 export function seriesSelector(labels: Labels): string {
   const { [NAME]: name = '', ...others } = labels;

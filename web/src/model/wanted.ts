@@ -15,12 +15,18 @@ const TELLING: readonly string[] = [
 /**
  * Selectors of the series of which a page has to know that they are there: of machines as much as tells which hosts there
  * are and what is measured of them, and everything else where cards come by themselves. A server may have 10,000 others.
- * None, which is all of them, where a card is no selector: it may be the name of a metric.
+ * Of a card with a chart for each value of a label, all of it. None, which is all of them, where a card is no selector: it may be the name of a metric.
  */
 export function wantedSeries(cards: readonly Card[]): string[] {
   if (cards.some(({ query }) => !query.startsWith('.') && parseSelector(query) === null)) return [];
   const machines = ['cpu_usage_percent{cpu="total",host!=""}', `{__name__=~"${TELLING.join('|')}",host!=""}`];
-  if (!cards.some(({ query }) => query === OWN)) return machines;
+  const split = cards.filter(({ by }) => by !== null).map(({ query }) => query);
+  if (!cards.some(({ query }) => query === OWN)) return [...machines, ...split];
   const collected = [...COLLECTED].join('|');
-  return [...machines, `{__name__=~".+",__name__!~"${collected}"}`, `{__name__=~"${collected}",host=""}`];
+  return [
+    ...machines,
+    ...split,
+    `{__name__=~".+",__name__!~"${collected}"}`,
+    `{__name__=~"${collected}",host=""}`,
+  ];
 }

@@ -1,6 +1,15 @@
 import { computed, type ReadonlySignal, signal } from '@preact/signals';
 import { type Card, type Layout, readCards, writeCards } from '../model/cards.ts';
-import { addCard, describePanel, movePanel, removePanel, retarget } from '../model/edit.ts';
+import {
+  addCard,
+  describePanel,
+  movePanel,
+  reform,
+  removePanel,
+  retarget,
+  splitPanel,
+} from '../model/edit.ts';
+import type { Form } from '../model/form.ts';
 import type { Limits } from '../model/limits.ts';
 import { layOut, type Panel, type Situation, STANDARD } from '../model/panels.ts';
 import { keep, kept } from './kept.ts';
@@ -64,6 +73,14 @@ export class Board {
 
   move(panel: Panel, by: -1 | 1): void {
     this.#change(movePanel(this.layout, this.panels.value, panel, by));
+  }
+
+  reform(panel: Panel, form: Form): void {
+    this.#change(reform(this.layout, panel, form));
+  }
+
+  split(panel: Panel, by: string | null): void {
+    this.#change(splitPanel(this.layout, panel, by));
   }
 
   retarget(panel: Panel, query: string): void {

@@ -304,8 +304,9 @@ export class Page {
   /** The address of a page with this chart alone, and of the same time. */
   linkOf(panel: Panel): string {
     const { card, metric, unit, limits } = panel;
+    const form = card?.form ?? null;
     const query = card?.query ?? metric ?? panel.query;
-    const only = { id: panel.id, query, title: card?.title ?? null, unit, limits };
+    const only = { id: panel.id, query, title: card?.title ?? null, unit, limits, form, by: null };
     const search = writeAddress(
       location.search,
       { ...this.#choices(), wall: null, layout: { cards: [only], hidden: [] } },

@@ -1,9 +1,10 @@
 import { type Signal, signal } from '@preact/signals';
-import { assignInks, type Ink } from '../model/colour.ts';
+import { assignInks, hostInks, type Ink } from '../model/colour.ts';
 import { formatValue, type Unit, unitOf } from '../model/format.ts';
 import { byKey, distinguishing, lineKey, lineTitle, NAME, shorten } from '../model/labels.ts';
 import { graver, type Level, type Limits, levelOf } from '../model/limits.ts';
 import type { Line } from '../model/line.ts';
+import type { Panel } from '../model/panels.ts';
 import { choose, mean, valueNear } from '../model/rank.ts';
 import { statsOf } from '../model/stats.ts';
 
@@ -33,14 +34,18 @@ export class Pens {
   /** Unit of the value axis: that of all lines, or none where they have several. */
   unit: Unit = 'number';
   readonly #unit: Unit | null;
+  readonly #order: readonly string[];
+  readonly #hosts: () => readonly string[];
   readonly #subject: string;
   #lines: readonly Line[] = [];
   #inks: ReadonlyMap<string, Ink> = new Map();
 
-  /** `unit` is that of all values, null where the metrics' names tell it; `subject` is the chart's title. */
-  constructor(unit: Unit | null, subject: string) {
+  /** `hosts` are those of the page. */
+  constructor({ unit, title, order }: Panel, hosts: () => readonly string[]) {
     this.#unit = unit;
-    this.#subject = subject;
+    this.#order = order;
+    this.#hosts = hosts;
+    this.#subject = title;
   }
 
   /** Whether the lines have several units, which one axis cannot tell. */
@@ -60,11 +65,14 @@ export class Pens {
     const labels = lines.map(line => line.labels);
     const apart = distinguishing(labels);
     const names = [...new Set(labels.map(l => l[NAME] ?? ''))];
+    const place = ({ labels }: Line): number => this.#order.indexOf(labels[NAME] ?? '');
     const keyed = chosen
       .map(line => ({ line, key: lineKey(line.labels, apart) }))
       // As the note below the chart says it: where lines are left out, the highest come first.
       .sort((a, b) =>
-        chosen.length < lines.length ? mean(b.line, from) - mean(a.line, from) : byKey(a.key, b.key),
+        chosen.length < lines.length
+          ? mean(b.line, from) - mean(a.line, from)
+          : place(a.line) - place(b.line) || byKey(a.key, b.key),
       );
     this.#inks = assignInks(
       keyed.map(({ key }) => key),
@@ -77,11 +85,15 @@ export class Pens {
     if (keyed.some(({ line }) => units.get(line) !== this.unit)) this.unit = 'number';
     const titles = keyed.map(({ line }) => lineTitle(line.labels, apart, names));
     const shorts = shorten(titles, this.#subject);
+    const ofHosts = hostInks(
+      keyed.map(({ line }) => line.labels),
+      this.#hosts(),
+    );
     const list = keyed.map(({ line, key }, i) => ({
       line,
       title: titles[i]!,
       short: shorts[i]!,
-      ink: this.#inks.get(key)!,
+      ink: ofHosts?.[i] ?? this.#inks.get(key)!,
       unit: units.get(line)!,
       value: before.get(line.key)?.value ?? signal(''),
       shown: before.get(line.key)?.shown ?? signal(true),

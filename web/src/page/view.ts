@@ -7,6 +7,7 @@ import type { Subscription } from '../live/client.ts';
 import { type ChartState, chartState } from '../model/condition.ts';
 import type { Column } from '../model/csv.ts';
 import { type Drawing, draw } from '../model/drawing.ts';
+import { rolesOf } from '../model/form.ts';
 import { gapsOf, sameGaps } from '../model/gap.ts';
 import type { DeclaredGap, Extent, Line } from '../model/line.ts';
 import type { Panel } from '../model/panels.ts';
@@ -91,7 +92,7 @@ export class View implements Drawable {
   constructor(page: Page, panel: Panel, root: HTMLElement, width: number, height: number) {
     this.#page = page;
     this.panel = panel;
-    this.pens = new Pens(panel.unit, panel.title);
+    this.pens = new Pens(panel, () => page.hosts.value);
     this.absent = new Absent(page, panel);
     this.#root = root;
     this.#width = width;
@@ -358,6 +359,11 @@ export class View implements Drawable {
       unit: this.pens.unit,
       limits: this.panel.limits,
       inks: pens.map(pen => pen.ink),
+      form: this.panel.form,
+      roles: rolesOf(
+        this.panel.form,
+        pens.map(({ line }) => Object.values(line.labels).join(' ')),
+      ),
       look: () => LOOKS[this.#page.theme.shade.value],
       group: GROUP,
       hovered: time => {

@@ -29,7 +29,7 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
       sizes.disconnect();
       opened.close();
     };
-  }, [page, panel.query, panel.unit, limitText(panel.limits.warn), limitText(panel.limits.bad)]);
+  }, [page, panel.query, panel.unit, panel.form, limitText(panel.limits.warn), limitText(panel.limits.bad)]);
 
   useLayoutEffect(() => {
     if (page.board.added.value !== panel.id) return;
