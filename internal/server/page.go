@@ -98,6 +98,7 @@ func readPage(dist fs.FS, window time.Duration) (*page, error) {
 		etag: func() string { return etag }, open: func() (io.ReadSeeker, error) { return bytes.NewReader(html), nil },
 	}}}
 	p.files[""] = p.files["index.html"]
+	p.files["embed"] = p.files["index.html"] // the page sees by its path that it is in a frame
 	return p, nil
 }
 

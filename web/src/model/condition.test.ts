@@ -45,6 +45,12 @@ test.each<[string, Partial<Facts>, string, string]>([
     `since ${formatTime(NOW - 11_000)} · tried again every few seconds`,
   ],
   [
+    'a server that was never there',
+    { connection: { kind: 'connecting' }, lostSince: NOW - 11_000 },
+    'no server',
+    `since ${formatTime(NOW - 11_000)} · tried again every few seconds`,
+  ],
+  [
     'every chart refused',
     { joined: false, refused: true },
     'nothing to show',

@@ -106,6 +106,7 @@ export function condition(facts: Facts): Condition {
         detail: texts.RELOAD,
       };
     case 'connecting':
+      if (isAway(facts)) return awayCondition(facts);
       return { kind: 'connecting', title: texts.CONNECTING, detail: '' };
     case 'restarting':
       if (isAway(facts)) return awayCondition(facts);

@@ -73,6 +73,8 @@ export class Page {
   readonly series = signal<readonly Labels[]>([]);
   /** Whether these are all that there are, as far as the server lists them; null while not all were asked for. */
   readonly whole = signal<boolean | null>(null);
+  /** Whether it is a part of another page: charts, and no controls. */
+  readonly embedded = /\/embed$/.test(location.pathname);
   readonly pin = new Pin();
   readonly board: Board;
   readonly overview: Overview;
@@ -104,7 +106,7 @@ export class Page {
   readonly malformed = signal<Malformed>({ count: 0, last: '' });
   #windowChosen: boolean;
   readonly #connection = signal<Connection>({ kind: 'connecting' });
-  #lostSince: number | null = null;
+  #lostSince: number | null = Date.now();
   /** Whether all series are asked for, and not only those that the page itself needs. */
   readonly #whole = signal(false);
   readonly #views = new Map<Subscription, View>();
@@ -121,6 +123,7 @@ export class Page {
     this.time.fixed.value = address.fixed;
     this.theme = new ThemeChoice(address.theme);
     this.wall = new Wall(address.wall);
+    document.documentElement.toggleAttribute('data-embed', this.embedded);
     const situation = computed(() => ({
       host: this.host.value,
       hosts: this.hosts.value,
@@ -130,8 +133,8 @@ export class Page {
     this.client = new LiveClient(transport, this.clock, {
       connection: connection => {
         this.#connection.value = connection;
-        const lost = connection.kind === 'lost' || connection.kind === 'restarting';
-        this.#lostSince = lost ? (this.#lostSince ?? this.clock.now()) : null;
+        const away = connection.kind === 'lost' || connection.kind === 'restarting';
+        this.#lostSince = away ? (this.#lostSince ?? this.#time()) : null;
         this.#judge(false);
       },
       hello: hello => {
@@ -382,7 +385,7 @@ export class Page {
     }
     // Where every history is under way, the page stands as it stood.
     if (loading && !Number.isFinite(newest) && this.#connection.value.kind === 'open') return;
-    const now = this.clock.now();
+    const now = this.#time();
     if (ages) this.#listenToHosts(now);
     const next = condition({
       connection: this.#connection.value,
@@ -400,6 +403,11 @@ export class Page {
     const last = this.condition.value;
     if (next.kind === 'live' || next.kind === 'not-recorded') this.#wakeAfter(newest + patience - now);
     if (next.title !== last.title || (ages && next.detail !== last.detail)) this.condition.value = next;
+  }
+
+  /** The server's time; this browser's while no server has said what it is. */
+  #time(): number {
+    return this.clock.isSet ? this.clock.now() : Date.now();
   }
 
   #listenToHosts(now: number): void {

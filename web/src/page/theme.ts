@@ -11,9 +11,11 @@ const KEY = 'stripchart.theme';
 export class ThemeChoice {
   readonly chosen = signal<Theme>('auto');
   readonly #system = signal<Shade>('light');
+  readonly #forced = matchMedia('(forced-colors: active)');
   readonly shade = computed<Shade>(() => {
     const theme = this.chosen.value;
-    return theme === 'auto' ? this.#system.value : theme;
+    // Forced colours are the system's, light or dark.
+    return theme === 'auto' || this.#forced.matches ? this.#system.value : theme;
   });
 
   /** `fixed` is what the link demands, null for nothing. */
@@ -27,6 +29,10 @@ export class ThemeChoice {
     this.chosen.value = fixed ?? remembered();
     effect(() => {
       document.documentElement.dataset.theme = this.shade.value;
+      // The browser's own frame in the colour of the page.
+      document
+        .querySelector('meta[name="theme-color"]')!
+        .setAttribute('content', getComputedStyle(document.body).backgroundColor);
     });
   }
 

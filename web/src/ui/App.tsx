@@ -18,12 +18,12 @@ const FOOT = 3;
 export function App({ page }: { page: Page }) {
   return (
     <>
-      <Header page={page} />
+      {!page.embedded && <Header page={page} />}
       <WallAlarm page={page} />
       <Notes page={page} />
-      <Overview page={page} />
+      {!page.embedded && <Overview page={page} />}
       <Charts page={page} />
-      <Footer page={page} />
+      {!page.embedded && <Footer page={page} />}
       <Announcer page={page} />
       {page.question.value && <Later>{({ CommandBar }) => <CommandBar page={page} />}</Later>}
       {page.table.value && (
@@ -45,7 +45,7 @@ function Charts({ page }: { page: Page }) {
       const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
       const width = Math.floor(main.current!.clientWidth / rem);
       // What the head of the page leaves, and its foot.
-      const foot = page.wall.on.value ? 1 : FOOT;
+      const foot = page.wall.on.value || page.embedded ? 1 : FOOT;
       const height = Math.floor((innerHeight - main.current!.offsetTop) / rem) - foot;
       const last = room.value;
       if (width !== last.width || height !== last.height) room.value = { width, height };

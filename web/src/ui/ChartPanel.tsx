@@ -53,7 +53,7 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
         {view.value && <Gaps view={view.value} />}
         <PointedTime page={page} />
         {view.value && <Reading view={view.value} />}
-        <CardMenu page={page} panel={panel} view={view.value} />
+        {!page.embedded && <CardMenu page={page} panel={panel} view={view.value} />}
       </header>
       <div class="paper">
         <div
