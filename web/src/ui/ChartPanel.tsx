@@ -69,6 +69,10 @@ export function ChartPanel({ page, panel }: { page: Page; panel: Panel }) {
             if (event.ctrlKey || event.metaKey || event.altKey || !view.value) return;
             if (page.cursor.press(view.value, event.key, event.shiftKey)) event.preventDefault();
           }}
+          // Who points with a mouse moves the paper with the arrows, as everywhere else.
+          onFocus={event => {
+            if (!event.currentTarget.matches(':focus-visible')) event.currentTarget.blur();
+          }}
           onBlur={() => page.cursor.leave()}
         />
         {view.value && <Message view={view.value} />}
