@@ -52,6 +52,13 @@ $(PAGE): $(PAGE_SOURCES) web/node_modules/.installed
 dev: has-go web/node_modules/.installed binary ## the page with hot reload at http://localhost:5173, before a real server
 	@scripts/dev.sh $(ARGS)
 
+# --- Handing it out ---------------------------------------------------------
+
+# TARGETS=host, or linux/arm64,windows/amd64.
+.PHONY: dist
+dist: has-go $(PAGE) ## what is handed out, for every system, in bin/dist; TARGETS=host makes one
+	go -C packaging run . -root $(CURDIR) -out $(CURDIR)/bin/dist -version '$(VERSION)' $(if $(TARGETS),-targets $(TARGETS))
+
 # --- Testing ----------------------------------------------------------------
 
 # REDIS_SERVER=/path/to/valkey-server make test, or chaos: the Redis that tests start,
@@ -60,9 +67,9 @@ dev: has-go web/node_modules/.installed binary ## the page with hot reload at ht
 .PHONY: test
 test: deps test-go test-web test-e2e ## every test, with all set-up
 
-# The fault tests are a module of their own, so that what only they need is not among what
-# the product needs. The product's tests come last: their summary ends the log.
-MODULES := chaos .
+# The fault tests and the packaging are modules of their own, so that what only they need is not
+# among what the product needs. The product's tests come last: their summary ends the log.
+MODULES := packaging chaos .
 
 .PHONY: test-go
 test-go: has-go $(PAGE) ## the Go tests, with the race detector
