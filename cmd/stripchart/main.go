@@ -46,6 +46,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitOK
 	}
 	switch command {
+	case commandHelp:
+		err = runHelp(o.Help, stdout)
 	case commandPush:
 		err = runPush(ctx, o.Push, stdin, stderr)
 	case commandExport:

@@ -48,6 +48,7 @@ type options struct {
 	Export  exporting `cmd:"" help:"Writes what a server has recorded to a file: CSV, JSON lines or OpenMetrics."`
 	Import  importing `cmd:"" help:"Reads such a file back, into a running server, or offline into its data directory."`
 	Token   tokening  `cmd:"" help:"Adds, lists and removes the tokens of --token-file, which say who may look and who may write."`
+	Help    helping   `cmd:"" help:"Lists the commands, or describes one."`
 	Version struct{}  `cmd:"" help:"Print the version."`
 }
 
@@ -84,15 +85,18 @@ const (
 	commandExport  = "export"
 	commandImport  = "import"
 	commandToken   = "token"
+	commandHelp    = "help"
 	commandVersion = "version"
 )
 
 // ownFlags are the flags that mean something to a command that has flags of its own.
 var ownFlags = map[string][]string{
-	commandPush:   {"label", "to", "help"},
-	commandExport: {"match", "start", "end", "format", "times", "from", "help"},
-	commandImport: {"format", "to", "offline", "data-dir", "help"},
-	commandToken:  {"token-file", "scope", "match", "label", "source", "help"},
+	commandPush:    {"label", "to", "help"},
+	commandExport:  {"match", "start", "end", "format", "times", "from", "help"},
+	commandImport:  {"format", "to", "offline", "data-dir", "help"},
+	commandToken:   {"token-file", "scope", "match", "label", "source", "help"},
+	commandHelp:    {"as", "help"},
+	commandVersion: {"help"},
 }
 
 // foreign are the groups of flags that mean nothing to a command.
@@ -101,29 +105,44 @@ var foreign = map[string][]string{
 	commandCollect: {"serving", "limits"},
 }
 
+// means says whether a flag means something to a command.
+func means(command string, f *kong.Flag) bool {
+	if own, limited := ownFlags[command]; limited && !slices.Contains(own, f.Name) {
+		return false
+	}
+	return f.Group == nil || !slices.Contains(foreign[command], f.Group.Key)
+}
+
 // userInfo is the user and the password of a URL.
 var userInfo = regexp.MustCompile(`://[^\s/]*@`)
 
 // errHelp means that the help was asked for and printed.
 var errHelp = errors.New("help was printed")
 
-// parse reads the command line. command is one of the constants.
-func parse(args []string, stdout io.Writer) (o options, command string, err error) {
-	helped := false
-	parser, err := kong.New(&o,
+// newParser returns what reads a command line into o. dataDir is the default of --data-dir, as the help shows it.
+// exit is called after the help was printed to stdout.
+func newParser(o *options, dataDir string, stdout io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(o,
 		kong.Name("stripchart"),
 		kong.Description("This machine, live in a browser, with its history. Without a command: a collector and a server in one process, which prints the page's address."),
 		kong.DefaultEnvars("STRIPCHART"),
-		kong.Vars{"data_dir": defaultDataDir()},
+		kong.Vars{"data_dir": dataDir},
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "collecting", Title: "Collector:"},
 			{Key: "serving", Title: "Server:"},
 			{Key: "limits", Title: "Limits of the server, each also in /metrics:"},
 		}),
 		kong.Writers(stdout, stdout),
-		kong.Exit(func(int) { helped = true }),
+		kong.Exit(exit),
+		kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
+}
+
+// parse reads the command line. command is one of the constants.
+func parse(args []string, stdout io.Writer) (o options, command string, err error) {
+	helped := false
+	parser, err := newParser(&o, defaultDataDir(), stdout, func(int) { helped = true })
 	if err != nil {
 		return o, "", err
 	}
@@ -142,13 +161,17 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		if p.Flag == nil {
 			continue
 		}
-		own, limited := ownFlags[command]
-		if p.Flag.Group != nil && slices.Contains(foreign[command], p.Flag.Group.Key) || limited && !slices.Contains(own, p.Flag.Name) {
+		if !means(command, p.Flag) {
 			return o, "", fmt.Errorf("--%s means nothing to stripchart %s", p.Flag.Name, command)
 		}
 	}
 	switch command {
 	case commandVersion:
+		return o, command, nil
+	case commandHelp:
+		if o.Help.Command != "" {
+			return parse([]string{o.Help.Command, "--help"}, stdout)
+		}
 		return o, command, nil
 	case commandPush:
 		return o, command, o.Push.check()
