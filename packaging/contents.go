@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -34,11 +37,34 @@ func (r *release) contents(t target) (files []string, err error) {
 	return files, nil
 }
 
-// lay copies files of the repository to folder.
-func (r *release) lay(folder string, files []string) error {
-	for _, name := range files {
+// lay puts the files that come with the program into folder.
+func (r *release) lay(ctx context.Context, t target, folder string) error {
+	names, err := r.contents(t)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		from, to := filepath.Join(r.root, filepath.FromSlash(name)), filepath.Join(folder, filepath.FromSlash(name))
 		if err := copyFile(to, from, 0o644); err != nil {
+			return err
+		}
+	}
+	if t.os == "windows" {
+		return nil
+	}
+	// The program knows its flags, and writes them down for man and for shells.
+	for form, name := range map[string]string{
+		"man": "man/stripchart.1", "bash": "bash/stripchart", "zsh": "zsh/_stripchart", "fish": "fish/stripchart.fish",
+	} {
+		text, err := exec.CommandContext(ctx, r.program, "help", "--as", form).Output()
+		if err != nil {
+			return fmt.Errorf("stripchart help --as %s: %w", form, err)
+		}
+		to := filepath.Join(folder, "share", filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, text, 0o644); err != nil {
 			return err
 		}
 	}
@@ -66,5 +92,5 @@ func copyFile(to, from string, mode fs.FileMode) error {
 	return out.Close()
 }
 
-// isProgram says whether a file of an archive is the program, which has to be executable.
+// isProgram says whether a path in an archive is the program's, which has to be executable.
 func isProgram(name string) bool { return strings.TrimSuffix(name, ".exe") == "stripchart" }

@@ -1,14 +1,16 @@
-// Command packaging makes what is handed out: an archive for each system, with the page inside. `make dist` runs it.
+// Command packaging makes what is handed out: archives and packages, with the page inside. `make dist` runs it.
 //
 // It writes to one folder, which it empties first:
 //
 //	stripchart_VERSION_OS_ARCH.tar.gz   (.zip for Windows)
+//	stripchart_VERSION_OS_ARCH.deb, .rpm for Linux
+//	stripchart_VERSION_OS_ARCH.cdx.json of what the program was made, in CycloneDX's form
 //	OS_ARCH/                            the program and its files, not packed; the Containerfile copies from here
 //	manifest.json                       every file, with the word "run" or "built"
 //	SHA256SUMS                          of every file but itself
 //
-// An archive is "run" if its program was unpacked and started on this machine and served the page. The others are
-// "built": the compiler took them, and nobody has started them.
+// What is for this machine's system is "run": the program was unpacked from the archive, and it served the page. All
+// else is "built": the compiler took it, and nobody has started it.
 package main
 
 import (
@@ -52,6 +54,7 @@ type release struct {
 	version string    // of the program
 	program string    // of this machine, already built; "" if there is none
 	time    time.Time // of every file in an archive: the time of the commit, so that the same commit makes the same files
+	work    string    // a folder that is removed at the end
 	files   []file
 }
 
@@ -73,6 +76,17 @@ func (r *release) make(ctx context.Context, targets string) error {
 	if err := os.RemoveAll(r.out); err != nil {
 		return err
 	}
+	if r.work, err = os.MkdirTemp("", "stripchart-dist-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(r.work)
+	if r.program == "" {
+		host := target{runtime.GOOS, runtime.GOARCH}
+		if err := r.build(ctx, host, r.work); err != nil {
+			return err
+		}
+		r.program = filepath.Join(r.work, host.program())
+	}
 	for _, t := range list {
 		if err := r.makeTarget(ctx, t); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
@@ -87,11 +101,7 @@ func (r *release) makeTarget(ctx context.Context, t target) error {
 	if err := r.build(ctx, t, folder); err != nil {
 		return err
 	}
-	contents, err := r.contents(t)
-	if err != nil {
-		return err
-	}
-	if err := r.lay(folder, contents); err != nil {
+	if err := r.lay(ctx, t, folder); err != nil {
 		return err
 	}
 	archive := filepath.Join(r.out, r.stem(t)+t.archiveSuffix())
@@ -106,6 +116,21 @@ func (r *release) makeTarget(ctx context.Context, t target) error {
 		state = run
 	}
 	r.add(archive, t, state)
+	parts := filepath.Join(r.out, r.stem(t)+".cdx.json")
+	if err := r.writeBOM(parts, filepath.Join(folder, t.program())); err != nil {
+		return err
+	}
+	r.add(parts, t, state)
+	if t.os != "linux" {
+		return nil
+	}
+	packages, err := r.writePackages(t, folder)
+	if err != nil {
+		return err
+	}
+	for _, path := range packages {
+		r.add(path, t, state)
+	}
 	return nil
 }
 

@@ -43,7 +43,7 @@ func TestAnArchiveHasWhatWasPackedAndIsTheSameEachTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := map[string]string{}
-			for _, name := range files(t, filepath.Join(unpacked, "top")) {
+			for _, name := range below(t, filepath.Join(unpacked, "top")) {
 				text, err := os.ReadFile(filepath.Join(unpacked, "top", name))
 				if err != nil {
 					t.Fatal(err)
@@ -151,8 +151,8 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	}
 }
 
-// files lists the files below folder.
-func files(t *testing.T, folder string) (names []string) {
+// below lists the files below folder.
+func below(t *testing.T, folder string) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir(folder, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
