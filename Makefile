@@ -57,7 +57,14 @@ dev: has-go web/node_modules/.installed binary ## the page with hot reload at ht
 # TARGETS=host, or linux/arm64,windows/amd64.
 .PHONY: dist
 dist: has-go $(PAGE) ## what is handed out, for every system, in bin/dist; TARGETS=host makes one
-	go -C packaging run . -root $(CURDIR) -out $(CURDIR)/bin/dist -version '$(VERSION)' $(if $(TARGETS),-targets $(TARGETS))
+	$(PACKAGING) -out $(CURDIR)/bin/dist $(if $(TARGETS),-targets $(TARGETS))
+
+PACKAGING = go -C packaging run . -root $(CURDIR) -version '$(VERSION)'
+
+# What the tests install: the same for this machine alone, with the program that they test.
+.PHONY: dist-host
+dist-host: build
+	@$(PACKAGING) -out $(CURDIR)/.cache/dist -targets host -program $(CURDIR)/$(BINARY)
 
 # --- Testing ----------------------------------------------------------------
 
@@ -81,7 +88,7 @@ test-web: web/node_modules/.installed ## the page's unit tests
 	$(NPM) --prefix web test
 
 .PHONY: test-e2e
-test-e2e: build e2e/node_modules/.installed ## the real binary in a real browser
+test-e2e: dist-host e2e/node_modules/.installed ## the real binary in a real browser
 	$(NPM) --prefix e2e test
 
 # An independent judge, written from the documents alone: MODE=redis, FOR=30m, SEED of an earlier run.

@@ -6,6 +6,7 @@
 //	stripchart_VERSION_OS_ARCH.deb, .rpm for Linux
 //	stripchart_VERSION_OS_ARCH.cdx.json of what the program was made, in CycloneDX's form
 //	OS_ARCH/                            the program and its files, not packed; the Containerfile copies from here
+//	empty/                              for the image's data folder
 //	manifest.json                       every file, with the word "run" or "built"
 //	SHA256SUMS                          of every file but itself
 //
@@ -74,6 +75,9 @@ func (r *release) make(ctx context.Context, targets string) error {
 		return err
 	}
 	if err := os.RemoveAll(r.out); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(r.out, "empty"), 0o755); err != nil {
 		return err
 	}
 	if r.work, err = os.MkdirTemp("", "stripchart-dist-"); err != nil {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { copyFile, cp, mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { startChild } from '../support/children.js';
 import { ROOT, stripchart } from '../support/paths.js';
@@ -19,8 +19,9 @@ const WITHOUT =
  * deploy, docs and the binary. Its root is in memory; /home and /tmp are disks.
  *
  * @param {import('../support/scene.js').Scene} scene
+ * @param {readonly string[]} [packages] files for /repository/packages; with them, dpkg works, in an empty database
  */
-export async function startMachine(scene) {
+export async function startMachine(scene, packages = []) {
   if (process.getuid?.() !== 0)
     throw new Error(
       'a machine under systemd has processes and mounts of its own: only root may; run the tests as root',
@@ -31,6 +32,9 @@ export async function startMachine(scene) {
     await cp(join(ROOT, folder), join(root, 'give', folder), { recursive: true });
   await copyFile(stripchart(), join(root, 'give', 'bin', 'stripchart'));
 
+  for (const path of packages)
+    await cp(path, join(root, 'give', 'packages', basename(path)), { recursive: true });
+
   const group = await ownGroup();
   await mkdir(group).catch(error => {
     throw new Error(`a machine under systemd needs a control group (v2) of its own: ${error.message}`);
@@ -38,7 +42,7 @@ export async function startMachine(scene) {
   const spaces = ['--mount', '--pid', '--fork', '--kill-child', '--ipc', '--uts', '--cgroup'];
   const bounds = `--bounding-set=${WITHOUT.split(',').map(what => `-${what}`)}`;
   const script = `echo $$ > "${group}/cgroup.procs" && exec "$@"`;
-  const become = ['bash', join(ROOT, 'e2e', 'deploy', 'machine.sh'), root];
+  const become = ['bash', join(ROOT, 'e2e', 'deploy', 'machine.sh'), root, packages.length > 0 ? 'dpkg' : ''];
   const { child, exited } = startChild('/bin/sh', [
     // However this process ends, the machine ends with it.
     ...[

@@ -2,9 +2,10 @@
 # Becomes process 1 of a machine of its own: systemd, with the programs of this machine and none of its units. machine.js
 # starts it in namespaces of its own, so that all that is mounted and started here ends with it.
 #
-#   machine.sh FOLDER   an empty folder for the machine's root, in which `give` is what the machine finds in /repository
+#   machine.sh FOLDER dpkg?  an empty folder for the machine's root, in which `give` is what the machine finds in
+#                            /repository; with "dpkg", packages can be installed
 set -euo pipefail
-root=$1
+root=$1 installs=${2:-}
 PATH=$PATH:/usr/sbin:/sbin
 
 give=$(mktemp -d) # the folder will be hidden
@@ -16,8 +17,18 @@ chmod 1777 tmp var/tmp
 mount --move "$give" repository
 rmdir "$give"
 
-mount --rbind /usr usr
-mount -o remount,bind,ro usr
+units=/etc/systemd/system:/run/systemd/system
+if [[ $installs == dpkg ]]; then
+  mkdir -p changed work var/lib/dpkg/info var/lib/dpkg/updates
+  touch var/lib/dpkg/status
+  mount -t overlay -o "lowerdir=/usr,upperdir=$root/changed,workdir=$root/work" overlay usr
+  # Of this machine's units none are seen, and those of a package are.
+  mount -t tmpfs tmpfs usr/lib/systemd/system
+  units=$units:/usr/lib/systemd/system
+else
+  mount --rbind /usr usr
+  mount -o remount,bind,ro usr
+fi
 mount -t tmpfs tmpfs usr/local # what is installed in the test
 mkdir usr/local/bin
 for folder in bin sbin lib lib32 lib64 libx32; do
@@ -82,6 +93,6 @@ umount -l /run/old
 rmdir /run/old
 mount --make-rshared / # as systemd does where it is not in a container
 exec env -i container=stripchart PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-  SYSTEMD_UNIT_PATH=/etc/systemd/system:/run/systemd/system \
+  SYSTEMD_UNIT_PATH="$units" \
   SYSTEMD_GENERATOR_PATH=/run/none SYSTEMD_ENVIRONMENT_GENERATOR_PATH=/run/none \
   "$lib/systemd" --log-target=journal </dev/null
