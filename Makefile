@@ -22,7 +22,7 @@ VERSION = $(shell (git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 # --- Running and building ---------------------------------------------------
 
@@ -144,6 +144,14 @@ lint: has-go web/node_modules/.installed e2e/node_modules/.installed ## gofmt, g
 	for m in $(MODULES); do go -C $$m vet ./...; go -C $$m tool staticcheck ./...; done
 	$(NPM) --prefix web run lint
 	$(NPM) --prefix e2e run lint
+
+# Apart from lint, because the first time takes minutes: the other systems' libraries are compiled. Those of the other
+# processors are left to make dist.
+.PHONY: lint-systems
+lint-systems: has-go ## whether the program builds for macOS and Windows
+	for system in darwin/arm64 windows/amd64; do \
+		CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} go build -trimpath -buildvcs=false -o /dev/null ./cmd/stripchart; \
+	done
 
 .PHONY: fmt
 fmt: has-go web/node_modules/.installed e2e/node_modules/.installed ## format everything
