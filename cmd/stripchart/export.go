@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/export"
 )
 
@@ -32,8 +31,8 @@ type exporting struct {
 // silence is how long a server may send nothing.
 const silence = time.Minute
 
-func (o *exporting) check() error {
-	if err := httpbus.CheckURL(o.From); err != nil {
+func (o *exporting) check(as calling) error {
+	if err := as.check(o.From); err != nil {
 		return named("--from", err)
 	}
 	_, err := formatOf(o.Format, o.File)
@@ -54,10 +53,10 @@ func formatOf(format, file string) (export.Format, error) {
 }
 
 // runExport writes a file of what a server has. The file is there as a whole, or not at all.
-func runExport(ctx context.Context, o exporting, stdout, stderr io.Writer) (err error) {
+func runExport(ctx context.Context, o exporting, as calling, stdout, stderr io.Writer) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	res, err := o.ask(ctx)
+	res, err := o.ask(ctx, as)
 	if err != nil {
 		return err
 	}
@@ -125,7 +124,15 @@ func missing(res *http.Response, where string) error {
 }
 
 // ask sends the request.
-func (o *exporting) ask(ctx context.Context) (*http.Response, error) {
+func (o *exporting) ask(ctx context.Context, as calling) (*http.Response, error) {
+	client, err := as.reader()
+	if err != nil {
+		return nil, err
+	}
+	token, err := as.token()
+	if err != nil {
+		return nil, err
+	}
 	format, err := formatOf(o.Format, o.File)
 	if err != nil {
 		return nil, err
@@ -151,7 +158,9 @@ func (o *exporting) ask(ctx context.Context) (*http.Response, error) {
 		return nil, err
 	}
 	r.Header.Set("User-Agent", "stripchart/"+version)
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ResponseHeaderTimeout: silence, DisableKeepAlives: true}}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
 	res, err := client.Do(r)
 	if err != nil {
 		if e, is := errors.AsType[*url.Error](err); is {

@@ -17,7 +17,6 @@ import (
 	"stripchart/internal/backoff"
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
-	"stripchart/internal/bus/rw"
 	"stripchart/internal/export"
 	"stripchart/internal/store"
 )
@@ -30,8 +29,8 @@ type importing struct {
 	Offline bool   `help:"Put samples of any age into --data-dir, while no server uses it."`
 }
 
-func (o *importing) check() error {
-	if err := httpbus.CheckURL(o.To); err != nil {
+func (o *importing) check(as calling) error {
+	if err := as.check(o.To); !o.Offline && err != nil {
 		return named("--to", err)
 	}
 	_, err := formatOf(o.Format, o.File)
@@ -48,7 +47,7 @@ type taker interface {
 }
 
 // runImport reads a file into a server, or into a data directory.
-func runImport(ctx context.Context, o importing, dir string, stdin io.Reader, stderr io.Writer) (err error) {
+func runImport(ctx context.Context, o importing, as calling, dir string, stdin io.Reader, stderr io.Writer) (err error) {
 	format, err := formatOf(o.Format, o.File)
 	if err != nil {
 		return err
@@ -81,7 +80,7 @@ func runImport(ctx context.Context, o importing, dir string, stdin io.Reader, st
 	if o.Offline {
 		to, err = openOffline(dir, say)
 	} else {
-		to, err = openOnline(o.To, say)
+		to, err = openOnline(o.To, as, say)
 	}
 	if err != nil {
 		return err
@@ -191,8 +190,12 @@ const (
 // importPauses are those between two attempts.
 var importPauses = backoff.Backoff{First: 100 * time.Millisecond, Max: 2 * time.Second}
 
-func openOnline(to string, say func(string, ...any)) (*online, error) {
-	p, err := httpbus.New(httpbus.Options{URL: to, Encode: rw.Encode, UserAgent: "stripchart/" + version})
+func openOnline(to string, as calling, say func(string, ...any)) (*online, error) {
+	options, err := as.publisher(to)
+	if err != nil {
+		return nil, err
+	}
+	p, err := httpbus.New(options)
 	if err != nil {
 		return nil, err
 	}

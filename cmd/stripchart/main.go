@@ -45,15 +45,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stdout, "stripchart", version)
 		return exitOK
 	}
+	if o.tokenInSight {
+		fmt.Fprintf(stderr, "stripchart: %s\n", tokenInSight)
+	}
 	switch command {
 	case commandHelp:
 		err = runHelp(o.Help, stdout)
 	case commandPush:
-		err = runPush(ctx, o.Push, stdin, stderr)
+		err = runPush(ctx, o.Push, o.calling, stdin, stderr)
 	case commandExport:
-		err = runExport(ctx, o.Export, stdout, stderr)
+		err = runExport(ctx, o.Export, o.calling, stdout, stderr)
 	case commandImport:
-		err = runImport(ctx, o.Import, o.DataDir, stdin, stderr)
+		err = runImport(ctx, o.Import, o.calling, o.DataDir, stdin, stderr)
 	case commandToken:
 		err = runToken(o.Token, o.action, o.TokenFile, stdout, stderr)
 	default:

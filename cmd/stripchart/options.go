@@ -16,7 +16,6 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/common/model"
 
-	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/bus/redislink"
 	"stripchart/internal/collect"
 	"stripchart/internal/flask"
@@ -35,11 +34,14 @@ type options struct {
 	LogFormat string `help:"Format of the log on standard error: text or json." enum:"text,json" default:"text"`
 	LogLevel  string `help:"Lowest level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
+	calling    `embed:"" group:"calling"`
 	collecting `embed:"" group:"collecting"`
 	serving    `embed:"" group:"serving"`
+	reaching   `embed:"" group:"serving"`
 	limits     `embed:"" group:"limits"`
 
 	action string // of a command that has several
+	tokenInSight bool // a token was given on the command line
 
 	Run     struct{}  `cmd:"" default:"1" hidden:""`
 	Serve   struct{}  `cmd:"" help:"Server only: pages, history, and an endpoint for collectors."`
@@ -91,9 +93,9 @@ const (
 
 // ownFlags are the flags that mean something to a command that has flags of its own.
 var ownFlags = map[string][]string{
-	commandPush:    {"label", "to", "help"},
-	commandExport:  {"match", "start", "end", "format", "times", "from", "help"},
-	commandImport:  {"format", "to", "offline", "data-dir", "help"},
+	commandPush:    {"label", "to", "token", "ca-file", "help"},
+	commandExport:  {"match", "start", "end", "format", "times", "from", "token", "ca-file", "help"},
+	commandImport:  {"format", "to", "offline", "data-dir", "token", "ca-file", "help"},
 	commandToken:   {"token-file", "scope", "match", "label", "source", "help"},
 	commandHelp:    {"as", "help"},
 	commandVersion: {"help"},
@@ -101,7 +103,8 @@ var ownFlags = map[string][]string{
 
 // foreign are the groups of flags that mean nothing to a command.
 var foreign = map[string][]string{
-	commandServe:   {"collecting"},
+	commandRun:     {"calling"},
+	commandServe:   {"calling", "collecting"},
 	commandCollect: {"serving", "limits"},
 }
 
@@ -116,6 +119,9 @@ func means(command string, f *kong.Flag) bool {
 // userInfo is the user and the password of a URL.
 var userInfo = regexp.MustCompile(`://[^\s/]*@`)
 
+// aToken is a token.
+var aToken = regexp.MustCompile(`\bsc_[A-Za-z0-9_-]+`)
+
 // errHelp means that the help was asked for and printed.
 var errHelp = errors.New("help was printed")
 
@@ -128,6 +134,7 @@ func newParser(o *options, dataDir string, stdout io.Writer, exit func(int)) (*k
 		kong.DefaultEnvars("STRIPCHART"),
 		kong.Vars{"data_dir": dataDir},
 		kong.ExplicitGroups([]kong.Group{
+			{Key: "calling", Title: "Towards a server, for collect, push, export and import:"},
 			{Key: "collecting", Title: "Collector:"},
 			{Key: "serving", Title: "Server:"},
 			{Key: "limits", Title: "Limits of the server, each also in /metrics:"},
@@ -152,8 +159,8 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 	}
 	if err != nil {
 		// The parser quotes arguments that it does not understand, and such an argument may be a URL
-		// with a password.
-		return o, "", errors.New(userInfo.ReplaceAllString(err.Error(), "://"))
+		// with a password, or a token.
+		return o, "", errors.New(aToken.ReplaceAllString(userInfo.ReplaceAllString(err.Error(), "://"), "sc_..."))
 	}
 	command, _, _ = strings.Cut(k.Command(), " ") // without the arguments
 	// The environment may be shared by several commands; what somebody typed is meant.
@@ -163,6 +170,9 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		}
 		if !means(command, p.Flag) {
 			return o, "", fmt.Errorf("--%s means nothing to stripchart %s", p.Flag.Name, command)
+		}
+		if p.Flag.Name == "token" {
+			o.tokenInSight = !o.calling.isFile()
 		}
 	}
 	switch command {
@@ -174,15 +184,15 @@ func parse(args []string, stdout io.Writer) (o options, command string, err erro
 		}
 		return o, command, nil
 	case commandPush:
-		return o, command, o.Push.check()
+		return o, command, o.Push.check(o.calling)
 	case commandExport:
-		return o, command, o.Export.check()
+		return o, command, o.Export.check(o.calling)
 	case commandToken:
 		o.action = strings.Fields(k.Command())[1]
 		return o, command, o.Token.check(o.TokenFile, o.action)
 	case commandImport:
 		o.DataDir = kong.ExpandPath(cmp.Or(o.DataDir, defaultDataDir()))
-		return o, command, o.Import.check()
+		return o, command, o.Import.check(o.calling)
 	}
 	return o, command, o.check(command)
 }
@@ -211,6 +221,9 @@ func (o *options) check(command string) error {
 	if err := o.limits.check(); err != nil {
 		return err
 	}
+	if err := o.reaching.check(); err != nil {
+		return err
+	}
 	return server.CheckAddress(o.listen(), o.Insecure || o.TokenFile != "")
 }
 
@@ -223,11 +236,14 @@ func (o *options) checkBus(command string) error {
 	case o.Bus == busMemory:
 		return nil
 	case http && command == commandCollect:
-		return named("--bus", httpbus.CheckURL(o.Bus))
+		return named("--bus", o.calling.check(o.Bus))
 	case http:
 		return errors.New("--bus http(s):// is for stripchart collect, which pushes to a server; a server reads from redis:// or memory")
 	case !isURL:
 		return errors.New("--bus must be memory, a URL such as redis://host:6379/0, or, for collect, http(s)://server")
+	}
+	if command == commandCollect && o.CAFile != "" {
+		return errors.New("--ca-file is for --bus https://; for Redis, write ?tls_ca_cert_file=FILE at the end of --bus")
 	}
 	return named("--bus", redislink.CheckURL(o.Bus))
 }

@@ -124,9 +124,11 @@ func (p *program) openBus(o options) error {
 // openOut opens the spool's way to a bus that can be away.
 func (p *program) openOut(o options) (err error) {
 	if scheme, _, _ := strings.Cut(o.Bus, "://"); scheme == "http" || scheme == "https" {
-		p.pusher, err = httpbus.New(httpbus.Options{
-			URL: o.Bus, Encode: rw.Encode, UserAgent: "stripchart/" + version, Registerer: p.registry,
-		})
+		var push httpbus.Options
+		if push, err = o.calling.publisher(o.Bus); err == nil {
+			push.Registerer = p.registry
+			p.pusher, err = httpbus.New(push)
+		}
 	} else {
 		out := redisbus.Options{URL: o.Bus, Stream: o.Stream, Logger: p.log, ResendAge: -1}
 		if p.bus == nil { // a server's has the metrics
@@ -187,11 +189,15 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	if err != nil {
 		return err
 	}
+	certificate, err := o.certificate()
+	if err != nil {
+		return err
+	}
 	p.server, err = server.New(server.Options{
 		Tokens: p.tokens, Cookies: cookies, PublicRead: o.PublicRead,
 		Sockets: p.sockets, Hub: p.hub, Registry: p.registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.anyHost(),
 		Ingest: writes, API: queries, MaxOpen: capacity.open, MaxOpenPerAddress: capacity.openPerAddress, Overloaded: p.memory.High,
-		Limits: map[string]float64{"memory_bytes": float64(p.memory.Bound())},
+		Limits: map[string]float64{"memory_bytes": float64(p.memory.Bound())}, Certificate: certificate,
 	})
 	if err != nil {
 		return err
@@ -199,7 +205,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	if p.listener, err = server.Listen(o.listen(), o.Listen != ""); err != nil {
 		return err
 	}
-	url := "http://" + reachable(p.listener.Addr())
+	url := o.scheme() + "://" + reachable(p.listener.Addr())
 	if err := p.store.SetAddress(url); err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func startCommand(t testing.TB, as string, cmd *exec.Cmd) *process {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		find := regexp.MustCompile(`url=(http://\S+)|spool=`)
+		find := regexp.MustCompile(`url=(https?://\S+)|spool=`)
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
 			fmt.Fprintln(p.log, lines.Text())

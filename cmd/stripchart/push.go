@@ -11,7 +11,6 @@ import (
 
 	"stripchart/internal/bus"
 	"stripchart/internal/bus/httpbus"
-	"stripchart/internal/bus/rw"
 )
 
 // pushing are the arguments of stripchart push.
@@ -21,8 +20,8 @@ type pushing struct {
 	To    string   `help:"Address of the server." default:"http://127.0.0.1:5000" placeholder:"URL"`
 }
 
-func (o *pushing) check() error {
-	if err := httpbus.CheckURL(o.To); err != nil {
+func (o *pushing) check(as calling) error {
+	if err := as.check(o.To); err != nil {
 		return named("--to", err)
 	}
 	_, err := o.labels()
@@ -53,12 +52,16 @@ func (o *pushing) labels() ([][2]string, error) {
 }
 
 // runPush sends numbers from in to a server, until in ends or ctx does.
-func runPush(ctx context.Context, o pushing, in io.Reader, stderr io.Writer) (err error) {
+func runPush(ctx context.Context, o pushing, as calling, in io.Reader, stderr io.Writer) (err error) {
 	ls, err := o.labels()
 	if err != nil {
 		return err
 	}
-	to, err := httpbus.New(httpbus.Options{URL: o.To, Encode: rw.Encode, UserAgent: "stripchart/" + version})
+	options, err := as.publisher(o.To)
+	if err != nil {
+		return err
+	}
+	to, err := httpbus.New(options)
 	if err != nil {
 		return err
 	}

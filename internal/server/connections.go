@@ -2,6 +2,7 @@ package server
 
 import (
 	"container/list"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,6 +54,7 @@ type connections struct {
 	max, perAddress int // math.MaxInt: no bound
 	maxIdle         int
 	safe            time.Duration // of a connection that has sent nothing: firstRequest
+	tls             bool          // what is read of a connection is encrypted
 	isShort         func() bool   // of memory
 	log             *slog.Logger
 	full            *prometheus.CounterVec // by reason
@@ -67,7 +69,7 @@ type connections struct {
 
 func newConnections(o *Options) *connections {
 	a := &connections{
-		max: o.MaxOpen, perAddress: o.MaxOpenPerAddress, safe: firstRequest, isShort: o.Overloaded, log: o.Log, byAddress: map[netip.Addr]int{},
+		max: o.MaxOpen, perAddress: o.MaxOpenPerAddress, safe: firstRequest, isShort: o.Overloaded, tls: o.Certificate != nil, log: o.Log, byAddress: map[netip.Addr]int{},
 		full: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_open_connections_refused_total",
 			Help: `Connections that found no room, by what became of them: "total" and "address", closed at once; "probes only", answered 503 or as a probe; "idle", closed for a newer one; "failed", not accepted by the system.`,
@@ -109,7 +111,7 @@ func (l listener) Accept() (net.Conn, error) {
 	}
 }
 
-// conn is a TCP connection that was admitted. Its end is counted, and the head of its first
+// conn is a TCP connection that was admitted. Its end is counted, and without TLS the head of its first
 // request is scanned for Host headers (hostScan).
 type conn struct {
 	*net.TCPConn
@@ -118,7 +120,7 @@ type conn struct {
 	probesOnly bool // there was no room
 
 	hosts hosts     // what the Host headers of the first request are like
-	head  *hostScan // of the first request, while it is read; the goroutine that reads owns it
+	head  *hostScan // of the first request, while it is read; nil over TLS; the goroutine that reads owns it
 
 	// Guarded by all.mu.
 	place  *list.Element // in fresh or idle; else nil
@@ -136,7 +138,7 @@ func (a *connections) admit(c *net.TCPConn) (*conn, bool) {
 	switch {
 	case a.byAddress[address] >= a.perAddress:
 		full = fullAddress
-	case a.hasRoom(0), a.giveWay():
+	case a.hasRoom(0), a.giveWay() && a.hasRoom(0): // what gave way may have had a spare place
 	case a.hasRoom(spareForProbes):
 		full = fullProbeOnly
 	default:
@@ -148,13 +150,21 @@ func (a *connections) admit(c *net.TCPConn) (*conn, bool) {
 	if full == fullTotal || full == fullAddress {
 		a.mu.Unlock()
 		a.log.Warn("a connection was refused: too many are open; see stripchart_open_connections_refused_total", "peer", address.String(), "bound", full)
-		turnAway(c)
+		if a.tls { // a response would have to wait for the handshake
+			_ = c.Close()
+		} else {
+			turnAway(c)
+		}
 		return nil, false
 	}
 	a.open++
 	a.byAddress[address]++
 	a.mu.Unlock()
-	return &conn{TCPConn: c, all: a, address: address, probesOnly: full != "", head: &hostScan{}}, true
+	admitted := &conn{TCPConn: c, all: a, address: address, probesOnly: full != ""}
+	if !a.tls { // over TLS, http.Server refuses a second Host header by itself
+		admitted.head = &hostScan{}
+	}
+	return admitted, true
 }
 
 // hasRoom reports whether there is room for one more, spare ones included. The
@@ -212,10 +222,10 @@ func (a *connections) put(c *conn, to *list.List) {
 	}
 }
 
-// changed is http.Server's ConnState.
+// changed is http.Server's ConnState. A connection of HTTP/2 is idle while none of its requests is under way.
 func (a *connections) changed(nc net.Conn, state http.ConnState) {
-	c, ok := nc.(*conn)
-	if !ok {
+	c := below(nc)
+	if c == nil {
 		return
 	}
 	a.mu.Lock()
@@ -238,6 +248,15 @@ func (a *connections) changed(nc net.Conn, state http.ConnState) {
 	default:
 		a.put(c, nil)
 	}
+}
+
+// below returns the connection that was admitted, of http.Server's, which over TLS is another one on top; nil if there is none.
+func below(nc net.Conn) *conn {
+	if secure, ok := nc.(*tls.Conn); ok {
+		nc = secure.NetConn()
+	}
+	c, _ := nc.(*conn)
+	return c
 }
 
 // Read implements net.Conn.

@@ -102,12 +102,12 @@ type connKey struct{}
 
 // withConn is http.Server's ConnContext.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
+	return context.WithValue(ctx, connKey{}, below(c))
 }
 
 // connOf returns the connection of r; the zero conn if it did not come through listener.
 func connOf(r *http.Request) *conn {
-	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok && c != nil {
 		return c
 	}
 	return &conn{}

@@ -34,6 +34,8 @@ type Options struct {
 	// MaxOpen bounds the open connections of every kind, Socket.IO's included, and
 	// MaxOpenPerAddress those of one address; 0: no bound.
 	MaxOpen, MaxOpenPerAddress int
+	// Certificate makes the server speak TLS alone; nil: it speaks plain HTTP.
+	Certificate *Certificate
 	// Limits are further bounds, kept elsewhere, that /metrics shows.
 	Limits map[string]float64
 	// Overloaded reports whether memory is short. Pages cannot join then. nil: never.
@@ -107,6 +109,9 @@ func New(o Options) (*Server, error) {
 		"request_seconds":              requestTimeout.Seconds(),
 		"answer_seconds":               answerTimeout.Seconds(),
 	}
+	if o.Certificate != nil {
+		bounds["requests_per_connection"] = requestsPerConnection
+	}
 	maps.Copy(bounds, o.Limits)
 	if o.API != nil {
 		maps.Copy(bounds, o.API.Limits())
@@ -160,6 +165,9 @@ func New(o Options) (*Server, error) {
 		ConnContext:                  withConn,
 		ErrorLog:                     slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
+	if o.Certificate != nil {
+		o.Certificate.use(s.http, o.Log)
+	}
 	return s, nil
 }
 
@@ -190,11 +198,17 @@ func needOfWriters(path string) need {
 }
 
 // Serve answers requests on l, which is TCP's, until Shutdown; then it returns nil.
-func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(listener{l, s.connections}); err != http.ErrServerClosed {
-		return err
+func (s *Server) Serve(l net.Listener) (err error) {
+	l = listener{l, s.connections}
+	if s.o.Certificate != nil {
+		err = s.http.ServeTLS(l, "", "") // with the certificate of TLSConfig
+	} else {
+		err = s.http.Serve(l)
 	}
-	return nil
+	if err == http.ErrServerClosed {
+		return nil
+	}
+	return err
 }
 
 // Shutdown tells the pages to reconnect after retry, ends every connection and waits for

@@ -17,5 +17,5 @@
 //     a bound.
 //  5. If a response has Retry-After, the next Publish waits for that long, at most 30 s,
 //     so that no caller can forget to.
-//  6. A password in the URL is sent and appears in no error.
+//  6. A password in the URL, or a token, is sent and appears in no error.
 package httpbus

@@ -34,6 +34,9 @@ type Options struct {
 	// Timeout bounds one request, from connecting to the end of the response. 0 means
 	// DefaultTimeout.
 	Timeout time.Duration
+	// Token returns the token for the server, which goes into a header; "": none. It is asked for
+	// each request, so that a token can be replaced. nil: there is none.
+	Token func() (string, error)
 	// UserAgent names the program, "stripchart/1.2.0". Remote-Write requires it.
 	UserAgent string
 	// Registerer takes the publisher's metrics; nil: none.
@@ -170,6 +173,15 @@ func (p *Publisher) send(ctx context.Context, b *bus.Batch) error {
 	r.Header.Set("User-Agent", p.o.UserAgent)
 	if p.user != "" || p.password != "" {
 		r.SetBasicAuth(p.user, p.password)
+	}
+	if p.o.Token != nil {
+		token, err := p.o.Token()
+		if err != nil {
+			return err
+		}
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
 	}
 	began := time.Now()
 	response, err := p.client.Do(r)

@@ -5,6 +5,7 @@ package siotest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ var ErrEnded = errors.New("the server closed the connection")
 type Options struct {
 	Namespace string // "" or "/": the root
 	From      string // local address; "": the system's choice
+	// TLS is for https; nil trusts the CAs that the system trusts.
+	TLS *tls.Config
 	// Patience bounds each write, and each wait for the server. 0: a write takes 5 s at most,
 	// and the server may be silent for as long as its handshake says.
 	Patience time.Duration
@@ -55,9 +58,9 @@ type Packet struct {
 	Arg   json.RawMessage
 }
 
-// Open opens a WebSocket at the server with the URL http://host:port, and reads nothing.
+// Open opens a WebSocket at the server with the URL http(s)://host:port, and reads nothing.
 func Open(ctx context.Context, url string, o Options) (*Client, error) {
-	dialer := ws.Dialer{NetDial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := ws.Dialer{TLSConfig: o.TLS, NetDial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		d := net.Dialer{}
 		if o.From != "" {
 			d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(o.From)}
