@@ -55,8 +55,12 @@ export async function startSite(scene, servers, port, { tls } = {}) {
   return runNginx(scene, http, site);
 }
 
-/** @param {import('../support/scene.js').Scene} scene */
-async function selfSigned(scene) {
+/**
+ * Makes a certificate of 127.0.0.1 that is its own authority.
+ *
+ * @param {import('../support/scene.js').Scene} scene
+ */
+export async function selfSigned(scene) {
   const [certificate, key] = [scene.path('site.pem'), scene.path('site.key')];
   const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
   const made = ['-newkey', 'rsa:2048', '-nodes', '-days', '1', '-keyout', key, '-out', certificate];

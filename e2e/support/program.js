@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { get } from 'node:https';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -44,7 +45,7 @@ export class Program {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.#args.includes('--tls-cert') ? 'https' : 'http'}://127.0.0.1:${this.port}`;
   }
 
   /** Every line that it wrote, over all lives. */
@@ -129,11 +130,31 @@ export class Program {
 
   async #ready() {
     while (this.#running) {
-      const answer = await fetch(`${this.url}/readyz`).catch(() => null);
-      if (answer?.ok) return;
+      if (await answersOK(`${this.url}/readyz`)) return;
       await new Promise(resolve => setTimeout(resolve, 20));
     }
   }
+}
+
+/**
+ * Whether a server answers 200, whatever certificate it has.
+ *
+ * @param {string} url
+ * @returns {Promise<boolean>}
+ */
+function answersOK(url) {
+  if (url.startsWith('http:')) {
+    return fetch(url).then(
+      answer => answer.ok,
+      () => false,
+    );
+  }
+  return new Promise(resolve => {
+    get(url, { rejectUnauthorized: false, agent: false }, answer => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    }).on('error', () => resolve(false));
+  });
 }
 
 /**
