@@ -40,8 +40,8 @@ type options struct {
 	reaching   `embed:"" group:"serving"`
 	limits     `embed:"" group:"limits"`
 
-	action string // of a command that has several
-	tokenInSight bool // a token was given on the command line
+	action       string // of a command that has several
+	tokenInSight bool   // a token was given on the command line
 
 	Run     struct{}  `cmd:"" default:"1" hidden:""`
 	Serve   struct{}  `cmd:"" help:"Server only: pages, history, and an endpoint for collectors."`
@@ -221,10 +221,15 @@ func (o *options) check(command string) error {
 	if err := o.limits.check(); err != nil {
 		return err
 	}
-	if err := o.reaching.check(); err != nil {
+	reach, err := o.reach()
+	if err != nil {
 		return err
 	}
-	return server.CheckAddress(o.listen(), o.Insecure || o.TokenFile != "")
+	isAllowed := o.Insecure || o.TokenFile != ""
+	if err := server.CheckPublic(reach.Public, isAllowed); err != nil {
+		return err
+	}
+	return server.CheckAddress(o.listen(), isAllowed)
 }
 
 func (o *options) checkBus(command string) error {
@@ -330,8 +335,9 @@ func (o *options) listen() string {
 // anyHost reports whether the server answers to every name. A page of another site that has its own
 // name point here (DNS rebinding) has no token: browsers keep cookies by name. So names need no check
 // where nothing is open without a token; on loopback, which nobody opens by another name, it stays.
+// With --public-url the name is known.
 func (o *options) anyHost() bool {
-	return o.Insecure || o.TokenFile != "" && !o.PublicRead && !server.IsLoopback(o.listen())
+	return o.PublicURL == "" && (o.Insecure || o.TokenFile != "" && !o.PublicRead && !server.IsLoopback(o.listen()))
 }
 
 // duration is a time span on the command line: Go's form (1m30s, 50ms), or

@@ -189,13 +189,17 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	if err != nil {
 		return err
 	}
+	reach, err := o.reach()
+	if err != nil {
+		return err
+	}
 	certificate, err := o.certificate()
 	if err != nil {
 		return err
 	}
 	p.server, err = server.New(server.Options{
 		Tokens: p.tokens, Cookies: cookies, PublicRead: o.PublicRead,
-		Sockets: p.sockets, Hub: p.hub, Registry: p.registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.anyHost(),
+		Sockets: p.sockets, Hub: p.hub, Registry: p.registry, Log: p.log, Window: time.Duration(o.Window), AnyHost: o.anyHost(), Reach: reach,
 		Ingest: writes, API: queries, MaxOpen: capacity.open, MaxOpenPerAddress: capacity.openPerAddress, Overloaded: p.memory.High,
 		Limits: map[string]float64{"memory_bytes": float64(p.memory.Bound())}, Certificate: certificate,
 	})
@@ -210,6 +214,9 @@ func (p *program) openServer(o options, command, host string) (err error) {
 		return err
 	}
 	p.log.Info("open this page", "url", url, "version", version)
+	if reach.Public != nil {
+		p.log.Info("browsers reach it here", "url", reach.Public)
+	}
 	p.log.Info("history is kept here", "data_dir", o.DataDir, "size", megabytes(p.store.Size()), "retention", time.Duration(o.Retention))
 	return nil
 }

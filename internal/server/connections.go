@@ -56,6 +56,7 @@ type connections struct {
 	safe            time.Duration // of a connection that has sent nothing: firstRequest
 	tls             bool          // what is read of a connection is encrypted
 	isShort         func() bool   // of memory
+	proxies         Proxies
 	log             *slog.Logger
 	full            *prometheus.CounterVec // by reason
 
@@ -69,7 +70,7 @@ type connections struct {
 
 func newConnections(o *Options) *connections {
 	a := &connections{
-		max: o.MaxOpen, perAddress: o.MaxOpenPerAddress, safe: firstRequest, isShort: o.Overloaded, tls: o.Certificate != nil, log: o.Log, byAddress: map[netip.Addr]int{},
+		max: o.MaxOpen, perAddress: o.MaxOpenPerAddress, safe: firstRequest, isShort: o.Overloaded, tls: o.Certificate != nil, proxies: o.Reach.Proxies, log: o.Log, byAddress: map[netip.Addr]int{},
 		full: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stripchart_open_connections_refused_total",
 			Help: `Connections that found no room, by what became of them: "total" and "address", closed at once; "probes only", answered 503 or as a probe; "idle", closed for a newer one; "failed", not accepted by the system.`,
@@ -132,11 +133,11 @@ type conn struct {
 
 // admit counts c and returns it as a *conn, or closes it.
 func (a *connections) admit(c *net.TCPConn) (*conn, bool) {
-	address := addressOf(c.RemoteAddr())
+	address, ofProxy := addressOf(c.RemoteAddr()), a.proxies.trustsPeer(c.RemoteAddr().String())
 	a.mu.Lock()
 	full := ""
 	switch {
-	case a.byAddress[address] >= a.perAddress:
+	case a.byAddress[address] >= a.perAddress && !ofProxy: // a proxy's connections are of many clients
 		full = fullAddress
 	case a.hasRoom(0), a.giveWay() && a.hasRoom(0): // what gave way may have had a spare place
 	case a.hasRoom(spareForProbes):

@@ -50,10 +50,8 @@ func (m *minutely) due(now time.Time) bool {
 // the Origin header shows.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentSecurityPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin") // other sites get no Referer; cameFrom needs it on this one
+		h, reach := w.Header(), &s.o.Reach
+		reach.setPolicy(h)
 		c := connOf(r)
 		if c.probesOnly || c.hosts != oneHost {
 			h.Set("Connection", "close")
@@ -73,20 +71,27 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			// http.Server takes the host from the URL then, and hostScan has not checked it.
 			s.refuse(w, r, http.StatusBadRequest, codeAbsoluteURI, "this is no proxy; ask for a path, such as /")
 			return
-		case !s.o.AnyHost && !isLoopbackName(hostname(r.Host)):
-			s.refuse(w, r, http.StatusForbidden, codeHostRefused, "this server answers to loopback names only; open it as http://127.0.0.1 or http://localhost, or start it with --insecure to let every name in")
+		case !s.o.AnyHost && !reach.letsIn(r.Host):
+			s.refuse(w, r, http.StatusForbidden, codeHostRefused, reach.names())
 			return
 		}
 		from, is := cameFrom(r)
-		foreign := is && !isOwnOrigin(from, r)
-		if !foreign && isForPrograms(r.URL.Path) && isOfOtherSite(r) {
+		foreign := is && !reach.isOwn(from, r)
+		switch {
+		case foreign && reach.allows(from):
+			foreign = false
+			if reach.share(w, r, from) {
+				return
+			}
+		case !foreign && isForPrograms(r.URL.Path) && isOfOtherSite(r):
 			foreign, from = true, cmp.Or(refererOrigin(r), "another site")
 		}
 		if foreign {
 			own := cmp.Or(scheme(r), "http") + "://" + r.Host
 			s.o.Log.Warn("a page of another origin was refused; if it is this server's own, the proxy before it has to pass on Host, with its port, and X-Forwarded-Proto", "page", from, "server", own)
 			s.refuse(w, r, http.StatusForbidden, codeOriginRefused, "pages of other origins may not connect to this server. This page is of "+from+", and the request was for "+own+
-				"; if these are one, the proxy between them has to pass on Host as the browser sent it, with its port ($http_host in nginx), and X-Forwarded-Proto")
+				"; if these are one, the proxy between them has to pass on Host as the browser sent it, with its port ($http_host in nginx), and X-Forwarded-Proto, or the server has to be started with "+
+				"--public-url and the page's address. --allow-origin lets pages of another origin connect")
 			return
 		}
 		next.ServeHTTP(w, r)

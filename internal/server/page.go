@@ -156,7 +156,7 @@ func (f file) serve(w http.ResponseWriter, r *http.Request, form form) {
 		return
 	}
 	h := w.Header()
-	h.Set("Vary", "Accept-Encoding")
+	h.Add("Vary", "Accept-Encoding")
 	if t := mime.TypeByExtension(path.Ext(f.name)); t != "" {
 		h.Set("Content-Type", t)
 	}

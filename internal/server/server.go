@@ -31,6 +31,8 @@ type Options struct {
 	// AnyHost lets every Host header in (--insecure). Otherwise only names of the
 	// loopback interface pass.
 	AnyHost bool
+	// Reach is how browsers reach the server.
+	Reach Reach
 	// MaxOpen bounds the open connections of every kind, Socket.IO's included, and
 	// MaxOpenPerAddress those of one address; 0: no bound.
 	MaxOpen, MaxOpenPerAddress int
@@ -152,7 +154,7 @@ func New(o Options) (*Server, error) {
 		mux.Handle(r.pattern, s.admit(r.need, r.wording, r.handler))
 	}
 	s.http = &http.Server{
-		Handler: s.survive(s.guard(mux)),
+		Handler: s.survive(o.Reach.Proxies.resolve(o.Reach.below(s.guard(o.Reach.complete(mux))))),
 		// These bound how long any client can keep a request open, and its size.
 		ReadHeaderTimeout: requestTimeout,
 		ReadTimeout:       requestTimeout,
