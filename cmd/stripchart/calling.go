@@ -62,7 +62,7 @@ func (c *calling) token() (string, error) {
 func checkToken(token string) (string, error) {
 	isGraphic := func(r rune) bool { return r > ' ' && r < 0x7f }
 	if token == "" || strings.TrimFunc(token, isGraphic) != "" {
-		return "", errors.New("--token: what it gives is no token: want one word, such as sc_...")
+		return "", errors.New("--token: what it gives is no token; a token is one word that begins with sc_")
 	}
 	return token, nil
 }

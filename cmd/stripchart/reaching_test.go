@@ -166,7 +166,7 @@ func TestATokenOfAFileIsReadForEachRequest(t *testing.T) {
 	}
 }
 
-func TestWrongTokensAndCertificatesAreErrorsBeforeAnythingIsSent(t *testing.T) {
+func TestWrongFlagsOfReachAreErrorsBeforeAnythingStarts(t *testing.T) {
 	dir := t.TempDir()
 	empty, two := filepath.Join(dir, "empty"), filepath.Join(dir, "two")
 	for name, text := range map[string]string{empty: "\n", two: "sc_secret sc_other"} {
@@ -192,6 +192,11 @@ func TestWrongTokensAndCertificatesAreErrorsBeforeAnythingIsSent(t *testing.T) {
 		"a CA for Redis":      {[]string{"collect", "--bus", "rediss://127.0.0.1:1", "--ca-file", two, "--data-dir", dir + "/c"}, exitUsage, "tls_ca_cert_file"},
 		"a key alone":         {[]string{"serve", "--tls-key", two, "--data-dir", dir + "/s"}, exitUsage, "belong together"},
 		"no key":              {[]string{"serve", "--tls-key", two, "--tls-cert", two, "--data-dir", dir + "/s"}, exitError, "no pair"},
+		"an open public URL":  {[]string{"serve", "--public-url", "https://lab.example/", "--data-dir", dir + "/s"}, exitUsage, "--insecure"},
+		"no public URL":       {[]string{"serve", "--public-url", "lab.example", "--data-dir", dir + "/s"}, exitUsage, "--public-url: "},
+		"no proxy":            {[]string{"serve", "--trusted-proxy", "nginx", "--data-dir", dir + "/s"}, exitUsage, "--trusted-proxy: "},
+		"no origin":           {[]string{"serve", "--allow-origin", "*", "--data-dir", dir + "/s"}, exitUsage, "--allow-origin: "},
+		"no embedder":         {[]string{"serve", "--allow-embed", "https://x/y", "--data-dir", dir + "/s"}, exitUsage, "--allow-embed: "},
 		"not for a server":    {[]string{"serve", "--ca-file", two, "--data-dir", dir + "/s"}, exitUsage, "means nothing to stripchart serve"},
 	} {
 		code, _, said := command(t, strings.NewReader("1\n"), c.args...)

@@ -18,9 +18,13 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** Starts the system's Chromium with a fresh profile. */
-export function launch() {
-  return chromium.launch({ executablePath: chromiumPath(), args: FLAGS });
+/**
+ * Starts the system's Chromium with a fresh profile.
+ *
+ * @param {...string} flags
+ */
+export function launch(...flags) {
+  return chromium.launch({ executablePath: chromiumPath(), args: [...FLAGS, ...flags] });
 }
 
 /**

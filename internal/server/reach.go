@@ -127,11 +127,15 @@ func (r *Reach) setPolicy(h http.Header) {
 }
 
 // share answers a browser that asks for a page that lives elsewhere (CORS), and reports whether that was
-// all it asked. Cookies are not shared: such a page has a token.
+// all it asked. Such a page has a token. Cookies are shared where the clients of Socket.IO 1 and 2 ask for it, and
+// browsers send one only to pages of the same site (SameSite=Strict).
 func (r *Reach) share(w http.ResponseWriter, q *http.Request, origin string) (done bool) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Add("Vary", "Origin")
+	if strings.HasPrefix(q.URL.Path, "/socket.io/") {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
 	if q.Method != http.MethodOptions || q.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}

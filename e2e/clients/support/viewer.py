@@ -2,16 +2,20 @@
 
     viewer.py URL QUERY TRANSPORT...
 
+URL may have a path, below which the server's own begin; over https any certificate is taken.
 Writes what happens to standard error, one JSON object a line, until it is ended.
 """
 
 import json
 import logging
 import sys
+import urllib.parse
 
+import requests
 import socketio
 
 url, query, *transports = sys.argv[1:]
+address = urllib.parse.urlsplit(url)
 since = None
 
 
@@ -70,13 +74,26 @@ log = logging.getLogger("viewer")
 log.setLevel(logging.INFO)
 log.propagate = False
 log.addHandler(Connection())
+session = requests.Session()
+session.verify = session.trust_env = False  # the environment may name authorities, which would be asked all the same
 client = socketio.Client(
-    reconnection_delay=0.1, reconnection_delay_max=0.3, randomization_factor=0.05, engineio_logger=log
+    reconnection_delay=0.1,
+    reconnection_delay_max=0.3,
+    randomization_factor=0.05,
+    engineio_logger=log,
+    http_session=session,
+    ssl_verify=False,
 )
 handle_in_order(client.eio)
 for event in ["connect", "connect_error", "disconnect", "bootstrap", "update"]:
     watch("/", event)
 for event in ["connect", "connect_error", "disconnect", "hello", "bootstrap", "update", "status", "gap", "bye"]:
     watch("/live", event)
-client.connect(url, transports=transports, namespaces=["/", "/live"], wait_timeout=5)
+client.connect(
+    f"{address.scheme}://{address.netloc}",
+    socketio_path=address.path.strip("/") + "/socket.io",
+    transports=transports,
+    namespaces=["/", "/live"],
+    wait_timeout=5,
+)
 client.wait()
