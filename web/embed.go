@@ -3,7 +3,7 @@
 // The page is not committed; dist has one committed placeholder, so this package always compiles, also on a
 // fresh clone. Built tells the two cases apart.
 //
-// Beside every text file X in dist stand X.br and X.gz, compressed at build. Files below assets/ carry a hash
+// Beside every text file X in dist stand X.br and X.gz, compressed at build; a large X is not there itself. Files below assets/ carry a hash
 // of their content in their names and never change; all others may.
 package web
 

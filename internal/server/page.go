@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -70,14 +71,20 @@ func newPage(window time.Duration) (http.Handler, error) {
 func readPage(dist fs.FS, window time.Duration) (*page, error) {
 	p := &page{files: map[string]file{}}
 	err := fs.WalkDir(dist, ".", func(name string, d fs.DirEntry, err error) error {
-		// A compressed form is no file of its own.
-		if ext := path.Ext(name); err != nil || d.IsDir() || ext == ".br" || ext == ".gz" {
+		if err != nil || d.IsDir() {
 			return err
+		}
+		// A compressed form is no file of its own. A large file is there compressed only.
+		name = strings.TrimSuffix(strings.TrimSuffix(name, ".br"), ".gz")
+		if _, done := p.files[name]; done {
+			return nil
 		}
 		f := file{name: name}
 		for _, e := range encodings {
 			if _, err := fs.Stat(dist, name+e.suffix); err == nil {
-				f.forms = append(f.forms, formOf(dist, name+e.suffix, e.name))
+				f.forms = append(f.forms, formOf(fileIn(dist, name+e.suffix), e.name))
+			} else if e.suffix == "" {
+				f.forms = append(f.forms, formOf(unzipped(dist, name+".gz"), ""))
 			}
 		}
 		p.files[name] = f
@@ -102,8 +109,9 @@ func readPage(dist fs.FS, window time.Duration) (*page, error) {
 	return p, nil
 }
 
-func formOf(dist fs.FS, name, encoding string) form {
-	open := func() (io.ReadSeeker, error) {
+// fileIn returns what opens a file.
+func fileIn(dist fs.FS, name string) func() (io.ReadSeeker, error) {
+	return func() (io.ReadSeeker, error) {
 		f, err := dist.Open(name)
 		if err != nil {
 			return nil, err
@@ -114,6 +122,30 @@ func formOf(dist fs.FS, name, encoding string) form {
 		}
 		return seeker, nil
 	}
+}
+
+// unzipped returns what opens the contents of a compressed file. They are unpacked when they are first asked for,
+// and stay in memory: all clients share them.
+func unzipped(dist fs.FS, name string) func() (io.ReadSeeker, error) {
+	contents := sync.OnceValues(func() ([]byte, error) {
+		f, err := dist.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(z)
+	})
+	return func() (io.ReadSeeker, error) {
+		b, err := contents()
+		return bytes.NewReader(b), err
+	}
+}
+
+func formOf(open func() (io.ReadSeeker, error), encoding string) form {
 	return form{encoding: encoding, open: open, etag: sync.OnceValue(func() string {
 		hash := sha256.New()
 		f, err := open()

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"compress/gzip"
 	"io"
 	"io/fs"
 	"net/http"
@@ -109,5 +111,38 @@ func TestPlotlyPageIsToldItsWindow(t *testing.T) {
 	html := body(t, ask(newServer(t, false), "GET", "/plotly", nil))
 	if !strings.Contains(html, `content="100"`) || strings.Contains(html, "__X_WINDOW__") {
 		t.Errorf("the page does not say x_window = 100:\n%s", html)
+	}
+}
+
+// A large file is in the binary compressed only, and clients that take no compression get it all the same.
+func TestALargeFileIsSentToClientsWithoutCompression(t *testing.T) {
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, _ = z.Write([]byte("var large"))
+	_ = z.Close()
+	p, err := readPage(fstest.MapFS{
+		"plotly.html": {Data: []byte("x")}, "index.html": {Data: []byte("x")},
+		"assets/l.js.gz": {Data: zipped.Bytes()}, "assets/l.js.br": {Data: []byte("br")},
+	}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for accepts, want := range map[string]string{"": "var large", "br;q=0": "var large", "gzip": zipped.String(), "br, gzip": "br"} {
+		for range 2 {
+			r := httptest.NewRequest("GET", "/assets/l.js", nil)
+			r.Header.Set("Accept-Encoding", accepts)
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, r)
+			if w.Body.String() != want || w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/javascript") {
+				t.Errorf("%q: %d %v %q", accepts, w.Code, w.Header(), w.Body)
+			}
+		}
+	}
+	for _, path := range []string{"/assets/l.js.gz", "/assets/l.js.br"} {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != 404 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
 	}
 }

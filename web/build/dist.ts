@@ -31,9 +31,13 @@ export function emptyDist(): Plugin {
   };
 }
 
+/** The length, bytes, from which a file is kept compressed only: Plotly's, which is a megabyte of the binary. */
+const COMPRESSED_ONLY_FROM = 512 * 1024;
+
 /**
  * Writes X.br and X.gz beside every text file X of the build, both at their highest level: the server sends
- * them as they are, so the work is done once, here.
+ * them as they are, so the work is done once, here. A large X is deleted then; the server makes it from X.gz for the
+ * rare client that takes neither.
  */
 export function precompress(): Plugin {
   let outDir = '';
@@ -69,4 +73,5 @@ async function compress(path: string): Promise<void> {
     promisify(gzip)(plain, { level: constants.Z_BEST_COMPRESSION }),
   ]);
   await Promise.all([writeFile(`${path}.br`, br), writeFile(`${path}.gz`, gz)]);
+  if (plain.length >= COMPRESSED_ONLY_FROM) await rm(path);
 }

@@ -13,7 +13,11 @@ const root = join(import.meta.dirname, '..');
 let outDir = '';
 let files: string[] = [];
 
-const text = (name: string) => readFile(join(outDir, name), 'utf8');
+/** A file as the server sends it without compression. */
+const content = (name: string) =>
+  readFile(join(outDir, name)).catch(async () => gunzipSync(await readFile(join(outDir, `${name}.gz`))));
+
+const text = async (name: string) => (await content(name)).toString('utf8');
 
 beforeAll(async () => {
   outDir = await mkdtemp(join(tmpdir(), 'stripchart-page-'));
@@ -25,6 +29,8 @@ beforeAll(async () => {
   files = (await readdir(outDir, { recursive: true, withFileTypes: true }))
     .filter(entry => entry.isFile())
     .map(entry => join(entry.parentPath, entry.name).slice(outDir.length + 1));
+  // Large files are there compressed only.
+  files = [...new Set([...files, ...files.map(name => name.replace(/\.gz$/, ''))])];
 }, 120_000);
 
 afterAll(() => rm(outDir, { recursive: true, force: true }));
@@ -77,9 +83,9 @@ test('beside every text file stand its compressed forms, with the same content',
   const plain = files.filter(name => !/\.(br|gz|ico)$/.test(name) && name !== 'placeholder.txt');
   expect(plain.length).toBeGreaterThan(5);
   for (const name of plain) {
-    const content = await readFile(join(outDir, name));
-    expect(gunzipSync(await readFile(join(outDir, `${name}.gz`))).equals(content)).toBe(true);
-    expect(brotliDecompressSync(await readFile(join(outDir, `${name}.br`))).equals(content)).toBe(true);
+    const plain = await content(name);
+    expect(gunzipSync(await readFile(join(outDir, `${name}.gz`))).equals(plain)).toBe(true);
+    expect(brotliDecompressSync(await readFile(join(outDir, `${name}.br`))).equals(plain)).toBe(true);
   }
 });
 
