@@ -27,10 +27,10 @@ const (
 	settled = 3 * time.Second
 )
 
-// Tokens are the tokens of a file, as it is at the moment. Open makes them, and Run keeps them
-// up to date.
+// Tokens are the tokens of a file, as it is at the moment, and that of this run (AddForRun). Open makes
+// them, and Run keeps them up to date.
 type Tokens struct {
-	path    string
+	path    string // "": there is no file
 	rules   Rules
 	log     *slog.Logger
 	changed func() // Run calls it after a change
@@ -42,6 +42,7 @@ type Tokens struct {
 	info fs.FileInfo
 	text []byte
 	says string // the error that was logged; "": none
+	run  *Token // nil: none
 }
 
 // Open reads a token file, which must be there and must be right.
@@ -77,6 +78,9 @@ func (t *Tokens) Run(ctx context.Context) {
 // Poll looks at the file once. A file that is away, or cannot be read, or is damaged, changes
 // nothing: an editor may be at work. The log says so once.
 func (t *Tokens) Poll() {
+	if t.path == "" {
+		return
+	}
 	changed, err := t.read()
 	t.damaged.Store(err != nil)
 	t.tell(changed, err)
@@ -134,7 +138,7 @@ func (t *Tokens) read() (changed bool, err error) {
 		return false, err
 	}
 	t.info, t.text = info, append([]byte{}, text...)
-	t.list.Store(&all)
+	t.replace(all)
 	return true, nil
 }
 
