@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case commandToken:
 		err = runToken(o.Token, o.action, o.TokenFile, stdout, stderr)
 	default:
-		err = runParts(ctx, o, command, stderr)
+		err = runParts(ctx, o, command, stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "stripchart: %v\n", err)
@@ -70,11 +70,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 // runParts runs what a command names.
-func runParts(ctx context.Context, o options, command string, stderr io.Writer) (err error) {
+func runParts(ctx context.Context, o options, command string, stdout, stderr io.Writer) (err error) {
 	p, err := open(o, command, stderr)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	if p.shared != nil {
+		p.shared.print(stdout)
+	}
 	return p.Run(ctx)
 }

@@ -225,7 +225,10 @@ func (o *options) check(command string) error {
 	if err != nil {
 		return err
 	}
-	isAllowed := o.Insecure || o.TokenFile != ""
+	if o.Share && o.Insecure {
+		return errors.New("--share makes a token to look, and with --insecure everybody can: choose one of them")
+	}
+	isAllowed := o.Insecure || o.hasTokens()
 	if err := server.CheckPublic(reach.Public, isAllowed); err != nil {
 		return err
 	}
@@ -326,18 +329,24 @@ func (s *serving) check() error {
 
 // listen returns the address to listen on.
 func (o *options) listen() string {
-	if o.Listen == "" {
-		return server.DefaultAddress
+	switch {
+	case o.Listen != "":
+		return o.Listen
+	case o.Share:
+		return server.EveryAddress
 	}
-	return o.Listen
+	return server.DefaultAddress
 }
+
+// hasTokens reports whether it takes a token to look, or to write.
+func (o *options) hasTokens() bool { return o.TokenFile != "" || o.Share }
 
 // anyHost reports whether the server answers to every name. A page of another site that has its own
 // name point here (DNS rebinding) has no token: browsers keep cookies by name. So names need no check
 // where nothing is open without a token; on loopback, which nobody opens by another name, it stays.
 // With --public-url the name is known.
 func (o *options) anyHost() bool {
-	return o.PublicURL == "" && (o.Insecure || o.TokenFile != "" && !o.PublicRead && !server.IsLoopback(o.listen()))
+	return o.PublicURL == "" && (o.Insecure || o.hasTokens() && !o.PublicRead && !server.IsLoopback(o.listen()))
 }
 
 // duration is a time span on the command line: Go's form (1m30s, 50ms), or

@@ -61,6 +61,7 @@ type program struct {
 	tokens   *access.Tokens // nil: everybody may look and write
 	server   *server.Server
 	listener net.Listener
+	shared   *shared // nil without --share
 
 	// A collector has these; the spool and its way out only with a bus that can be away.
 	collector *collect.Collector
@@ -214,6 +215,10 @@ func (p *program) openServer(o options, command, host string) (err error) {
 		return err
 	}
 	p.log.Info("open this page", "url", url, "version", version)
+	if o.Share {
+		s := o.share(p.listener.Addr(), reach.Public, p.tokens.AddForRun(), ownAddresses())
+		p.shared = &s
+	}
 	if reach.Public != nil {
 		p.log.Info("browsers reach it here", "url", reach.Public)
 	}
@@ -221,13 +226,17 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	return nil
 }
 
-// openTokens reads the token file, if there is one.
+// openTokens reads the token file, if there is one. With --share alone there are tokens, too.
 func (p *program) openTokens(o options) (cookies *access.Cookies, err error) {
-	if o.TokenFile == "" {
+	switch {
+	case o.TokenFile != "":
+		if p.tokens, err = access.Open(kong.ExpandPath(o.TokenFile), tokenRules(), p.log); err != nil {
+			return nil, named("--token-file", err)
+		}
+	case o.Share:
+		p.tokens = access.WithoutFile(p.log)
+	default:
 		return nil, nil
-	}
-	if p.tokens, err = access.Open(kong.ExpandPath(o.TokenFile), tokenRules(), p.log); err != nil {
-		return nil, named("--token-file", err)
 	}
 	return access.OpenCookies(p.tokens, o.DataDir)
 }

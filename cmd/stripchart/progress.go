@@ -29,14 +29,16 @@ const (
 
 func newProgress(to io.Writer, verb string, total int64) *progress {
 	p := &progress{to: to, verb: verb, total: total, now: time.Now}
-	if f, is := to.(*os.File); is {
-		if info, err := f.Stat(); err == nil {
-			p.terminal = info.Mode()&os.ModeCharDevice != 0
-		}
-	}
+	f, is := to.(*os.File)
+	p.terminal = is && isTerminal(f)
 	p.began = p.now()
 	p.said = p.began
 	return p
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // at tells that so many bytes are done, and what else there is to say.

@@ -15,6 +15,7 @@ type reaching struct {
 	PublicURL    string   `name:"public-url" help:"Address of the page for browsers, such as https://lab.example/stripchart/: its name and its pages are let in, and requests below its path are answered, whether a proxy removes the path or not." placeholder:"URL"`
 	TrustedProxy []string `help:"Network or address of a proxy before this server, whose X-Forwarded-For, X-Forwarded-Proto and Forwarded count; may be repeated. Default: X-Forwarded-Proto counts from everybody, the others from nobody." placeholder:"CIDR"`
 	AllowOrigin  []string `help:"Origin of pages that live elsewhere and may connect, such as https://site.example; may be repeated." placeholder:"ORIGIN"`
+	Share        bool     `help:"Let others look for as long as this runs: it listens on every address, unless --listen names one, makes a token for this run, and prints links with it, on a terminal with a QR code."`
 	AllowEmbed   []string `help:"Origin of pages that may show this one in a frame; may be repeated." placeholder:"ORIGIN"`
 }
 

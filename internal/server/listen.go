@@ -9,8 +9,12 @@ import (
 	"syscall"
 )
 
-// DefaultAddress is where the server listens unless told otherwise.
-const DefaultAddress = "127.0.0.1:5000"
+const (
+	// DefaultAddress is where the server listens unless told otherwise.
+	DefaultAddress = "127.0.0.1:5000"
+	// EveryAddress is the default address for other machines.
+	EveryAddress = ":5000"
+)
 
 // portsToTry is how many ports are tried when the default one is taken.
 const portsToTry = 20
