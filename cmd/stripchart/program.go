@@ -32,6 +32,7 @@ import (
 	"stripchart/internal/ingest"
 	"stripchart/internal/live"
 	"stripchart/internal/memory"
+	"stripchart/internal/recent"
 	"stripchart/internal/scrape"
 	"stripchart/internal/server"
 	"stripchart/internal/socketio"
@@ -182,6 +183,7 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	}
 	queries, err := api.New(api.Options{
 		Store: p.store, MaxSamples: o.MaxQuerySamples, Ready: p.hub.IsReady, Short: p.memory.High, Log: p.log, Registry: p.registry,
+		Gaps: gapsOf(p.hub),
 	})
 	if err != nil {
 		return err
@@ -435,3 +437,14 @@ func reachable(a net.Addr) string {
 }
 
 func megabytes(n int64) string { return strconv.FormatFloat(float64(n)/1e6, 'f', 1, 64) + " MB" }
+
+// gapsOf returns what the API asks for the declared gaps.
+func gapsOf(h *live.Hub) func(from, to int64) []api.Gap {
+	return func(from, to int64) (found []api.Gap) {
+		for _, g := range h.GapsIn(from, to) {
+			of := func(ls labels.Labels) bool { return g.Series.Has(recent.Hash(ls)) }
+			found = append(found, api.Gap{From: g.From, To: g.To, Reason: g.Reason, Of: of})
+		}
+		return found
+	}
+}

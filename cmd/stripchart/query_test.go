@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"stripchart/internal/bus/httpbus"
 	"stripchart/internal/wire"
 )
 
@@ -43,6 +46,27 @@ func TestASampleThatAPageHasIsInTheAnswerOfAQuery(t *testing.T) {
 			t.Errorf("%s, want a sample at %d", text, at)
 		}
 	})
+}
+
+// A page and a query are told of the same gap.
+func TestAQueryIsToldOfAGap(t *testing.T) {
+	p := start(t, "program", "serve", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")
+	p.untilReady()
+	at := time.Now().UnixMilli() - 10_000
+	for _, seq := range []int64{1, 3} {
+		r := one(at+seq*1000, 1, "__name__", "m")
+		if status, answer := post(t, p.url, r, httpbus.HeaderSource, "s", httpbus.HeaderSeq, fmt.Sprint(seq), httpbus.HeaderMerged, "0"); status != 204 {
+			t.Fatal(status, answer)
+		}
+	}
+	_, text := get(t, p.url+"/api/v1/query?"+url.Values{"query": {"m[1m]"}}.Encode())
+	var answer struct{ Warnings []string }
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if len(answer.Warnings) != 1 || !strings.HasSuffix(answer.Warnings[0], "may be missing: source_dropped") {
+		t.Errorf("%s", text)
+	}
 }
 
 func TestQueriesHaveTheirLimits(t *testing.T) {

@@ -41,6 +41,8 @@ type Options struct {
 	Ready func() bool
 	// Short reports whether memory is short: nothing is evaluated then. nil: never.
 	Short func() bool
+	// Gaps returns the declared gaps that reach into a span, Unix ms; nil: there are none.
+	Gaps func(from, to int64) []Gap
 	// Registry gets the metrics; may be nil.
 	Registry prometheus.Registerer
 }

@@ -12,10 +12,12 @@
 //     share for queries allows are evaluated at once, each for a limited time, with a limited
 //     number of samples in memory.
 //  4. An answer is complete, or an error, or has a warning: that it was truncated by the
-//     caller's limit, that part of the history is damaged, that the disk is full.
+//     caller's limit, that samples may be missing in a declared gap, that part of the history is
+//     damaged, that the disk is full.
 //  5. An export needs the same memory whatever its size, holds nothing open while its client
 //     does not read, and is cut where it cannot go on, so that no part is taken for the whole.
 //
 // The store holds floats alone: native histograms, exemplars, rules and alerts are not
-// there, and their endpoints answer with nothing. Declared gaps are not part of this API.
+// there, and their endpoints answer with nothing. Declared gaps are told with the
+// answers of expressions alone.
 package api

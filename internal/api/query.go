@@ -79,7 +79,8 @@ func (a *API) evaluate(r *request, span time.Duration, prepare func(context.Cont
 	var b []byte
 	lost, err := a.view(r.ctx, a.share, func(ctx context.Context, db storage.Queryable) error {
 		out.notes = nil
-		q, err := prepare(ctx, db, promql.NewPrometheusQueryOpts(false, back), expr)
+		watched := watch(db, a.o.Gaps)
+		q, err := prepare(ctx, watched, promql.NewPrometheusQueryOpts(false, back), expr)
 		if err != nil {
 			return badParameter("query", err)
 		}
@@ -89,6 +90,7 @@ func (a *API) evaluate(r *request, span time.Duration, prepare func(context.Cont
 		if res.Err != nil {
 			return res.Err
 		}
+		out.notes.Merge(watched.warnings())
 		if truncate(res, limit) {
 			out.notes.Add(errTruncated)
 		}

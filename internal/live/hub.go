@@ -149,6 +149,13 @@ func (h *Hub) NewClient(c Conn, bound ...*labels.Matcher) *Client {
 	return h.audience.clients.newClient(c, bound)
 }
 
+// GapsIn returns the declared gaps that reach into a span, Unix ms.
+func (h *Hub) GapsIn(from, to int64) []*recent.Gap {
+	h.recent.Mu.Lock()
+	defer h.recent.Mu.Unlock()
+	return h.follower.GapsIn(from, to)
+}
+
 // Pulse returns once the hub's lock was free, or somebody has let go of it: the hub may be
 // busy, but it is not stuck.
 func (h *Hub) Pulse() { h.recent.Mu.AwaitProgress() }
