@@ -281,6 +281,42 @@ func TestASessionEndsWithItsTokenWithinTwoSeconds(t *testing.T) {
 	}
 }
 
+// A program that writes a file in place empties it first: whoever is signed in does not notice.
+func TestAFileThatIsBeingWrittenEndsNoSession(t *testing.T) {
+	r := newRig(t)
+	stays := r.add(Entry{Name: "stays", Scope: Read})
+	whole := r.read()
+	later := r.add(Entry{Name: "later", Scope: Read})
+	longer := r.read()
+	r.write(whole)
+	synctest.Test(t, func(t *testing.T) {
+		r.open()
+		s := NewSessions(r.tokens)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go r.tokens.Run(ctx)
+		ended := false
+		release := s.Hold(r.tokens.Find(stays).Session(), func() { ended = true })
+		time.Sleep(10*time.Second + pollEvery/2)
+		for _, text := range []string{"", longer[:20], longer} {
+			r.write(text)
+			time.Sleep(pollEvery)
+		}
+		time.Sleep(pollEvery)
+		synctest.Wait()
+		if ended || r.tokens.Find(stays) == nil {
+			t.Error("the session has ended")
+		}
+		if r.tokens.Find(later) == nil {
+			t.Error("the file that was written was not read")
+		}
+		if said := r.log.String(); strings.Contains(said, "level=ERROR") {
+			t.Errorf("the log says\n%s", said)
+		}
+		release()
+	})
+}
+
 func TestACookieEndsWithItsTokenAndItsTime(t *testing.T) {
 	r := newRig(t)
 	dir := t.TempDir()

@@ -61,18 +61,32 @@ func Open(path string, rules Rules, log *slog.Logger) (*Tokens, error) {
 // OnChange has f called after each change of the tokens. It is called before Run.
 func (t *Tokens) OnChange(f func()) { t.changed = f }
 
-// Run reads the file anew when it changes, until ctx ends.
+// Run reads the file anew when it changes, until ctx ends. A file that has changed since the last look
+// may be half written, or empty for a moment: it is read at the first look that finds it unchanged.
 func (t *Tokens) Run(ctx context.Context) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
+	last, _ := os.Stat(t.path) // Poll reports a failure
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		now, _ := os.Stat(t.path)
+		if isSame(last, now) {
 			t.Poll()
 		}
+		last = now
 	}
+}
+
+// isSame reports whether two looks at a file have found the same; nil: none was there.
+func isSame(a, b fs.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
 }
 
 // Poll looks at the file once. A file that is away, or cannot be read, or is damaged, changes
@@ -116,8 +130,7 @@ func (t *Tokens) read() (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if t.info != nil && os.SameFile(info, t.info) && info.ModTime().Equal(t.info.ModTime()) && info.Size() == t.info.Size() &&
-		info.Mode() == t.info.Mode() && time.Since(info.ModTime()) > settled {
+	if isSame(t.info, info) && time.Since(info.ModTime()) > settled {
 		return false, nil
 	}
 	if err := checkMode(info); err != nil {
