@@ -38,7 +38,7 @@ func (r *release) contents(t target) (files []string, err error) {
 }
 
 // lay puts the files that come with the program into folder.
-func (r *release) lay(ctx context.Context, t target, folder string) error {
+func (r *release) lay(t target, folder string) error {
 	names, err := r.contents(t)
 	if err != nil {
 		return err
@@ -52,21 +52,20 @@ func (r *release) lay(ctx context.Context, t target, folder string) error {
 	if t.os == "windows" {
 		return nil
 	}
-	// The program knows its flags, and writes them down for man and for shells.
-	for form, name := range map[string]string{
-		"man": "man/stripchart.1", "bash": "bash/stripchart", "zsh": "zsh/_stripchart", "fish": "fish/stripchart.fish",
-	} {
-		text, err := exec.CommandContext(ctx, r.program, "help", "--as", form).Output()
-		if err != nil {
-			return fmt.Errorf("stripchart help --as %s: %w", form, err)
-		}
-		to := filepath.Join(folder, "share", filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(to, text, 0o644); err != nil {
-			return err
-		}
+	return os.CopyFS(filepath.Join(folder, "share"), os.DirFS(r.share()))
+}
+
+// share is the folder of the manual page and the completions.
+func (r *release) share() string { return filepath.Join(r.work, "share") }
+
+// writeManual has the manual page and the completions written from the program's flags. A test does that: the flags
+// are known in the program's own package only, and the program need not carry what is needed once.
+func (r *release) writeManual(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-run", "^TestTheManualAndTheCompletionsAreWritten$",
+		"./cmd/stripchart", "-manual", r.share())
+	cmd.Dir = r.root
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("the manual and the completions: %w\n%s", err, said)
 	}
 	return nil
 }

@@ -84,12 +84,8 @@ func (r *release) make(ctx context.Context, targets string) error {
 		return err
 	}
 	defer os.RemoveAll(r.work)
-	if r.program == "" {
-		host := target{runtime.GOOS, runtime.GOARCH}
-		if err := r.build(ctx, host, r.work); err != nil {
-			return err
-		}
-		r.program = filepath.Join(r.work, host.program())
+	if err := r.writeManual(ctx); err != nil {
+		return err
 	}
 	for _, t := range list {
 		if err := r.makeTarget(ctx, t); err != nil {
@@ -105,7 +101,7 @@ func (r *release) makeTarget(ctx context.Context, t target) error {
 	if err := r.build(ctx, t, folder); err != nil {
 		return err
 	}
-	if err := r.lay(ctx, t, folder); err != nil {
+	if err := r.lay(t, folder); err != nil {
 		return err
 	}
 	archive := filepath.Join(r.out, r.stem(t)+t.archiveSuffix())

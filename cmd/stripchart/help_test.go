@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
@@ -24,10 +26,10 @@ func printed(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// declared is what the flags are declared as.
+// declared is what the flags are declared as, with what help shows whoever asks and wherever.
 func declared(t *testing.T) *kong.Application {
 	t.Helper()
-	parser, err := newParser(&options{}, "DIR", io.Discard, func(int) {})
+	parser, err := newParser(&options{}, "~/.local/state/stripchart", io.Discard, func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,11 +83,33 @@ func TestHelpOfACommandListsTheFlagsThatMeanSomethingToIt(t *testing.T) {
 	}
 }
 
+var manualFolder = flag.String("manual", "", "folder for the manual page and the completions; the packaging gives one")
+
+// The packaging runs this test for the files: they are made of the flags, and the program need not carry what makes them.
+func TestTheManualAndTheCompletionsAreWritten(t *testing.T) {
+	folder := cmp.Or(*manualFolder, t.TempDir())
+	for name, write := range map[string]func(*kong.Application) string{
+		"man/stripchart.1": manual, "bash/stripchart": bashCompletion, "zsh/_stripchart": zshCompletion, "fish/stripchart.fish": fishCompletion,
+	} {
+		path := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		text := write(declared(t))
+		if !strings.Contains(text, "stripchart") {
+			t.Errorf("%s: %q", name, text)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestTheManualHasEveryCommandAndFlagAndNothingOfThisMachine(t *testing.T) {
 	home := filepath.Join(t.TempDir(), "home")
 	t.Setenv("HOME", home)
 	t.Setenv("STRIPCHART_LISTEN", "192.0.2.1:1")
-	text := printed(t, "help", "--as", "man")
+	text := manual(declared(t))
 	for _, own := range []string{home, "192.0.2.1"} {
 		if strings.Contains(text, own) {
 			t.Errorf("%q is of this machine", own)
@@ -120,7 +144,7 @@ func TestEveryShellIsToldTheFlagsOfEveryCommand(t *testing.T) {
 	for _, c := range commands(app) {
 		names = append(names, c.Name)
 	}
-	zsh, fish := printed(t, "help", "--as", "zsh"), printed(t, "help", "--as", "fish")
+	zsh, fish := zshCompletion(app), fishCompletion(app)
 	for _, command := range names {
 		_, ofCommand, _ := strings.Cut(zsh, "\n  '"+command+"') ")
 		ofCommand, _, _ = strings.Cut(ofCommand, ";;")
@@ -143,10 +167,10 @@ func TestEveryShellIsToldTheFlagsOfEveryCommand(t *testing.T) {
 	}
 }
 
-// bash itself completes, with what the program printed.
+// bash itself completes.
 func TestBashOffersWhatFits(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "stripchart")
-	if err := os.WriteFile(script, []byte(printed(t, "help", "--as", "bash")), 0o600); err != nil {
+	if err := os.WriteFile(script, []byte(bashCompletion(declared(t))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	all := func(command string) (list []string) {

@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	switch command {
 	case commandHelp:
-		err = runHelp(o.Help, stdout)
+		err = runHelp(stdout)
 	case commandPush:
 		err = runPush(ctx, o.Push, o.calling, stdin, stderr)
 	case commandExport:

@@ -97,7 +97,7 @@ var ownFlags = map[string][]string{
 	commandExport:  {"match", "start", "end", "format", "times", "from", "token", "ca-file", "help"},
 	commandImport:  {"format", "to", "offline", "data-dir", "token", "ca-file", "help"},
 	commandToken:   {"token-file", "scope", "match", "label", "source", "help"},
-	commandHelp:    {"as", "help"},
+	commandHelp:    {"help"},
 	commandVersion: {"help"},
 }
 

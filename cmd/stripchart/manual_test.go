@@ -10,7 +10,7 @@ import (
 // manual is the page for man(1), in the macros of man(7).
 func manual(app *kong.Application) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, ".TH STRIPCHART 1 \"\" \"stripchart %s\"\n", roff(version))
+	b.WriteString(".TH STRIPCHART 1\n")
 	b.WriteString(".SH NAME\nstripchart \\- shows live what a machine and your programs measure, in a browser\n")
 	b.WriteString(".SH SYNOPSIS\n.B stripchart\n[\\fIcommand\\fR] [\\fIoptions\\fR]\n")
 	fmt.Fprintf(&b, ".SH DESCRIPTION\n%s\n", roff(app.Help))

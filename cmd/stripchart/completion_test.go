@@ -159,3 +159,51 @@ func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) +
 func quotedFish(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
 }
+
+// flagsOf are the flags that mean something to a command and to those below it; "" is the program without a command.
+func flagsOf(app *kong.Application, command string) (list []*kong.Flag) {
+	flags := slices.Clone(app.Flags)
+	for _, c := range app.Children {
+		if c.Name == command {
+			flags = append(flags, c.Flags...)
+			for _, below := range c.Children {
+				flags = append(flags, below.Flags...)
+			}
+		}
+	}
+	for _, f := range flags {
+		if !f.Hidden && means(command, f) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// below are the names of the commands below a command, such as those of stripchart token.
+func below(app *kong.Application, command string) (names []string) {
+	for _, c := range app.Children {
+		if c.Name == command {
+			for _, b := range c.Children {
+				names = append(names, b.Name)
+			}
+		}
+	}
+	return names
+}
+
+// takesFile and takesFolder say whether the value of a flag is a path, by its placeholder.
+func takesFile(f *kong.Flag) bool   { return f.PlaceHolder == "FILE" }
+func takesFolder(f *kong.Flag) bool { return f.PlaceHolder == "DIR" }
+
+// choices are the values that a flag has, if they can be listed.
+func choices(f *kong.Flag) (list []string) {
+	if f.Enum == "" {
+		return nil
+	}
+	for _, s := range strings.Split(f.Enum, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			list = append(list, s)
+		}
+	}
+	return list
+}
