@@ -41,13 +41,14 @@ need 'Redis (for the tests of the bus)' redis-server "${REDIS_SERVER:-redis-serv
 need 'openssl (for the test of nginx with TLS)' openssl openssl
 need 'systemd (for the tests of the systemd units)' systemd systemd-analyze
 need 'mkfs.ext4 (for the disks of the machine under systemd)' e2fsprogs mkfs.ext4
+need 'dpkg (for the tests of the packages)' dpkg dpkg-deb
 need 'redis-cli (for the fault tests)' redis-tools redis-cli
 need 'Prometheus (for the comparison of answers)' prometheus prometheus
 need_python 'socketio, websocket, requests, flask_socketio, redis' \
   'python3-socketio python3-websocket python3-requests python3-flask-socketio python3-redis'
 
 if ((${#missing[@]} == 0)); then
-  echo 'deps: a C compiler, Chromium, nginx, Redis, openssl, systemd, mkfs.ext4, Prometheus and python3-socketio are there'
+  echo 'deps: a C compiler, Chromium, nginx, Redis, openssl, systemd, mkfs.ext4, dpkg, Prometheus and python3-socketio are there'
   exit
 fi
 
