@@ -16,7 +16,7 @@ type reaching struct {
 	TrustedProxy []string `help:"Network or address of a proxy before this server, whose X-Forwarded-For, X-Forwarded-Proto and Forwarded count; may be repeated. Default: X-Forwarded-Proto counts from everybody, the others from nobody." placeholder:"CIDR"`
 	AllowOrigin  []string `help:"Origin of pages that live elsewhere and may connect, such as https://site.example; may be repeated." placeholder:"ORIGIN"`
 	Share        bool     `help:"Let others look for as long as this runs: it listens on every address, unless --listen names one, makes a token for this run, and prints links with it, on a terminal with a QR code."`
-	AllowEmbed   []string `help:"Origin of pages that may show this one in a frame; may be repeated." placeholder:"ORIGIN"`
+	AllowEmbed   []string `help:"Origin of pages that may show a chart (/embed) in a frame; may be repeated." placeholder:"ORIGIN"`
 }
 
 // reach returns what the flags say.

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +13,7 @@ import { freePort } from '../clients/support/port.js';
 import { BROWSER_CLIENTS } from '../clients/support/runtimes.js';
 import { startChild } from '../support/children.js';
 import { launch } from '../support/chromium.js';
-import { stripchart } from '../support/paths.js';
+import { ROOT, stripchart } from '../support/paths.js';
 import { scene } from '../support/scene.js';
 import { until } from '../support/until.js';
 import { selfSigned } from './site.js';
@@ -31,45 +33,49 @@ before(async () => {
 after(() => browser?.close());
 
 /**
- * nginx with TLS before a program. Each location says by itself what it passes on: the first two only what a
- * WebSocket cannot do without, the third what deploy's site does.
+ * nginx with TLS before two programs: at / with nothing but what a WebSocket cannot do without, below a path as
+ * docs/OPERATIONS.md says, and below a path that nginx removes.
  *
  * @param {import('../support/scene.js').Scene} scene
  * @param {{ atRoot: { program: number, port: number }, below: { program: number, kept: number, removed: number } }} at ports
  * @param {{ certificate: string, key: string }} pair
  */
-function startSites(scene, { atRoot, below }, { certificate, key }) {
-  const upgrade = `
-      proxy_http_version 1.1;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_upgrade;`;
-  const all = `${upgrade}
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;`;
-  const server = (/** @type {number} */ port, /** @type {string} */ location) => `
-  server {
-    listen 127.0.0.1:${port} ssl;
-    ${location}
-  }`;
-  const plain = freePort();
-  return plain.then(port =>
-    runNginx(
-      scene,
-      `http://127.0.0.1:${port}`,
-      `
-  map $http_upgrade $connection_upgrade {
-    default upgrade;
-    ''      '';
+async function startSites(scene, { atRoot, below }, { certificate, key }) {
+  const operations = await readFile(join(ROOT, 'docs', 'OPERATIONS.md'), 'utf8');
+  let site = /^```nginx\n(server \{\n {4}listen 443 ssl;[^`]*)```/m.exec(operations)?.[1] ?? '';
+  for (const [from, to] of [
+    ['listen 443 ssl;', `listen 127.0.0.1:${below.kept} ssl;`],
+    ['/etc/ssl/certs/lab.pem', certificate],
+    ['/etc/ssl/private/lab.key', key],
+    ['http://127.0.0.1:5000;', `http://127.0.0.1:${below.program};`],
+  ]) {
+    assert.ok(site.includes(from), `docs/OPERATIONS.md has a site with ${from}`);
+    site = site.replace(from, () => to);
   }
+  const removing = site
+    .replace(`listen 127.0.0.1:${below.kept} ssl;`, `listen 127.0.0.1:${below.removed} ssl;`)
+    .replace(`http://127.0.0.1:${below.program};`, `http://127.0.0.1:${below.program}/;`)
+    .replace(/^map [\s\S]*/m, '');
+  const port = await freePort();
+  return runNginx(
+    scene,
+    `http://127.0.0.1:${port}`,
+    `
+server { listen 127.0.0.1:${port}; return 204; }
+${site}
+${removing}
+server {
+  listen 127.0.0.1:${atRoot.port} ssl;
   ssl_certificate     ${certificate};
   ssl_certificate_key ${key};
-  server { listen 127.0.0.1:${port}; return 204; }
-  ${server(atRoot.port, `location / { proxy_pass http://127.0.0.1:${atRoot.program};${upgrade} }`)}
-  ${server(below.kept, `location /sub/ { proxy_pass http://127.0.0.1:${below.program};${upgrade} }`)}
-  ${server(below.removed, `location /sub/ { proxy_pass http://127.0.0.1:${below.program}/;${all} }`)}
+  location / {
+    proxy_pass http://127.0.0.1:${atRoot.program};
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;
+  }
+}
 `,
-    ),
   );
 }
 
@@ -84,7 +90,7 @@ test(
     );
     const sub = await scene.start(
       ...['serve', '--insecure'],
-      ...['--public-url', `https://${NAME}:${kept}/sub/`, '--trusted-proxy', '127.0.0.1'],
+      ...['--public-url', `https://${NAME}:${kept}/stripchart/`, '--trusted-proxy', '127.0.0.1'],
     );
     await startSites(
       scene,
@@ -92,9 +98,9 @@ test(
       pair,
     );
 
-    // All that is to be seen below /sub/ comes from a collector that has to get through nginx, too.
+    // All that is to be seen below /stripchart/ comes from a collector that has to get through nginx, too.
     const collector = startChild(stripchart(), [
-      ...['collect', '--bus', `https://127.0.0.1:${kept}/sub/`, '--ca-file', pair.certificate],
+      ...['collect', '--bus', `https://127.0.0.1:${kept}/stripchart/`, '--ca-file', pair.certificate],
       ...['--interval', '200ms', '--data-dir', scene.path('collector')],
     ]);
     collector.child.stderr?.resume();
@@ -105,8 +111,8 @@ test(
 
     for (const page of [
       `https://${NAME}:${atRoot}/`,
-      `https://${NAME}:${kept}/sub/`,
-      `https://${NAME}:${removed}/sub/`,
+      `https://${NAME}:${kept}/stripchart/`,
+      `https://${NAME}:${removed}/stripchart/`,
       `http://127.0.0.1:${sub.port}/`, // past nginx
     ]) {
       const tab = await scene.open(page, { browser, ignoreHTTPSErrors: true });
@@ -121,7 +127,7 @@ test(
     }
 
     for (const port of [kept, removed]) {
-      const url = `https://127.0.0.1:${port}/sub/`;
+      const url = `https://127.0.0.1:${port}/stripchart/`;
       const curl = async (/** @type {string[]} */ ...args) =>
         (
           await run('curl', [
@@ -203,7 +209,7 @@ test(
       assert.equal(read, site === allowed ? 'success' : 'refused', `reads, ${site}`);
       await page.evaluate(url => {
         document.body.append(
-          Object.assign(document.createElement('iframe'), { src: url, width: 900, height: 600 }),
+          Object.assign(document.createElement('iframe'), { src: `${url}/embed`, width: 900, height: 600 }),
         );
       }, program.url);
       if (site === allowed) {
@@ -218,8 +224,63 @@ test(
   }),
 );
 
+test(
+  'a phone opens the link that --share prints, is live, and keeps the token out of its address bar',
+  scene(async scene => {
+    const link = await share(scene, '127.0.0.2');
+    const tab = await scene.open(link, { browser, viewport: { width: 390, height: 844 }, isMobile: true });
+    await until('the page to be live', () =>
+      tab.frames.some(({ sent, text }) => !sent && text.includes('"update"')),
+    );
+    assert.equal(new URL(tab.page.url()).hash, '', 'the token has left the address bar');
+    assert.ok(!tab.frames.some(({ text }) => text.includes('sc_')), 'and is not sent again');
+    const cookies = await tab.page.context().cookies();
+    assert.deepEqual(
+      cookies.map(({ httpOnly, sameSite, domain }) => ({ httpOnly, sameSite, domain })),
+      [{ httpOnly: true, sameSite: 'Strict', domain: '127.0.0.2' }],
+    );
+    await tab.page.reload();
+    const before = tab.frames.length;
+    await until('the page to be live again', () =>
+      tab.frames.slice(before).some(({ sent, text }) => !sent && text.includes('"update"')),
+    );
+
+    const stranger = await (await browser.newContext()).newPage();
+    await stranger.goto(new URL('/', link).href);
+    await stranger.getByText('Sign in to Stripchart').waitFor();
+    await stranger.context().close();
+  }),
+);
+
 /**
- * An official client in Node.js at the base path /sub/.
+ * Starts stripchart with --share on an address, and returns the link that it prints.
+ *
+ * @param {import('../support/scene.js').Scene} scene
+ * @param {string} address
+ * @returns {Promise<string>}
+ */
+function share(scene, address) {
+  const child = spawn(
+    stripchart(),
+    ['--share', '--listen', `${address}:0`, '--interval', '200ms', '--data-dir', scene.path('shared')],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  const ended = new Promise(resolve => child.once('close', resolve));
+  scene.closing(async () => {
+    child.kill('SIGTERM');
+    await ended;
+  });
+  return new Promise((resolve, reject) => {
+    createInterface(child.stdout).on('line', line => {
+      const found = /^ {2}(http:\S+#token=sc_\S+)$/.exec(line);
+      if (found) resolve(/** @type {string} */ (found[1]));
+    });
+    ended.then(() => reject(new Error('stripchart ended without a link')));
+  });
+}
+
+/**
+ * An official client in Node.js at the base path /stripchart/.
  *
  * @param {import('../support/scene.js').Scene} scene
  * @param {string} name of its package
@@ -228,7 +289,7 @@ test(
  */
 function watchNode(scene, name, port, transports) {
   const socket = require(name)(`https://127.0.0.1:${port}`, {
-    ...{ path: '/sub/socket.io', transports, forceNew: true, rejectUnauthorized: false },
+    ...{ path: '/stripchart/socket.io', transports, forceNew: true, rejectUnauthorized: false },
   });
   const viewer = { updates: 0 };
   socket.on('update', () => {

@@ -51,7 +51,7 @@ func (m *minutely) due(now time.Time) bool {
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, reach := w.Header(), &s.o.Reach
-		reach.setPolicy(h)
+		reach.setPolicy(h, r.URL.Path)
 		c := connOf(r)
 		if c.probesOnly || c.hosts != oneHost {
 			h.Set("Connection", "close")

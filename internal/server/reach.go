@@ -19,7 +19,7 @@ type Reach struct {
 	Proxies Proxies
 	// Origins are those of pages that live elsewhere and may connect, as ParseOrigin returns them.
 	Origins []string
-	// Embedders are the origins whose pages may show this one in a frame, as ParseOrigin returns them.
+	// Embedders are the origins whose pages may show /embed in a frame, as ParseOrigin returns them.
 	Embedders []string
 }
 
@@ -112,10 +112,10 @@ func (r *Reach) isOwn(origin string, q *http.Request) bool {
 // allows reports whether pages of origin, which live elsewhere, may connect.
 func (r *Reach) allows(origin string) bool { return slices.Contains(r.Origins, origin) }
 
-// setPolicy sets the headers that say what browsers may do with the answer.
-func (r *Reach) setPolicy(h http.Header) {
+// setPolicy sets the headers that say what browsers may do with the answer for a path.
+func (r *Reach) setPolicy(h http.Header, path string) {
 	policy := contentSecurityPolicy
-	if len(r.Embedders) > 0 {
+	if len(r.Embedders) > 0 && path == "/embed" {
 		// X-Frame-Options cannot name origins. Browsers that know frame-ancestors pass over it.
 		policy = strings.Replace(policy, "frame-ancestors 'none'", "frame-ancestors 'self' "+strings.Join(r.Embedders, " "), 1)
 	} else {

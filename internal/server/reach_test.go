@@ -246,23 +246,31 @@ func TestPagesOfAllowedOriginsMayConnect(t *testing.T) {
 	}
 }
 
-func TestOnlyNamedOriginsMayEmbed(t *testing.T) {
+func TestOnlyNamedOriginsMayEmbedAndOnlyWhatIsMadeForIt(t *testing.T) {
+	const nobody = "frame-ancestors 'none'"
+	closed := newServer(t, false)
+	opened := reached(t, "https://lab.example/sub/", func(o *Options) { o.Reach.Embedders = []string{site, other} })
 	for _, c := range []struct {
-		embedders         []string
-		ancestors, frames string
+		s               *Server
+		path, ancestors string
+		options         string
 	}{
-		{nil, "frame-ancestors 'none'", "DENY"},
-		{[]string{site, other}, "frame-ancestors 'self' " + site + " " + other, ""},
+		{closed, "/embed", nobody, "DENY"},
+		{closed, "/", nobody, "DENY"},
+		{opened, "/embed", "frame-ancestors 'self' " + site + " " + other, ""},
+		{opened, "/sub/embed?x=1", "frame-ancestors 'self' " + site + " " + other, ""},
+		{opened, "/", nobody, "DENY"},
+		{opened, "/sub/", nobody, "DENY"},
+		{opened, "/plotly", nobody, "DENY"},
+		{opened, "/metrics", nobody, "DENY"},
+		{opened, "/nothing", nobody, "DENY"},
 	} {
-		s := newServerWith(t, func(o *Options) { o.Reach.Embedders = c.embedders })
-		for _, path := range []string{"/", "/plotly", "/metrics", "/nothing"} {
-			r := ask(s, "GET", path, nil)
-			if got := r.Header.Get("Content-Security-Policy"); !strings.HasSuffix(got, "; "+c.ancestors) {
-				t.Errorf("%v, %s: %s", c.embedders, path, got)
-			}
-			if got := r.Header.Get("X-Frame-Options"); got != c.frames {
-				t.Errorf("%v, %s: X-Frame-Options %q", c.embedders, path, got)
-			}
+		r := ask(c.s, "GET", c.path, nil)
+		if got := r.Header.Get("Content-Security-Policy"); !strings.HasSuffix(got, "; "+c.ancestors) {
+			t.Errorf("%s: %s", c.path, got)
+		}
+		if got := r.Header.Get("X-Frame-Options"); got != c.options {
+			t.Errorf("%s: X-Frame-Options %q", c.path, got)
 		}
 	}
 }

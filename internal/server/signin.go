@@ -85,7 +85,7 @@ func (x *signIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Without Path, the browser takes the folder of this address, which may be below a proxy's path.
 	http.SetCookie(w, &http.Cookie{
 		Name: x.s.gate.cookies.Name(), Value: x.s.gate.cookies.Make(t), MaxAge: int(access.CookieAge.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: scheme(r) == "https",
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: isOverTLS(r),
 	})
 	if !wantsPage(r) {
 		w.WriteHeader(http.StatusNoContent)
@@ -116,6 +116,12 @@ func (x *signIn) show(w http.ResponseWriter, status int, problem, next string) {
 	w.WriteHeader(status)
 	page := strings.NewReplacer("__PROBLEM__", html.EscapeString(problem), "__NEXT__", html.EscapeString(localPath(next))).Replace(signInPage)
 	_, _ = w.Write([]byte(page)) // if it fails, the client is gone
+}
+
+// isOverTLS reports whether the page that signs in came over TLS. Its origin says so even where the proxy does not; guard
+// has judged it.
+func isOverTLS(r *http.Request) bool {
+	return scheme(r) == "https" || strings.HasPrefix(r.Header.Get("Origin"), "https://")
 }
 
 // wantsPage reports whether r is a browser's, and not a program's or a script's.
