@@ -174,6 +174,7 @@ export class Page {
     });
     effect(() => {
       void this.time.fixed.value;
+      void this.numbers.value;
       for (const view of this.views()) view.moved();
     });
     effect(() => {

@@ -243,7 +243,7 @@ export class View implements Drawable {
     this.#news = 'none';
     this.#drawnAt = now;
     this.#show(this.#known(from, end), from, to);
-    this.pens.writeStats(from, to);
+    if (this.single.value || this.#page.numbers.value) this.pens.writeStats(from, to);
   }
 
   /** Writes the table of the time that is held on this chart. */

@@ -20,7 +20,7 @@ export function Legend({ page, view }: { page: Page; view: View }) {
       {pens.length > 1 && (
         <ul>
           {pens.map((pen, i) => (
-            <Item key={pen.line.key} view={view} pen={pen} i={i} />
+            <Item key={pen.line.key} view={view} pen={pen} i={i} numbers={numbers} />
           ))}
         </ul>
       )}
@@ -34,7 +34,7 @@ export function Legend({ page, view }: { page: Page; view: View }) {
   );
 }
 
-function Item({ view, pen, i }: { view: View; pen: Pen; i: number }) {
+function Item({ view, pen, i, numbers }: { view: View; pen: Pen; i: number; numbers: boolean }) {
   const classes = [pen.silent.value ? 'silent' : '', view.focused.value === i ? 'focused' : ''];
   return (
     <li class={classes.filter(Boolean).join(' ')}>
@@ -48,7 +48,7 @@ function Item({ view, pen, i }: { view: View; pen: Pen; i: number }) {
           <path d="M0 4h18" stroke-dasharray={DASHES[pen.ink.dash]!.join(' ')} />
         </svg>
         <span class="key">{pen.short}</span>
-        <Stats pen={pen} />
+        {numbers && <Stats pen={pen} />}
         <span class={`value ${pen.silent.value ? '' : pen.level.value}`}>{pen.value}</span>
         {/* Where all lines are silent the chart says so. */}
         {pen.silent.value && !view.state.value.fault && (
