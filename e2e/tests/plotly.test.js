@@ -81,6 +81,50 @@ test(
   }),
 );
 
+test(
+  '/plotly says what it shows and whether it is live, follows its link, and breaks its line where nothing was measured',
+  scene(async scene => {
+    const program = await scene.start('--interval', '100ms', '--window', '30s');
+    const tab = await scene.open(`${program.url}/plotly?theme=dark`);
+    const asked = await scene.open(`${program.url}/plotly?query=load1&window=20s&title=Load`);
+    const state = tab.page.locator('#state');
+    const says = (/** @type {import('../support/tab.js').Tab} */ of, /** @type {string} */ form) =>
+      until(`a page to say ${form}`, async () =>
+        (await of.page.locator('#state').innerText()).startsWith(form),
+      );
+    await says(tab, 'live');
+    await says(asked, 'live');
+    await until('points', async () => (await figure(tab.page)).times.length > 10);
+    const ground = await tab.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    assert.equal(ground, 'rgb(20, 25, 29)', 'dark, as the link says');
+    assert.equal(await asked.page.locator('h1').innerText(), 'Load');
+    await until('its points', async () => (await figure(asked.page)).times.length > 10);
+    const { range } = await figure(asked.page);
+    assert.equal((range[1] ?? 0) - (range[0] ?? 0), 20_000, 'the window of the link');
+
+    for (const { page } of [tab, asked]) page.setDefaultTimeout(60_000);
+    tab.expectOutage();
+    asked.expectOutage();
+    await program.kill();
+    await says(tab, 'no server since ');
+    await says(asked, 'no server since ');
+    // Longer than what is no break yet: three seconds.
+    await new Promise(resolve => setTimeout(resolve, 4_000));
+    await program.start();
+    await says(tab, 'live');
+    for (const { page } of [tab, asked])
+      await until('a break', async () => {
+        const { y, times } = await figure(page);
+        ascending('the trace', times);
+        const at = y.indexOf(null);
+        return at > 0 && typeof y[at - 1] === 'number' && typeof y[at + 1] === 'number';
+      });
+    assert.equal(await state.getAttribute('role'), 'status');
+    await tab.page.screenshot({ path: scene.path('dark.png') });
+    await asked.page.screenshot({ path: scene.path('asked.png') });
+  }),
+);
+
 /** @param {import('../support/program.js').Program} program */
 function location(program) {
   return `${program.url}/assets/`;

@@ -8,12 +8,4 @@ declare module 'plotly.js-basic-dist-min' {
     layout: Figures,
     config: Figures,
   ): Promise<void>;
-  /** Appends to the given traces and keeps the last `most` points of each. */
-  export function extendTraces(
-    root: HTMLElement,
-    values: Figures,
-    traces: number[],
-    most: number,
-  ): Promise<void>;
-  export function relayout(root: HTMLElement, changes: Figures): Promise<void>;
 }
