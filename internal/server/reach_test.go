@@ -411,3 +411,27 @@ func TestATrustedProxyMayTakeMorePlacesThanAnAddress(t *testing.T) {
 		t.Errorf("%d are counted", n)
 	}
 }
+
+// A proxy may not say that it speaks TLS; the origin of the page that signs in does.
+func TestAPageThatCameOverTLSIsKnownByItsOrigin(t *testing.T) {
+	for _, c := range []struct {
+		target, origin, proto string
+		want                  bool
+	}{
+		{"/signin", "https://lab.example", "", true},
+		{"/signin", "http://lab.example", "", false},
+		{"/signin", "", "https", true},
+		{"/signin", "", "", false},
+		{"https://lab.example/signin", "", "", true},
+	} {
+		r := httptest.NewRequest("POST", c.target, nil)
+		for name, value := range map[string]string{"Origin": c.origin, "X-Forwarded-Proto": c.proto} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		if got := isOverTLS(r); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
