@@ -5,8 +5,10 @@ import (
 	"compress/gzip"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,19 +39,19 @@ func (r *release) writePackages(t target, folder string) (paths []string, err er
 		if err := nfpm.PrepareForPackager(info, format.name); err != nil {
 			return nil, err
 		}
-		path := filepath.Join(r.out, r.stem(t)+"."+format.name)
-		out, err := os.Create(path)
+		name := filepath.Join(r.out, r.stem(t)+"."+format.name)
+		out, err := os.Create(name)
 		if err != nil {
 			return nil, err
 		}
 		if err := packager.Package(info, out); err != nil {
 			out.Close()
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if err := out.Close(); err != nil {
 			return nil, err
 		}
-		paths = append(paths, path)
+		paths = append(paths, name)
 	}
 	return paths, nil
 }
@@ -93,6 +95,10 @@ func (r *release) packageFiles(folder, zsh, license string) (list files.Contents
 	}
 	of := func(parts ...string) string { return filepath.Join(append([]string{folder}, parts...)...) }
 
+	// rpm removes no folder that no package has named.
+	for _, folder := range slices.Compact([]string{"/etc/stripchart", "/usr/share/doc/stripchart", path.Dir(license)}) {
+		add(files.TypeDir, "", folder, 0o755)
+	}
 	add(files.TypeFile, of("stripchart"), "/usr/bin/stripchart", 0o755)
 	add(files.TypeFile, filepath.Join(r.root, "packaging", "sysusers.conf"), "/usr/lib/sysusers.d/stripchart.conf", 0o644)
 	add(files.TypeFile, of("LICENSE"), license, 0o644)

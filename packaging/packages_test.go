@@ -59,6 +59,46 @@ func TestTheUnitsOfAPackageStartItsProgramAsItsUser(t *testing.T) {
 	}
 }
 
+func TestAPackageNamesEveryFileAndTheFoldersThatAreItsOwn(t *testing.T) {
+	folder := t.TempDir()
+	r := release{root: "..", work: t.TempDir()}
+	for _, name := range []string{"man/stripchart.1", "bash/stripchart", "zsh/_stripchart", "fish/stripchart.fish"} {
+		write(t, filepath.Join(r.share(), name), "of "+name, 0o644)
+	}
+	if err := r.lay(target{"linux", "amd64"}, folder); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range formats {
+		list, err := r.packageFiles(folder, format.zsh, format.license)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folders, sources := map[string]bool{}, map[string]string{}
+		for _, f := range list {
+			if f.Type == "dir" {
+				folders[f.Destination] = true
+			} else {
+				sources[f.Destination] = f.Source
+			}
+		}
+		for _, name := range []string{
+			"/usr/bin/stripchart", "/usr/lib/systemd/system/stripchart.service", "/usr/lib/systemd/system/stripchart-serve.service",
+			"/usr/lib/systemd/system/stripchart-collect.service", "/usr/lib/sysusers.d/stripchart.conf", "/etc/stripchart/stripchart.env",
+			"/etc/stripchart/serve.env", "/etc/stripchart/collect.env", "/usr/share/man/man1/stripchart.1.gz", "/usr/share/doc/stripchart/OPERATIONS.md",
+			"/usr/share/bash-completion/completions/stripchart", "/usr/share/fish/vendor_completions.d/stripchart.fish", format.zsh, format.license,
+		} {
+			if sources[name] == "" {
+				t.Errorf("%s: %s is missing", format.name, name)
+			}
+		}
+		for name := range sources {
+			if d := filepath.Dir(name); filepath.Base(d) == "stripchart" && !folders[d] {
+				t.Errorf("%s: %s would stay behind %s", format.name, d, name)
+			}
+		}
+	}
+}
+
 func TestTheBillOfMaterialsNamesWhatIsInTheProgramAndInThePage(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "web", "package-lock.json")
 	write(t, lock, `{"packages": {
