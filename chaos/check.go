@@ -27,6 +27,7 @@ func (r *rig) truths(from, to int64) (_ map[string]truth, slices []int64, err er
 		for t := range a.sent {
 			if from <= t && t <= to {
 				in[t/slice] = true
+				in[(t-maxLag)/slice] = true // its series that lag
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -316,5 +317,33 @@ func TestOnlyAHistoryOfARecordingServerMayBeBehind(t *testing.T) {
 		if excused := v.Order == 0; excused != (name == "meanwhile") {
 			t.Errorf("%s: %d out of order", name, v.Order)
 		}
+	}
+}
+
+// A source whose clock is wrong writes its first tick at a full minute. Its series that lag have that tick in the
+// minute before, and the histories are asked for it.
+func TestHistoriesAreAskedForTheMinuteOfALaggingSeries(t *testing.T) {
+	now := time.Now()
+	minute := now.Add(-time.Hour).UnixMilli() / slice * slice
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := openJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.f.Close()
+	if err := j.attempt(minute, 0, now); err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{began: now, sources: []*sourceProcess{{number: 2, journal: path}}}
+	_, slices, err := r.truths(0, now.UnixMilli())
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := map[int64]bool{}
+	for _, from := range slices {
+		asked[from] = true
+	}
+	if !asked[minute] || !asked[minute-slice] {
+		t.Errorf("asked for %v, want the minutes of %d and before", slices, minute)
 	}
 }
