@@ -44,7 +44,7 @@ test(
     await tab.page.keyboard.press('/');
     const field = tab.page.getByRole('combobox', { name: 'Series, hosts' });
     await field.fill('room cellar');
-    const found = tab.page.getByRole('option');
+    const found = tab.page.getByRole('dialog').getByRole('option');
     await until('both forms of it', async () => (await found.count()) === 2);
     assert.match((await found.allInnerTexts()).join(), /room_celsius.*room_celsius\{room="cellar"\}/s);
     await tab.page.screenshot({ path: scene.path('commands.png') });
