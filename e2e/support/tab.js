@@ -9,6 +9,8 @@ import { PATIENCE, until } from './until.js';
 const CONNECTION_FAILED = [
   /^WebSocket connection to 'ws:\/\/127\.0\.0\.1:\d+\/socket\.io\/\S*' failed/,
   /^request failed: http:\/\/127\.0\.0\.1:\d+\/socket\.io\/\S* net::ERR_/,
+  // What is seldom needed is fetched a while after the page: the server may be gone by then.
+  /^request failed: http:\/\/127\.0\.0\.1:\d+\/assets\/seldom-\S* net::ERR_/,
   /^Failed to load resource: net::ERR_/,
 ];
 
@@ -43,9 +45,10 @@ export class Tab {
     });
     page.on('pageerror', error => tab.#problem(`uncaught: ${error.stack ?? error}`));
     page.on('requestfailed', r => {
-      // A reload right after the page has come stops the browser from fetching the icon, which nothing waits for.
+      // A reload right after the page has come stops the browser from fetching what nothing waits for.
       const stopped =
-        r.failure()?.errorText === 'net::ERR_ABORTED' && /\/assets\/icon-[^/]*\.svg$/.test(r.url());
+        r.failure()?.errorText === 'net::ERR_ABORTED' &&
+        /\/assets\/(icon-[^/]*\.svg|seldom-[^/]*\.js)$/.test(r.url());
       if (!stopped) tab.#problem(`request failed: ${r.url()} ${r.failure()?.errorText}`);
     });
     page.on('response', r => {
