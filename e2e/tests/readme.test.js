@@ -13,7 +13,7 @@ const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
 
 test('the README names every option of the program, and no other', async () => {
   const { stdout } = await promisify(execFile)(stripchart(), ['--help']);
-  const offered = [...stdout.matchAll(/^\s+(?:-\w, )?(--[\w-]+)/gm)].map(found => found[1]);
+  const offered = [...stdout.matchAll(/^ {2,6}(?:-\w, )?(--[\w-]+)/gm)].map(found => found[1]);
   const named = [...readme.matchAll(/^\| `(--[\w-]+)`/gm)].map(found => found[1]);
   assert.deepEqual(
     named,
