@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -416,4 +418,46 @@ func TestAFileHasABoundedNumberOfTokens(t *testing.T) {
 	if _, err := rules.parse([]byte(text.String())); err == nil || !strings.Contains(err.Error(), "line 1001: a file may have 1000 tokens") {
 		t.Error(err)
 	}
+}
+
+// Scripts run `stripchart token` side by side. What succeeds has happened.
+func TestOfChangesAtOnceNoneIsLost(t *testing.T) {
+	r := newRig(t)
+	const each = 8
+	for n := range each {
+		r.add(Entry{Name: fmt.Sprintf("old-%d", n), Scope: Read})
+	}
+	var all sync.WaitGroup
+	for n := range each {
+		all.Go(func() {
+			if _, err := r.file.Add(Entry{Name: fmt.Sprintf("new-%d", n), Scope: Read}); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			if err := r.file.Remove(fmt.Sprintf("old-%d", n)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if text := r.read(); strings.Count(text, `"new-`) != each || strings.Contains(text, `"old-`) {
+		t.Errorf("of %d added and %d removed tokens, the file has\n%s", each, each, text)
+	}
+	if info, err := os.Stat(r.file.Path + ".lock"); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("others can hold the lock: %v, %v", info, err)
+	}
+}
+
+func TestALinkInTheWayOfAChangeIsNotFollowed(t *testing.T) {
+	r := newRig(t)
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.Symlink(other, r.file.Path+".tmp"); err != nil {
+		t.Skip("this system makes no links: ", err)
+	}
+	r.add(Entry{Name: "phone", Scope: Read})
+	if _, err := os.Lstat(other); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the change was written where the link leads: %v", err)
+	}
+	r.open()
 }

@@ -67,7 +67,8 @@ func checkMode(info fs.FileInfo) error {
 	return nil
 }
 
-// Editor changes a token file.
+// Editor changes a token file. Each change has the file locked from its read to its end, so that of two changes
+// at once, also by two processes, none is lost.
 type Editor struct {
 	Path  string
 	Rules Rules
@@ -92,6 +93,11 @@ func (f Editor) List() ([]Entry, error) {
 
 // Add adds an entry for a new token, whose text it returns. A file that is not there is made.
 func (f Editor) Add(e Entry) (text string, err error) {
+	release, err := datadir.TakeFile(f.Path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	old, err := f.text()
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -118,7 +124,12 @@ func (f Editor) Add(e Entry) (text string, err error) {
 var errNoToken = errors.New("no token has this name; `stripchart token list` shows the names")
 
 // Remove removes the token of a name. Comments stay.
-func (f Editor) Remove(name string) error {
+func (f Editor) Remove(name string) (err error) {
+	release, err := datadir.TakeFile(f.Path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	old, err := f.text()
 	if err != nil {
 		return err

@@ -75,7 +75,7 @@ func TestReplaceLeavesTheOldFileWhenItFails(t *testing.T) {
 	if err := Replace(path, []byte("old")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(path+".tmp", 0o777); err != nil { // nothing can be written there
+	if err := os.MkdirAll(filepath.Join(path+".tmp", "full"), 0o777); err != nil { // nothing can be written there
 		t.Fatal(err)
 	}
 	if Replace(path, []byte("new")) == nil {
@@ -84,7 +84,7 @@ func TestReplaceLeavesTheOldFileWhenItFails(t *testing.T) {
 	if b, err := os.ReadFile(path); err != nil || string(b) != "old" {
 		t.Errorf("%q, %v", b, err)
 	}
-	if err := os.Remove(path + ".tmp"); err != nil {
+	if err := os.RemoveAll(path + ".tmp"); err != nil {
 		t.Fatal(err)
 	}
 	if err := Replace(path, []byte("new")); err != nil {

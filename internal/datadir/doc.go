@@ -8,4 +8,6 @@
 //	              a clean Release removes it, so the next owner notices a kill
 //
 // They are two files because Windows does not let other processes read a locked one.
+//
+// A file that several processes change, one after the other, has a lock of its own (TakeFile).
 package datadir

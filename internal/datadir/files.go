@@ -3,6 +3,7 @@ package datadir
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -11,7 +12,8 @@ import (
 )
 
 // Replace writes a file of this content in place of path, durably and in one step: no
-// reader and no crash sees half of it. A failure leaves path as it was.
+// reader and no crash sees half of it. A failure leaves path as it was. The caller is the only writer of path: it
+// has the directory (Take), or the file (TakeFile).
 func Replace(path string, b []byte) error { return replace(path, b, 0o666) }
 
 // ReplacePrivate is Replace for a secret: only the owner of the new file can read it.
@@ -20,17 +22,15 @@ func ReplacePrivate(path string, b []byte) error { return replace(path, b, 0o600
 // replace is Replace. mode is that of the new file, as far as the umask allows it.
 func replace(path string, b []byte, mode os.FileMode) error {
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
+	// A crash may have left a file there, of another mode. A link is removed, and never followed.
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	if mode&0o077 == 0 { // a file that a crash has left may have another mode
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		_, err = f.Write(b)
-	}
-	if err == nil {
+	if _, err = f.Write(b); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {

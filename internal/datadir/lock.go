@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/prometheus/tsdb/fileutil"
 )
@@ -117,4 +118,35 @@ func readOwner(dir string) (o Owner) {
 		return Owner{}
 	}
 	return o
+}
+
+const (
+	// fileWait is how long TakeFile waits for whoever has the file, and fileTry how often it looks.
+	fileWait = 10 * time.Second
+	fileTry  = 10 * time.Millisecond
+)
+
+// TakeFile locks a file that several processes read, change and Replace, each for a moment. The lock is on
+// FILE.lock, because the file itself is replaced; that file stays. release unlocks it.
+func TakeFile(path string) (release func() error, err error) {
+	path += ".lock"
+	// Of its owner alone: whoever can open it can hold the lock.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(fileWait); ; time.Sleep(fileTry) {
+		lock, _, err := fileutil.Flock(path)
+		switch {
+		case err == nil:
+			return lock.Release, nil
+		case !isBusy(err):
+			return nil, err
+		case time.Now().After(end):
+			return nil, fmt.Errorf("another process has had %s locked for %v; end that process, or try again", path, fileWait)
+		}
+	}
 }
