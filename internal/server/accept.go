@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"time"
 
 	"stripchart/internal/access"
 	"stripchart/internal/httperr"
@@ -202,11 +204,43 @@ func (s *Server) admit(n need, f wording, next http.Handler) http.Handler {
 		}
 		ctx, cancel := context.WithCancel(access.With(r.Context(), session))
 		defer cancel()
-		defer g.sessions.Hold(session, cancel)()
+		answer := &answer{w: w, r: r}
+		defer answer.finish()
+		defer g.sessions.Hold(session, func() { cancel(); answer.cut() })()
 		r = r.WithContext(ctx)
 		conceal(r)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// answer is one that is under way, and can be cut from outside of its handler.
+type answer struct {
+	w http.ResponseWriter
+	r *http.Request
+
+	mu       sync.Mutex
+	finished bool
+}
+
+// cut ends the answer at once. What its client has not received yet, however slowly it reads, is not sent. Once
+// finish has returned it does nothing: the connection may serve the request of somebody else.
+func (a *answer) cut() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.finished {
+		return
+	}
+	if c := connOf(a.r); a.r.ProtoMajor == 1 && c.TCPConn != nil {
+		c.reset()
+		return
+	}
+	_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now()) // of HTTP/2, it resets the stream
+}
+
+func (a *answer) finish() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.finished = true
 }
 
 // authenticate is the value of WWW-Authenticate. Basic is not offered: browsers would ask for a

@@ -281,6 +281,13 @@ func (c *conn) Close() error {
 	return err
 }
 
+// reset closes c, and what the kernel has queued for its peer is not sent. Its http.Server finds it closed, and
+// closes it once more.
+func (c *conn) reset() {
+	_ = c.SetLinger(0)
+	_ = c.TCPConn.Close()
+}
+
 // errFull is the response while there is no room for another connection.
 var errFull = httperr.Error{Code: codeFull, Message: "too many connections are open; try again in a moment"}
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"stripchart/internal/bus"
@@ -113,19 +114,7 @@ func TestAConnectionDoesNotOutliveItsTokenBeforeItEnters(t *testing.T) {
 // An export may take long: it ends in the middle, in a way that its client notices.
 func TestAnExportUnderWayEndsWithItsToken(t *testing.T) {
 	g := newGuarded(t, false)
-	var rows []store.Row
-	start := time.Now().Add(-time.Hour).UnixMilli()
-	for series := range 100 {
-		ls := labels.FromStrings("__name__", "long", "n", fmt.Sprint(series), "pad", strings.Repeat("x", 1000))
-		var samples []bus.Sample
-		for n := range 500 {
-			samples = append(samples, bus.Sample{T: start + int64(n), V: float64(n)})
-		}
-		rows = append(rows, store.Row{Labels: ls, Samples: samples})
-	}
-	if err := g.store.Append(rows); err != nil {
-		t.Fatal(err)
-	}
+	g.long()
 	c := g.dial("127.0.0.1")
 	fmt.Fprintf(c, "GET /api/v1/export?match[]=long HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", g.token[reader])
 	in := bufio.NewReader(c)
@@ -143,5 +132,40 @@ func TestAnExportUnderWayEndsWithItsToken(t *testing.T) {
 	}
 	if after, _ := io.ReadAll(in); bytes.Contains(after, []byte("HTTP/")) {
 		t.Error("the connection goes on")
+	}
+}
+
+// A client that reads slowly keeps an answer for as long as it likes. What waits for it is dropped with its token:
+// what the server has made of an export, and what the kernel has queued.
+func TestASlowReaderGetsNothingMoreOnceItsTokenIsGone(t *testing.T) {
+	g := newGuarded(t, false)
+	g.long()
+	c := g.dial("127.0.0.1")
+	fmt.Fprintf(c, "GET /api/v1/export?match[]=long HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", g.token[reader])
+	if _, err := io.CopyN(io.Discard, c, 2<<20); err != nil { // MiB are made ahead of it
+		t.Fatal(err)
+	}
+	g.remove(reader)
+	testkit.Eventually(t, "the request is over", func() bool { return testutil.ToFloat64(g.gate.sessions) == 0 })
+	if n, err := io.Copy(io.Discard, c); n > 1<<20 {
+		t.Errorf("%d bytes came behind the end of the token, then: %v", n, err)
+	}
+}
+
+// long writes 50 MB of the metric "long" into the store, which no buffer holds.
+func (g *guarded) long() {
+	g.t.Helper()
+	var rows []store.Row
+	start := time.Now().Add(-time.Hour).UnixMilli()
+	for series := range 100 {
+		ls := labels.FromStrings("__name__", "long", "n", fmt.Sprint(series), "pad", strings.Repeat("x", 1000))
+		var samples []bus.Sample
+		for n := range 500 {
+			samples = append(samples, bus.Sample{T: start + int64(n), V: float64(n)})
+		}
+		rows = append(rows, store.Row{Labels: ls, Samples: samples})
+	}
+	if err := g.store.Append(rows); err != nil {
+		g.t.Fatal(err)
 	}
 }
