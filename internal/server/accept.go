@@ -189,6 +189,9 @@ func (s *Server) admit(n need, f wording, next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// No cache between may hand the answer to somebody else.
+		w.Header().Set("Cache-Control", "private, no-store")
+		w.Header().Add("Vary", "Authorization, Cookie")
 		session, err := g.Accept(r)
 		refused, _ := err.(*refusal)
 		if refused == nil {
@@ -196,7 +199,6 @@ func (s *Server) admit(n need, f wording, next http.Handler) http.Handler {
 		}
 		if refused != nil {
 			w.Header().Set("WWW-Authenticate", refused.authenticate())
-			w.Header().Set("Cache-Control", "no-store")
 			s.refused.WithLabelValues(refused.code).Inc()
 			leaveBody(w, r)
 			f(w, r, refused.status, httperr.Error{Code: refused.code, Message: refused.message})

@@ -286,3 +286,18 @@ func TestAClientThatWasRefusedCannotSendEvents(t *testing.T) {
 		}
 	}
 }
+
+func TestNoCacheKeepsWhatATokenAllows(t *testing.T) {
+	for _, public := range []bool{false, true} {
+		g := newGuarded(t, public)
+		for _, path := range []string{"/metrics", "/api/v1/labels", "/api/v1/query?query=1", "/api/v1/export?match[]=temperature", "/socket.io/?EIO=4&transport=polling"} {
+			for _, credential := range []string{nobody, reader, signedIn} {
+				res, _ := g.ask("GET", path, "", g.header(credential))
+				cache, vary := res.Header.Get("Cache-Control"), strings.Join(res.Header.Values("Vary"), ", ")
+				if !strings.Contains(cache, "no-store") || !strings.Contains(vary, "Authorization, Cookie") {
+					t.Errorf("%s by %s: Cache-Control %q, Vary %q", path, credential, cache, vary)
+				}
+			}
+		}
+	}
+}
