@@ -78,7 +78,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		from, is := cameFrom(r)
 		foreign := is && !reach.isOwn(from, r)
 		switch {
-		case foreign && reach.allows(from):
+		case foreign && reach.allows(from) && r.URL.Path != signInPath: // cookies are for the server's own pages
 			foreign = false
 			if reach.share(w, r, from) {
 				return

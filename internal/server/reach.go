@@ -104,9 +104,17 @@ func (r *Reach) names() string {
 	return "this server answers to " + names + " --public-url and the address that browsers use, or with --insecure to let every name in"
 }
 
-// isOwn reports whether origin is that of the server's own page, in a request.
+// isOwn reports whether origin is that of the server's own page, in a request. Under the name of --public-url
+// that one origin is: not one with http or another port, which a stranger between may have made.
 func (r *Reach) isOwn(origin string, q *http.Request) bool {
-	return r.Public != nil && origin == r.Public.Scheme+"://"+r.Public.Host || isOwnOrigin(origin, q)
+	if r.Public == nil {
+		return isOwnOrigin(origin, q)
+	}
+	u, err := url.Parse(origin)
+	if err == nil && strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), r.Public.Hostname()) {
+		return origin == r.Public.Scheme+"://"+r.Public.Host
+	}
+	return isOwnOrigin(origin, q)
 }
 
 // allows reports whether pages of origin, which live elsewhere, may connect.

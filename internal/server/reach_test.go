@@ -44,6 +44,9 @@ func TestThePublicAddressIsLetInAndNothingElse(t *testing.T) {
 		{"127.0.0.1:5000", "https://lab.example", 403},
 		{"lab.example:8443", "https://evil.example", 403},
 		{"lab.example:8443", "null", 403},
+		{"lab.example:8443", "http://lab.example:8443", 403},
+		{"lab.example", "http://lab.example", 403},
+		{"lab.example", "https://lab.example", 403},
 		{"lab.example:8443", "https://lab.example:8443/", 403},
 	} {
 		header := map[string]string{"Host": c.host}

@@ -85,7 +85,7 @@ func (x *signIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Without Path, the browser takes the folder of this address, which may be below a proxy's path.
 	http.SetCookie(w, &http.Cookie{
 		Name: x.s.gate.cookies.Name(), Value: x.s.gate.cookies.Make(t), MaxAge: int(access.CookieAge.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: isOverTLS(r),
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: x.s.o.Reach.isOverTLS(r),
 	})
 	if !wantsPage(r) {
 		w.WriteHeader(http.StatusNoContent)
@@ -118,10 +118,13 @@ func (x *signIn) show(w http.ResponseWriter, status int, problem, next string) {
 	_, _ = w.Write([]byte(page)) // if it fails, the client is gone
 }
 
-// isOverTLS reports whether the page that signs in came over TLS. Its origin says so even where the proxy does not; guard
-// has judged it.
-func isOverTLS(r *http.Request) bool {
-	return scheme(r) == "https" || strings.HasPrefix(r.Header.Get("Origin"), "https://")
+// isOverTLS reports whether the page that signs in came over TLS. Its origin, which guard has judged, says so even
+// where the proxy does not. What comes over TLS, or is no page, is not asked what it says of itself.
+func (r *Reach) isOverTLS(q *http.Request) bool {
+	if from := q.Header.Get("Origin"); q.TLS == nil && from != "" {
+		return strings.HasPrefix(from, "https://")
+	}
+	return q.TLS != nil || r.Public != nil && r.Public.Scheme == "https" || scheme(q) == "https"
 }
 
 // wantsPage reports whether r is a browser's, and not a program's or a script's.

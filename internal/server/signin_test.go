@@ -1,8 +1,10 @@
 package server
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -144,10 +146,57 @@ func TestABrowserSignsInAndLooksByItsCookie(t *testing.T) {
 
 func TestACookieIsSecureWhereThePageIs(t *testing.T) {
 	g := newGuarded(t, false)
-	h := http.Header{"X-Forwarded-Proto": {"https"}, "Accept": {forScript}}
-	res, _ := g.ask("POST", "/signin", "token="+g.token[reader], h)
-	if res.StatusCode != 204 || !strings.Contains(res.Header.Get("Set-Cookie"), "; Secure") {
-		t.Errorf("%d %s", res.StatusCode, res.Header.Get("Set-Cookie"))
+	public, err := ParsePublicURL("https://lab.example/sub/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, public, forwarded, origin string
+		tls, secure                     bool
+	}{
+		{"on loopback", "", "", "", false, false},
+		{"a proxy says https", "", "https", "", false, true},
+		{"the page says https", "", "", "https://lab.example", false, true},
+		{"the public URL says https", "https", "", "", false, true},
+		{"the page says so too", "https", "", "https://lab.example", false, true},
+		{"a page on loopback beside a public URL", "https", "", "http://127.0.0.1", false, false},
+		{"TLS", "", "", "", true, true},
+		{"TLS, and a forged header", "", "http", "", true, true},
+	} {
+		g.Server.o.Reach, g.Server.o.AnyHost = Reach{}, true
+		if c.public != "" {
+			g.Server.o.Reach.Public = public
+		}
+		r := httptest.NewRequest("POST", "/signin", strings.NewReader("token="+g.token[reader]))
+		r.Host = "lab.example"
+		if strings.Contains(c.origin, "127.0.0.1") {
+			r.Host = "127.0.0.1"
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for name, value := range map[string]string{"X-Forwarded-Proto": c.forwarded, "Origin": c.origin} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		if c.tls {
+			r.TLS = &tls.ConnectionState{}
+		}
+		w := httptest.NewRecorder()
+		g.Server.http.Handler.ServeHTTP(w, r)
+		if secure := strings.Contains(w.Header().Get("Set-Cookie"), "; Secure"); w.Code != 204 || secure != c.secure {
+			t.Errorf("%s: %d %s", c.name, w.Code, w.Header().Get("Set-Cookie"))
+		}
+	}
+}
+
+// A page that is let in has a token of its own. It must not set the browser's cookie for ours.
+func TestAPageThatLivesElsewhereDoesNotSignIn(t *testing.T) {
+	g := newGuarded(t, false)
+	g.Server.o.Reach.Origins = []string{site}
+	h := http.Header{"Origin": {site}, "Accept": {forScript}}
+	res, says := g.ask("POST", "/signin", "token="+g.token[reader], h)
+	if res.StatusCode != 403 || res.Header.Get("Set-Cookie") != "" || res.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("%d %s", res.StatusCode, says)
 	}
 }
 
