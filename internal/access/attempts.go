@@ -40,7 +40,7 @@ type attempts struct {
 // NewAttempts returns Attempts without any.
 func NewAttempts() *Attempts {
 	return &Attempts{now: time.Now, of: map[netip.Addr]*list.Element{}, refused: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "stripchart_sign_in_refused_total", Help: "Attempts to sign in that were not looked at, because too many from the same address had failed.",
+		Name: "stripchart_sign_in_refused_total", Help: "Attempts to sign in with a wrong token that were answered 429, because too many from the same address had failed.",
 	})}
 }
 

@@ -146,7 +146,7 @@ func New(o Options) (*Server, error) {
 		o.API.Register(func(pattern string, h http.Handler) { s.route(pattern, needRead, api.Refuse, h) })
 	}
 	if o.Tokens != nil {
-		s.route(signInPath, needNothing, plainForm, &signIn{s, attempts})
+		s.route(signInPath, needNothing, plainForm, &signIn{s: s, attempts: attempts})
 	}
 	s.route("/", needNothing, plainForm, page)
 	mux := http.NewServeMux()

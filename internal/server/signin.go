@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 
 	"stripchart/internal/access"
 	"stripchart/internal/httperr"
@@ -42,10 +43,12 @@ const (
 )
 
 // signIn shows a form for a token, and answers the form, or a program, with a cookie. The answer to
-// a wrong token is always the same; an address with too many wrong ones has to wait.
+// a wrong token is always the same, until there were too many from an address: then it says so. A right one never waits.
 type signIn struct {
 	s        *Server
 	attempts *access.Attempts
+
+	proxyLogged sync.Once
 }
 
 func (x *signIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -60,12 +63,6 @@ func (x *signIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusMethodNotAllowed, "method_not_allowed", "use GET for the page, and POST to sign in")
 		return
 	}
-	peer := peerOf(r)
-	if wait := x.attempts.Wait(peer); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		x.refuse(w, r, "", &refusal{status: http.StatusTooManyRequests, code: codeTooManyAttempts, message: "too many attempts to sign in have failed; try again in a minute"})
-		return
-	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxSignIn)
 	if err := r.ParseForm(); err != nil {
 		x.refuse(w, r, "", &refusal{status: http.StatusBadRequest, code: codeBadSignIn, message: "the form cannot be read; send token=sc_... as application/x-www-form-urlencoded"})
@@ -75,8 +72,7 @@ func (x *signIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t := x.s.gate.tokens.Find(strings.TrimSpace(r.PostForm.Get("token")))
 	switch {
 	case t == nil:
-		x.attempts.Failed(peer)
-		x.refuse(w, r, next, errBadToken)
+		x.wrong(w, r, next)
 		return
 	case t.Scope != access.Read: // so that no cookie can write
 		x.refuse(w, r, next, errScope(t.Session(), access.Read))
@@ -93,6 +89,24 @@ func (x *signIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Location", localPath(next))
 	w.WriteHeader(http.StatusSeeOther)
+}
+
+// wrong answers a token that is not valid. Only such ones are counted and have to wait: behind a proxy that is not
+// known (--trusted-proxy) all clients have one address, and a stranger's attempts must not keep the others out.
+func (x *signIn) wrong(w http.ResponseWriter, r *http.Request, next string) {
+	if len(x.s.o.Reach.Proxies) == 0 && r.Header.Get("X-Forwarded-For") != "" {
+		x.proxyLogged.Do(func() {
+			x.s.o.Log.Warn("a request came through a proxy that is not known, so wrong tokens of all its clients count as those of one address; name the proxy with --trusted-proxy", "peer", r.RemoteAddr)
+		})
+	}
+	peer := peerOf(r)
+	if wait := x.attempts.Wait(peer); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		x.refuse(w, r, next, &refusal{status: http.StatusTooManyRequests, code: codeTooManyAttempts, message: "too many attempts to sign in have failed; try again in a minute, or with a token that is valid"})
+		return
+	}
+	x.attempts.Failed(peer)
+	x.refuse(w, r, next, errBadToken)
 }
 
 // refuse answers with the page and what is wrong, or, for a program, with an error.

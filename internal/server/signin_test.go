@@ -256,9 +256,23 @@ func TestManyFailedSignInsHaveToWaitAndOthersNot(t *testing.T) {
 	if refused == 0 || waited <= 0 || waited > time.Minute {
 		t.Errorf("%d attempts were refused, for up to %v", refused, waited)
 	}
+	// Behind a proxy the stranger has the address of everybody.
+	if res, says := g.signIn(c, g.token[reader], "", forScript); res.StatusCode != 204 {
+		t.Errorf("a right token: %d %s", res.StatusCode, says)
+	}
 	// Whoever has signed in is not concerned.
 	if res, _ := g.ask("GET", "/api/v1/labels", "", g.header(signedIn)); res.StatusCode != 200 {
 		t.Errorf("by a cookie: %d", res.StatusCode)
+	}
+}
+
+func TestAProxyThatIsNotKnownIsNamedOnceInTheLog(t *testing.T) {
+	g := newGuarded(t, false)
+	for range 3 {
+		g.ask("POST", "/signin", "token=sc_wrong", http.Header{"X-Forwarded-For": {"192.0.2.1"}, "Accept": {forScript}})
+	}
+	if n := strings.Count(g.log.String(), "--trusted-proxy"); n != 1 {
+		t.Errorf("%d times:\n%s", n, g.log.String())
 	}
 }
 
