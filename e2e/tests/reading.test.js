@@ -100,6 +100,36 @@ test(
   }),
 );
 
+test(
+  'the crosshair of the keys stands on the sample that is read, while the paper moves on',
+  scene(async scene => {
+    const program = await scene.start();
+    const tab = await scene.open(`${program.url}/?window=1m&chart=load1`);
+    await until('the history', async () => ((await tab.timesOfCharts())[0]?.length ?? 0) > 3);
+    await tab.page.locator('.u-over').waitFor();
+    for (let i = 0; i < 12 && !(await tab.page.locator('.plot:focus-visible').count()); i++)
+      await tab.page.keyboard.press('Tab');
+    await tab.page.keyboard.press('ArrowLeft');
+    const stands = () => tab.page.evaluate(() => window.stripchart.charts()[0]?.crosshair ?? 0);
+    await until('the crosshair', async () => (await stands()) > 0);
+    const told = await tab.page.locator('.pointed').innerText();
+    const at = await stands();
+    for (let i = 0; i < 3; i++) {
+      const newest = (await tab.timesOfCharts())[0]?.at(-1) ?? 0;
+      await until(
+        'a sample that comes meanwhile',
+        async () => ((await tab.timesOfCharts())[0]?.at(-1) ?? 0) > newest,
+      );
+      assert.equal(await tab.page.locator('.pointed').innerText(), told);
+      const now = await stands();
+      assert.ok(Math.abs(now - at) <= 20, `the crosshair went from ${at} to ${now}, which is another sample`);
+    }
+    await tab.page.keyboard.press('p');
+    await until('the time to be held', async () => (await tab.page.locator('.pinned').count()) === 1);
+    assert.equal(await tab.page.locator('.u-cursor-x').isVisible(), false, 'one line marks one time');
+  }),
+);
+
 /**
  * Where a chart's paper is, once something is drawn on it.
  *

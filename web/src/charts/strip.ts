@@ -277,8 +277,21 @@ export class Strip {
 
   /** Moves the crosshair to a time, or away. */
   point(time: number | null): void {
-    const left = time === null ? -10 : this.#plot.valToPos(time, 'x');
-    this.#plot.setCursor({ left, top: time === null ? -10 : 0 });
+    this.#plot.setCursor(time === null ? { left: -10, top: -10 } : { left: this.#leftOf(time), top: 0 });
+  }
+
+  /** The time at which the crosshair stands, Unix ms; null where it is not on the paper. */
+  get crosshair(): number | null {
+    const { left = -1 } = this.#plot.cursor;
+    return left < 0 ? null : Math.round(this.#plot.posToVal(left, 'x'));
+  }
+
+  /**
+   * The place of a time on the paper as it will be drawn next, CSS pixels. uPlot moves its scale later than `show` is
+   * called: by the scale that it has until then the crosshair would come to stand on a newer sample.
+   */
+  #leftOf(time: number): number {
+    return ((time - this.#from) / (this.#to - this.#from)) * this.#plot.over.clientWidth;
   }
 
   /** The time of the sample `by` samples after `time` on what is shown, the last one where `time` is null; null for none. */
@@ -302,7 +315,7 @@ export class Strip {
       this.#plot.setCursor({ left: -10, top: -10 });
       this.#options.hovered(null);
     } else {
-      this.#plot.setCursor({ left: this.#plot.valToPos(time, 'x'), top: cursor.top ?? 0 });
+      this.#plot.setCursor({ left: this.#leftOf(time), top: cursor.top ?? 0 });
     }
   }
 
@@ -344,6 +357,8 @@ export class Strip {
 
   /** Marks a time that is held, null for none. */
   pin(time: number | null): void {
+    // Two lines at one place would be one that looks like neither.
+    this.#plot.over.toggleAttribute('data-held', time !== null && time === this.#options.hover());
     if (time === this.#pin) return;
     this.#pin = time;
     this.#plot.redraw(false);

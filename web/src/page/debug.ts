@@ -42,6 +42,8 @@ export interface ChartDump {
   readonly reading: boolean;
   /** When its recording began, Unix ms, where that is on the paper. */
   readonly began: number | null;
+  /** The time at which its crosshair stands, Unix ms; null for nowhere. */
+  readonly crosshair: number | null;
   readonly series: readonly SeriesDump[];
 }
 
@@ -82,6 +84,7 @@ function dumpChart(page: Page, view: View): ChartDump {
     live: page.time.fixed.value === null,
     reading: view.reading,
     began: view.began,
+    crosshair: view.crosshair,
     series: view.lines.map(dumpSeries),
   };
 }

@@ -152,6 +152,11 @@ export class View implements Drawable {
     this.#strip?.point(time);
   }
 
+  /** The time at which the crosshair stands, Unix ms; null for nowhere. */
+  get crosshair(): number | null {
+    return this.#strip?.crosshair ?? null;
+  }
+
   /** The time of the sample `by` samples away from `time`, the last one where `time` is null; null for no sample. */
   step(time: number | null, by: number): number | null {
     return this.#strip?.step(time, by) ?? null;
