@@ -76,6 +76,8 @@ test(
     await tab.untilSamples(3);
     await tab.page.keyboard.press(' ');
     const paused = await untilShown(tab, 'a page that stands still', ({ live }) => !live);
+    const says = () => tab.page.locator('.condition').innerText();
+    await until('the page to say that it is not live', async () => (await says()).startsWith('paused'));
     const held = (await tab.times()).length;
     const meanwhile = await until('samples that come meanwhile', async () => {
       const times = await tab.times();

@@ -169,6 +169,8 @@ export const MAX = 'max';
 // The overview
 
 export const OVERVIEW = 'Overview';
+/** Behind a value of the overview while the charts show another time. */
+export const NOW = '· now';
 export const MORE_HOSTS = 'There are more hosts than the server tells at once.';
 export const readingOf = (title: string, host: string) => `${title} of ${host}`;
 export const chartsOf = (host: string) => `Show the charts of ${host}`;

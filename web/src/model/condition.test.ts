@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ChartFacts, chartState, condition, type Facts } from './condition.ts';
+import { type ChartFacts, chartState, condition, type Facts, told } from './condition.ts';
 import { formatTime } from './format.ts';
 
 const NOW = 1_544_608_800_000;
@@ -118,4 +118,10 @@ describe('a chart', () => {
     const { text: said, fault } = chartState({ ...chart, ...facts }, NOW);
     expect([said, fault]).toEqual([text, /stale|disk/.test(text)]);
   });
+});
+
+test('nothing is said to be live while the charts stand still, and faults are told nevertheless', () => {
+  expect(told(condition(live), false)).toMatchObject({ kind: 'live', title: 'live' });
+  expect(told(condition(live), true)).toMatchObject({ kind: 'past', title: 'paused' });
+  expect(told(condition({ ...live, newest: NOW - 12_000 }), true)).toMatchObject({ kind: 'stale' });
 });

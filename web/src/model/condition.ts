@@ -155,3 +155,11 @@ function awayCondition({ lostSince, now }: Facts): Condition {
   const detail = texts.away(sinceText(lostSince!, now));
   return { kind: 'lost', title: texts.NO_SERVER, detail };
 }
+
+/** What the head of the page says: nothing is live in a stretch of time that stands still. Faults are told there too. */
+export function told(
+  condition: Condition,
+  fixed: boolean,
+): { readonly kind: string } & Omit<Condition, 'kind'> {
+  return fixed && condition.kind === 'live' ? { ...condition, kind: 'past', title: texts.PAUSED } : condition;
+}

@@ -22,7 +22,12 @@ function Present({ page }: { page: Page }) {
   const host = page.host.value;
   const chosen = host === null ? rows : rows.filter(row => row.host === host);
   return (
-    <section class="overview" aria-label={texts.OVERVIEW} ref={place}>
+    <section
+      class="overview"
+      data-past={!!page.time.fixed.value || undefined}
+      aria-label={texts.OVERVIEW}
+      ref={place}
+    >
       {chosen.length === 1 && <Readings page={page} row={chosen[0]!} />}
       {chosen.length > 1 && <Hosts page={page} rows={chosen} />}
       {overview.crowded.value && chosen.length > 1 && <p class="note">{texts.MORE_HOSTS}</p>}
@@ -41,7 +46,10 @@ function Readings({ page, row }: { page: Page; row: HostRow }) {
             title={texts.readingOf(reading.title, row.host)}
             onClick={() => page.reveal(reading.id)}
           >
-            <span class="name">{reading.title}</span>
+            <span class="name">
+              {reading.title}
+              <Now page={page} />
+            </span>
             <span class="value">
               {reading.value} <small>{reading.of}</small>
             </span>
@@ -53,6 +61,11 @@ function Readings({ page, row }: { page: Page; row: HostRow }) {
   );
 }
 
+/** Says that the values are of now, where the charts below are not. */
+function Now({ page }: { page: Page }) {
+  return page.time.fixed.value && <small> {texts.NOW}</small>;
+}
+
 /** A row for each host. A click on its name shows its charts. */
 function Hosts({ page, rows }: { page: Page; rows: readonly HostRow[] }) {
   const now = page.clock.now();
@@ -60,7 +73,10 @@ function Hosts({ page, rows }: { page: Page; rows: readonly HostRow[] }) {
     <table class="hosts">
       <thead>
         <tr>
-          <th scope="col">{texts.HOST}</th>
+          <th scope="col">
+            {texts.HOST}
+            <Now page={page} />
+          </th>
           {rows[0]!.readings.map(({ id, title }) => (
             <th key={id} scope="col" class={id}>
               {title}
