@@ -17,7 +17,13 @@ import (
 type pushing struct {
 	Name  string   `arg:"" help:"Name of the series, such as rtt_ms. Lines with several numbers (a=1 b=2, or a JSON object) become the series NAME_a and NAME_b."`
 	Label []string `help:"A label of the series, name=value; may be given several times." placeholder:"NAME=VALUE" sep:"none"`
-	To    string   `help:"Address of the server." default:"http://127.0.0.1:5000" placeholder:"URL"`
+	To    string   `help:"Address of the server; without it http://127.0.0.1:5000." default:"http://127.0.0.1:5000" placeholder:"URL"`
+}
+
+// Help is the end of push --help. The page, and the server's answer to a path without a meaning, have the line of curl too.
+func (o *pushing) Help() string {
+	return "A server takes numbers from curl as well:\n\n" +
+		"  curl -d 42 http://127.0.0.1:5000/api/v1/push/my_number"
 }
 
 func (o *pushing) check(as calling) error {

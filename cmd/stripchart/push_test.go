@@ -171,6 +171,15 @@ func TestLinesThatCannotBeReadAreNamedAndTheRestIsSent(t *testing.T) {
 	}
 }
 
+func TestHelpOfPushNamesTheLineOfCurlAndTheServer(t *testing.T) {
+	code, said, _ := command(t, nil, "push", "--help")
+	for _, want := range []string{"curl -d 42 http://127.0.0.1:5000/api/v1/push/my_number", "without it http://127.0.0.1:5000"} {
+		if code != exitOK || !strings.Contains(strings.Join(strings.Fields(said), " "), want) {
+			t.Errorf("exit code %d: %q is not in %s", code, want, said)
+		}
+	}
+}
+
 func TestPushSaysWhatIsWrongWithItsArguments(t *testing.T) {
 	web := httptest.NewServer(http.NotFoundHandler()) // something else listens there
 	defer web.Close()

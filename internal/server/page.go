@@ -221,5 +221,5 @@ func accepts(r *http.Request, encoding string) bool {
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
-	fail(w, r, http.StatusNotFound, "not_found", "there is nothing here; the page is at /, the routes are in the README")
+	fail(w, r, http.StatusNotFound, "not_found", "there is nothing here; the page is at /, and numbers are written like this: curl -d 42 http://HOST:PORT/api/v1/push/my_number")
 }

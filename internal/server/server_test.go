@@ -191,6 +191,12 @@ func TestErrorsAreJSONWithACode(t *testing.T) {
 	}
 }
 
+func TestAPathWithoutAMeaningIsAnsweredWithTheLineThatWritesANumber(t *testing.T) {
+	if b := body(t, ask(newServer(t, false), "GET", "/nothing", nil)); !strings.Contains(b, "curl -d 42 http://HOST:PORT/api/v1/push/my_number") {
+		t.Error(b)
+	}
+}
+
 // A fault of a handler is seen, counted, and costs its own request only.
 func TestAPanicIsAnErrorThatIsCounted(t *testing.T) {
 	var log bytes.Buffer

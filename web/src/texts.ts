@@ -206,6 +206,10 @@ export const THEME_ACTIONS = {
   dark: 'Dark theme',
 } as const;
 
+// Numbers of one's own
+
+export const OWN_NUMBERS = 'Add your own numbers';
+
 // Keys
 
 export const KEY_HELP: readonly (readonly [string, string])[] = [

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 /** Most that opening the page may cost, and most with what it fetches once it is live, gzipped bytes. */
 const BUDGET = 90_000;
-const BUDGET_LIVE = 95_000;
+const BUDGET_LIVE = 96_000;
 
 const root = join(import.meta.dirname, '..');
 let outDir = '';

@@ -1,5 +1,6 @@
 import { useComputed, useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { writingLines } from '../model/writing.ts';
 import { type Command, commands, type Question } from '../page/commands.ts';
 import type { Page } from '../page/page.ts';
 import * as texts from '../texts.ts';
@@ -77,6 +78,14 @@ function Bar({ page, question }: { page: Page; question: Question }) {
         ))}
       </div>
       {list.length === 0 && <p class="nothing">{texts.NOTHING_FOUND}</p>}
+      {question === 'charts' && (
+        <div class="own">
+          {texts.OWN_NUMBERS}
+          {writingLines(document.baseURI).map(line => (
+            <pre key={line}>{line}</pre>
+          ))}
+        </div>
+      )}
       {page.whole.value === false && <p class="nothing">{texts.MORE_SERIES}</p>}
     </dialog>
   );

@@ -80,6 +80,15 @@ function PageMenu({ page }: { page: Page }) {
             type="button"
             onClick={() => {
               close();
+              page.ask('charts');
+            }}
+          >
+            {texts.OWN_NUMBERS}
+          </button>
+          <button
+            type="button"
+            onClick={() => {
+              close();
               page.help.value = true;
             }}
           >
