@@ -433,7 +433,7 @@ func TestAPageThatCameOverTLSIsKnownByItsOrigin(t *testing.T) {
 				r.Header.Set(name, value)
 			}
 		}
-		if got := isOverTLS(r); got != c.want {
+		if got := (&Reach{}).isOverTLS(r); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
