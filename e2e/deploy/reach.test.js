@@ -33,28 +33,28 @@ before(async () => {
 after(() => browser?.close());
 
 /**
- * nginx with TLS before two programs: at / with nothing but what a WebSocket cannot do without, below a path as
+ * nginx with TLS before three programs: at / with nothing but what a WebSocket cannot do without, below a path as
  * docs/OPERATIONS.md says, and below a path that nginx removes.
  *
  * @param {import('../support/scene.js').Scene} scene
- * @param {{ atRoot: { program: number, port: number }, below: { program: number, kept: number, removed: number } }} at ports
+ * @param {Record<'atRoot' | 'kept' | 'removed', { program: number, port: number }>} at ports
  * @param {{ certificate: string, key: string }} pair
  */
-async function startSites(scene, { atRoot, below }, { certificate, key }) {
+async function startSites(scene, { atRoot, kept, removed }, { certificate, key }) {
   const operations = await readFile(join(ROOT, 'docs', 'OPERATIONS.md'), 'utf8');
   let site = /^```nginx\n(server \{\n {4}listen 443 ssl;[^`]*)```/m.exec(operations)?.[1] ?? '';
   for (const [from, to] of [
-    ['listen 443 ssl;', `listen 127.0.0.1:${below.kept} ssl;`],
+    ['listen 443 ssl;', `listen 127.0.0.1:${kept.port} ssl;`],
     ['/etc/ssl/certs/lab.pem', certificate],
     ['/etc/ssl/private/lab.key', key],
-    ['http://127.0.0.1:5000;', `http://127.0.0.1:${below.program};`],
+    ['http://127.0.0.1:5000;', `http://127.0.0.1:${kept.program};`],
   ]) {
     assert.ok(site.includes(from), `docs/OPERATIONS.md has a site with ${from}`);
     site = site.replace(from, () => to);
   }
   const removing = site
-    .replace(`listen 127.0.0.1:${below.kept} ssl;`, `listen 127.0.0.1:${below.removed} ssl;`)
-    .replace(`http://127.0.0.1:${below.program};`, `http://127.0.0.1:${below.program}/;`)
+    .replace(`listen 127.0.0.1:${kept.port} ssl;`, `listen 127.0.0.1:${removed.port} ssl;`)
+    .replace(`http://127.0.0.1:${kept.program};`, `http://127.0.0.1:${removed.program}/;`)
     .replace(/^map [\s\S]*/m, '');
   const port = await freePort();
   return runNginx(
@@ -92,13 +92,21 @@ test(
       ...['serve', '--insecure'],
       ...['--public-url', `https://${NAME}:${kept}/stripchart/`, '--trusted-proxy', '127.0.0.1'],
     );
+    const other = await scene.start(
+      ...['--interval', '200ms', '--insecure'],
+      ...['--public-url', `https://${NAME}:${removed}/stripchart/`, '--trusted-proxy', '127.0.0.1'],
+    );
     await startSites(
       scene,
-      { atRoot: { program: root.port, port: atRoot }, below: { program: sub.port, kept, removed } },
+      {
+        atRoot: { program: root.port, port: atRoot },
+        kept: { program: sub.port, port: kept },
+        removed: { program: other.port, port: removed },
+      },
       pair,
     );
 
-    // All that is to be seen below /stripchart/ comes from a collector that has to get through nginx, too.
+    // All that is to be seen where the path is kept comes from a collector that has to get through nginx, too.
     const collector = startChild(stripchart(), [
       ...['collect', '--bus', `https://127.0.0.1:${kept}/stripchart/`, '--ca-file', pair.certificate],
       ...['--interval', '200ms', '--data-dir', scene.path('collector')],
