@@ -33,6 +33,15 @@ func (t *Token) Session() Session {
 	}
 }
 
+// Owner tells the sessions of one token from those of others; "" without one. It is no secret, and the same
+// before and after the file is read anew.
+func (s Session) Owner() string {
+	if s.token == nil {
+		return ""
+	}
+	return s.token.SHA256
+}
+
 type sessionKey struct{}
 
 // With returns a context with a session.

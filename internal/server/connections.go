@@ -332,7 +332,7 @@ func Accept(r *http.Request) (socketio.Session, error) {
 		s.Address = peer.String()
 	}
 	if by := access.Of(r.Context()); by.Name != "" {
-		s.Data = &by
+		s.Data, s.Owner = &by, by.Owner()
 	}
 	return s, nil
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -94,22 +96,71 @@ func TestThePollingSessionOfARemovedTokenIsEnded(t *testing.T) {
 	})
 }
 
-// A session that was opened by a token, and enters a namespace when the token is gone, is refused.
+// A connection that was opened by a token, and enters a namespace when the token is gone, is refused.
 func TestAConnectionDoesNotOutliveItsTokenBeforeItEnters(t *testing.T) {
+	g := newGuarded(t, false)
+	dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP(g.header(reader))}
+	c, early, _, err := dialer.Dial(t.Context(), "ws://"+g.address+"/socket.io/?EIO=4&transport=websocket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(testkit.Patience))
+	g.remove(reader)
+	if err := ws.WriteFrame(c, ws.MaskFrame(ws.NewTextFrame([]byte("40/live,")))); err != nil {
+		t.Fatal(err)
+	}
+	in := io.Reader(c)
+	if early != nil {
+		in = early
+	}
+	for said := ""; ; {
+		frame, err := ws.ReadFrame(in)
+		if err != nil {
+			t.Fatalf("%v, after %s", err, said)
+		}
+		if said = string(frame.Payload); strings.HasPrefix(said, "44/live,") && strings.Contains(said, codeBadToken) {
+			return
+		} else if strings.HasPrefix(said, "4") {
+			t.Fatalf("the answer to the CONNECT: %s", said)
+		}
+	}
+}
+
+// The id of a session is in URLs, which proxies log: alone it opens nothing.
+func TestAPollingSessionIsUsedOnlyWithTheTokenThatOpenedIt(t *testing.T) {
 	g := newGuarded(t, false)
 	_, opening := g.ask("GET", "/socket.io/?EIO=4&transport=polling", "", g.header(reader))
 	sid, _, _ := strings.Cut(strings.TrimPrefix(opening, `0{"sid":"`), `"`)
 	at := "/socket.io/?EIO=4&transport=polling&sid=" + sid
-	g.remove(reader)
-	if res, _ := g.ask("POST", at, "40/live,", g.header(reader)); res.StatusCode != 401 {
-		t.Errorf("with the removed token: %d", res.StatusCode)
+	for _, by := range []string{nobody, boundReader, expired, removedCookie} {
+		for _, method := range []string{"GET", "POST"} {
+			if res, body := g.ask(method, at, "40/live,", g.header(by)); res.StatusCode != 403 {
+				t.Errorf("%s by %s: %d %s", method, by, res.StatusCode, body)
+			}
+		}
+		dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP(g.header(by))}
+		c, _, _, err := dialer.Dial(t.Context(), "ws://"+g.address+"/socket.io/?EIO=4&transport=websocket&sid="+sid)
+		if status, is := errors.AsType[ws.StatusError](err); !is || status != 403 {
+			t.Errorf("an upgrade by %s: %v", by, err)
+		}
+		if c != nil {
+			c.Close()
+		}
 	}
-	if res, body := g.ask("POST", at, "40/live,", http.Header{}); res.StatusCode != 200 {
-		t.Fatalf("%d %s", res.StatusCode, body)
+	// The session has not noticed, and it is one of the token, however that is shown.
+	if res, body := g.ask("POST", at, "40/live,", g.header(signedIn)); res.StatusCode != 200 {
+		t.Errorf("by the cookie: %d %s", res.StatusCode, body)
 	}
-	if _, body := g.ask("GET", at, "", http.Header{}); !strings.Contains(body, `44/live,`) || !strings.Contains(body, codeBadToken) {
-		t.Errorf("the answer to the CONNECT: %s", body)
+	if _, body := g.ask("GET", at, "", g.header(reader)); !strings.Contains(body, "40/live,") {
+		t.Errorf("by the header: %s", body)
 	}
+	dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP(g.header(reader))}
+	c, _, _, err := dialer.Dial(t.Context(), "ws://"+g.address+"/socket.io/?EIO=4&transport=websocket&sid="+sid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
 }
 
 // An export may take long: it ends in the middle, in a way that its client notices.

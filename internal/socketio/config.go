@@ -81,6 +81,10 @@ type Config struct {
 type Session struct {
 	// Address is the key by which MaxConnsPerAddr counts.
 	Address string
+	// Owner says whose the connection is; "": nobody's in particular. Each further request of a polling session and
+	// its upgrade must have the same Owner, or it is refused with 403: the session's id is part of URLs, which
+	// proxies log, and alone it opens nothing.
+	Owner string
 	// Data is the application's own, for example who signed in and what they may see.
 	// Each connection holds it until its end.
 	Data any

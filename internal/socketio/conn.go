@@ -57,8 +57,9 @@ type Conn struct {
 	server   *Server
 	id       string // of the session; a secret of the client
 	addr     *address
-	data     any   // Session.Data
-	protocol uint8 // protocol3 or protocol4
+	data     any    // Session.Data
+	owner    string // Session.Owner
+	protocol uint8  // protocol3 or protocol4
 
 	// app makes the calls into the application one at a time; it guards the
 	// fields up to mu. It is locked before mu.

@@ -38,6 +38,7 @@ func refuse(status, code int, message string) refusal {
 var (
 	refuseTransport = refuse(http.StatusBadRequest, codeTransport, "Transport unknown")
 	refuseSession   = refuse(http.StatusBadRequest, codeSession, "Session ID unknown")
+	refuseOwner     = refuse(http.StatusForbidden, codeForbidden, "Session of another token")
 	refuseMethod    = refuse(http.StatusBadRequest, codeMethod, "Bad handshake method")
 	refuseRequest   = refuse(http.StatusBadRequest, codeRequest, "Bad request")
 	refuseProtocol  = refuse(http.StatusBadRequest, codeProtocol, "Unsupported protocol version")
@@ -122,6 +123,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (re
 		switch {
 		case c == nil:
 			return refuseSession, false
+		case c.owner != "" && c.owner != session.Owner:
+			return refuseOwner, false
 		case c.protocol != protocol:
 			return refuseRequest, false
 		case transport == "websocket":
@@ -137,7 +140,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values) (re
 	if err != nil {
 		return refuseBusy(err), false
 	}
-	c := &Conn{server: s, id: newID(), addr: addr, data: session.Data, protocol: protocol}
+	c := &Conn{server: s, id: newID(), addr: addr, data: session.Data, owner: session.Owner, protocol: protocol}
 	c.encoding.legacy = protocol == protocol3
 	if transport == "websocket" {
 		return s.openWebSocket(c, w, r)

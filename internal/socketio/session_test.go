@@ -27,7 +27,7 @@ func TestTheSessionOfTheHandshakeTravelsWithTheConnection(t *testing.T) {
 	c := st.dial("EIO=4&transport=websocket&user=ada")
 	c.expectPrefix("0")
 	c.send("40")
-	mustBe("websocket", Session{"network of ada", int64(1)})
+	mustBe("websocket", Session{Address: "network of ada", Data: int64(1)})
 
 	status, body := st.do("GET", polling4+"&user=bob", "")
 	if status != 200 {
@@ -35,14 +35,14 @@ func TestTheSessionOfTheHandshakeTravelsWithTheConnection(t *testing.T) {
 	}
 	q := session(t, body)
 	st.expect("POST", q, "40", 200, "ok")
-	s := mustBe("polling", Session{"network of bob", int64(2)})
+	s := mustBe("polling", Session{Address: "network of bob", Data: int64(2)})
 	st.expect("GET", q, "", 200, "40")
 	up := st.dial(strings.Replace(q, "polling", "websocket", 1))
 	up.send("2probe")
 	up.expect("3probe")
 	up.send("5")
 	eventually(t, "the upgrade", func() bool { return st.server.Stats().Polling == 0 })
-	if got := s.Conn().Session(); got != (Session{"network of bob", int64(2)}) {
+	if got := s.Conn().Session(); got != (Session{Address: "network of bob", Data: int64(2)}) {
 		t.Errorf("after the upgrade: %+v", got)
 	}
 }
