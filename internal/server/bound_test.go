@@ -293,3 +293,16 @@ func TestABoundPageOfTheRecipeIsShownItsOwnSeries(t *testing.T) {
 		}
 	}
 }
+
+// How long the parts of a query took tells how much there is that the reader may not see.
+func TestABoundReaderGetsNoStatisticsOfItsQueries(t *testing.T) {
+	g := newGuarded(t, false)
+	for _, path := range []string{"/api/v1/query?query=temperature&stats=all", "/api/v1/query_range?query=temperature&start=0&end=10&step=1&stats=all"} {
+		for by, want := range map[string]bool{reader: true, boundReader: false} {
+			res, body := g.ask("GET", path, "", g.header(by))
+			if res.StatusCode != 200 || strings.Contains(body, `"stats"`) != want {
+				t.Errorf("%s by %s: %d %s", path, by, res.StatusCode, body)
+			}
+		}
+	}
+}
