@@ -105,16 +105,23 @@ func proto(h http.Header) string {
 	return ""
 }
 
-// forwardedFor returns the addresses that proxies have added, the first proxy's first. Where both headers
-// come, X-Forwarded-For counts: proxies that write it often pass on a Forwarded that they do not know.
+// forwardedFor returns the addresses that proxies have added, the first proxy's first. A proxy writes one of the
+// headers, and may pass on the other as the client sent it. So where both come and their last addresses differ, neither
+// counts.
 func forwardedFor(h http.Header) (hops []string) {
 	for _, line := range h.Values("X-Forwarded-For") {
 		for hop := range strings.SplitSeq(line, ",") {
 			hops = append(hops, strings.TrimSpace(hop))
 		}
 	}
-	if hops == nil {
-		hops = forwarded(h, "for")
+	others := forwarded(h, "for")
+	if len(hops) == 0 || len(others) == 0 {
+		return append(hops, others...)
+	}
+	x, ok := addressIn(hops[len(hops)-1])
+	y, _ := addressIn(others[len(others)-1])
+	if !ok || x.Unmap() != y.Unmap() {
+		return nil
 	}
 	return hops
 }

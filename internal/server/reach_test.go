@@ -343,7 +343,9 @@ func TestOnlyTrustedProxiesSayWhoseARequestIs(t *testing.T) {
 		"Forwarded, hidden":           {proxy, http.Header{"Forwarded": {"for=_hidden;proto=https"}}, false, proxy, "https"},
 		"Forwarded, quoted":           {proxy, http.Header{"Forwarded": {`for=198.51.100.1;x="a,b;for=1.2.3.4", for=192.0.2.9`}}, false, "192.0.2.9:0", ""},
 		// A proxy that writes X-Forwarded-For and passes on what a client has put into Forwarded.
-		"both headers": {proxy, http.Header{"X-Forwarded-For": {"192.0.2.9"}, "X-Forwarded-Proto": {"http"}, "Forwarded": {"for=198.51.100.1;proto=https"}}, false, "192.0.2.9:0", "http"},
+		"both headers": {proxy, http.Header{"X-Forwarded-For": {"192.0.2.9"}, "X-Forwarded-Proto": {"http"}, "Forwarded": {"for=192.0.2.9;proto=https"}}, false, "192.0.2.9:0", "http"},
+		// The proxy writes one of them, and the other is the client's.
+		"both headers, one forged": {proxy, http.Header{"X-Forwarded-For": {"192.0.2.9"}, "Forwarded": {"for=198.51.100.1"}}, false, proxy, ""},
 	} {
 		if address, proto := seen(t, p, c.peer, c.header, c.secure); address != c.address || proto != c.proto {
 			t.Errorf("%s: %s, %q; want %s, %q", name, address, proto, c.address, c.proto)
