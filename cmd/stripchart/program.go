@@ -216,8 +216,10 @@ func (p *program) openServer(o options, command, host string) (err error) {
 	if err := p.store.SetAddress(url); err != nil {
 		return err
 	}
-	p.log.Info("open this page", "url", url, "version", version)
-	if o.Share {
+	if !o.Share {
+		p.log.Info("open this page", "url", url, "version", version)
+	} else { // without its token, which no log has, the page asks for one
+		p.log.Info("it listens; the link that opens it is printed below", "url", url, "version", version)
 		s := o.share(p.listener.Addr(), reach.Public, p.tokens.AddForRun(), ownAddresses())
 		p.shared = &s
 	}

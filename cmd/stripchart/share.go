@@ -22,6 +22,7 @@ const maxLinks = 8
 type shared struct {
 	links []string
 	onown string // the link for this machine; "" where it is among links
+	local bool   // whether the only link is of loopback
 }
 
 // share returns the links to a server that listens at an address. addresses are the machine's own.
@@ -36,7 +37,7 @@ func (r *reaching) share(at net.Addr, public *url.URL, token string, addresses [
 	}
 	a := listening.Addr()
 	if public == nil && !a.IsUnspecified() {
-		s.links = []string{page(a)}
+		s.links, s.local = []string{page(a)}, a.IsLoopback()
 		return s
 	}
 	if a.IsUnspecified() {
@@ -92,11 +93,16 @@ func (s *shared) print(to io.Writer) {
 		fmt.Fprintf(to, "This machine has no address that others reach. On this machine:\n\n  %s\n\n", s.onown)
 		return
 	}
-	fmt.Fprintf(to, "Whoever has one of these links can look, for as long as this runs:\n\n  %s\n", strings.Join(s.links, "\n  "))
+	if s.local {
+		fmt.Fprintf(to, "Only this machine can open this link; for others, listen on an address that they reach (--listen :PORT):\n\n  %s\n", s.links[0])
+	} else {
+		fmt.Fprintf(to, "Whoever has one of these links can look, for as long as this runs:\n\n  %s\n", strings.Join(s.links, "\n  "))
+	}
 	if s.onown != "" {
 		fmt.Fprintf(to, "\nOn this machine:\n\n  %s\n", s.onown)
 	}
-	fmt.Fprintln(to)
+	fmt.Fprint(to, "\nThe link is to look. To write, a program needs a token: add --token-file FILE here, and make one by\n"+
+		"stripchart token add NAME --scope write --token-file FILE\n\n")
 	if f, is := to.(*os.File); is && isTerminal(f) {
 		fmt.Fprintln(to, code(s.links[0]))
 	}

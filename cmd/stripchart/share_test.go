@@ -73,6 +73,17 @@ func links(n int) (all []string) {
 	return all
 }
 
+func TestSharingSaysWhoCanOpenTheLinkAndHowToWrite(t *testing.T) {
+	for at, want := range map[string]string{"10.0.0.5:5001": "Whoever has one of these links", "127.0.0.1:5001": "Only this machine", "[::1]:5001": "Only this machine"} {
+		s := (&reaching{}).share(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(at)), nil, "sc_x", nil)
+		var said strings.Builder
+		s.print(&said)
+		if got := said.String(); !strings.HasPrefix(got, want) || !strings.Contains(got, "token add NAME --scope write --token-file FILE") {
+			t.Errorf("%s: %s", at, got)
+		}
+	}
+}
+
 // What is on the terminal, as a picture, can be read, and is the link.
 func TestTheCodeOnATerminalIsTheLink(t *testing.T) {
 	const link = "https://192.168.100.100:65535/#token=sc_0123456789012345678901234567890123456789012"
@@ -119,6 +130,9 @@ func TestSharingPrintsOneTokenToLookAndLogsNone(t *testing.T) {
 			t.Fatalf("%v: %s\n%s", err, &printed, p.log)
 		}
 	}
+	if said := printed.String(); !strings.HasPrefix(said, "Only this machine can open this link") {
+		t.Errorf("the link of loopback is printed as %s", said)
+	}
 	if page != p.url+"/" {
 		t.Errorf("the link is to %s, and it listens at %s", page, p.url)
 	}
@@ -160,6 +174,9 @@ func TestSharingPrintsOneTokenToLookAndLogsNone(t *testing.T) {
 		}
 	}
 	p.stop()
+	if log := p.log.String(); strings.Contains(log, "open this page") {
+		t.Errorf("the page is told without its token:\n%s", log)
+	}
 	if log := p.log.String(); strings.Contains(log, token) || strings.Contains(log, "#token") {
 		t.Errorf("the token is in the log:\n%s", log)
 	}
