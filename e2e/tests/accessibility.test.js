@@ -303,8 +303,8 @@ test(
     assert.ok(seen.has('Window'), `reached: ${[...seen].join(', ')}`);
     assert.equal(
       seen.size,
-      controls + 2 + charts.length,
-      `every button, every menu, every chart, the windows and the way to the charts; reached: ${[...seen].join(', ')}`,
+      controls + 3 + charts.length,
+      `every button, every menu, every chart, the windows, the way home and that to the charts; reached: ${[...seen].join(', ')}`,
     );
 
     await page.getByRole('link', { name: 'To the charts' }).focus();

@@ -33,11 +33,13 @@ export function Header({ page }: { page: Page }) {
       >
         {texts.TO_THE_CHARTS}
       </a>
-      <h1 class="brand">
-        <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
-          <path d="M1 12h4l2-7 3.5 11 2.5-8 1.5 4H19" />
-        </svg>
-        <span>{texts.NAME}</span>
+      <h1>
+        <a class="brand" href=".">
+          <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
+            <path d="M1 12h4l2-7 3.5 11 2.5-8 1.5 4H19" />
+          </svg>
+          <span>{texts.NAME}</span>
+        </a>
       </h1>
       <HostChoice page={page} />
       <ConditionLine page={page} />
