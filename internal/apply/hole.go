@@ -53,9 +53,9 @@ const holePatience = 600_000
 
 // judgeSource finds out what is missing before a batch whose number jumps. For each series of the
 // source the missing span begins at the newest time accepted in the last batch that held the series,
-// and ends at the newest time accepted in this batch; both ends are included. The newest time of all
-// batches is not used, because the source's clock may have been ahead. Refused samples are not missing,
-// and they bound no span.
+// and ends when this batch was measured (source.measured); both ends are included. The newest time of
+// all batches is not used, because the source's clock may have been ahead. Refused samples count
+// neither as missing nor as an end of the span.
 //
 // A batch that holds nothing newer of a series than earlier batches gives no end of the span: its
 // samples are late, or the source's clock was set back. The log's times bound the span then. The caller

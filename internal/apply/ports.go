@@ -67,7 +67,7 @@ type Standing struct {
 	Judging   bool // a loss of the log is being judged: its gap is declared later, and only here
 	Rereading bool // the log of a new epoch is being read up to its end: rooms are not told what is known here
 
-	Unrecorded bool   // some of what was shown is not recorded yet,
-	Since      uint64 // from this index of the ring on,
-	Partial    bool   // which the ring does not cover any more
+	Unrecorded bool   // some of what was shown is not recorded yet
+	Since      uint64 // while Unrecorded: the index in the ring of the first entry that is not recorded
+	Partial    bool   // the ring does not go back to Since any more
 }

@@ -57,8 +57,8 @@ const (
 // one. Batches between the two positions are applied without regard to sequence numbers: the saved
 // numbers belong to the saved position, so each of these batches would look like a duplicate.
 type progress struct {
-	// saved is the position that a life before this one has saved; zero: none. Of the log before
-	// it the store may lack the newest unwritten ms, because the machine lost its power.
+	// saved is the position that a life before this one has saved; zero: none. After a loss of power or
+	// a repair, the store may lack up to `unwritten` ms of the log before it.
 	saved     bus.Position
 	unwritten int64
 	// applied is the newest position that this process has applied; zero: none.

@@ -150,8 +150,8 @@ func (x *rooms) refill(r *Room, since int64) {
 		}
 	}
 	n, unseen := len(r.members.byKey), r.crowd.unseen
-	// A series that has a place free but was not written to lately comes in with the next
-	// refill after its next sample: until then the room stays crowded.
+	// Where a place is free, a matching series that was not written to lately gets it at the refill
+	// after its next sample. Until then the room stays crowded.
 	crowded := r.matched()-unseen > n || r.members.free() <= 0 && unseen > 0
 	if r.crowd.set(crowded); n > before || !crowded && unseen > 0 {
 		r.crowd.filled(r.recent.Now())

@@ -20,8 +20,8 @@ const (
 	maxSearchCost = 1_000_000
 	// maxClientCost bounds the same of one connection.
 	maxClientCost = 32_000
-	// roomLinger is how long a room without viewers is kept: a page that reloads
-	// finds its bootstrap.
+	// roomLinger is how long a room without viewers is kept, with what its search has found and
+	// the ids of its series: a page that reloads needs them again.
 	roomLinger = time.Minute
 )
 

@@ -38,7 +38,8 @@
 //     Publish in flight has one XADD in flight.
 //  3. After every reconnect the batches that were acknowledged in the 10 s before
 //     the link was lost are sent again, in order, before anything new. Readers get
-//     them twice; servers skip duplicates by their sequence numbers.
+//     them twice; servers skip duplicates by their sequence numbers, or by series and time
+//     where there are none.
 //  4. When entries are gone (trimmed, deleted, or lost by a restart, a restore or a
 //     failover), Tail returns ErrPositionLost; it never continues behind them silently.
 //     After that, End has the epoch of the position if the log was only trimmed, and

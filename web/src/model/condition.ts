@@ -76,7 +76,7 @@ export function chartState(facts: ChartFacts, now: number): ChartState {
   const { state, since, newest, interval, patience, steady } = facts;
   if (!Number.isFinite(newest)) return AS_IT_SHOULD;
   const silent = now - newest > patience;
-  // The server knows of no pauses: of what has no steady rhythm the page judges by itself.
+  // The server judges by the interval alone, so for a series without a steady rhythm the page ignores it.
   if (state === 'stale' && steady && (interval > 0 || silent))
     return { text: texts.staleSince(sinceText(since, now)), fault: true };
   if (silent) return { text: texts.staleSince(sinceText(newest, now)), fault: true };
