@@ -91,7 +91,7 @@ func TestNoNoteIsWrittenBeforeVersionSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	way := filepath.Join(dir, versionName+".tmp")
-	if err := os.Mkdir(way, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(way, "not empty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := Gaps.write(dir, []byte("new")); err == nil {
@@ -100,7 +100,7 @@ func TestNoNoteIsWrittenBeforeVersionSaysSo(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, string(Gaps))); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the note: %v", err)
 	}
-	if err := errors.Join(os.Remove(way), Gaps.write(dir, []byte("new"))); err != nil {
+	if err := errors.Join(os.RemoveAll(way), Gaps.write(dir, []byte("new"))); err != nil {
 		t.Error(err)
 	}
 	if v := versionOf(t, dir); v != fmt.Sprintln(formatVersion) {
