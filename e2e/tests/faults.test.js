@@ -184,8 +184,11 @@ test(
     await keys.getByRole('checkbox').check();
     await tab.page.keyboard.press('Escape');
     await keys.waitFor({ state: 'detached' });
-    await tab.page.keyboard.press('/');
-    await tab.page.getByRole('dialog', { name: 'Find' }).waitFor();
+    // The page listens to keys again a moment after the dialog is gone.
+    await until('a key to open the command bar', async () => {
+      await tab.page.keyboard.press('/');
+      return tab.page.getByRole('dialog', { name: 'Find' }).isVisible();
+    });
   }),
 );
 
